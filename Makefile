@@ -1,0 +1,85 @@
+# One list of commands for people, CI and README. Each sets up what it needs in .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --progress-bar off
+UNIT := tests/unit tinyfactory
+
+.PHONY: help demo test check lab bench drills notebooks format clean
+
+help:
+	@echo "make demo       three people from a context, with no key and no network"
+	@echo "make test       everything: unit, properties, faults, browser, notebooks, the wheel"
+	@echo "make check      what is quick: lint, types, floors, unit tests, doctests"
+	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make bench      the measurements in benchmarks/"
+	@echo "make drills     the long tests: kills, full disks, floods"
+	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make format     let ruff put the code into shape"
+	@echo "make clean      remove what tests and builds left behind (.venv stays)"
+
+demo: $(VENV)/.installed
+	@TINYFACTORY_MODEL=offline $(PY) -m tinyfactory demo
+
+test: $(VENV)/.installed-all browser
+	$(PY) -m pytest
+
+check: $(VENV)/.installed-all
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(PY) -m pytest -q $(UNIT)
+
+lab: $(VENV)/.installed-lab
+	$(PY) -m tinyfactory lab
+
+bench: $(VENV)/.installed-all
+	@for script in benchmarks/bench_*.py; do \
+	    [ -e "$$script" ] || { echo "benchmarks/ has no bench_*.py yet."; exit 1; }; \
+	    echo "== $$script"; TINYFACTORY_MODEL=offline $(PY) "$$script"; \
+	done
+
+drills: $(VENV)/.installed-all browser
+	$(PY) -m pytest -m drill --timeout 1800
+
+notebooks: $(VENV)/.installed-all
+	$(PY) -m tests.support.refresh_notebooks
+
+format: $(VENV)/.installed-all
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:
+	rm -rf dist build .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find tinyfactory tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} +
+
+# --- what the commands stand on ------------------------------------------------------------
+
+.PHONY: browser
+browser:
+	@tests/support/install_browser.sh
+
+$(VENV)/.made:
+	@PYTHON='$(PYTHON)' tests/support/make_venv.sh $(VENV)
+	@touch $@
+
+# Editable, so that what runs is always the code that stands here.
+$(VENV)/.installed: pyproject.toml | $(VENV)/.made
+	@echo "Installing tinyfactory into $(VENV) (once, under a minute) ..."
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-lab: pyproject.toml | $(VENV)/.made
+	@echo "Installing tinyfactory and JupyterLab into $(VENV) (once, about a minute) ..."
+	@$(INSTALL) -e '.[lab]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-all: pyproject.toml | $(VENV)/.made
+	@echo "Installing tinyfactory and all its tools into $(VENV) (once, about two minutes) ..."
+	@$(INSTALL) -e '.[all]'
+	@touch $(VENV)/.installed $(VENV)/.installed-lab $@

@@ -1,0 +1,74 @@
+"""The form and the browser, clicked in a real JupyterLab in a real Chromium."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.lab import jupyter_lab
+
+CELLS = [
+    """from tinyfactory import TinyPersonFactory
+from tinyfactory.widgets import PersonaBrowser, PersonaForm
+form = PersonaForm('Bakers in Vienna, Austria')
+form""",
+    """people = TinyPersonFactory('A choir in Cardiff, Wales').generate_people(3)
+people[0].define('health', '<img src=x onerror="window.hacked = 1">')
+browser = PersonaBrowser(people)
+browser""",
+    "people[1]",
+]
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def lab(request, tmp_path_factory):
+    with jupyter_lab(tmp_path_factory.mktemp("lab"), request.param) as lab:
+        yield lab
+
+
+@pytest.mark.timeout(240)
+def test_form_and_browser_work_in_a_browser(lab):
+    notebook = lab.open(CELLS)
+    notebook.run_all()
+    assert notebook.cell_errors() == []
+
+    # The form: a number is typed, the button clicked, people stand under it.
+    number = notebook.field("People:")
+    number.fill("2")
+    number.press("Tab")
+    notebook.field("Particularities:").fill("a 34-year-old woman")
+    notebook.button("Generate").click()
+    notebook.wait_text(".tf-status", "2 people made")
+    assert notebook.python("print(len(form.people), [p.get('age') for p in form.people])") == (
+        "2 [34, 34]\n"
+    )
+    names = notebook.python("print('|'.join(p.name for p in form.people))").strip().split("|")
+    for name in names:
+        notebook.wait_text(".jp-OutputArea table", name)
+
+    # The browser: a search narrows, a click selects, and text stays text.
+    chosen = notebook.python("print(people[0].name)").strip()
+    notebook.field("Search:").fill("onerror")
+    notebook.wait_text(".tf-status", "1 person of 3")
+    assert notebook.python("print(browser.selected.name)").strip() == chosen
+    notebook.wait_text(".widget-html-content", "<img src=x onerror")
+    assert notebook.page.evaluate("() => window.hacked") is None
+    notebook.field("Search:").fill("")
+    notebook.wait_text(".tf-status", "3 people")
+    notebook.page.locator(".jp-OutputArea select").select_option(index=2)
+    last = notebook.python("print(people[2].name)").strip()
+    notebook.wait_text(".widget-html-content", last)
+    assert notebook.python("print(browser.selected.name)").strip() == last
+
+    assert notebook.errors == [] and lab.outside == []
+
+
+@pytest.mark.timeout(240)
+def test_an_error_stands_in_the_form(lab):
+    notebook = lab.open(CELLS[:1], "error.ipynb")
+    notebook.run_all()
+    notebook.field("Context:").fill(" ")
+    notebook.button("Generate").click()
+    notebook.wait_text(".tf-status", "context")
+    assert notebook.python("print(type(form.error).__name__)") == "InvalidInput\n"
+    assert notebook.button("Generate").is_enabled()
+    assert notebook.errors == []

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# install_browser.sh: Debian's Chromium, which the tests in a real browser drive.
+# One that is there is used; CHROMIUM=/path/to/chromium names another.
+set -euo pipefail
+
+command -v "${CHROMIUM:-chromium}" >/dev/null && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing chromium for the tests in a browser (once) ..." >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2
+    # A font comes along, since without any the pages have no letters.
+    apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+else
+    echo "The tests in a browser need Chromium. On Debian, once:" >&2
+    echo "    sudo apt-get install chromium" >&2
+    echo "or name one: make test CHROMIUM=/path/to/chromium. Without: make check." >&2
+    exit 1
+fi

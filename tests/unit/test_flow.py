@@ -1,0 +1,257 @@
+"""The private loop: reached from any thread and any loop, and stopped in every way there is."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import contextvars
+import os
+import threading
+import time
+import warnings
+
+import pytest
+
+from tinyfactory.errors import Cancelled, InvalidInput
+from tinyfactory.models import flow
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def fail() -> None:
+    raise KeyError("from the coroutine")
+
+
+async def where() -> tuple[int, int]:
+    return id(asyncio.get_running_loop()), threading.get_ident()
+
+
+class Sleeper:
+    """A coroutine that says when it began and how it ended."""
+
+    def __init__(self, tidying: float = 0.0) -> None:
+        self.began = threading.Event()
+        self.ended: str | None = None
+        self.tidying = tidying
+
+    async def sleep(self) -> None:
+        self.began.set()
+        try:
+            await asyncio.sleep(60)
+            self.ended = "slept"
+        except asyncio.CancelledError:
+            await asyncio.sleep(self.tidying)
+            self.ended = "cancelled"
+            raise
+
+
+def in_thread(function) -> threading.Thread:
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def test_run_gives_the_result_and_the_error():
+    assert flow.run(double, 21) == 42
+    with pytest.raises(KeyError, match="from the coroutine"):
+        flow.run(fail)
+
+
+def test_run_works_inside_a_running_loop_as_in_a_notebook():
+    async def cell() -> int:
+        return flow.run(double, 4)
+
+    assert asyncio.run(cell()) == 8
+
+
+def test_everything_runs_on_one_loop_whatever_loops_the_user_has():
+    places = {flow.run(where), asyncio.run(flow.arun(where)), asyncio.run(flow.arun(where))}
+    in_thread(lambda: places.add(flow.run(where))).join()
+    assert len(places) == 1
+    assert places.pop()[1] != threading.get_ident()
+
+
+def test_arun_on_the_private_loop_does_not_change_the_task():
+    async def nested() -> bool:
+        outer = asyncio.current_task()
+
+        async def inner() -> bool:
+            return asyncio.current_task() is outer
+
+        return await flow.arun(inner)
+
+    assert flow.run(nested)
+
+
+def test_run_on_the_private_loop_is_refused_instead_of_waiting_for_ever():
+    async def wrong() -> int:
+        return flow.run(double, 1)
+
+    with pytest.raises(InvalidInput, match="Await the coroutine"):
+        flow.run(wrong)
+
+
+def test_the_coroutine_sees_the_context_of_the_caller():
+    colour = contextvars.ContextVar("colour", default="none")
+
+    async def look() -> str:
+        return colour.get()
+
+    colour.set("green")
+    assert flow.run(look) == "green"
+    assert asyncio.run(flow.arun(look)) == "green"
+
+
+def test_what_is_kept_is_made_once():
+    made = []
+
+    def make() -> object:
+        made.append(1)
+        return object()
+
+    async def pool() -> object:
+        return flow.kept("test-pool", make)
+
+    assert flow.run(pool) is flow.run(pool)
+    assert made == [1]
+
+
+def test_a_forked_process_gets_a_loop_of_its_own():
+    async def mark() -> int:
+        return flow.kept("test-fork", os.getpid)
+
+    parent = flow.run(mark)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork
+        child = os.fork()
+    if child == 0:
+        os.write(writing, str(flow.run(mark)).encode())
+        os._exit(0)
+    os.close(writing)
+    assert os.waitpid(child, 0)[1] == 0
+    assert int(os.read(reading, 20)) == child != parent
+    os.close(reading)
+
+
+# --- stopping ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tidying", [0.0, 0.3])
+def test_an_interrupt_cancels_and_is_raised_when_the_coroutine_has_ended(tidying):
+    sleeper = Sleeper(tidying)
+
+    def press() -> None:
+        sleeper.began.wait()
+        _thread.interrupt_main()
+
+    in_thread(press)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        flow.run(sleeper.sleep)
+    assert sleeper.ended == "cancelled"
+    assert time.monotonic() - began < 1.5 + tidying
+    assert flow.run(double, 1) == 2
+
+
+def test_a_token_stops_run_from_another_thread_promptly():
+    sleeper, token = Sleeper(), flow.CancelToken()
+    pressed = []
+
+    def press() -> None:
+        sleeper.began.wait()
+        pressed.append(time.monotonic())
+        token.cancel()
+
+    in_thread(press)
+    with pytest.raises(Cancelled, match="stopped on request"), flow.cancellable(token):
+        flow.run(sleeper.sleep)
+    assert time.monotonic() - pressed[0] < 0.2
+    assert sleeper.ended == "cancelled"
+
+
+def test_a_token_stops_arun():
+    sleeper, token = Sleeper(), flow.CancelToken()
+
+    async def work() -> None:
+        with flow.cancellable(token):
+            await flow.arun(sleeper.sleep)
+
+    def press() -> None:
+        sleeper.began.wait()
+        token.cancel()
+
+    in_thread(press)
+    with pytest.raises(Cancelled):
+        asyncio.run(work())
+    assert sleeper.ended == "cancelled"
+
+
+def test_a_cancelled_token_starts_nothing():
+    sleeper, token = Sleeper(), flow.CancelToken()
+    token.cancel()
+    with flow.cancellable(token):
+        with pytest.raises(Cancelled):
+            flow.run(sleeper.sleep)
+        with pytest.raises(Cancelled):
+            asyncio.run(flow.arun(sleeper.sleep))
+    assert not sleeper.began.is_set()
+
+
+def test_a_token_holds_only_within_its_block_and_not_for_others():
+    token = flow.CancelToken()
+    with flow.cancellable(token):
+        pass
+    token.cancel()
+    assert flow.run(double, 3) == 6
+    with flow.cancellable(flow.CancelToken()):
+        assert flow.run(double, 3) == 6
+
+
+def test_one_token_stops_many_threads():
+    token = flow.CancelToken()
+    sleepers = [Sleeper() for _ in range(8)]
+    outcomes = []
+
+    def work(sleeper: Sleeper) -> None:
+        with flow.cancellable(token):
+            try:
+                flow.run(sleeper.sleep)
+            except Cancelled:
+                outcomes.append("cancelled")
+
+    threads = [in_thread(lambda s=s: work(s)) for s in sleepers]
+    for sleeper in sleepers:
+        sleeper.began.wait()
+    token.cancel()
+    for thread in threads:
+        thread.join(5)
+    assert outcomes == ["cancelled"] * 8
+
+
+def test_cancelling_the_callers_await_cancels_the_coroutine_and_waits_for_its_end():
+    sleeper = Sleeper(tidying=0.2)
+
+    async def work() -> None:
+        task = asyncio.create_task(flow.arun(sleeper.sleep))
+        await asyncio.to_thread(sleeper.began.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert sleeper.ended == "cancelled"
+
+    asyncio.run(work())
+
+
+def test_a_token_asked_between_two_requests_raises():
+    token = flow.CancelToken()
+    token.raise_if_cancelled()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        token.raise_if_cancelled()

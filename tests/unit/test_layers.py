@@ -1,0 +1,145 @@
+"""Arrows run down, each outside package has one room, and private names stay at home.
+
+That modules import only from floors below is held by import-linter (pyproject.toml,
+`make check`); what it cannot say is held here by reading the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import tinyfactory
+
+PACKAGE = Path(tinyfactory.__file__).parent
+
+# The only rooms that import each outside package, wherever in the file the import stands.
+ROOMS = {
+    "IPython": {"tinyfactory.widgets", "tinyfactory.people.render"},
+    "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
+    "chevron": {"tinyfactory.prompts"},
+    "diskcache": {"tinyfactory.journal.store"},
+    "faker": {"tinyfactory.models.offline"},
+    "genai_prices": {"tinyfactory.models.prices"},
+    "httpx2": {"tinyfactory.models.openai"},
+    "ipywidgets": {"tinyfactory.widgets"},
+    "json_repair": {"tinyfactory.people.reply"},
+    "jupyterlab": {"tinyfactory.__main__"},
+    "openai": {"tinyfactory.models.openai"},
+    "pandas": {"tinyfactory.people.interchange"},
+    "pyarrow": {"tinyfactory.people.interchange"},
+    "pydantic": {"tinyfactory.people.spec"},
+    "stamina": {"tinyfactory.models"},
+    "traitlets": {"tinyfactory.widgets"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """`module` as it is imported by `importer` at `line`; `name` of it, or None for all."""
+
+    importer: str
+    module: str
+    name: str | None
+    line: int
+
+    def __str__(self) -> str:
+        what = f"{self.module}.{self.name}" if self.name else self.module
+        return f"{self.importer}:{self.line} imports {what}"
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(source: str, importer: str) -> Iterator[Import]:
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names):
+                for alias in names:
+                    yield Import(importer, alias.name, None, node.lineno)
+            case ast.ImportFrom(module, names, level):
+                assert level == 0, f"{importer}:{node.lineno} imports relatively"
+                for alias in names:
+                    yield Import(importer, module or "", alias.name, node.lineno)
+            case ast.Call(
+                ast.Name("import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                [ast.Constant(str() as module), *_],
+            ):
+                yield Import(importer, module, None, node.lineno)
+
+
+def all_imports() -> list[Import]:
+    return [
+        found
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for found in imports_of(path.read_text(encoding="utf-8"), module_name(path))
+    ]
+
+
+def outside_its_room(found: Import) -> bool:
+    top = found.module.partition(".")[0]
+    if top == "tinyfactory" or top in sys.stdlib_module_names:
+        return False
+    return not any(
+        found.importer == room or found.importer.startswith(f"{room}.")
+        for room in ROOMS.get(top, ())
+    )
+
+
+def wing(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def reaches_into_private(found: Import) -> bool:
+    if not found.module.startswith("tinyfactory") or wing(found.module) == wing(found.importer):
+        return False
+    names = [*found.module.split("."), found.name or ""]
+    return any(name.startswith("_") and not name.startswith("__") for name in names)
+
+
+def test_each_outside_package_is_imported_in_its_room_only():
+    assert [str(found) for found in all_imports() if outside_its_room(found)] == []
+
+
+def test_no_wing_imports_private_names_of_another():
+    assert [str(found) for found in all_imports() if reaches_into_private(found)] == []
+
+
+def test_nothing_imports_from_the_face():
+    """`from tinyfactory import x` inside the package would be a circle through the face."""
+    submodules = {module_name(path) for path in PACKAGE.rglob("*.py")}
+    through_the_face = [
+        str(found)
+        for found in all_imports()
+        if found.module == "tinyfactory"
+        and found.importer != "tinyfactory"
+        and f"tinyfactory.{found.name}" not in submodules
+        and found.name != "__version__"
+    ]
+    assert through_the_face == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "source"),
+    [
+        ("tinyfactory.people.spec", "import openai"),
+        ("tinyfactory.journal.lines", "def f():\n    from diskcache import Cache"),
+        ("tinyfactory.models.openai_extra", "import openai.types"),
+        ("tinyfactory.settings", "import importlib\nimportlib.import_module('requests')"),
+    ],
+)
+def test_an_import_in_the_wrong_room_is_seen(importer, source):
+    assert any(outside_its_room(found) for found in imports_of(source, importer))
+
+
+def test_a_private_name_of_another_wing_is_seen():
+    source = "from tinyfactory.journal.store import _rows"
+    assert any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.factory"))
+    assert not any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.lines"))

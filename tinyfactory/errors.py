@@ -1,0 +1,107 @@
+"""Every error that tinyfactory raises.
+
+A message says what happened, what was kept, and what to do next::
+
+    TinyFactoryError
+    ├── InvalidInput (ValueError)       refused before anything was sent
+    │   ├── InvalidPersona              a person that cannot be
+    │   └── NameTaken                   a name that someone in the simulation bears
+    ├── ModelError                      no usable answer came from the model
+    │   ├── NotConfigured               neither a key nor the offline model chosen
+    │   ├── AuthenticationFailed        401, 403
+    │   ├── UnknownModel                the endpoint does not know the model
+    │   ├── QuotaExhausted              paid-for quota is used up
+    │   ├── EndpointUnreachable         nothing listens there
+    │   ├── EndpointUnavailable         it listens, but did not answer within the limits
+    │   ├── RequestRejected             it refuses what was asked (other 4xx)
+    │   └── BadResponse                 it answered, but not as a chat endpoint does
+    ├── ReplyRejected                   a reply that cannot be used; asked again with the reason
+    ├── JournalError                    the journal cannot do what was asked
+    │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
+    │   ├── DamagedRecord               a stored value that is not what was stored
+    │   ├── JournalUnavailable          the folder cannot be written or read
+    │   └── ForkedTransaction           a transaction carried into a forked process
+    └── Cancelled                       stopped on request; what was finished is kept
+"""
+
+from __future__ import annotations
+
+
+class TinyFactoryError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidInput(TinyFactoryError, ValueError):
+    """An argument that cannot work, refused before anything is sent or changed."""
+
+
+class InvalidPersona(InvalidInput):
+    """A description of a person that cannot be; the message can be sent to a model."""
+
+
+class NameTaken(InvalidInput):
+    """Someone in this simulation already bears the name."""
+
+
+class ModelError(TinyFactoryError):
+    """The model gave no usable answer."""
+
+
+class NotConfigured(ModelError):
+    """No model was chosen and no key is set."""
+
+
+class AuthenticationFailed(ModelError):
+    """The endpoint refused the key (401 or 403)."""
+
+
+class UnknownModel(ModelError):
+    """The endpoint does not know the model that was asked for."""
+
+
+class QuotaExhausted(ModelError):
+    """The account behind the key has nothing left to spend."""
+
+
+class EndpointUnreachable(ModelError):
+    """Nothing answers at the endpoint's address."""
+
+
+class EndpointUnavailable(ModelError):
+    """The endpoint is there but did not answer within the limits; running again asks again."""
+
+
+class RequestRejected(ModelError):
+    """The endpoint refuses the request as it stands."""
+
+
+class BadResponse(ModelError):
+    """The endpoint answered with something that is not a chat completion."""
+
+
+class ReplyRejected(TinyFactoryError):
+    """A reply that cannot be used, with a reason that is told to the model."""
+
+
+class JournalError(TinyFactoryError):
+    """The journal cannot do what was asked of it."""
+
+
+class NotSerialisable(JournalError, TypeError):
+    """A value that JSON cannot hold exactly."""
+
+
+class DamagedRecord(JournalError):
+    """A stored value that does not match its digest or is of a kind never written here."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal's folder cannot be read or written."""
+
+
+class ForkedTransaction(JournalError):
+    """A transaction was carried into a forked process, where it cannot be committed."""
+
+
+class Cancelled(TinyFactoryError):
+    """The work was stopped on request; what was finished before is kept."""

@@ -1,0 +1,8 @@
+"""The heart: factories, and the one that makes people."""
+
+from __future__ import annotations
+
+from tinyfactory.factory.base import TinyFactory
+from tinyfactory.factory.person import TinyPersonFactory
+
+__all__ = ["TinyFactory", "TinyPersonFactory"]

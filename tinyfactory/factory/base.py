@@ -1,0 +1,173 @@
+"""`TinyFactory`: what every factory has, whatever it makes."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any, ClassVar, Self
+
+from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.canonical import journaled
+from tinyfactory.journal.simulation import Scope, at_begin, current_simulation, scope
+from tinyfactory.journal.undo import on_rollback
+
+_lock = threading.Lock()
+
+
+class TinyFactory:
+    """Something that makes things: registered under a unique name, belonging to a simulation.
+
+    Make your own by subclassing: give it `@transactional` methods, and let
+    `encode_complete_state` and `decode_complete_state` carry its own attributes.
+
+    Parameters
+    ----------
+    simulation_id : str, optional
+        The simulation that it belongs to; the current one unless given. A factory made
+        while none is open is free, and takes part in whichever is open when it is used.
+
+    Attributes
+    ----------
+    name : str
+        Unique among all factories of this process.
+    all_factories : dict of str to TinyFactory
+        Every factory, by name.
+
+    Examples
+    --------
+    >>> class ProductFactory(TinyFactory):
+    ...     def __init__(self, brand):
+    ...         super().__init__()
+    ...         self.brand = brand
+    ...     def encode_complete_state(self):
+    ...         return super().encode_complete_state() | {"brand": self.brand}
+    ...     def decode_complete_state(self, state):
+    ...         self.brand = state["brand"]
+    ...         return super().decode_complete_state(state)
+    >>> factory = ProductFactory("Acme")
+    >>> factory.encode_complete_state()["brand"]
+    'Acme'
+    >>> factory.decode_complete_state({"brand": "Bolt"}).brand
+    'Bolt'
+    """
+
+    all_factories: ClassVar[dict[str, TinyFactory]] = {}
+    # What tells equal factories of one run apart is no part of what happened to them.
+    _not_in_journal: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
+
+    name: str
+    simulation_id: str | None
+
+    def __init__(self, simulation_id: str | None = None) -> None:
+        simulation = current_simulation()
+        if simulation_id is None and simulation is not None:
+            simulation_id = simulation.id
+        self.simulation_id = simulation_id
+        self._register_anew()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        journaled(cls)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, simulation_id={self.simulation_id!r})"
+
+    # -- the register of factories ----------------------------------------------------
+
+    @staticmethod
+    def add_factory(factory: TinyFactory) -> None:
+        """Register a factory under its name.
+
+        Raises
+        ------
+        ValueError
+            Naming the clash, when another factory has the name; nothing is changed then.
+        """
+        with _lock:
+            holder = TinyFactory.all_factories.setdefault(factory.name, factory)
+        if holder is not factory:
+            raise InvalidInput(
+                f"There is already a factory named {factory.name!r} ({holder!r}). Nothing was "
+                "changed. Choose another name, or call TinyFactory.clear_factories() first."
+            )
+        on_rollback(lambda: TinyFactory._remove(factory))
+
+    @staticmethod
+    def _remove(factory: TinyFactory) -> None:
+        with _lock:
+            if TinyFactory.all_factories.get(factory.name) is factory:
+                del TinyFactory.all_factories[factory.name]
+
+    @staticmethod
+    def set_simulation_for_free_factories(simulation: Scope) -> None:
+        """Have all factories that belong to no simulation belong to this one."""
+        for factory in list(TinyFactory.all_factories.values()):
+            if factory.simulation_id is None:
+                factory.simulation_id = simulation.id
+
+    @staticmethod
+    def clear_factories() -> None:
+        """Forget all factories; numbers in names begin again."""
+        with _lock:
+            before = dict(TinyFactory.all_factories)
+            TinyFactory.all_factories.clear()
+        on_rollback(lambda: TinyFactory.all_factories.update(before))
+        for factory in before.values():
+            scope(factory.simulation_id).numbers.pop(f"factory {type(factory).__name__}", None)
+
+    def _register_anew(self) -> None:
+        """Take the next free name; the same notebook gives the same names."""
+        kind = type(self).__name__
+        here = scope(self.simulation_id)
+        with _lock:
+            while True:
+                self.name = f"{kind} {here.number('factory ' + kind)}"
+                if self.name not in TinyFactory.all_factories:
+                    TinyFactory.all_factories[self.name] = self
+                    break
+        on_rollback(lambda: TinyFactory._remove(self))
+
+    def _join_simulation(self, simulation_id: str) -> Self:
+        """Come out of a journal into a simulation."""
+        self.simulation_id = simulation_id
+        self._register_anew()
+        return self
+
+    # -- state ------------------------------------------------------------------------
+
+    def encode_complete_state(self) -> dict[str, Any]:
+        """A deep copy of the factory's state, as plain JSON values.
+
+        A subclass with state of its own adds it to what this returns.
+        """
+        return {"name": self.name, "simulation_id": self.simulation_id}
+
+    def decode_complete_state(self, state: dict[str, Any]) -> Self:
+        """Take on a state that `encode_complete_state` gave, and return the factory.
+
+        The saved name is taken on, too, unless another factory bears it now: then this
+        one keeps its own.
+        """
+        state = copy.deepcopy(state)
+        if "simulation_id" in state:
+            self.simulation_id = state["simulation_id"]
+        name = state.get("name")
+        if name is not None and name != getattr(self, "name", None):
+            with _lock:
+                if name not in TinyFactory.all_factories:
+                    if TinyFactory.all_factories.get(getattr(self, "name", "")) is self:
+                        del TinyFactory.all_factories[self.name]
+                    self.name = name
+                    TinyFactory.all_factories[name] = self
+        return self
+
+
+journaled(TinyFactory)
+
+
+@at_begin
+def _forget(simulation: Scope) -> None:
+    """A simulation that begins anew starts without the factories of its earlier run."""
+    for factory in list(TinyFactory.all_factories.values()):
+        if factory.simulation_id == simulation.id:
+            TinyFactory._remove(factory)  # noqa: SLF001 - this module's own

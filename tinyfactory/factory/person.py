@@ -1,0 +1,455 @@
+"""`TinyPersonFactory`: from a context to more factories, and to people."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tinyfactory import models, prompts
+from tinyfactory.errors import (
+    BadResponse,
+    InvalidPersona,
+    NameTaken,
+    ReplyRejected,
+)
+from tinyfactory.factory import asking, replies
+from tinyfactory.factory.asking import Json, Particularities
+from tinyfactory.factory.base import TinyFactory
+from tinyfactory.factory.contexts import write_contexts
+from tinyfactory.factory.job import PeopleJob
+from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.journal.canonical import journaled_when_needed
+from tinyfactory.journal.changes import Change, apply
+from tinyfactory.journal.simulation import Scope, scope
+from tinyfactory.journal.transactions import transactional
+from tinyfactory.models.chat import ChatModel
+
+if TYPE_CHECKING:
+    from tinyfactory.people import People, TinyPerson
+
+
+def _person_class() -> type:
+    from tinyfactory.people import TinyPerson
+
+    return TinyPerson
+
+
+# Imported late, for the sake of a quick start; a journal may hold people before we made one.
+journaled_when_needed("TinyPerson", _person_class)
+logger = logging.getLogger("tinyfactory")
+
+
+class TinyPersonFactory(TinyFactory):
+    """Makes people who belong to a context, with the help of a language model.
+
+    Parameters
+    ----------
+    context_text : str
+        Who the people are and where: the more particular, the better.
+    simulation_id : str, optional
+        The simulation that it belongs to; the current one unless given.
+    model : str or ChatModel, optional
+        ``"offline"``, the name of a model, or a model object; by default what
+        `tinyfactory.configure` or the environment says when it is used.
+    language : str, optional
+        The language that people are written in; English unless given or configured.
+    template, instructions : str or path, optional
+        Own mustache templates in place of the packaged ones: `template` for the request,
+        `instructions` for the fixed part that stands before it. A text, or the path of a
+        ``.mustache`` file. Values: context, particularities, language, taken_names,
+        others, ordinal, rejected.
+
+    Attributes
+    ----------
+    generated_names, generated_minibios : list of str
+        Of the people made so far, in order.
+    last_failure : str or None
+        Why the last `generate_person` gave None.
+    last_job : PeopleJob or None
+        The last `generate_people`; its `people` are there even when it was stopped.
+
+    Raises
+    ------
+    InvalidInput
+        For a blank context or a template that cannot be filled in.
+
+    Examples
+    --------
+    >>> factory = TinyPersonFactory("Nurses in São Paulo, Brazil", model="offline")
+    >>> person = factory.generate_person("a 34-year-old woman")
+    >>> person.get("age")
+    34
+    >>> factory.generated_names == [person.name]
+    True
+    """
+
+    def __init__(
+        self,
+        context_text: str,
+        simulation_id: str | None = None,
+        *,
+        model: str | ChatModel | None = None,
+        language: str | None = None,
+        template: str | Path | None = None,
+        instructions: str | Path | None = None,
+    ) -> None:
+        self.context_text = asking.check_context(context_text)
+        self.generated_minibios: list[str] = []
+        self.generated_names: list[str] = []
+        self.last_failure: str | None = None
+        self.last_job: PeopleJob | None = None
+        self.model = model
+        self.language = language
+        self.template = _template_text(template, "template")
+        self.instructions = _template_text(instructions, "instructions")
+        super().__init__(simulation_id)
+
+    # -- making factories --------------------------------------------------------------
+
+    @classmethod
+    def generate_person_factories(
+        cls,
+        number_of_factories: int,
+        generic_context_text: str,
+        *,
+        model: str | ChatModel | None = None,
+        language: str | None = None,
+    ) -> list[Self] | None:
+        """Make factories, each with a specific context within a general one.
+
+        Parameters
+        ----------
+        number_of_factories : int
+            Exactly so many are made.
+        generic_context_text : str
+            What all the contexts have in common.
+        model, language
+            As for `TinyPersonFactory`; handed to each factory.
+
+        Returns
+        -------
+        list of TinyPersonFactory or None
+            None, with the reason in the log, when the model gives too few contexts.
+
+        Raises
+        ------
+        InvalidInput
+            For a number below 1 or a blank context, before anything is sent.
+        ModelError
+            When asking again cannot help, saying what to do.
+
+        Examples
+        --------
+        >>> factories = TinyPersonFactory.generate_person_factories(
+        ...     2, "A group of friends are on a camping trip.", model="offline")
+        >>> len({factory.context_text for factory in factories})
+        2
+        """
+        asking.check_count(number_of_factories, "number_of_factories")
+        asking.check_context(generic_context_text)
+        factories: list[Self] | None = cls._generate_factories(
+            number_of_factories,
+            generic_context_text,
+            asking.language_or_default(language),
+            models.resolve(model),
+        )
+        for factory in factories or []:
+            factory.model, factory.language = model, language
+        return factories
+
+    @classmethod
+    @transactional(
+        version="1",
+        touches=(),
+        ignore=("model",),
+        request=lambda _cls, number, context, language, model: asking.keyed(
+            model, asking.contexts_request(context, number, [], language, "")
+        ),
+    )
+    def _generate_factories(
+        cls, number: int, context: str, language: str, model: ChatModel
+    ) -> list[Self] | None:
+        contexts = write_contexts(number, context, language, model)
+        return None if contexts is None else [cls(text) for text in contexts]
+
+    # -- making people -----------------------------------------------------------------
+
+    @transactional(
+        version="1",
+        touches=(),
+        request=lambda self, **asked: self._first_request(**asked),
+    )
+    def generate_person(
+        self,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+    ) -> TinyPerson | None:
+        """Make one person, as one atomic step.
+
+        Parameters
+        ----------
+        agent_particularities : str or dict, optional
+            What is fixed about this person: in words ("a 34-year-old nurse named Ana
+            Souza"), or as fields (``{"name": "Ana Souza", "age": 34}``).
+        temperature : float or None
+            From 0 to 2; the higher, the more varied. None leaves it to the endpoint.
+        attempts : int
+            How many replies to ask for at most.
+
+        Returns
+        -------
+        TinyPerson or None
+            None when no reply could be used; the reason is in the log and in `last_failure`.
+
+        Raises
+        ------
+        InvalidInput
+            For arguments that cannot work, a fixed name that is taken among them; before
+            anything is sent.
+        ModelError
+            When asking again cannot help (no key, unknown model, no endpoint), saying what
+            to do. Factory, people and registries are then as they were.
+        """
+        from tinyfactory.people import TinyPerson
+
+        asking.check_asking(agent_particularities, temperature, attempts)
+        fixed = replies.fixed_in(agent_particularities)
+        self._check_name_is_free(fixed.name)
+        reason, answered = "", False
+        for attempt in range(1, attempts + 1):
+            request = self._person_request(agent_particularities, temperature, reason)
+            try:
+                message = self._aux_model_call([dict(m) for m in request.messages], temperature)
+                persona = replies.read_reply(message, fixed)
+                person = TinyPerson(
+                    persona["name"],
+                    simulation_id=self._scope_id(),
+                    provenance=message["provenance"],
+                    register=False,
+                )
+                self._setup_agent(person, persona)
+                person.register()
+            except (ReplyRejected, InvalidPersona) as error:
+                reason, answered = str(error), True
+            except NameTaken:
+                reason = f"The name {person.name} is taken by someone else; give another name."
+                answered = True
+            except BadResponse as error:
+                reason, answered = str(error), False
+            else:
+                self._stage_person(person)
+                return person
+            logger.info("Attempt %d of %d gave no person: %s", attempt, attempts, reason)
+        why = f"no usable reply in {attempts} attempts; last: {reason}"
+        logger.error("%s made no person: %s", self.name, why)
+        fail(why, {"last_failure": why}, keep=answered)
+        return None
+
+    def generate_people(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        *,
+        on_person: Callable[[TinyPerson], object] | None = None,
+    ) -> People:
+        """Make several people, one by one; each is a step of its own that is kept at once.
+
+        Parameters
+        ----------
+        number_of_people : int
+            How many. Fewer come back only where `generate_person` gave None.
+        agent_particularities, temperature, attempts
+            As for `generate_person`; the particularities hold for each of them.
+        on_person : callable, optional
+            Called with each person as soon as they are there.
+
+        Returns
+        -------
+        People
+            A list with a table of its own.
+
+        Raises
+        ------
+        InvalidInput, ModelError
+            As `generate_person`; the people made before stay in `last_job.people`, and in
+            a simulation on disk, too.
+
+        Examples
+        --------
+        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
+        >>> [person.name for person in factory.generate_people(2)] == factory.generated_names
+        True
+        """
+        arguments = (agent_particularities, temperature, attempts)
+        return self._job(number_of_people, arguments, on_person).run()
+
+    def start_people(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        *,
+        on_person: Callable[[TinyPerson], object] | None = None,
+    ) -> PeopleJob:
+        """`generate_people` in a thread of its own: a job to look at, wait for, or cancel."""
+        arguments = (agent_particularities, temperature, attempts)
+        return self._job(number_of_people, arguments, on_person).start()
+
+    def _job(
+        self,
+        number: int,
+        arguments: tuple[Particularities, float | None, int],
+        on_person: Callable[[TinyPerson], object] | None,
+    ) -> PeopleJob:
+        asking.check_count(number, "number_of_people")
+        asking.check_asking(*arguments)
+        self.last_job = PeopleJob(self, number, arguments, on_person)
+        return self.last_job
+
+    @transactional(
+        version="1",
+        touches=(),
+        request=lambda self, messages, temperature: asking.keyed(
+            self._chat_model(), asking.person_messages(messages, temperature)
+        ),
+    )
+    def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
+        """Send messages that ask for a person; what came back is on disk before it is read.
+
+        Returns
+        -------
+        dict
+            ``role``, ``content``, ``finish_reason``, ``refusal`` and ``provenance``.
+        """
+        model = self._chat_model()
+        reply = replies.send(model, asking.person_messages(messages, temperature))
+        return {
+            "role": "assistant",
+            "content": reply.text,
+            "finish_reason": reply.finish_reason,
+            "refusal": reply.refusal,
+            "provenance": replies.provenance(model, reply),
+        }
+
+    @transactional(version="1", touches=("agent",))
+    def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
+        """Give a person all that a configuration says: all of it, or nothing."""
+        for key, value in configuration.items():
+            if isinstance(value, list):
+                agent.define_several(key, value)
+            else:
+                agent.define(key, value)
+
+    # -- inner workings ----------------------------------------------------------------
+
+    def _chat_model(self) -> ChatModel:
+        return models.resolve(self.model)
+
+    def scope(self) -> Scope:
+        """Where its people are registered: its simulation, or the current one, or none."""
+        return scope(self.simulation_id)
+
+    def _scope_id(self) -> str | None:
+        here = transaction().scope
+        return here.id if here.store is not None else None
+
+    def _first_request(
+        self, agent_particularities: Particularities, temperature: float | None, attempts: int
+    ) -> Json:
+        """What a person's step asks first, as it enters its key."""
+        asking.check_asking(agent_particularities, temperature, attempts)
+        request = self._person_request(agent_particularities, temperature)
+        return asking.keyed(self._chat_model(), request)
+
+    def _person_request(
+        self, particularities: Particularities, temperature: float | None, rejected: str = ""
+    ) -> Any:
+        values = asking.person_values(
+            self.context_text,
+            particularities,
+            self.generated_names,
+            self.generated_minibios,
+            asking.language_or_default(self.language),
+            rejected,
+        )
+        return asking.person_request(values, temperature, self.template, self.instructions)
+
+    def _check_name_is_free(self, name: str | None) -> None:
+        if name is not None and name in scope(self._scope_id()).registry("person"):
+            raise NameTaken(
+                f"The name {name!r} is fixed in the particularities, and someone in this "
+                "simulation bears it already. Nothing was sent. Choose another name."
+            )
+
+    def _stage_person(self, person: TinyPerson) -> None:
+        change: Change = {
+            "append": {
+                "generated_minibios": [person.minibio()],
+                "generated_names": [person.name],
+            }
+        }
+        if self.last_failure is not None:
+            change["set"] = {"last_failure": None}
+        transaction().stage(change)
+
+    def _apply_change(self, change: Change) -> None:
+        """Make a change at the cost of the change, however many people were made before."""
+        small = {key: items for key, items in change.items() if key != "append"}
+        for key, items in change.get("append", {}).items():
+            getattr(self, key).extend(items)
+        if small:
+            now = {key: getattr(self, key) for part in small.values() for key in part}
+            for key, value in apply(now, small).items():
+                setattr(self, key, value)
+
+    # -- state -------------------------------------------------------------------------
+
+    def encode_complete_state(self) -> dict[str, Any]:
+        """A deep copy of the factory's state, as plain JSON values.
+
+        A model given as an object is not part of it: code is no data. One given by its
+        name is.
+        """
+        own = {
+            "context_text": self.context_text,
+            "generated_minibios": list(self.generated_minibios),
+            "generated_names": list(self.generated_names),
+            "last_failure": self.last_failure,
+            "model": self.model if isinstance(self.model, str) else None,
+            "language": self.language,
+            "template": self.template,
+            "instructions": self.instructions,
+        }
+        return super().encode_complete_state() | own
+
+    def decode_complete_state(self, state: dict[str, Any]) -> Self:
+        """Take on a state that `encode_complete_state` gave, and return the factory."""
+        state = copy.deepcopy(state)
+        self.context_text = state["context_text"]
+        self.last_job = getattr(self, "last_job", None)
+        self.generated_minibios = state["generated_minibios"]
+        self.generated_names = state["generated_names"]
+        self.last_failure = state["last_failure"]
+        if state["model"] is not None or not hasattr(self, "model"):
+            self.model = state["model"]
+        self.language = state["language"]
+        self.template = state["template"]
+        self.instructions = state["instructions"]
+        return super().decode_complete_state(state)
+
+
+def _template_text(given: str | Path | None, name: str) -> str | None:
+    """The text of an own template, refused now if it could not be filled in later."""
+    if given is None:
+        return None
+    path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
+    text = path.read_text(encoding="utf-8") if path else str(given)
+    prompts.check(text, asking.person_values("-", None, [], [], "-"), name)
+    return text

@@ -1,0 +1,122 @@
+"""What is known of a transactional method, and of one call of it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.canonical import digest_text, encode, is_journaled, type_name
+
+
+@dataclass(frozen=True)
+class Method:
+    """A transactional method: its code, its version, and what it declares.
+
+    `touches` names the parameters (``"self"`` among them) whose objects the method changes;
+    None means: all objects with a state. `request` gives the model request as it will be
+    asked, which then is part of the key; parameters in `ignore` are not.
+    """
+
+    function: Callable[..., Any]
+    given_version: str | None = None
+    touches: tuple[str, ...] | None = None
+    request: Callable[..., Any] | None = None
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The method's bare name."""
+        return self.function.__name__
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature, owner included."""
+        return inspect.signature(self.function)
+
+    @cached_property
+    def version(self) -> str:
+        """What was given, else a digest of the source: an edited method is another one."""
+        return self.given_version or _source_version(self.function)
+
+    def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call, with defaults filled in: f(1) and f(x=1) are the same call."""
+        bound = self.signature.bind(owner, *args, **kwargs)
+        bound.apply_defaults()
+        names = list(bound.arguments)
+        arguments = {name: bound.arguments[name] for name in names[1:]}
+        return Call(self, owner, arguments)
+
+
+@dataclass
+class Call:
+    """One call of a transactional method."""
+
+    method: Method
+    owner: Any
+    arguments: dict[str, Any]
+    things: dict[str, Any] = field(init=False)
+    participants: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.things = {"self": self.owner, **self.arguments}
+        wanted = self.method.touches
+        if wanted is None:
+            wanted = tuple(name for name, thing in self.things.items() if is_journaled(thing))
+        self.participants = {name: self.things[name] for name in wanted}
+
+    @property
+    def class_name(self) -> str:
+        """The class under whose name the call is recorded."""
+        return type_name(self.owner if isinstance(self.owner, type) else type(self.owner))
+
+    def asked(self) -> dict[str, Any]:
+        """All that the event's key is made of, besides the line's head.
+
+        Raises
+        ------
+        NotSerialisable
+            Before anything is done, when an argument cannot be kept.
+        """
+        request = self.method.request
+        kept = {k: v for k, v in self.arguments.items() if k not in self.method.ignore}
+        return {
+            "class": self.class_name,
+            "method": self.method.name,
+            "version": self.method.version,
+            "arguments": encode(kept, "arguments"),
+            "request": None if request is None else request(self.owner, **self.arguments),
+        }
+
+
+def check_method(function: Any, names_used: tuple[str, ...]) -> None:
+    """Fail at decoration, not at the first call."""
+    if not inspect.isfunction(function):
+        raise InvalidInput(
+            f"@transactional goes on a method, not on {function!r}. Put it below @classmethod."
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidInput(
+            f"{function.__qualname__} is a generator, which cannot be one step. Return a list."
+        )
+    names = list(inspect.signature(function).parameters)
+    if not names:
+        raise InvalidInput(f"{function.__qualname__} has no parameter for its object (self).")
+    unknown = [name for name in names_used if name != "self" and name not in names]
+    if unknown:
+        raise InvalidInput(f"{function.__qualname__} has no parameter {', '.join(unknown)}.")
+
+
+def _source_version(function: Callable[..., Any]) -> str:
+    """A digest of what the function does; comments and layout do not count."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        code = function.__code__
+        return "code:" + digest_text(f"{code.co_code.hex()} {code.co_consts!r} {code.co_names!r}")
+    return "source:" + digest_text(ast.dump(tree))

@@ -1,0 +1,166 @@
+"""Events in the journal: looking one up, taking it over, keeping a new one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory.errors import DamagedRecord, NameTaken
+from tinyfactory.journal.aside import Aside
+from tinyfactory.journal.canonical import (
+    decode,
+    digest,
+    encode,
+    objects_in,
+    replace_objects,
+)
+from tinyfactory.journal.changes import Change, difference
+
+if TYPE_CHECKING:
+    from tinyfactory.journal.transaction import Transaction
+
+Record = dict[str, Any]
+logger = logging.getLogger("tinyfactory")
+# Which event an object came from.
+origins: Aside[str] = Aside()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up gave: a record and the result that was taken over, or why there is none."""
+
+    record: Record | None
+    result: Any = None
+    why: str = ""
+
+
+def find(tx: Transaction) -> Found:
+    """Look an event up and take it over; sets `tx.key` to the key that it has or will have.
+
+    A key leads on to the next ("again") when what stands there is not to be used: a failure
+    that is asked again, or a person whose name someone else bears now.
+    """
+    why = "nothing like it was done before"
+    while True:
+        try:
+            record = tx.scope.store.get("event:" + tx.key)
+        except DamagedRecord as error:
+            logger.warning("%s Event %s is done anew and replaced.", error, tx.key[:12])
+            return Found(None, why="the stored event is damaged")
+        if record is None:
+            return Found(None, why=why)
+        again = digest("again", tx.key)
+        if record["failure"] is not None and _ask_again(tx, again):
+            why = f"it failed before ({record['failure']}) and is asked again"
+        elif record["composite"]:
+            return Found(record)
+        else:
+            try:
+                return Found(record, take_over(tx, record), "replayed")
+            except NameTaken as error:
+                why = f"a name in it is taken now: {error}"
+                logger.info("%s is not replayed: %s", tx.call.method.name, why)
+        tx.key = again
+
+
+def _ask_again(tx: Transaction, again: str) -> bool:
+    return tx.scope.retry_failures or tx.scope.store.get("event:" + again) is not None
+
+
+def take_over(tx: Transaction, record: Record) -> Any:
+    """Make an event's changes here and hand out its result, all or nothing."""
+    with tx.active():
+        try:
+            result = replace_objects(decode(record["result"]), lambda thing: _enter(thing, tx))
+        except BaseException:
+            tx.undo_all()
+            raise
+    tx.staged = [(name, decode(change)) for name, change in record["changes"].items()]
+    tx.make_staged()
+    tx.replies = record["meta"]["replies"]
+    return result
+
+
+def _enter(thing: Any, tx: Transaction) -> Any:
+    """Have an object from the journal join the simulation, as it did when it was made."""
+    origins.put(thing, tx.key)
+    join = getattr(thing, "_join_simulation", None)
+    return thing if join is None else join(tx.scope.id)
+
+
+def publish(tx: Transaction, result: Any) -> tuple[Any, Record]:
+    """Keep the event. When another kernel was first, go on with what it kept."""
+    mine = record_of(tx, result)
+    items = [("event:" + tx.key, mine)]
+    if tx.composite:
+        items += [("event:" + key, record) for key, record in tx.children]
+    standing = tx.scope.store.add_all(items)[0]
+    if standing["head"] == mine["head"]:
+        tx.make_staged()
+        for thing in objects_in(result):
+            origins.put(thing, tx.key)
+        return result, standing
+    logger.info("Another kernel did %s first; its result counts.", tx.call.method.name)
+    tx.undo_all()
+    for name, state in tx.before.items():
+        tx.call.things[name].decode_complete_state(state)
+    return take_over(tx, standing), standing
+
+
+def record_of(tx: Transaction, result: Any) -> Record:
+    """All that is kept of a call: what was asked, what came of it, what it took."""
+    changes = _changes(tx)
+    encoded = encode(result, "the result")
+    asked = tx.asked
+    return {
+        "simulation": tx.scope.id,
+        "line": tx.line.root if tx.line is not None else None,
+        "base": tx.base,
+        "class": asked["class"],
+        "method": asked["method"],
+        "version": asked["version"],
+        "arguments": asked["arguments"],
+        "request": _outline(asked["request"]),
+        "result": encoded,
+        "changes": changes,
+        "failure": tx.failure,
+        "composite": tx.composite,
+        "head": digest(tx.key, encoded, changes),
+        "meta": {
+            "at": round(tx.started, 3),
+            "seconds": round(time.time() - tx.started, 3),
+            "why": tx.why,
+            "replies": tx.replies,
+        },
+    }
+
+
+def _changes(tx: Transaction) -> dict[str, Change]:
+    """What changed, by parameter: as staged by a draft, else by comparing before and after."""
+    changes: dict[str, Change] = {}
+    for name, before in tx.before.items():
+        thing = tx.call.things[name]
+        after = thing.encode_complete_state()
+        hidden = set(getattr(thing, "_not_in_journal", ()))
+        change = difference(
+            {k: v for k, v in before.items() if k not in hidden},
+            {k: v for k, v in after.items() if k not in hidden},
+        )
+        if change:
+            changes[name] = encode(change, f"the change of {name}")
+    for name, change in tx.staged:
+        if name in changes:
+            raise ValueError(f"{name} was changed twice in one draft; stage one change.")
+        changes[name] = encode(change, f"the change of {name}")
+    return changes
+
+
+def _outline(request: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A request in short: small values as they are, long ones as digests, to tell what differs."""
+    if request is None:
+        return None
+    return {
+        key: value if len(repr(value)) <= 200 else digest(value) for key, value in request.items()
+    }

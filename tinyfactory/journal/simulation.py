@@ -1,0 +1,206 @@
+"""A simulation: a named scope with a journal on disk, its registries and its lines."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tinyfactory import settings
+from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.aside import Aside
+from tinyfactory.journal.canonical import digest, encode, journal_state, type_name
+from tinyfactory.journal.lines import Line
+from tinyfactory.journal.registry import Registry
+
+FREE = "free"
+
+
+class Scope:
+    """Where names are unique and lines are counted; the free one has no journal.
+
+    `hits` and `misses` count outermost transactions that were replayed and that ran;
+    `model_calls` counts replies that were asked for and kept.
+    """
+
+    def __init__(self, scope_id: str) -> None:
+        self.id = scope_id
+        self.store: Any = None
+        self.retry_failures = False
+        self.lock = threading.RLock()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Go back to the beginning: no names, no numbers, every line at its root."""
+        self.registries: dict[str, Registry] = {}
+        self.numbers: Counter[str] = Counter()
+        self.hits = 0
+        self.misses = 0
+        self.model_calls = 0
+        self._occurrences: Counter[str] = Counter()
+        # A line is remembered together with this token, so that one of an earlier run
+        # is never taken up again.
+        self._run = object()
+
+    def registry(self, kind: str) -> Registry:
+        """The registry of one kind of thing, such as ``"person"``."""
+        with self.lock:
+            return self.registries.setdefault(kind, Registry(kind))
+
+    def number(self, kind: str) -> int:
+        """The next number of a kind, from 1; starts again with the simulation."""
+        with self.lock:
+            self.numbers[kind] += 1
+            return self.numbers[kind]
+
+    def line_of(self, thing: Any) -> Line:
+        """The line of an object, begun at its present state when it has none yet."""
+        with self.lock:
+            run, line = _lines.get(thing) or (None, None)
+            if run is not self._run or line is None:
+                state = encode(journal_state(thing), type(thing).__name__)
+                line = self.new_line("object", type_name(type(thing)), state)
+                _lines.put(thing, (self._run, line))
+            return line
+
+    def count(self, *, hit: bool) -> None:
+        """Count an outermost transaction as replayed or done."""
+        with self.lock:
+            self.hits += hit
+            self.misses += not hit
+
+    def new_line(self, *origin: Any) -> Line:
+        """A line rooted in where it comes from and in how many equal ones came before."""
+        with self.lock:
+            root = digest(self.id, *origin)
+            self._occurrences[root] += 1
+            return Line(digest(root, self._occurrences[root]))
+
+
+class Simulation(Scope):
+    """A named scope whose steps are kept in a journal and replayed.
+
+    Parameters
+    ----------
+    simulation_id : str
+        Its name. Two names in one folder are two simulations.
+    path : path, optional
+        The journal's folder; ``.tinyfactory`` in the working directory unless given.
+    retry_failures : bool
+        Ask again where an earlier run got no usable reply, instead of replaying the failure.
+
+    Raises
+    ------
+    InvalidInput
+        For a blank name, or a path where a file stands.
+    JournalUnavailable
+        When the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with Simulation("lesson", path=tempfile.mkdtemp()) as simulation:
+    ...     current_simulation() is simulation
+    True
+    """
+
+    def __init__(
+        self,
+        simulation_id: str = "default",
+        path: str | Path | None = None,
+        *,
+        retry_failures: bool = False,
+    ) -> None:
+        if not isinstance(simulation_id, str) or not simulation_id.strip():
+            raise InvalidInput("A simulation needs a name that is not blank. Nothing was opened.")
+        if simulation_id == FREE:
+            raise InvalidInput(f"{FREE!r} names what belongs to no simulation; choose another.")
+        self.path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInput(
+                f"{self.path} is a file, and a journal is a folder. Nothing was changed. "
+                "Give another path."
+            )
+        super().__init__(simulation_id)
+        self.retry_failures = retry_failures
+
+    def begin(self) -> Self:
+        """Open the journal and go to the root of every line; makes this the current one.
+
+        Beginning again in the same kernel starts over: a notebook run again from its top
+        follows the same path, and is replayed.
+        """
+        from tinyfactory.journal.store import Store
+
+        if self.store is None:
+            self.store = Store(self.path)
+        with self.lock:
+            self._forget()
+        for forget in _at_begin:
+            forget(self)
+        for other in [s for s in _open if s.id == self.id and s is not self]:
+            other.end()
+        with _lock:
+            _open[:] = [s for s in _open if s is not self] + [self]
+        return self
+
+    def checkpoint(self) -> None:
+        """Make sure that all is on disk. Every step already is when its call returns."""
+
+    def end(self) -> None:
+        """Close the journal; the current simulation is again the one before."""
+        with _lock:
+            _open[:] = [s for s in _open if s is not self]
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def __repr__(self) -> str:
+        state = "open" if self.store is not None else "ended"
+        return (
+            f"Simulation({self.id!r}, path={str(self.path)!r}, {state}, "
+            f"hits={self.hits}, misses={self.misses})"
+        )
+
+
+# Simulations that are open, the current one last. A process-wide stack and not a context
+# variable: a notebook's cells and a widget's threads share the simulation of the notebook.
+_open: list[Simulation] = []
+_lock = threading.Lock()
+_at_begin: list[Callable[[Scope], None]] = []
+free = Scope(FREE)
+_lines: Aside[tuple[object, Line]] = Aside()
+
+
+def at_begin(forget: Callable[[Scope], None]) -> None:
+    """Have `forget(simulation)` called whenever a simulation begins anew."""
+    _at_begin.append(forget)
+
+
+def current_simulation() -> Simulation | None:
+    """The simulation that was begun last and has not ended, or None."""
+    return _open[-1] if _open else None
+
+
+def scope(simulation_id: str | None = None) -> Scope:
+    """The open simulation of that id; without an id the current one; else the free scope."""
+    if simulation_id is None:
+        return current_simulation() or free
+    for simulation in reversed(_open):
+        if simulation.id == simulation_id:
+            return simulation
+    return free

@@ -1,0 +1,95 @@
+"""What a chat model is: a request goes in, a reply comes out. It knows no person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked of a model.
+
+    Parameters
+    ----------
+    messages : tuple of dict
+        ``{"role": ..., "content": ...}``, fixed part first.
+    temperature : float, optional
+    schema : dict, optional
+        JSON schema (strict form) that the answer shall have.
+    schema_name : str
+        A short name for the schema, which endpoints ask for.
+    max_tokens : int, optional
+        Upper bound of the answer's length.
+
+    Examples
+    --------
+    >>> request = ChatRequest(({"role": "user", "content": "Hello"},), temperature=1.0)
+    >>> request.to_json()["temperature"]
+    1.0
+    """
+
+    messages: tuple[dict[str, str], ...]
+    temperature: float | None = None
+    schema: Json | None = None
+    schema_name: str = "reply"
+    max_tokens: int | None = None
+
+    def to_json(self) -> Json:
+        """The request as plain JSON, as it enters an event's key."""
+        return asdict(self) | {"messages": [dict(m) for m in self.messages]}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a reply cost; 0 where the endpoint does not say."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """What a model answered, and what it took.
+
+    `sent` holds the parameters that were really sent, after an endpoint refused some;
+    `requests` counts HTTP requests, `seconds` the time from first request to answer.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    refusal: str | None = None
+    model: str = ""
+    usage: Usage = Usage()
+    sent: Json = field(default_factory=dict)
+    requests: int = 1
+    seconds: float = 0.0
+
+    def to_json(self) -> Json:
+        """The reply as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Json) -> ChatReply:
+        """The reply that `to_json` wrote."""
+        return cls(**(data | {"usage": Usage(**data["usage"])}))
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """Anything that answers chat requests.
+
+    `identity` tells models apart in the journal (name, kind, endpoint; never a key).
+    """
+
+    @property
+    def identity(self) -> Json:
+        """JSON that names the model and where it runs, known without a key."""
+        ...
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer one request, or raise a `ModelError`."""
+        ...

@@ -1,0 +1,54 @@
+"""People: what one is, reading one from a model's reply, showing, loading and saving them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinyfactory.people.interchange import load_people, save_people, to_frame
+    from tinyfactory.people.people_list import People
+    from tinyfactory.people.person import TinyPerson
+    from tinyfactory.people.reply import read_contexts, read_persona
+    from tinyfactory.people.spec import (
+        PersonaSpec,
+        check_generated,
+        contexts_schema,
+        merge,
+        normalise,
+        reply_schema,
+    )
+
+__all__ = [
+    "People",
+    "PersonaSpec",
+    "TinyPerson",
+    "check_generated",
+    "contexts_schema",
+    "load_people",
+    "merge",
+    "normalise",
+    "read_contexts",
+    "read_persona",
+    "reply_schema",
+    "save_people",
+    "to_frame",
+]
+
+_ROOMS = {
+    "interchange": ("load_people", "save_people", "to_frame"),
+    "people_list": ("People",),
+    "person": ("TinyPerson",),
+    "reply": ("read_contexts", "read_persona"),
+    "spec": (
+        *("PersonaSpec", "check_generated", "contexts_schema"),
+        *("merge", "normalise", "reply_schema"),
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

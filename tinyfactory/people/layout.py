@@ -1,0 +1,113 @@
+"""Where each field of a person stands, and under which other names it is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TIMES = ("morning", "workday", "evening", "weekend")
+
+# Where a leaf stands, and what it is.
+TEXTS = (
+    "gender",
+    "nationality",
+    "residence",
+    "education",
+    "occupation.title",
+    "occupation.organization",
+    "occupation.description",
+    "style",
+    "health",
+)
+LISTS = (
+    "personality.traits",
+    "preferences.interests",
+    "preferences.professional_interests",
+    "preferences.likes",
+    "preferences.dislikes",
+    "skills",
+    "beliefs",
+    "behaviors.general",
+    *(f"behaviors.routines.{time}" for time in (*TIMES, "daily")),
+    "long_term_goals",
+    "other_facts",
+)
+# Parts that hold other fields, and where a bare text or list in their place belongs.
+PARTS = {
+    "occupation": "title",
+    "personality": "traits",
+    "personality.big_five": "",
+    "preferences": "interests",
+    "behaviors": "general",
+    "behaviors.routines": "daily",
+}
+# Older and foreign names at the top level, and where they belong.
+ALIASES = {
+    "sex": "gender",
+    "country_of_residence": "residence",
+    "education_level": "education",
+    "job": "occupation.title",
+    "job_title": "occupation.title",
+    "profession": "occupation.title",
+    "occupation_title": "occupation.title",
+    "occupation_organization": "occupation.organization",
+    "occupation_description": "occupation.description",
+    "personality_traits": "personality.traits",
+    "traits": "personality.traits",
+    "big_five": "personality.big_five",
+    "big5": "personality.big_five",
+    "interests": "preferences.interests",
+    "hobbies": "preferences.interests",
+    "personal_interests": "preferences.interests",
+    "hobbies_and_interests_list": "preferences.interests",
+    "professional_interests": "preferences.professional_interests",
+    "likes": "preferences.likes",
+    "dislikes": "preferences.dislikes",
+    "skills_and_expertise_list": "skills",
+    "behaviours": "behaviors",
+    "routines": "behaviors.routines",
+    "goals": "long_term_goals",
+    "career_goals_and_ambitions": "long_term_goals",
+}
+# The same within a part.
+PART_ALIASES = {
+    "occupation": {
+        "job_title": "title",
+        "position": "title",
+        "role": "title",
+        "organisation": "organization",
+        "employer": "organization",
+        "company": "organization",
+    },
+    "personality": {"big5": "big_five", "personality_traits": "traits"},
+    "preferences": {"hobbies": "interests", "personal_interests": "interests"},
+}
+TOP = tuple(
+    dict.fromkeys(
+        [
+            "name",
+            "age",
+            "relationships",
+            *(path.split(".")[0] for path in (*TEXTS, *LISTS, *PARTS)),
+        ]
+    )
+)
+
+
+def holder(person: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, str]:
+    """The object that holds what stands at a dotted path, or None, and the last key.
+
+    Examples
+    --------
+    >>> holder({"occupation": {"title": "nurse"}}, "occupation.title")
+    ({'title': 'nurse'}, 'title')
+    """
+    *way, leaf = path.split(".")
+    here: Any = person
+    for step in way:
+        here = here.get(step) if isinstance(here, dict) else None
+    return (here if isinstance(here, dict) and leaf in here else None), leaf
+
+
+def empty(value: Any) -> bool:
+    """Whether a value says nothing: None, blank text, an empty list or object."""
+    return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())

@@ -1,0 +1,68 @@
+"""A list of people that shows itself: as text, as a table, as a data frame, as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from tinyfactory.journal.canonical import journaled
+
+if TYPE_CHECKING:
+    from tinyfactory.people.person import TinyPerson
+
+
+@journaled
+class People(list["TinyPerson"]):
+    """People in their order; slices and sums are `People` too.
+
+    Shown as text and as a static table of at most 50 rows, which need no kernel.
+
+    Examples
+    --------
+    >>> from tinyfactory.people import TinyPerson
+    >>> People([TinyPerson("Ana", {"age": 34}, register=False)])
+    1 person
+     1. Ana, 34
+    """
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> TinyPerson: ...
+    @overload
+    def __getitem__(self, index: slice) -> People: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> TinyPerson | People:
+        if isinstance(index, slice):
+            return People(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def __add__(self, other: Iterable[TinyPerson]) -> People:  # type: ignore[override]
+        return People([*self, *other])
+
+    def copy(self) -> People:
+        """A new list of the same people."""
+        return People(self)
+
+    def to_frame(self) -> Any:
+        """A pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
+        from tinyfactory.people.interchange import to_frame
+
+        return to_frame(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the people to a file or folder; see `tinyfactory.people.save_people`."""
+        from tinyfactory.people.interchange import save_people
+
+        save_people(self, path)
+
+    def __repr__(self) -> str:
+        from tinyfactory.people.render import people_text
+
+        return people_text(self)
+
+    def _repr_html_(self) -> str:
+        from tinyfactory.people.render import people_html
+
+        return people_html(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}

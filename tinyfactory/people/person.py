@@ -1,0 +1,318 @@
+"""`TinyPerson`: a simulated person, who is somebody: named, checked, and registered."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tinyfactory.errors import InvalidPersona, NameTaken
+from tinyfactory.journal.canonical import journaled
+from tinyfactory.journal.undo import on_rollback
+from tinyfactory.people import edit
+from tinyfactory.people.bio import minibio
+from tinyfactory.people.plain import plain
+from tinyfactory.people.spec import normalise
+
+if TYPE_CHECKING:
+    from tinyfactory.journal.registry import Registry
+    from tinyfactory.people.people_list import People
+
+Json = dict[str, Any]
+# What an agent file holds beside the persona and its memories.
+_FILE_KEYS = frozenset(("type", "persona", "tinyfactory"))
+
+
+@journaled
+class TinyPerson:
+    """A simulated person.
+
+    What is read is a copy, and what is written is checked: a person is valid at any time.
+    Only one made with neither name nor persona, and not registered, has no name yet.
+
+    Parameters
+    ----------
+    name : str, optional
+        The name; it goes before one in `persona`.
+    persona : dict, optional
+        Who the person is, in any shape that `normalise` takes.
+    simulation_id : str, optional
+        The simulation that the person belongs to; unless given, the current one.
+    provenance : dict, optional
+        Where the description came from, e.g. ``{"source": "offline"}`` or
+        ``{"source": "model", "model": "..."}``.
+    register : bool
+        Whether the name is to be taken in the simulation.
+
+    Raises
+    ------
+    InvalidPersona
+        For a person that cannot be.
+    NameTaken
+        When someone registered in the simulation bears the name.
+
+    Examples
+    --------
+    >>> ana = TinyPerson("Ana Souza", {"age": 34, "occupation": "nurse"}, register=False)
+    >>> ana
+    TinyPerson(name='Ana Souza', age=34, occupation='nurse')
+    >>> ana.define("skill", "sewing", group="skills")
+    >>> ana.get("skills")
+    ['sewing']
+    """
+
+    _joins = False  # whether a person out of a journal takes the name again
+    __hash__ = None  # type: ignore[assignment]  # equal by content, and content may change
+
+    def __init__(
+        self,
+        name: str | None = None,
+        persona: Json | None = None,
+        *,
+        simulation_id: str | None = None,
+        provenance: Json | None = None,
+        register: bool = True,
+    ) -> None:
+        if persona is not None and not isinstance(persona, dict):
+            raise InvalidPersona(f"persona is a dictionary, not {type(persona).__name__}.")
+        if name is None and persona is None and not register:
+            self._persona = {}
+        elif name is None:
+            self._persona = normalise(persona or {})
+        else:
+            # Through the older shape: its name counts also where `persona` is a wrapper.
+            self._persona = normalise({**_nameless(persona or {}), "name": name})
+        self.simulation_id = simulation_id
+        self.provenance: Json = plain(provenance or {})
+        if register:
+            self.register()
+
+    # Reading
+
+    @property
+    def name(self) -> str:
+        """The name; empty as long as there is none."""
+        return str(self._persona.get("name", ""))
+
+    @property
+    def persona(self) -> Json:
+        """A copy of all fields, as plain JSON; change fields with `define`."""
+        return copy.deepcopy(self._persona)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A copy of a field, or `default` where there is none.
+
+        Parameters
+        ----------
+        key : str
+            A field (``"skills"``), a dotted path (``"occupation.title"``), or an older name
+            (``"country_of_residence"``, ``"occupation_description"``, ``"routines"``).
+        default : object
+            What to return instead of a missing field.
+
+        Examples
+        --------
+        >>> ana = TinyPerson("Ana", {"occupation": {"title": "nurse"}}, register=False)
+        >>> ana.get("occupation.title"), ana.get("age", "unknown")
+        ('nurse', 'unknown')
+        """
+        return copy.deepcopy(edit.find(self._persona, key, default))
+
+    def minibio(self) -> str:
+        """One line from name, age, nationality, occupation and residence."""
+        return minibio(self._persona)
+
+    # Changing
+
+    def define(self, key: str | None, value: Any, group: str | None = None) -> None:
+        """Set a field, or add to a group.
+
+        Parameters
+        ----------
+        key : str or None
+            The field, as in `get`. Within a group that is a list, what the item is called
+            (``"skill"``), or None; within one that is an object, the field to set.
+        value : object
+            The new value. None takes the field away.
+        group : str, optional
+            A list to add to (``"skills"``, ``"routines"``, ``"personality_traits"``) or an
+            object to set a field of (``"personality"``, ``"occupation"``). A group that is
+            not known becomes a list.
+
+        Raises
+        ------
+        InvalidPersona
+            For a value that cannot be; nothing is changed.
+        NameTaken
+            For a new name that someone else bears; nothing is changed.
+        """
+        self._change(edit.defined(self._persona, [(key, value)], group))
+
+    def define_several(self, group: str, records: Iterable[Any]) -> None:
+        """Add several values to a group, all or none: ``[{"skill": "sewing"}, "chess"]``.
+
+        Raises
+        ------
+        InvalidPersona
+            For a value that cannot be; nothing is changed.
+        """
+        if isinstance(records, str | dict):
+            records = [records]
+        self._change(edit.defined(self._persona, [(None, record) for record in records], group))
+
+    def _change(self, persona: Json) -> None:
+        """Become `persona`; undone with the transaction around."""
+        before = self._persona
+        self._rename(persona.get("name", ""))
+        self._persona = persona
+        on_rollback(lambda: setattr(self, "_persona", before))
+
+    def _rename(self, name: str) -> None:
+        """Hold the new name in the registry, if the old one is held."""
+        if name == self.name or not self.is_registered:
+            return
+        before, registry = self.name, self._registry()
+        # First the old name goes: a new spelling of it may be the same to the registry.
+        registry.remove(before)
+        try:
+            registry.add(name, self)
+        except NameTaken:
+            registry.add(before, self)
+            raise
+
+    # The registry of the simulation
+
+    def _registry(self) -> Registry:
+        from tinyfactory.journal.simulation import scope
+
+        return scope(self.simulation_id).registry("person")
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the name is taken by this very person."""
+        return bool(self.name) and self._registry().get(self.name) is self
+
+    def register(self) -> None:
+        """Take the name in the simulation; NameTaken when someone else bears it."""
+        if not self.name:
+            raise InvalidPersona("A person needs a name to be registered. Define it first.")
+        self._registry().add(self.name, self)
+
+    def unregister(self) -> None:
+        """Give the name free; nothing happens when this person does not hold it."""
+        if self.is_registered:
+            self._registry().remove(self.name)
+
+    @staticmethod
+    def all_people(simulation_id: str | None = None) -> People:
+        """Everyone registered in a simulation; unless given, in the current one."""
+        from tinyfactory.journal.simulation import scope
+        from tinyfactory.people.people_list import People
+
+        return People(scope(simulation_id).registry("person"))
+
+    @staticmethod
+    def clear_people(simulation_id: str | None = None) -> None:
+        """Give all names of a simulation free."""
+        from tinyfactory.journal.simulation import scope
+
+        scope(simulation_id).registry("person").clear()
+
+    # As data
+
+    def to_dict(self) -> Json:
+        """The person as an agent file holds it; `from_dict` reads it back."""
+        persona = self.persona
+        state = persona.get("agent_state")
+        agent: Json = {"type": "TinyPerson", "persona": persona}
+        if isinstance(state, dict) and state and not edit.would_hide(state, persona, _FILE_KEYS):
+            agent |= persona.pop("agent_state")
+        agent["tinyfactory"] = {"version": 1, "provenance": copy.deepcopy(self.provenance)}
+        return agent
+
+    @classmethod
+    def from_dict(
+        cls, data: Json, *, simulation_id: str | None = None, register: bool = False
+    ) -> TinyPerson:
+        """The person in `data`, in any shape that `normalise` takes.
+
+        Raises
+        ------
+        InvalidPersona
+            For a person that cannot be.
+        NameTaken
+            With `register`, when someone bears the name.
+        """
+        about = data.get("tinyfactory") if isinstance(data, dict) else None
+        provenance = about.get("provenance") if isinstance(about, dict) else None
+        return cls(
+            persona=data,
+            simulation_id=simulation_id,
+            provenance=provenance if isinstance(provenance, dict) else None,
+            register=register,
+        )
+
+    def encode_complete_state(self) -> Json:
+        """All that makes this person, as JSON that shares nothing with it."""
+        return {
+            "persona": self.persona,
+            "provenance": copy.deepcopy(self.provenance),
+            "registered": self.is_registered,
+            "simulation_id": self.simulation_id,
+        }
+
+    def decode_complete_state(self, state: Json) -> TinyPerson:
+        """Become what `encode_complete_state` returned; a registered person stays registered.
+
+        Raises
+        ------
+        InvalidPersona
+            For a state that holds no possible person; nothing is changed.
+        """
+        persona = normalise(state["persona"], partial="name" not in state["persona"])
+        provenance = plain(state.get("provenance") or {})
+        if hasattr(self, "_persona"):  # else made by the journal, without a state before
+            self._rename(persona.get("name", ""))
+        self._persona, self.provenance = persona, provenance
+        self.simulation_id = state.get("simulation_id", getattr(self, "simulation_id", None))
+        self._joins = bool(state.get("registered"))
+        return self
+
+    def _join_simulation(self, simulation_id: str) -> TinyPerson:
+        """Come out of a journal into a simulation, registered if it was so when it went in."""
+        self.simulation_id = simulation_id
+        if not self._joins:
+            return self
+        holder = self._registry().get(self.name)
+        if isinstance(holder, TinyPerson) and holder == self:
+            return holder  # the same person, who is there already
+        self.register()
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented
+
+    # Shown
+
+    def __repr__(self) -> str:
+        parts = [("name", "name"), ("age", "age"), ("occupation", "occupation.title")]
+        shown = [(label, self.get(path)) for label, path in parts]
+        inside = ", ".join(f"{label}={value!r}" for label, value in shown if value is not None)
+        return f"{type(self).__name__}({inside})"
+
+    def _repr_html_(self) -> str:
+        from tinyfactory.people.render import person_html
+
+        return person_html(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from tinyfactory.people.render import person_text
+
+        return {"text/plain": person_text(self), "text/html": self._repr_html_()}
+
+
+def _nameless(persona: Json) -> Json:
+    """The fields without a name, out of whatever is around them."""
+    from tinyfactory.people.shapes import canonical
+
+    return {key: value for key, value in canonical(persona).items() if key != "name"}

@@ -1,0 +1,277 @@
+"""People as text and as static HTML: the only place that makes markup.
+
+What a model wrote is hostile until it went through `escape` (for HTML) or `legible` (for a
+terminal). The HTML needs no style sheet and no script: where styles or pictures are taken
+out, as GitHub does, names, numbers and headings are left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory.people.traits import TRAITS
+
+if TYPE_CHECKING:
+    from tinyfactory.people.person import TinyPerson
+
+MAX_ROWS = 50
+
+# Control characters move a terminal's cursor; bidi overrides and isolates show text in
+# another order than it has. Line feed and tab are harmless.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_TEXT = "var(--jp-ui-font-color1, inherit)"
+_FAINT = "var(--jp-ui-font-color2, inherit)"
+_LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
+_BAR = "var(--jp-brand-color1, #1976d2)"
+_TRACK = "var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
+_CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {_TEXT};"
+# Notebooks set what stands between dollar signs as mathematics, whose macros can link to
+# script; these classes keep MathJax out.
+_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
+
+_SECTIONS = {
+    "Identity": ("age", "gender", "nationality", "residence", "education", "occupation"),
+    "Personality and style": ("personality", "style"),
+    "Interests, skills and beliefs": ("preferences", "skills", "beliefs"),
+    "Habits and routines": ("behaviors",),
+    "Life": ("health", "relationships", "long_term_goals", "other_facts"),
+}
+_COLUMNS = {
+    "Name": "name",
+    "Age": "age",
+    "Nationality": "nationality",
+    "Occupation": "occupation.title",
+    "Residence": "residence",
+}
+
+
+def legible(value: Any) -> str:
+    """`value` as text in which every character is what it seems to be.
+
+    Examples
+    --------
+    >>> legible("Ana" + chr(27) + "[2J")
+    'Ana�[2J'
+    """
+    return _UNSEEN.sub("\ufffd", "" if value is None else str(value))
+
+
+def escape(value: Any) -> str:
+    """`value` as text for HTML, in an element or a quoted attribute.
+
+    Examples
+    --------
+    >>> escape("<b onclick='x()'>{{name}}</b>")
+    '&lt;b onclick=&#x27;x()&#x27;&gt;&#123;&#123;name&#125;&#125;&lt;/b&gt;'
+    """
+    # Braces and backticks too: some pages run templates over what they show.
+    escaped = html.escape(legible(value), quote=True)
+    return escaped.replace("{", "&#123;").replace("}", "&#125;").replace("`", "&#96;")
+
+
+def person_html(person: TinyPerson) -> str:
+    """A person as a card that needs no kernel."""
+    persona = person.persona
+    parts = []
+    for title, keys in _sections(persona):
+        rows = "".join(_row(key, _big_five_apart(key, persona[key])) for key in keys)
+        if rows:
+            opened = " open" if title == "Identity" else ""
+            parts.append(
+                f'<details{opened} style="margin: 2px 0;"><summary style="cursor: pointer;">'
+                f"<b>{escape(title)}</b></summary>{_table(rows)}</details>"
+            )
+    bars = _bars(persona.get("personality", {}).get("big_five", {}))
+    return (
+        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
+        f'padding: 8px 12px; margin: 4px 0; max-width: 60em; color: {_TEXT};">'
+        f'<div>{_identicon(person.name)}<b style="font-size: 1.2em;">{_title(person)}</b></div>'
+        f'<p style="margin: 4px 0;">{escape(person.minibio())}</p>'
+        f"{bars}{''.join(parts)}"
+        f'<p style="margin: 4px 0 0; color: {_FAINT};"><small>{escape(origin(person))}</small></p>'
+        "</div>"
+    )
+
+
+def people_html(people: Sequence[TinyPerson]) -> str:
+    """People as a table of at most 50 rows, with a line that says how many more there are."""
+    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in ("#", *_COLUMNS, "From"))
+    rows = []
+    for number, person in enumerate(people[:MAX_ROWS], 1):
+        values = [number, *(person.get(path) for path in _COLUMNS.values()), _source(person)]
+        cells = "".join(f'<td style="{_CELL}">{escape(_short(value))}</td>' for value in values)
+        rows.append(f"<tr>{cells}</tr>")
+    table = (
+        f'<table style="border-collapse: collapse; color: {_TEXT};">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+    return (
+        f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
+        f"<b>{escape(_count(people))}</b></p>{table if rows else ''}</div>"
+    )
+
+
+def person_text(person: TinyPerson) -> str:
+    """A person as plain text, every field included."""
+    persona = person.persona
+    lines = [legible(person.minibio())]
+    for _, keys in _sections(persona):
+        for key in keys:
+            lines += _text_lines(key, persona[key], 0)
+    return "\n".join([*lines, legible(origin(person))])
+
+
+def people_text(people: Sequence[TinyPerson]) -> str:
+    """People as plain text, one line each, at most 50 lines."""
+    lines = [_count(people)]
+    width = len(str(min(len(people), MAX_ROWS))) + 1
+    for number, person in enumerate(people[:MAX_ROWS], 1):
+        values = [_short(person.get(path)) for path in _COLUMNS.values()]
+        line = ", ".join(value for value in values if value)
+        lines.append(f"{number:>{width}}. {legible(line)}")
+    return "\n".join(lines)
+
+
+def origin(person: TinyPerson) -> str:
+    """Where the description came from, in a sentence.
+
+    Examples
+    --------
+    >>> from tinyfactory.people import TinyPerson
+    >>> origin(TinyPerson("Ana", provenance={"source": "model", "model": "m-1"}, register=False))
+    'Written by the model m-1.'
+    """
+    source, model = person.provenance.get("source"), person.provenance.get("model")
+    if source == "offline":
+        return "Made by the offline writer; no language model was asked."
+    if source == "model":
+        return f"Written by the model {model}." if model else "Written by a model."
+    return f"From: {source}." if source else "Where this description came from is not recorded."
+
+
+def _source(person: TinyPerson) -> str:
+    about = person.provenance
+    return str(
+        (about.get("model") if about.get("source") == "model" else "") or about.get("source") or ""
+    )
+
+
+def _count(people: Sequence[TinyPerson]) -> str:
+    count = "1 person" if len(people) == 1 else f"{len(people):,} people"
+    more = len(people) - MAX_ROWS
+    return f"{count}; the first {MAX_ROWS} are shown, {more:,} more are not" if more > 0 else count
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str("" if value is None else value).split())
+    return text if len(text) <= 120 else text[:119] + "…"
+
+
+def _title(person: TinyPerson) -> str:
+    return escape(person.name) or "(no name yet)"
+
+
+def _sections(persona: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The fields under their headings; those that nobody knows come last."""
+    known = {"name", *(key for keys in _SECTIONS.values() for key in keys)}
+    sections = [(title, [k for k in keys if k in persona]) for title, keys in _SECTIONS.items()]
+    return [*sections, ("More", [key for key in persona if key not in known])]
+
+
+def _label(key: str) -> str:
+    """A field's name in words."""
+    words = key.replace("_", " ").strip() or key
+    return words[:1].upper() + words[1:]
+
+
+def _big_five_apart(key: str, value: Any) -> Any:
+    """Personality without the five numbers that are shown as bars; whatever else stays."""
+    if key != "personality" or not isinstance(value, dict):
+        return value
+    rest = {k: v for k, v in value.get("big_five", {}).items() if k not in TRAITS}
+    return {k: v for k, v in (value | {"big_five": rest}).items() if v != {}}
+
+
+def _table(rows: str) -> str:
+    return f'<table style="border-collapse: collapse; color: {_TEXT};">{rows}</table>'
+
+
+def _row(key: str, value: Any) -> str:
+    if value == {}:
+        return ""
+    label = f'<th style="{_CELL}">{escape(_label(key))}</th>'
+    return f'<tr>{label}<td style="{_CELL}">{_value(value)}</td></tr>'
+
+
+def _value(value: Any) -> str:
+    """Any JSON as HTML: lists as lists, objects as tables, all else as text."""
+    if isinstance(value, dict):
+        return _table("".join(_row(key, item) for key, item in value.items()))
+    if isinstance(value, list):
+        items = "".join(f"<li>{_value(item)}</li>" for item in value)
+        return f'<ul style="margin: 0; padding-left: 1.2em;">{items}</ul>'
+    return f'<span style="white-space: pre-line;">{escape(_scalar(value))}</span>'
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _bars(big_five: dict[str, Any]) -> str:
+    """The five traits as numbers and bars; without styles the numbers remain."""
+    rows = []
+    for trait in TRAITS:
+        score = big_five.get(trait)
+        if not isinstance(score, int):
+            continue
+        bar = (
+            f'<div style="width: 10em; height: 0.7em; margin-top: 0.3em; background: {_TRACK};">'
+            f'<div style="width: {score:d}%; height: 100%; background: {_BAR};"></div></div>'
+        )
+        cells = (f"<th{_styled('')}>{_label(trait)}</th>", f"<td{_styled('right')}>{score:d}</td>")
+        rows.append(f"<tr>{''.join(cells)}<td{_styled('')}>{bar}</td></tr>")
+    return _table("".join(rows)) if rows else ""
+
+
+def _styled(align: str) -> str:
+    return f' style="{_CELL}{f" text-align: {align};" if align else ""}"'
+
+
+def _identicon(name: str) -> str:
+    """A small symmetrical pattern from a digest of the name, the same in every run."""
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
+    colour = f"hsl({digest[0] * 360 // 256}, 55%, 50%)"
+    squares = "".join(
+        f'<rect x="{x}" y="{y}" width="1" height="1"/>'
+        for y in range(5)
+        for x in range(5)
+        if digest[1 + 3 * y + min(x, 4 - x)] % 2
+    )
+    return (
+        '<svg width="32" height="32" viewBox="0 0 5 5" aria-hidden="true" '
+        f'style="vertical-align: middle; margin-right: 8px;" fill="{colour}">{squares}</svg>'
+    )
+
+
+def _text_lines(key: str, value: Any, depth: int) -> list[str]:
+    """Any JSON as indented lines."""
+    margin = "  " * depth
+    label = f"{margin}{legible(_label(key))}:"
+    if isinstance(value, dict):
+        return [label, *(line for k, v in value.items() for line in _text_lines(k, v, depth + 1))]
+    if isinstance(value, list):
+        lines = [label]
+        for item in value:
+            if isinstance(item, dict | list):
+                lines += _text_lines("-", item, depth + 1)
+            else:
+                lines.append(f"{margin}  - {legible(_scalar(item))}")
+        return lines
+    return [f"{label} {legible(_scalar(value))}"]

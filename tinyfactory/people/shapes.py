@@ -1,0 +1,215 @@
+"""Every shape that a person is found in, brought to the one layout of `PersonaSpec`.
+
+This module moves and converts; it judges nothing. What it cannot understand it leaves where
+it is, for the schema to refuse. Fields that nobody knows are kept as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tinyfactory.people import traits
+from tinyfactory.people.infer import infer
+from tinyfactory.people.layout import ALIASES, LISTS, PART_ALIASES, PARTS, TEXTS, TOP, empty, holder
+from tinyfactory.people.leaves import age, items, name, relationships, text
+from tinyfactory.people.plain import plain
+
+Json = dict[str, Any]
+
+
+def canonical(data: Any) -> Json:
+    """The fields of `data` in the one layout, not yet checked.
+
+    Parameters
+    ----------
+    data : dict
+        A person in any shape of this package, of TinyTroupe (older and today's), of EDSL, or
+        a row of Nemotron-Personas.
+
+    Raises
+    ------
+    InvalidPersona
+        When `data` holds what JSON cannot.
+
+    Examples
+    --------
+    >>> canonical({"name": "Ana", "_configuration": {"occupation": "nurse"}})
+    {'occupation': {'title': 'nurse'}, 'name': 'Ana'}
+    """
+    person: Json = plain(data)
+    # One pass can free a place that the next one fills (an empty field beside a foreign
+    # spelling of it), so pass until nothing moves.
+    while (after := _one_pass(person)) != person:
+        person = after
+    return person
+
+
+def _one_pass(data: Json) -> Json:
+    person = {key: value for key, value in _unwrap(data).items() if not _empty_known(key, value)}
+    person = _fold_keys(person)
+    if "type" in person:  # in an agent file the key says the class, so no field may bear it
+        kind = person.pop("type")
+        if kind not in ("TinyPerson", "Fragment"):
+            _keep(person, "kind", kind)
+    for part in ("occupation", "personality", "preferences", "behaviors"):
+        if part in person:
+            person[part] = _as_part(part, person[part])
+    for alias, path in ALIASES.items():
+        if alias in person:
+            left = _place(person, path, person.pop(alias))
+            if not empty(left):
+                person[alias] = left
+    _finish(person)
+    infer(person)
+    return person
+
+
+def _unwrap(data: Json) -> Json:
+    """The person inside an agent file, an older configuration, or an EDSL agent."""
+    for wrapper in ("persona", "_configuration", "traits"):
+        inner = data.get(wrapper)
+        if not isinstance(inner, dict):
+            continue
+        person = dict(inner)
+        state: Json = {}
+        for key, value in data.items():
+            if key in (wrapper, "type", "tinyfactory") or value is None or value == {}:
+                continue
+            if key in person and person[key] == value:
+                continue
+            known = key in TOP or key in ALIASES
+            _keep(person if known and key not in person else state, key, value)
+        if state:  # memories, instructions: what the file holds beside the persona
+            if isinstance(person.get("agent_state"), dict):
+                merged = dict(person["agent_state"])
+                for key, value in state.items():
+                    _keep(merged, key, value)
+                person["agent_state"] = merged
+            else:
+                _keep(person, "agent_state", state)
+        return _unwrap(person)
+    return data
+
+
+def _fold_keys(person: Json) -> Json:
+    """Known fields under their own spelling: `Name`, `Country of residence`."""
+    out: Json = {}
+    for key, value in person.items():
+        name_ = re.sub(r"[\s-]+", "_", key.strip().lower())
+        known = name_ in TOP or name_ in ALIASES
+        free = name_ not in person and name_ not in out
+        out[name_ if known and free else key] = value
+    return out
+
+
+def _as_part(path: str, value: Any) -> Any:
+    """A part as an object; what cannot be understood stays as it is."""
+    if path == "occupation" and isinstance(value, list):
+        value = value[0] if len(value) == 1 else text(value)
+    if isinstance(value, str | list) and PARTS[path]:
+        value = {PARTS[path]: value}
+    if not isinstance(value, dict):
+        return value
+    out: Json = {k: v for k, v in value.items() if not empty(v)}
+    if path == "personality.big_five":
+        return traits.fold(out)
+    for alias, key in PART_ALIASES.get(path, {}).items():
+        if alias in out and key not in out:
+            out[key] = out.pop(alias)
+    if path == "personality":
+        loose = {k: out.pop(k) for k in traits.TRAITS if k in out and "big_five" not in out}
+        if loose:
+            out["big_five"] = loose
+    for inner in PARTS:
+        parent, _, key = inner.rpartition(".")
+        if parent == path and key in out:
+            out[key] = _as_part(inner, out[key])
+    return out
+
+
+def _place(person: Json, path: str, value: Any) -> Any:
+    """Put `value` at `path` unless something else is there; return what found no place."""
+    if path in PARTS:
+        value = _as_part(path, value)
+        if isinstance(value, dict):
+            left = {k: _place(person, f"{path}.{k}", v) for k, v in value.items()}
+            return {k: v for k, v in left.items() if not empty(v)}
+    parent: Any = person
+    *way, leaf = path.split(".")
+    for step in way:
+        if not isinstance(parent, dict):
+            return value
+        parent = parent.setdefault(step, {})
+    if not isinstance(parent, dict):
+        return value
+    here = parent.get(leaf)
+    if path in LISTS:
+        old, new = items(here), items(value)
+        if not (isinstance(old, list) and isinstance(new, list)):
+            return value
+        parent[leaf] = old + [item for item in new if item not in old]
+        return None
+    if empty(here) or here == value or (path in TEXTS and text(here) == text(value)):
+        parent[leaf] = value if empty(here) else here
+        return None
+    return value
+
+
+_CONVERT = {
+    "name": name,
+    "age": age,
+    "relationships": relationships,
+    **dict.fromkeys(TEXTS, text),
+    **dict.fromkeys(LISTS, items),
+}
+# Leaves before what holds them, so that a part left with nothing goes too.
+_DEEPEST_FIRST = sorted({*_CONVERT, *PARTS} - {"name"}, key=lambda path: -path.count("."))
+
+
+def _finish(person: Json) -> None:
+    """Every known leaf in its own type, and nothing empty among the known."""
+    for path, convert in _CONVERT.items():
+        parent, leaf = holder(person, path)
+        if parent is not None:
+            parent[leaf] = convert(parent[leaf])
+    parent, _ = holder(person, "occupation.title")
+    if parent is not None and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", str(parent["title"])):
+        parent["title"] = parent["title"].replace("_", " ")  # as Nemotron writes them
+    if isinstance(person.get("personality"), dict):
+        _finish_big_five(person["personality"])
+    for path in _DEEPEST_FIRST:
+        parent, leaf = holder(person, path)
+        if parent is not None and empty(parent[leaf]):
+            del parent[leaf]
+
+
+def _finish_big_five(personality: Json) -> None:
+    scores = personality.get("big_five")
+    if isinstance(scores, str):
+        personality["big_five"], found = {}, {"general": scores}
+    elif isinstance(scores, dict):
+        personality["big_five"], found = traits.read(scores)
+    else:
+        return
+    notes = personality.get("big_five_notes") or {}
+    if found and isinstance(notes, dict):
+        notes = dict(notes)
+        for trait, words in found.items():
+            before = notes.get(trait)
+            if empty(before) or before == words:
+                notes[trait] = words
+            elif words not in str(before):
+                notes[trait] = f"{before}; {words}"
+        personality["big_five_notes"] = notes
+
+
+def _keep(record: Json, key: str, value: Any) -> None:
+    """Add to `record` under the next free spelling of `key`."""
+    while key in record and record[key] != value:
+        key += "_"
+    record[key] = value
+
+
+def _empty_known(key: str, value: Any) -> bool:
+    return key != "name" and (key in TOP or key in ALIASES) and empty(value)

@@ -1,0 +1,294 @@
+"""The schema of a person: what one may consist of, and what cannot be."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from tinyfactory.errors import InvalidPersona
+from tinyfactory.people.layout import empty
+from tinyfactory.people.reasons import explain, shown
+from tinyfactory.people.shapes import canonical
+
+Json = dict[str, Any]
+Score = Annotated[int, Field(ge=0, le=100)]
+Texts = Annotated[list[str], Field(default_factory=list)]
+
+
+class _Part(BaseModel):
+    """Fields of known types, and whatever else someone adds."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    def to_dict(self) -> Json:
+        """The part as plain JSON: known fields in their order, then the others by name."""
+        out: Json = {}
+        for name in type(self).model_fields:
+            value = _dump(getattr(self, name))
+            if value not in (None, "", [], {}):
+                out[name] = value
+        return out | dict(sorted((self.model_extra or {}).items()))
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_dump(item) for item in value]
+    return value.to_dict() if isinstance(value, _Part) else value
+
+
+class Occupation(_Part):
+    """What a person does, where, and what that is like."""
+
+    title: str | None = None
+    organization: str | None = None
+    description: str | None = None
+
+
+class BigFive(_Part):
+    """The five traits, each from 0 to 100."""
+
+    openness: Score | None = None
+    conscientiousness: Score | None = None
+    extraversion: Score | None = None
+    agreeableness: Score | None = None
+    neuroticism: Score | None = None
+
+
+class Personality(_Part):
+    """Traits in words and in numbers."""
+
+    traits: Texts
+    big_five: BigFive | None = None
+
+
+class Preferences(_Part):
+    """What a person cares for, and what not."""
+
+    interests: Texts
+    likes: Texts
+    dislikes: Texts
+
+
+class Routines(_Part):
+    """What a person usually does, by the time of day or week."""
+
+    morning: Texts
+    workday: Texts
+    evening: Texts
+    weekend: Texts
+
+
+class Behaviors(_Part):
+    """Habits, and routines by the time of day."""
+
+    general: Texts
+    routines: Routines | None = None
+
+
+class Relationship(_Part):
+    """Someone in a person's life."""
+
+    name: str | None = None
+    description: str | None = None
+
+
+class PersonaSpec(_Part):
+    """Who a person is. Only the name is required.
+
+    Validating takes any shape that `tinyfactory.people.shapes` understands, and keeps fields
+    that are not declared here. The layout follows the agent files of TinyTroupe, so that each
+    side can read the other's.
+
+    Examples
+    --------
+    >>> PersonaSpec.model_validate({"name": "Ana", "age": "34"}).age
+    34
+    """
+
+    name: Annotated[str, Field(max_length=200)]
+    age: Annotated[int, Field(ge=0, le=120)] | None = None
+    gender: str | None = None
+    nationality: str | None = None
+    residence: str | None = None
+    education: str | None = None
+    occupation: Occupation | None = None
+    style: str | None = None
+    personality: Personality | None = None
+    preferences: Preferences | None = None
+    skills: Texts
+    beliefs: Texts
+    behaviors: Behaviors | None = None
+    health: str | None = None
+    relationships: Annotated[list[Relationship], Field(default_factory=list)]
+    long_term_goals: Texts
+    other_facts: Texts
+
+    @model_validator(mode="before")
+    @classmethod
+    def _any_shape(cls, data: Any) -> Any:
+        return canonical(data) if isinstance(data, dict) else data
+
+    @field_validator("name")
+    @classmethod
+    def _not_blank(cls, name: str) -> str:
+        # Spaces that do not show, or punctuation alone, are as good as blank.
+        if not any(character.isalnum() for character in name):
+            raise ValueError("blank")
+        return name
+
+
+_FIELDS = {
+    "": list(PersonaSpec.model_fields),
+    "occupation": list(Occupation.model_fields),
+    "personality": list(Personality.model_fields),
+    "big_five": list(BigFive.model_fields),
+    "preferences": list(Preferences.model_fields),
+    "behaviors": list(Behaviors.model_fields),
+    "routines": list(Routines.model_fields),
+    "relationships": list(Relationship.model_fields),
+}
+
+
+def normalise(data: Any, *, partial: bool = False) -> Json:
+    """A person in any known shape as plain JSON in the one layout.
+
+    Parameters
+    ----------
+    data : dict
+        See `PersonaSpec`. What is unknown is kept; what is empty is left out.
+    partial : bool
+        Whether the name may be missing, as in a fragment or a person not yet finished.
+
+    Returns
+    -------
+    dict
+        Known fields in the order of the schema, then the others sorted by name.
+        Normalising it again changes nothing.
+
+    Raises
+    ------
+    InvalidPersona
+        For what cannot be (age 190, a blank name), in words that can be sent to a model.
+
+    Examples
+    --------
+    >>> normalise({"skills": [{"skill": "sewing"}], "Age": "34", "name": " Ana "})
+    {'name': 'Ana', 'age': 34, 'skills': ['sewing']}
+    >>> normalise({"name": "Ana", "age": 190})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidPersona: This description of a person cannot be used:
+    - age: 190 is not possible; expected a whole number from 0 to 120.
+    """
+    if partial and isinstance(data, dict):
+        data = canonical(data)
+        if empty(data.get("name")):
+            whole = normalise({**data, "name": "nobody"})
+            return {key: value for key, value in whole.items() if key != "name"}
+    try:
+        return PersonaSpec.model_validate(data).to_dict()
+    except ValidationError as error:
+        raise InvalidPersona(explain(error.errors(include_url=False), _FIELDS)) from None
+
+
+def merge(persona: Json, fragment: Any) -> Json:
+    """The person with a fragment merged in: objects deeply, lists appended, the rest replaced.
+
+    Raises
+    ------
+    InvalidPersona
+        When the outcome cannot be; `persona` is never changed.
+
+    Examples
+    --------
+    >>> merge({"name": "Ana", "skills": ["chess"]}, {"type": "Fragment",
+    ...       "persona": {"skills": ["chess", "sewing"]}})
+    {'name': 'Ana', 'skills': ['chess', 'sewing']}
+    """
+    if not isinstance(fragment, dict):
+        raise InvalidPersona(f"A fragment is an object with fields, not {shown(fragment)}.")
+    return normalise(_merged(canonical(persona), canonical(fragment)))
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        both = {key: _merged(old[key], new[key]) for key in old if key in new}
+        return old | new | both
+    if isinstance(old, list) and isinstance(new, list):
+        return old + [item for item in new if item not in old]
+    return new
+
+
+def check_generated(persona: Json) -> None:
+    """Demand of a person that a model wrote what every generated person has.
+
+    Raises
+    ------
+    InvalidPersona
+        Listing what is missing of age, nationality or residence, and occupation title.
+
+    Examples
+    --------
+    >>> check_generated({"name": "Ana", "age": 34, "residence": "Recife"})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidPersona: This description of a person is not complete:
+    - occupation.title: missing; expected what the person does, as text.
+    """
+    missing = []
+    if persona.get("age") is None:
+        missing.append("age: missing; expected a whole number from 0 to 120.")
+    if not persona.get("nationality") and not persona.get("residence"):
+        missing.append("nationality or residence: missing; expected at least one, as text.")
+    if not persona.get("occupation", {}).get("title"):
+        missing.append("occupation.title: missing; expected what the person does, as text.")
+    if missing:
+        head = "This description of a person is not complete:"
+        raise InvalidPersona("\n- ".join([head, *missing]))
+
+
+@lru_cache
+def _schema_text(name: str) -> str:
+    folder = resources.files("tinyfactory.people")
+    return (folder / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+def _schema(name: Literal["persona", "contexts"]) -> Json:
+    found: Json = json.loads(_schema_text(name))
+    return found
+
+
+def reply_schema() -> Json:
+    """The strict JSON schema that a model is asked to fill; a copy, free to change.
+
+    It is a committed file, not a rendering of `PersonaSpec`: another version of pydantic must
+    not change what is sent, nor what the journal looks up.
+
+    Examples
+    --------
+    >>> list(reply_schema()["properties"])[:3]
+    ['name', 'age', 'gender']
+    """
+    return _schema("persona")
+
+
+def contexts_schema() -> Json:
+    """The strict JSON schema of a list of contexts.
+
+    Examples
+    --------
+    >>> contexts_schema()["required"]
+    ['contexts']
+    """
+    return _schema("contexts")

@@ -1,0 +1,109 @@
+"""Prompts: mustache templates, rendered strictly. The only room that knows chevron.
+
+Rendering differs from plain mustache where prompts need it to: a missing value is an error,
+nothing is escaped for HTML, and no partial is read from the working directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from tinyfactory.errors import InvalidInput
+
+__all__ = ["check", "render", "template"]
+
+
+@cache
+def template(name: str) -> str:
+    """The text of a packaged template, such as ``"person.instructions"``."""
+    return (files(__name__) / f"{name}.mustache").read_text(encoding="utf-8")
+
+
+def render(text: str, values: Mapping[str, Any], name: str = "the template") -> str:
+    """Fill a mustache template in.
+
+    Parameters
+    ----------
+    text : str
+        The template.
+    values : mapping
+        What may stand in it. Lists and truth values open sections.
+    name : str
+        What to call the template in an error.
+
+    Raises
+    ------
+    InvalidInput
+        For a value that is missing, a partial, or mustache that cannot be read.
+
+    Examples
+    --------
+    >>> render("{{who}} says <{{word}}>.", {"who": "Ana", "word": "hi & bye"})
+    'Ana says <hi & bye>.'
+    >>> render("{{who}}", {})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidInput: the template asks for {{who}}, and there is no such value...
+    """
+    import chevron
+
+    tokens = _tokens(text, name)
+    _check(tokens, [values], name)
+    return str(chevron.render([(_plain(kind), key) for kind, key in tokens], dict(values)))
+
+
+def check(text: str, known: Mapping[str, Any], name: str = "the template") -> None:
+    """Refuse a template that asks for a value which is not among the known ones."""
+    _check(_tokens(text, name), [known], name)
+
+
+def _tokens(text: str, name: str) -> list[tuple[str, str]]:
+    from chevron.tokenizer import ChevronError, tokenize
+
+    try:
+        return list(tokenize(text))
+    except (ChevronError, SyntaxError) as error:
+        raise InvalidInput(f"{name} is not mustache that can be read: {error}.") from None
+
+
+def _plain(kind: str) -> str:
+    return "no escape" if kind == "variable" else kind
+
+
+def _check(tokens: list[tuple[str, str]], scopes: list[Any], name: str) -> None:
+    depth: list[int] = []
+    for kind, key in tokens:
+        if kind in ("variable", "no escape", "section", "inverted section"):
+            value = _look_up(key, scopes, name)
+            if kind == "section":
+                depth.append(len(scopes))
+                # Within a list, the first item stands for all; within a mapping, itself.
+                inner = value[0] if isinstance(value, (list, tuple)) and value else value
+                scopes = [*scopes, inner]
+            elif kind == "inverted section":
+                depth.append(len(scopes))
+        elif kind == "end" and depth:
+            scopes = scopes[: depth.pop()]
+        elif kind == "partial":
+            raise InvalidInput(f"{name} includes {{{{>{key}}}}}; write the text out instead.")
+
+
+def _look_up(key: str, scopes: list[Any], name: str) -> Any:
+    if key == ".":
+        return scopes[-1]
+    first, *rest = key.split(".")
+    for scope in reversed(scopes):
+        if isinstance(scope, Mapping) and first in scope:
+            value = scope[first]
+            for part in rest:
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                return value
+    known = sorted({k for scope in scopes if isinstance(scope, Mapping) for k in scope})
+    raise InvalidInput(
+        f"{name} asks for {{{{{key}}}}}, and there is no such value. Nothing was sent. "
+        f"There are: {', '.join(known) or 'none'}."
+    )

@@ -1,0 +1,128 @@
+"""Settings: what was configured, else the environment, else a default. Read when used.
+
+Nothing here is read at import, so a variable set in a notebook's first cell counts.
+A key is held in memory only; it appears in no repr, no journal and no message.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tinyfactory.errors import InvalidInput
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_JOURNAL = ".tinyfactory"
+OFFLINE = "offline"
+
+
+@dataclass(slots=True)
+class _Configured:
+    """What `configure` was told in this process; None means: not told."""
+
+    model: Any = None
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    language: str | None = None
+    timeout: float | None = None
+    time_limit: float | None = None
+
+
+_configured = _Configured()
+
+
+def configure(**values: Any) -> None:
+    """Choose a model, a key or an endpoint for this process.
+
+    Parameters
+    ----------
+    model : str or ChatModel, optional
+        ``"offline"``, the name of a model, or an object with `identity` and `complete`.
+    api_key : str, optional
+        The endpoint's key, for those who set no environment variable:
+        ``tinyfactory.configure(api_key=getpass())``. Kept in memory only, never shown.
+    base_url : str, optional
+        Address of an OpenAI-compatible server, e.g. ``http://localhost:11434/v1``.
+    language : str, optional
+        The language that people are written in, e.g. ``"Portuguese"``.
+    timeout : float, optional
+        Seconds to wait for one answer (default 120).
+    time_limit : float, optional
+        Seconds for one request with all its retries (default 300).
+
+    A value of None goes back to the environment and the default.
+
+    Raises
+    ------
+    InvalidInput
+        For a setting that does not exist.
+
+    Examples
+    --------
+    >>> configure(model="offline")
+    >>> get("model")
+    'offline'
+    """
+    known = {f.name for f in fields(_Configured)}
+    for name in values:
+        if name not in known:
+            raise InvalidInput(
+                f"configure() has no setting {name!r}; nothing was changed. "
+                f"Choose from: {', '.join(sorted(known))}."
+            )
+    for name, value in values.items():
+        setattr(_configured, name, value)
+
+
+def _environment(*names: str) -> str | None:
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return value
+    return None
+
+
+def get(name: str) -> Any:
+    """The value of a setting now: configured, else from the environment, else the default."""
+    configured = getattr(_configured, name)
+    if configured is not None:
+        return configured
+    match name:
+        case "model":
+            return _environment("TINYFACTORY_MODEL", "OPENAI_MODEL")
+        case "api_key":
+            return _environment("OPENAI_API_KEY")
+        case "base_url":
+            return _environment("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+        case "language":
+            return _environment("TINYFACTORY_LANGUAGE")
+        case "timeout":
+            return float(_environment("TINYFACTORY_TIMEOUT") or 120)
+        case "time_limit":
+            return float(_environment("TINYFACTORY_TIME_LIMIT") or 300)
+    raise InvalidInput(f"There is no setting {name!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Azure:
+    """An Azure OpenAI resource, from the `AZURE_OPENAI_*` variables."""
+
+    endpoint: str
+    api_version: str
+    api_key: str | None = field(repr=False)
+
+
+def azure() -> Azure | None:
+    """The Azure resource that the environment names, or None.
+
+    `OPENAI_BASE_URL` and `configure(base_url=...)` come first: an address that was
+    given outright is the one that is meant.
+    """
+    endpoint = _environment("AZURE_OPENAI_ENDPOINT")
+    if endpoint is None or _configured.base_url or _environment("OPENAI_BASE_URL"):
+        return None
+    version = _environment("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION") or "2024-10-21"
+    key = _configured.api_key or _environment("AZURE_OPENAI_API_KEY")
+    return Azure(endpoint, version, key)

@@ -1,0 +1,24 @@
+"""Forms and views for notebooks; the only room that knows ipywidgets.
+
+Each ends in a Python value (`PersonaForm.people`, `PersonaBrowser.selected`) and has a line
+of code that does the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
+    from tinyfactory.widgets.form import PersonaForm as PersonaForm
+
+__all__ = ["PersonaBrowser", "PersonaForm"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tinyfactory.widgets' has no attribute {name!r}")
+    from importlib import import_module
+
+    room = {"PersonaBrowser": "browser", "PersonaForm": "form"}[name]
+    return getattr(import_module(f"tinyfactory.widgets.{room}"), name)
