@@ -64,7 +64,7 @@ def test_what_is_read_is_a_copy():
 
 
 def test_what_was_handed_over_is_a_copy():
-    fields = {"skills": ["chess"], "mood": {"now": ["calm"]}}
+    fields: dict = {"skills": ["chess"], "mood": {"now": ["calm"]}}
     person = ana(**fields)
     fields["skills"].append("x")
     fields["mood"]["now"].append("x")
@@ -333,6 +333,20 @@ def test_a_person_goes_through_the_journal():
     person.unregister()
     back[0]._join_simulation("free")
     assert back[0].is_registered
+
+
+def test_in_the_journal_a_person_is_the_same_in_any_simulation():
+    here, there = (TinyPerson("Ana", simulation_id=i, register=False) for i in (None, "other"))
+    assert encode(here) == encode(there)
+
+
+def test_who_comes_out_of_a_journal_twice_is_one_person():
+    person = TinyPerson("Ana", {"age": 34})
+    twin = decode(encode(person))
+    assert twin._join_simulation("free") is person
+    person.define("age", 35)
+    with pytest.raises(NameTaken):
+        twin._join_simulation("free")
 
 
 def test_who_was_not_registered_does_not_take_a_name_when_replayed():

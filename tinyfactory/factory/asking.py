@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.canonical import digest
 from tinyfactory.models.chat import ChatModel, ChatRequest
 
 Json = dict[str, Any]
@@ -75,6 +76,14 @@ def person_request(
         values,
     )
     return person_messages(messages, temperature)
+
+
+def template_digest(template: str | None, instructions: str | None) -> str:
+    """Tells whether it was the template that changed, or only what was filled in."""
+    return digest(
+        template or prompts.template("person.request"),
+        instructions or prompts.template("person.instructions"),
+    )
 
 
 def contexts_request(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.canonical import journaled
 from tinyfactory.journal.simulation import Scope, at_begin, current_simulation, scope
 from tinyfactory.journal.undo import on_rollback
+
+if TYPE_CHECKING:
+    from tinyfactory.journal.history import History
 
 _lock = threading.Lock()
 
@@ -131,6 +134,41 @@ class TinyFactory:
         """Come out of a journal into a simulation."""
         self.simulation_id = simulation_id
         self._register_anew()
+        return self
+
+    # -- what happened ----------------------------------------------------------------
+
+    def history(self) -> History:
+        """The events that this factory went through in this run, as a table.
+
+        Raises
+        ------
+        InvalidInput
+            When no simulation is open, so that nothing is kept.
+        """
+        from tinyfactory.journal.history import history_of
+
+        return history_of(scope(self.simulation_id), self)
+
+    def checkout(self, event: str | int | None) -> Self:
+        """Go back to where the factory was after an event; going on from there branches.
+
+        The people that it made later leave the simulation; nothing is deleted from the
+        journal, and the same calls again find them again.
+
+        Parameters
+        ----------
+        event : str, int or None
+            A key or the beginning of one, a number in `history()`, or None for the beginning.
+
+        Raises
+        ------
+        InvalidInput
+            When there is no such event; nothing is changed then.
+        """
+        from tinyfactory.journal.checkout import checkout
+
+        checkout(scope(self.simulation_id), self, event)
         return self
 
     # -- state ------------------------------------------------------------------------

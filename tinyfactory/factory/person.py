@@ -366,7 +366,8 @@ class TinyPersonFactory(TinyFactory):
         """What a person's step asks first, as it enters its key."""
         asking.check_asking(agent_particularities, temperature, attempts)
         request = self._person_request(agent_particularities, temperature)
-        return asking.keyed(self._chat_model(), request)
+        template = asking.template_digest(self.template, self.instructions)
+        return asking.keyed(self._chat_model(), request) | {"template": template}
 
     def _person_request(
         self, particularities: Particularities, temperature: float | None, rejected: str = ""

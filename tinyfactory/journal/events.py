@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
+REPLAYED = "it was done before"
 # Which event an object came from.
 origins: Aside[str] = Aside()
 
@@ -55,10 +56,10 @@ def find(tx: Transaction) -> Found:
         if record["failure"] is not None and _ask_again(tx, again):
             why = f"it failed before ({record['failure']}) and is asked again"
         elif record["composite"]:
-            return Found(record)
+            return Found(record, why=REPLAYED)
         else:
             try:
-                return Found(record, take_over(tx, record), "replayed")
+                return Found(record, take_over(tx, record), REPLAYED)
             except NameTaken as error:
                 why = f"a name in it is taken now: {error}"
                 logger.info("%s is not replayed: %s", tx.call.method.name, why)
@@ -94,6 +95,8 @@ def publish(tx: Transaction, result: Any) -> tuple[Any, Record]:
     """Keep the event. When another kernel was first, go on with what it kept."""
     mine = record_of(tx, result)
     items = [("event:" + tx.key, mine)]
+    if tx.line is not None and not tx.line.steps:
+        items.append(("line:" + tx.line.root, tx.line.origin))
     if tx.composite:
         items += [("event:" + key, record) for key, record in tx.children]
     standing = tx.scope.store.add_all(items)[0]
@@ -117,12 +120,14 @@ def record_of(tx: Transaction, result: Any) -> Record:
     return {
         "simulation": tx.scope.id,
         "line": tx.line.root if tx.line is not None else None,
+        "parent": tx.parent_head,
         "base": tx.base,
         "class": asked["class"],
         "method": asked["method"],
         "version": asked["version"],
         "arguments": asked["arguments"],
-        "request": _outline(asked["request"]),
+        "request": outline(asked["request"]),
+        "state": asked.get("state"),
         "result": encoded,
         "changes": changes,
         "failure": tx.failure,
@@ -157,10 +162,12 @@ def _changes(tx: Transaction) -> dict[str, Change]:
     return changes
 
 
-def _outline(request: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A request in short: small values as they are, long ones as digests, to tell what differs."""
-    if request is None:
-        return None
-    return {
-        key: value if len(repr(value)) <= 200 else digest(value) for key, value in request.items()
-    }
+def outline(value: Any) -> Any:
+    """A value in short: small parts as they are, long ones as digests, to tell what differs."""
+    if isinstance(value, dict):
+        return {key: outline(part) for key, part in value.items() if key != "schema"} | (
+            {"schema": digest(value["schema"])} if "schema" in value else {}
+        )
+    if isinstance(value, list):
+        return [outline(part) for part in value]
+    return digest(value) if isinstance(value, str) and len(value) > 200 else value

@@ -8,26 +8,50 @@ side by side, and the same call made twice is two events.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from typing import Any
 
 from tinyfactory.journal.canonical import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event on the path that a line took in this run: replayed (a hit) or done, and why."""
+
+    key: str
+    head: str
+    hit: bool
+    why: str
 
 
 class Line:
     """One object's events within one run of a simulation.
 
+    Parameters
+    ----------
+    root : str
+        Digest of where the line begins.
+    origin : dict
+        What the root is a digest of, to be kept with the line's first event.
+    head : str, optional
+        Where to go on from, if not from the root.
+
     Examples
     --------
     >>> line = Line("root")
     >>> base = line.start()
-    >>> line.finish("event key", "next head")
+    >>> line.finish(Step("event key", "next head", False, "it is new"))
     >>> line.start() == "next head"
     True
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(
+        self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
+    ) -> None:
         self.root = root
-        self.head = root
-        self.events: list[str] = []
+        self.origin = origin or {}
+        self.head = head or root
+        self.steps: list[Step] = []
         self._lock = threading.Lock()
         self._under_way = 0
         self._beside = 0
@@ -41,13 +65,19 @@ class Line:
             self._beside += 1
             return digest("beside", self.head, self._beside)
 
-    def finish(self, key: str | None = None, head: str | None = None) -> None:
-        """End an event: go on to its head, or stay when it was rolled back (no key)."""
+    def finish(self, step: Step | None = None) -> None:
+        """End an event: go on to its head, or stay when it was rolled back (None)."""
         with self._lock:
             self._under_way -= 1
-            if key is not None and head is not None:
+            if step is not None:
                 # Of two that ran side by side, the second continues from the first.
-                self.head = head if self._beside == 0 else digest("join", self.head, head)
-                self.events.append(key)
+                alone = self._beside == 0
+                self.head = step.head if alone else digest("join", self.head, step.head)
+                self.steps.append(step)
             if self._under_way == 0:
                 self._beside = 0
+
+    def move(self, head: str, steps: list[Step]) -> None:
+        """Go to another place of the line, reached by these steps."""
+        with self._lock:
+            self.head, self.steps = head, steps

@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.aside import Aside
 from tinyfactory.journal.canonical import digest, encode, journal_state, type_name
-from tinyfactory.journal.lines import Line
+from tinyfactory.journal.lines import Line, Step
 from tinyfactory.journal.registry import Registry
+
+if TYPE_CHECKING:
+    from tinyfactory.journal.history import LineInfo
 
 FREE = "free"
 
@@ -40,6 +43,8 @@ class Scope:
         self.hits = 0
         self.misses = 0
         self.model_calls = 0
+        self.last_key: str | None = None
+        self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
         # A line is remembered together with this token, so that one of an earlier run
         # is never taken up again.
@@ -62,7 +67,7 @@ class Scope:
             run, line = _lines.get(thing) or (None, None)
             if run is not self._run or line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
-                line = self.new_line("object", type_name(type(thing)), state)
+                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
                 _lines.put(thing, (self._run, line))
             return line
 
@@ -72,12 +77,24 @@ class Scope:
             self.hits += hit
             self.misses += not hit
 
-    def new_line(self, *origin: Any) -> Line:
+    def went(self, step: Step) -> None:
+        """Remember an outermost event of this run."""
+        with self.lock:
+            self.last_key = step.key
+            self._steps[step.key] = step
+
+    def step_of(self, key: str) -> Step | None:
+        """The event of this run with that key, or None."""
+        return self._steps.get(key)
+
+    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
         """A line rooted in where it comes from and in how many equal ones came before."""
         with self.lock:
-            root = digest(self.id, *origin)
-            self._occurrences[root] += 1
-            return Line(digest(root, self._occurrences[root]))
+            equal = digest(self.id, kind, origin)
+            self._occurrences[equal] += 1
+            place = {"simulation": self.id, "kind": kind, **origin}
+            place["occurrence"] = self._occurrences[equal]
+            return Line(digest(equal, place["occurrence"]), place)
 
 
 class Simulation(Scope):
@@ -149,6 +166,36 @@ class Simulation(Scope):
 
     def checkpoint(self) -> None:
         """Make sure that all is on disk. Every step already is when its call returns."""
+
+    def lines(self) -> list[LineInfo]:
+        """The lines on disk, of this run and of earlier ones, with their branches."""
+        from tinyfactory.journal.history import lines_of
+
+        return lines_of(self._opened())
+
+    def explain(self, event: str | None = None) -> str:
+        """Why an event was replayed or done anew, in words.
+
+        Parameters
+        ----------
+        event : str, optional
+            Its key or the beginning of it; the last one of this run unless given.
+
+        Raises
+        ------
+        InvalidInput
+            When there is no such event, or more than one.
+        """
+        from tinyfactory.journal.explain import explain
+
+        return explain(self._opened(), event)
+
+    def _opened(self) -> Self:
+        if self.store is None:
+            raise InvalidInput(
+                f"Simulation {self.id!r} has ended, so its journal cannot be read. Call begin()."
+            )
+        return self
 
     def end(self) -> None:
         """Close the journal; the current simulation is again the one before."""

@@ -17,6 +17,7 @@ from tinyfactory.journal.call import Call
 from tinyfactory.journal.canonical import digest, encode, journal_state
 from tinyfactory.journal.changes import Change, State, apply, inverse
 from tinyfactory.journal.interrupts import deferred_interrupts
+from tinyfactory.journal.lines import Step
 from tinyfactory.journal.simulation import Scope, scope
 
 _current: ContextVar[Transaction | None] = ContextVar("tinyfactory_transaction", default=None)
@@ -43,7 +44,7 @@ class Transaction:
         self.key = ""
         self.asked: dict[str, Any] = {}
         self.line: Any = None
-        self.base = ""
+        self.base = self.parent_head = ""
         self.why = ""
         self.before: dict[str, State] = {}
         self.staged: list[tuple[str, Change]] = []
@@ -200,16 +201,21 @@ class Transaction:
             owner = self.call.owner
             if isinstance(owner, type):
                 names = ("class", "method", "arguments")
-                self.line = self.scope.new_line("class", *(asked[name] for name in names))
+                self.line = self.scope.new_line("class", {name: asked[name] for name in names})
             else:
                 self.line = self.scope.line_of(owner)
+            self.parent_head = self.line.head
             self.base = self.line.start()
         self.key = digest(self.base, asked)
 
     def _finish(self, record: dict[str, Any] | None) -> None:
         self._done = True
         if self.line is not None:
-            self.line.finish(*((self.key, record["head"]) if record else (None, None)))
+            hit = self.why == events.REPLAYED
+            step = Step(self.key, record["head"], hit, self.why) if record else None
+            self.line.finish(step)
+            if step is not None:
+                self.scope.went(step)
 
     def _hand_up(self, record: dict[str, Any] | None) -> None:
         """Committed within another call: the outer one now keeps it, and may yet undo it."""

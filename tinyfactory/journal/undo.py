@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 Undo = Callable[[], object]
@@ -23,3 +24,18 @@ def on_rollback(undo: Undo) -> None:
     steps = log.get()
     if steps is not None:
         steps.append(undo)
+
+
+@contextmanager
+def undone_on_error() -> Iterator[None]:
+    """Undo what `on_rollback` was told of within the block when an error leaves it."""
+    steps: list[Undo] = []
+    token = log.set(steps)
+    try:
+        yield
+    except BaseException:
+        while steps:
+            steps.pop()()
+        raise
+    finally:
+        log.reset(token)

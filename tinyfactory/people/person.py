@@ -61,6 +61,8 @@ class TinyPerson:
     ['sewing']
     """
 
+    # Where a person lives is no part of what happened to them.
+    _not_in_journal: ClassVar[tuple[str, ...]] = ("simulation_id",)
     _joins = False  # whether a person out of a journal takes the name again
     __hash__ = None  # type: ignore[assignment]  # equal by content, and content may change
 
@@ -201,6 +203,12 @@ class TinyPerson:
     def unregister(self) -> None:
         """Give the name free; nothing happens when this person does not hold it."""
         if self.is_registered:
+            self._registry().remove(self.name)
+
+    def _leave_simulation(self, simulation_id: str) -> None:
+        """The one there who is this person by content gives the name free."""
+        self.simulation_id = simulation_id
+        if self._registry().get(self.name) == self:
             self._registry().remove(self.name)
 
     @staticmethod

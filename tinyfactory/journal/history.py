@@ -1,0 +1,165 @@
+"""What happened: the events of an object, and the lines of a simulation."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.journal.simulation import Scope
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, as a person reads it.
+
+    `hit` says whether it was replayed in this run, `attempts` how many replies of a model it
+    took, `usd` what those cost, or None where that is not known.
+    """
+
+    key: str
+    at: datetime.datetime
+    method: str
+    arguments: str
+    hit: bool
+    why: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    seconds: float
+    attempts: int
+    failure: str | None
+
+    @classmethod
+    def of(cls, key: str, record: Record, *, hit: bool, why: str) -> Event:
+        """The event that a record of the journal tells of."""
+        replies = record["meta"]["replies"]
+        usages = [reply.get("usage") or {} for reply in replies]
+        prices = [reply.get("usd") for reply in replies]
+        return cls(
+            key=key,
+            at=datetime.datetime.fromtimestamp(record["meta"]["at"]).astimezone(),
+            method=f"{record['class'].rpartition('.')[2]}.{record['method']}",
+            arguments=_arguments(record["arguments"]),
+            hit=hit,
+            why=why,
+            model=", ".join(dict.fromkeys(str(reply.get("model") or "") for reply in replies)),
+            prompt_tokens=sum(int(usage.get("prompt_tokens", 0)) for usage in usages),
+            completion_tokens=sum(int(usage.get("completion_tokens", 0)) for usage in usages),
+            usd=None if any(price is None for price in prices) else float(sum(prices)),
+            seconds=float(record["meta"]["seconds"]),
+            attempts=len(replies),
+            failure=record["failure"],
+        )
+
+
+class History(list[Event]):
+    """Events in order; shows as a table of text, and gives one of pandas."""
+
+    def to_frame(self) -> Any:
+        """The events as a pandas table, one row each."""
+        import pandas as pd
+
+        names = Event.__slots__
+        return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no events yet"
+        rows = [("", "event", "what", "was", "model", "tokens", "usd", "s", "tries", "why")]
+        rows += [
+            (
+                str(number),
+                event.key[:8],
+                f"{event.method}({event.arguments})",
+                "replayed" if event.hit else "done",
+                event.model or "-",
+                f"{event.prompt_tokens}+{event.completion_tokens}",
+                "?" if event.usd is None else f"{event.usd:.4f}",
+                f"{event.seconds:.1f}",
+                str(event.attempts),
+                event.failure or event.why,
+            )
+            for number, event in enumerate(self)
+        ]
+        widths = [max(len(_cut(row[i])) for row in rows) for i in range(len(rows[0]))]
+        return "\n".join(
+            "  ".join(_cut(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            .rstrip()
+            for row in rows
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LineInfo:
+    """One line of a simulation, as it stands on disk.
+
+    `heads` are the ends of its branches, `origin` what it began from.
+    """
+
+    root: str
+    kind: str
+    origin: Record
+    events: int
+    heads: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        branches = f", {len(self.heads)} branches" if len(self.heads) > 1 else ""
+        return f"LineInfo({self.root[:8]}, {self.origin['class']}, events={self.events}{branches})"
+
+
+def events_of(scope: Scope) -> Iterator[tuple[str, Record]]:
+    """Key and record of each event of a simulation that can be read, oldest first."""
+    for name in scope.store:
+        if name.startswith("event:"):
+            try:
+                record = scope.store.get(name)
+            except DamagedRecord:
+                continue  # said when it is looked up; `journal verify` names them all
+            if record is not None and record["simulation"] == scope.id:
+                yield name.removeprefix("event:"), record
+
+
+def history_of(scope: Scope, thing: Any) -> History:
+    """The events that an object went through in this run."""
+    if scope.store is None:
+        raise InvalidInput(
+            "There is no history: no simulation is open, so nothing is kept. "
+            "Call tinyfactory.control.begin() first."
+        )
+    history = History()
+    for step in scope.line_of(thing).steps:
+        record = scope.store.get("event:" + step.key)
+        if record is not None:
+            history.append(Event.of(step.key, record, hit=step.hit, why=step.why))
+    return history
+
+
+def lines_of(scope: Scope) -> list[LineInfo]:
+    """The lines of a simulation on disk, oldest first, with the ends of their branches."""
+    by_root: dict[str, list[Record]] = defaultdict(list)
+    for _, record in events_of(scope):
+        if record["line"] is not None:
+            by_root[record["line"]].append(record)
+    lines = []
+    for root, records in by_root.items():
+        parents = {record["parent"] for record in records}
+        heads = tuple(record["head"] for record in records if record["head"] not in parents)
+        origin = scope.store.get("line:" + root) or {"kind": "object", "class": "?"}
+        lines.append(LineInfo(root, origin["kind"], origin, len(records), heads))
+    return lines
+
+
+def _arguments(arguments: Record) -> str:
+    shown = [f"{k}={v!r}" for k, v in arguments.items() if v is not None]
+    return _cut(", ".join(shown), 50)
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
