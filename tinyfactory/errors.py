@@ -20,7 +20,10 @@ A message says what happened, what was kept, and what to do next::
     │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
     │   ├── DamagedRecord               a stored value that is not what was stored
     │   ├── JournalUnavailable          the folder cannot be written or read
-    │   └── ForkedTransaction           a transaction carried into a forked process
+    │   ├── ForkedTransaction           a transaction carried into a forked process
+    │   └── ReplayMiss                  a step that the recording does not hold
+    ├── BudgetExceeded                  the next call could cost more than was allowed
+    │   └── UnknownPrice                a limit in US dollars, and a model without a price
     └── Cancelled                       stopped on request; what was finished is kept
 """
 
@@ -101,6 +104,18 @@ class JournalUnavailable(JournalError):
 
 class ForkedTransaction(JournalError):
     """A transaction was carried into a forked process, where it cannot be committed."""
+
+
+class ReplayMiss(JournalError):
+    """A step that the recording does not hold; raised before anything is sent."""
+
+
+class BudgetExceeded(TinyFactoryError):
+    """The next call could exceed the budget; it was not made, what was finished is kept."""
+
+
+class UnknownPrice(BudgetExceeded):
+    """A budget in US dollars cannot be held, because nobody said what the model costs."""
 
 
 class Cancelled(TinyFactoryError):

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # install_browser.sh: Debian's Chromium, which the tests in a real browser drive.
-# One that is there is used; CHROMIUM=/path/to/chromium names another.
+# One that is there is used.
 set -euo pipefail
 
-command -v "${CHROMIUM:-chromium}" >/dev/null && exit 0
+command -v chromium >/dev/null && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing chromium for the tests in a browser (once) ..." >&2
@@ -14,6 +14,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 else
     echo "The tests in a browser need Chromium. On Debian, once:" >&2
     echo "    sudo apt-get install chromium" >&2
-    echo "or name one: make test CHROMIUM=/path/to/chromium. Without: make check." >&2
+    echo "What needs none runs with: make check" >&2
     exit 1
 fi

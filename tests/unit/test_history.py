@@ -134,7 +134,7 @@ def _keys(simulation):
     return [key.removeprefix("event:") for key in simulation.store if key.startswith("event:")]
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[tuple[dict, dict], str]] = {
     "temperature": (({}, {"temperature": 1.0}), "temperature 1.5 → 1.0"),
     "particularities": (({}, {"agent_particularities": "tall"}), "None → 'tall'"),
     "context": (({"context_text": "Elsewhere"}, {}), "context_text"),

@@ -31,7 +31,7 @@ ROOMS = {
     "json_repair": {"tinyfactory.people.reply"},
     "jupyterlab": {"tinyfactory.__main__"},
     "openai": {"tinyfactory.models.openai"},
-    "pandas": {"tinyfactory.people.interchange"},
+    "pandas": {"tinyfactory.journal.history", "tinyfactory.people.interchange"},
     "pyarrow": {"tinyfactory.people.interchange"},
     "pydantic": {"tinyfactory.people.spec"},
     "stamina": {"tinyfactory.models"},

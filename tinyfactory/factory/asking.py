@@ -27,6 +27,7 @@ def person_values(
     particularities: Particularities,
     names: Sequence[str],
     minibios: Sequence[str],
+    ordinal: int,
     language: str,
     rejected: str = "",
 ) -> Json:
@@ -37,7 +38,7 @@ def person_values(
         "language": language,
         "taken_names": "; ".join(names[-RECENT_NAMES:]),
         "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
-        "ordinal": len(names) + 1,
+        "ordinal": ordinal,
         "rejected": rejected,
     }
 

@@ -23,6 +23,7 @@ from tinyfactory.factory.job import PeopleJob
 from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.canonical import journaled_when_needed
 from tinyfactory.journal.changes import Change, apply
+from tinyfactory.journal.fork import slot_of, wait_for_turn
 from tinyfactory.journal.simulation import Scope, scope
 from tinyfactory.journal.transactions import transactional
 from tinyfactory.models.chat import ChatModel
@@ -232,6 +233,7 @@ class TinyPersonFactory(TinyFactory):
                     register=False,
                 )
                 self._setup_agent(person, persona)
+                wait_for_turn()
                 person.register()
             except (ReplyRejected, InvalidPersona) as error:
                 reason, answered = str(error), True
@@ -256,9 +258,10 @@ class TinyPersonFactory(TinyFactory):
         temperature: float | None = 1.5,
         attempts: int = 5,
         *,
+        concurrency: int = 1,
         on_person: Callable[[TinyPerson], object] | None = None,
     ) -> People:
-        """Make several people, one by one; each is a step of its own that is kept at once.
+        """Make several people; each is a step of its own that is kept at once.
 
         Parameters
         ----------
@@ -266,8 +269,12 @@ class TinyPersonFactory(TinyFactory):
             How many. Fewer come back only where `generate_person` gave None.
         agent_particularities, temperature, attempts
             As for `generate_person`; the particularities hold for each of them.
+        concurrency : int
+            How many are asked for at a time. The same people come out, in the same order,
+            whoever's answer was first. One by one (1), each is told of those before, which
+            makes for more variety.
         on_person : callable, optional
-            Called with each person as soon as they are there.
+            Called with each person, in order, as soon as they are there.
 
         Returns
         -------
@@ -287,7 +294,7 @@ class TinyPersonFactory(TinyFactory):
         True
         """
         arguments = (agent_particularities, temperature, attempts)
-        return self._job(number_of_people, arguments, on_person).run()
+        return self._job(number_of_people, arguments, concurrency, on_person).run()
 
     def start_people(
         self,
@@ -296,21 +303,27 @@ class TinyPersonFactory(TinyFactory):
         temperature: float | None = 1.5,
         attempts: int = 5,
         *,
+        concurrency: int = 1,
         on_person: Callable[[TinyPerson], object] | None = None,
     ) -> PeopleJob:
         """`generate_people` in a thread of its own: a job to look at, wait for, or cancel."""
         arguments = (agent_particularities, temperature, attempts)
-        return self._job(number_of_people, arguments, on_person).start()
+        return self._job(number_of_people, arguments, concurrency, on_person).start()
 
     def _job(
         self,
         number: int,
         arguments: tuple[Particularities, float | None, int],
+        concurrency: int,
         on_person: Callable[[TinyPerson], object] | None,
     ) -> PeopleJob:
         asking.check_count(number, "number_of_people")
+        asking.check_count(concurrency, "concurrency")
         asking.check_asking(*arguments)
-        self.last_job = PeopleJob(self, number, arguments, on_person)
+        before = self.last_job
+        self.last_job = PeopleJob(
+            self, number, arguments, concurrency=concurrency, on_person=on_person, before=before
+        )
         return self.last_job
 
     @transactional(
@@ -372,15 +385,29 @@ class TinyPersonFactory(TinyFactory):
     def _person_request(
         self, particularities: Particularities, temperature: float | None, rejected: str = ""
     ) -> Any:
+        names, minibios, ordinal = self._seen()
         values = asking.person_values(
             self.context_text,
             particularities,
-            self.generated_names,
-            self.generated_minibios,
+            names,
+            minibios,
+            ordinal,
             asking.language_or_default(self.language),
             rejected,
         )
         return asking.person_request(values, temperature, self.template, self.instructions)
+
+    def _seen(self) -> tuple[list[str], list[str], int]:
+        """Names and bios that a prompt may tell of, and the number of the person to be made.
+
+        People made together are told the same, whichever of them comes first.
+        """
+        forked = slot_of(self)
+        if forked is None:
+            return self.generated_names, self.generated_minibios, len(self.generated_names) + 1
+        fork, slot = forked
+        past = slice(0, fork.seen)
+        return self.generated_names[past], self.generated_minibios[past], fork.seen + slot + 1
 
     def _check_name_is_free(self, name: str | None) -> None:
         if name is not None and name in scope(self._scope_id()).registry("person"):
@@ -452,5 +479,5 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
         return None
     path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = path.read_text(encoding="utf-8") if path else str(given)
-    prompts.check(text, asking.person_values("-", None, [], [], "-"), name)
+    prompts.check(text, asking.person_values("-", None, [], [], 1, "-"), name)
     return text

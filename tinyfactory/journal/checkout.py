@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
@@ -42,17 +43,17 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     state = decode(origin["state"])
     for _, record in path:
         state = apply(state, decode(record["changes"].get("self", {})))
-    now = [record for record in (_record(scope, step.key) for step in line.steps) if record]
-    kept = {key for key, _ in path}
-    leaving = [r for s, r in zip(line.steps, now, strict=False) if s.key not in kept]
+    kept = {step.key for step, _ in path}
+    now = (scope.store.get("event:" + step.key) for step in line.steps if step.key not in kept)
+    leaving = [record for record in now if record is not None]
     before = thing.encode_complete_state()
     with deferred_interrupts(), undone_on_error():
         on_rollback(lambda: thing.decode_complete_state(before))
         _each_made(leaving, "_leave_simulation", scope)
         thing.decode_complete_state(before | state)
         _each_made([record for _, record in path], "_join_simulation", scope)
-        head = path[-1][1]["head"] if path else line.root
-        line.move(head, [Step(k, r["head"], True, "checked out") for k, r in path])
+        steps = [step for step, _ in path]
+        line.move(steps[-1].head if steps else line.root, steps)
 
 
 def _each_made(records: list[Record], hook: str, scope: Scope) -> None:
@@ -75,8 +76,8 @@ def _key(line: Line, event: str | int | None) -> str | None:
     return event
 
 
-def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[str, Record]]:
-    """The events from the root to the one wanted, found by walking back from it."""
+def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[Step, Record]]:
+    """The events from the root to the one wanted: as this run went, or by walking back."""
     if key is None:
         return []
     events = {k: r for k, r in events_of(scope) if r["line"] == line.root}
@@ -86,21 +87,46 @@ def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[str, Record]]
             f"{len(found)} events of this line begin with {key!r}. Nothing was changed. "
             "history() lists those of this run."
         )
-    by_head = {record["head"]: k for k, record in events.items()}
-    path: list[tuple[str, Record]] = []
-    at: str | None = found[0]
-    while at is not None:
-        record = events[at]
-        path.insert(0, (at, record))
-        if record["parent"] == line.root:
-            return path
-        at = by_head.get(record["parent"])
-    raise InvalidInput(
-        f"Event {key!r} ran beside others, so there is no one way back to it. Nothing was "
-        "changed. Choose an event from before they began."
-    )
+    walked = [step.key for step in line.steps]
+    if found[0] in walked:
+        steps = line.steps[: walked.index(found[0]) + 1]
+        return [(step, events[step.key]) for step in steps]
+    return _walk(scope, line, events, events[found[0]]["head"])
 
 
-def _record(scope: Scope, key: str) -> Record | None:
-    record: Record | None = scope.store.get("event:" + key)
-    return record
+def _walk(
+    scope: Scope, line: Line, events: dict[str, Record], head: str
+) -> list[tuple[Step, Record]]:
+    """The events from the root to a head, through the joins of work that ran in parallel."""
+    by_head = {record["head"]: key for key, record in events.items()}
+    path: list[tuple[Step, Record]] = []
+    while head != line.root:
+        join = scope.store.get("join:" + head)
+        if join is not None:
+            together: list[tuple[Step, Record]] = []
+            for slot in join["heads"]:
+                together += _slot(by_head, events, slot)
+            step, record = together[-1]
+            together[-1] = (replace(step, head=head), record)
+            path, head = together + path, join["parent"]
+        elif head in by_head:
+            key = by_head[head]
+            path.insert(0, (Step(key, head, True, "checked out"), events[key]))
+            head = events[key]["parent"]
+        else:
+            raise InvalidInput(
+                "That event ran beside others that never joined, so there is no one way back to "
+                "it. Nothing was changed. Choose an event from before they began."
+            )
+    return path
+
+
+def _slot(
+    by_head: dict[str, str], events: dict[str, Record], head: str
+) -> list[tuple[Step, Record]]:
+    path: list[tuple[Step, Record]] = []
+    while head in by_head:
+        key = by_head[head]
+        path.insert(0, (Step(key, head, True, "checked out"), events[key]))
+        head = events[key]["parent"]
+    return path

@@ -17,6 +17,7 @@ from tinyfactory.journal.canonical import (
     replace_objects,
 )
 from tinyfactory.journal.changes import Change, difference
+from tinyfactory.journal.fork import wait_for_turn
 
 if TYPE_CHECKING:
     from tinyfactory.journal.transaction import Transaction
@@ -26,6 +27,11 @@ logger = logging.getLogger("tinyfactory")
 REPLAYED = "it was done before"
 # Which event an object came from.
 origins: Aside[str] = Aside()
+
+
+def origin_of(thing: Any) -> str:
+    """The key of the event that an object came from in this run, or an empty text."""
+    return origins.get(thing) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ def _ask_again(tx: Transaction, again: str) -> bool:
 
 def take_over(tx: Transaction, record: Record) -> Any:
     """Make an event's changes here and hand out its result, all or nothing."""
+    wait_for_turn()
     with tx.active():
         try:
             result = replace_objects(decode(record["result"]), lambda thing: _enter(thing, tx))

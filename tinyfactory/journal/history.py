@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Event:
     """
 
     key: str
-    at: datetime.datetime
+    at: dt.datetime
     method: str
     arguments: str
     hit: bool
@@ -44,7 +44,7 @@ class Event:
         prices = [reply.get("usd") for reply in replies]
         return cls(
             key=key,
-            at=datetime.datetime.fromtimestamp(record["meta"]["at"]).astimezone(),
+            at=dt.datetime.fromtimestamp(record["meta"]["at"]).astimezone(),
             method=f"{record['class'].rpartition('.')[2]}.{record['method']}",
             arguments=_arguments(record["arguments"]),
             hit=hit,

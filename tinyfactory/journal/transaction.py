@@ -16,6 +16,7 @@ from tinyfactory.journal.aside import lock_of
 from tinyfactory.journal.call import Call
 from tinyfactory.journal.canonical import digest, encode, journal_state
 from tinyfactory.journal.changes import Change, State, apply, inverse
+from tinyfactory.journal.fork import slot_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Step
 from tinyfactory.journal.simulation import Scope, scope
@@ -203,7 +204,8 @@ class Transaction:
                 names = ("class", "method", "arguments")
                 self.line = self.scope.new_line("class", {name: asked[name] for name in names})
             else:
-                self.line = self.scope.line_of(owner)
+                forked = slot_of(owner)
+                self.line = forked[0].line_of(forked[1]) if forked else self.scope.line_of(owner)
             self.parent_head = self.line.head
             self.base = self.line.start()
         self.key = digest(self.base, asked)

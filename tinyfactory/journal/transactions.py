@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
+from tinyfactory.journal.fork import wait_for_turn
 from tinyfactory.journal.transaction import Transaction, current_transaction
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -123,6 +124,7 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             return found.result
         with tx.active():
             result = method.function(owner, *args, **kwargs)
+        wait_for_turn()
         while not tx.try_hold(0.1):
             pass
         return tx.commit(result)

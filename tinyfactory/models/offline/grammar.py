@@ -1,0 +1,117 @@
+"""Sentences put together from small pieces.
+
+A template holds slots in braces. A slot is a fact of the person, a pool of further
+templates, or one of the forms ``{time 6 8}`` (a time of day), ``{n 2 5}`` (a number) and
+``{age+ 2 9}`` (an age still to come). Words after a bar change what was filled in:
+``{duty|ger|cap}``. The idea is that of a context-free grammar run forwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from tinyfactory.models.offline import words
+from tinyfactory.models.offline.dice import Dice
+
+Fact = str | Sequence[str]
+
+_SLOT = re.compile(r"\{([^{}]+)\}")
+_CHANGES: dict[str, Callable[[str], str]] = {
+    "ger": words.gerund,
+    "third": words.third_person,
+    "plural": words.plural,
+    "a": words.with_article,
+    "the": lambda text: f"the {text}",
+    "cap": words.capitalise,
+}
+_DEEPEST = 12
+
+
+class Grammar:
+    """Writes sentences about one person; says nothing twice while there is a choice.
+
+    Parameters
+    ----------
+    dice : Dice
+    pools : mapping of str to sequence of str
+        Templates by name.
+    facts : mapping of str to str or sequence of str
+        What is known of the person; a sequence gives one of its items at a time.
+    age : int
+
+    Examples
+    --------
+    >>> grammar = Grammar(Dice(0), {"tea": ["green tea"]}, {"first": "Ana"}, 30)
+    >>> grammar.expand("{first} drinks {tea} and will be {age+ 1 1}.")
+    'Ana drinks green tea and will be 31.'
+    """
+
+    def __init__(
+        self,
+        dice: Dice,
+        pools: Mapping[str, Sequence[str]],
+        facts: Mapping[str, Fact],
+        age: int,
+    ) -> None:
+        self.dice = dice
+        self.pools = pools
+        self.facts = dict(facts)
+        self.age = age
+        self._used: dict[str, set[str]] = {}
+
+    def say(self, *pools: str) -> str:
+        """A sentence from one of the templates of these pools."""
+        templates = [t for pool in pools for t in self.pools[pool]]
+        return words.capitalise(self.expand(self._fresh("+".join(pools), templates)))
+
+    def several(self, number: int, *pools: str) -> list[str]:
+        """So many sentences, all different."""
+        said: list[str] = []
+        for _ in range(3 * number):
+            sentence = self.say(*pools)
+            if sentence not in said:
+                said.append(sentence)
+            if len(said) == number:
+                break
+        return said
+
+    def expand(self, template: str, depth: int = 0) -> str:
+        """The template with all its slots filled."""
+        if depth > _DEEPEST:
+            return template
+        return _SLOT.sub(lambda match: self._fill(match[1], depth), template)
+
+    def _fill(self, slot: str, depth: int) -> str:
+        name, *changes = slot.split("|")
+        text = self._number(name)
+        if text is None:
+            source = self.facts.get(name)
+            if source is None:
+                source = self.pools[name]
+            chosen = source if isinstance(source, str) else self._fresh(name, source)
+            text = self.expand(chosen, depth + 1)
+        for change in changes:
+            text = _CHANGES[change](text)
+        return text
+
+    def _number(self, name: str) -> str | None:
+        kind, *bounds = name.split(" ")
+        if len(bounds) != 2:
+            return None
+        low, high = int(bounds[0]), int(bounds[1])
+        if kind == "time":
+            return f"{self.dice.integer(low, high)}:{5 * self.dice.integer(0, 11):02d}"
+        number = self.dice.integer(low, high)
+        return str(number + self.age if kind == "age+" else number)
+
+    def _fresh(self, name: str, items: Sequence[str]) -> str:
+        """One of the items, if possible one that was not used yet."""
+        used = self._used.setdefault(name, set())
+        left = [item for item in items if item not in used]
+        if not left:
+            used.clear()
+            left = list(items)
+        chosen = self.dice.pick(left)
+        used.add(chosen)
+        return chosen

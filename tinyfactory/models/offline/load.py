@@ -1,0 +1,134 @@
+"""The offline writer's tables, read from JSON when first used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """A country; `names` says where its names come from, `patterns` how they are built."""
+
+    name: str
+    adjective: str
+    aliases: tuple[str, ...]
+    cities: tuple[str, ...]
+    names: tuple[str, ...]
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Occupation:
+    """An occupation; `duties` are verb phrases in the base form."""
+
+    title: str
+    field: str
+    ages: tuple[int, int]
+    education: str
+    subject: str
+    organizations: tuple[str, ...]
+    duties: tuple[str, ...]
+    skills: tuple[str, ...]
+    people: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """A pastime; `doing` are verb phrases in the base form."""
+
+    name: str
+    when: str
+    youngest: int
+    doing: tuple[str, ...]
+    skill: str
+    likes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An occasion that brings people together, such as a camping trip."""
+
+    name: str
+    words: tuple[str, ...]
+    interests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A kind of organisation; `also` names related kinds whose staff is found there."""
+
+    name: str
+    words: tuple[str, ...]
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Archetype:
+    """A kind of person within a context; its `cue` stands in the text and is found again."""
+
+    kind: str
+    cue: str
+    fact: str
+    shift: dict[str, int]
+    texts: tuple[str, ...]
+    ages: tuple[int, int] | None = None
+    foreign: bool = False
+
+
+def _json(name: str) -> Any:
+    source = files("tinyfactory.models.offline") / "tables" / f"{name}.json"
+    return json.loads(source.read_text(encoding="utf-8"))
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    """The rows of a table, lists as tuples so that they can be shared and not changed."""
+    return [
+        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in _json(name)
+    ]
+
+
+@cache
+def countries() -> tuple[Country, ...]:
+    """All countries."""
+    return tuple(Country(**row) for row in _rows("countries"))
+
+
+@cache
+def occupations() -> tuple[Occupation, ...]:
+    """All occupations."""
+    return tuple(Occupation(**row) for row in _rows("occupations"))
+
+
+@cache
+def interests() -> tuple[Interest, ...]:
+    """All interests."""
+    return tuple(Interest(**row) for row in _rows("interests"))
+
+
+@cache
+def activities() -> tuple[Activity, ...]:
+    """All occasions."""
+    return tuple(Activity(**row) for row in _rows("activities"))
+
+
+@cache
+def workplaces() -> tuple[Workplace, ...]:
+    """All kinds of workplaces that a context may name."""
+    return tuple(Workplace(**row) for row in _rows("workplaces"))
+
+
+@cache
+def archetypes() -> tuple[Archetype, ...]:
+    """All kinds of persons that a context may ask for."""
+    return tuple(Archetype(**row) for row in _rows("archetypes"))
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """A table that is one JSON object: `prose`, `roles`, `organizations`, `names`."""
+    found: dict[str, Any] = _json(name)
+    return found
