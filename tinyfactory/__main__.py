@@ -1,4 +1,4 @@
-"""The command line: ``python -m tinyfactory demo`` and ``python -m tinyfactory lab``."""
+"""The command line: ``python -m tinyfactory demo``, ``lab`` and ``journal``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _notebooks(given: str | None) -> Path:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    from tinyfactory import __version__
+    from tinyfactory import __version__, cli_journal
 
     top = argparse.ArgumentParser(prog="tinyfactory", description="Simulated people for notebooks.")
     top.add_argument("--version", action="version", version=__version__)
@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     lab_command = commands.add_parser("lab", help="open JupyterLab on the notebooks")
     lab_command.add_argument("folder", nargs="?", help="another folder")
     lab_command.set_defaults(run=lab)
+
+    cli_journal.add_commands(commands)
     return top
 
 

@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.budget import Budget
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.journal.transactions import transactional
 
@@ -30,9 +32,12 @@ __all__ = [
 
 def begin(
     path: str | Path | None = None,
-    simulation_id: str = "default",
+    simulation_id: str | None = None,
     *,
     retry_failures: bool = False,
+    budget: Budget | None = None,
+    recording: str | Path | None = None,
+    mode: Literal["replay", "extend"] = "replay",
 ) -> Simulation:
     """Begin a simulation, or go back to the beginning of the one that is open.
 
@@ -40,10 +45,17 @@ def begin(
     ----------
     path : path, optional
         The journal's folder; ``.tinyfactory`` in the working directory unless given.
-    simulation_id : str
-        The simulation's name within the folder.
+    simulation_id : str, optional
+        The simulation's name within the folder; ``"default"`` unless given.
     retry_failures : bool
         Ask again where an earlier run got no usable reply.
+    budget : Budget, optional
+        What this run may spend; ``simulation.spent`` tells what it has spent.
+    recording : path, optional
+        A file that `Simulation.export` wrote, to be replayed; with no key and no endpoint.
+    mode : {"replay", "extend"}
+        What to do at a step that the recording does not hold: raise an error; or ask the model
+        that is configured, and keep it in the journal at `path`.
 
     Returns
     -------
@@ -52,10 +64,20 @@ def begin(
 
     Raises
     ------
-    InvalidInput, JournalUnavailable
-        When there is no such folder to be had; nothing is begun then.
+    InvalidInput, JournalUnavailable, DamagedRecord
+        When there is no such folder or recording to be had; nothing is begun then.
     """
-    return Simulation(simulation_id, path, retry_failures=retry_failures).begin()
+    if recording is not None:
+        return Simulation.from_recording(
+            recording,
+            mode,
+            path,
+            simulation_id=simulation_id,
+            retry_failures=retry_failures,
+            budget=budget,
+        ).begin()
+    name = "default" if simulation_id is None else simulation_id
+    return Simulation(name, path, retry_failures=retry_failures, budget=budget).begin()
 
 
 def checkpoint() -> None:

@@ -6,7 +6,9 @@ A key is held in memory only; it appears in no repr, no journal and no message.
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -28,6 +30,7 @@ class _Configured:
     language: str | None = None
     timeout: float | None = None
     time_limit: float | None = None
+    prices: Any = None
 
 
 _configured = _Configured()
@@ -51,13 +54,16 @@ def configure(**values: Any) -> None:
         Seconds to wait for one answer (default 120).
     time_limit : float, optional
         Seconds for one request with all its retries (default 300).
+    prices : dict, optional
+        US dollars for a million tokens of prompt and of answer, by the model's name, where
+        they are not known or not right: ``{"llama3.2": (0.1, 0.2)}``.
 
     A value of None goes back to the environment and the default.
 
     Raises
     ------
     InvalidInput
-        For a setting that does not exist.
+        For a setting that does not exist, and for prices that are none.
 
     Examples
     --------
@@ -72,8 +78,32 @@ def configure(**values: Any) -> None:
                 f"configure() has no setting {name!r}; nothing was changed. "
                 f"Choose from: {', '.join(sorted(known))}."
             )
+    if values.get("prices") is not None:
+        check_prices(values["prices"])
     for name, value in values.items():
         setattr(_configured, name, value)
+
+
+def check_prices(prices: object) -> None:
+    """Refuse what are no prices: a pair of amounts for each model's name."""
+    if isinstance(prices, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(pair, (tuple, list))
+        and len(pair) == 2
+        and all(is_amount(amount) for amount in pair)
+        for name, pair in prices.items()
+    ):
+        return
+    raise InvalidInput(
+        "Prices are given by the model's name, in US dollars for a million tokens of prompt and "
+        f'of answer: {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
+    )
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a number that money can be."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
 
 
 def _environment(*names: str) -> str | None:
@@ -102,6 +132,8 @@ def get(name: str) -> Any:
             return float(_environment("TINYFACTORY_TIMEOUT") or 120)
         case "time_limit":
             return float(_environment("TINYFACTORY_TIME_LIMIT") or 300)
+        case "prices":
+            return {}
     raise InvalidInput(f"There is no setting {name!r}.")
 
 

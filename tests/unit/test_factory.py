@@ -252,7 +252,7 @@ def test_clash_of_names_is_told_to_the_model_and_asked_again(serve):
     ("wish", "stray"),
     [
         ({"name": "Ana Souza"}, {"name": "Eva Lima"}),
-        ("a 34-year-old potter", {"age": 35}),
+        ("a 34-year-old nurse", {"age": 35}),
         ({"occupation": "nurse"}, {"occupation": {"title": "Pilot", "organization": "Air",
                                                  "description": "Flies."}}),
     ],

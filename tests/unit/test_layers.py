@@ -23,7 +23,7 @@ ROOMS = {
     "IPython": {"tinyfactory.widgets", "tinyfactory.people.render"},
     "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
     "chevron": {"tinyfactory.prompts"},
-    "diskcache": {"tinyfactory.journal.store"},
+    "diskcache": {"tinyfactory.journal.disk"},
     "faker": {"tinyfactory.models.offline"},
     "genai_prices": {"tinyfactory.models.prices"},
     "httpx2": {"tinyfactory.models.openai"},

@@ -6,8 +6,10 @@ import logging
 from typing import Any
 
 from tinyfactory.errors import ReplyRejected
+from tinyfactory.factory import spending
 from tinyfactory.factory.asking import Json, Particularities, keyed, particularities_text
 from tinyfactory.journal.replies import keep_reply
+from tinyfactory.journal.simulation import free
 from tinyfactory.journal.transactions import current_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.prompts.wishes import Wishes, contradiction, read_wishes
@@ -21,13 +23,19 @@ def send(model: ChatModel, request: ChatRequest) -> ChatReply:
 
     Raises
     ------
+    BudgetExceeded
+        When asking could exceed the budget of the simulation; nothing is sent then.
     ModelError
         When no reply is to be had, saying what to do.
     """
-    from tinyfactory.models import flow
-
     _say_once_when_nothing_is_kept(model)
-    kept = keep_reply(keyed(model, request), lambda: flow.run(model.complete, request).to_json())
+    transaction = current_transaction()
+    meter = free.meter if transaction is None else transaction.scope.meter
+    kept = keep_reply(
+        keyed(model, request),
+        lambda: spending.ask(model, request, meter).to_json(),
+        lambda reply: spending.usd_of_reply(model, request, meter, reply),
+    )
     return ChatReply.from_json(kept)
 
 

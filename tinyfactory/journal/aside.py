@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from tinyfactory.journal.locks import new_lock, open_after_fork
+
 Value = TypeVar("Value")
 
 
@@ -27,7 +29,7 @@ class Aside(Generic[Value]):
 
     def __init__(self) -> None:
         self._values: dict[int, tuple[weakref.ref[Any], Value]] = {}
-        self._lock = threading.RLock()
+        self._lock = open_after_fork(threading.RLock())
 
     def get(self, thing: Any) -> Value | None:
         """The value of an object, or None."""
@@ -58,4 +60,4 @@ locks: Aside[Any] = Aside()
 
 def lock_of(thing: Any) -> Any:
     """The lock of an object: held by a call that copies and may restore it."""
-    return locks.of(thing, threading.Lock)
+    return locks.of(thing, new_lock)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
 REPLAYED = "it was done before"
+NEW = "nothing like it was done before"
 # Which event an object came from.
 origins: Aside[str] = Aside()
 
@@ -48,8 +49,16 @@ def find(tx: Transaction) -> Found:
 
     A key leads on to the next ("again") when what stands there is not to be used: a failure
     that is asked again, or a person whose name someone else bears now.
+
+    Raises
+    ------
+    ReplayMiss
+        When a recording is only replayed, and does not hold it.
     """
-    why = "nothing like it was done before"
+    recorded = tx.scope.recorded
+    if recorded is not None:
+        tx.key = recorded.key_of(tx)
+    why = NEW
     while True:
         try:
             record = tx.scope.store.get("event:" + tx.key)
@@ -57,6 +66,8 @@ def find(tx: Transaction) -> Found:
             logger.warning("%s Event %s is done anew and replaced.", error, tx.key[:12])
             return Found(None, why="the stored event is damaged")
         if record is None:
+            if recorded is not None:
+                recorded.missed(tx, why)
             return Found(None, why=why)
         again = digest("again", tx.key)
         if record["failure"] is not None and _ask_again(tx, again):
@@ -128,6 +139,7 @@ def record_of(tx: Transaction, result: Any) -> Record:
         "simulation": tx.scope.id,
         "line": tx.line.root if tx.line is not None else None,
         "parent": tx.parent_head,
+        "within": tx.parent.key if tx.parent is not None else None,
         "base": tx.base,
         "class": asked["class"],
         "method": asked["method"],

@@ -2,32 +2,92 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 
-@contextlib.contextmanager
-def deferred_interrupts() -> Iterator[None]:
+class deferred_interrupts:  # noqa: N801 - reads as the statement that it makes
     """Hold back Ctrl-C until the block has ended, then raise it.
 
     Only the main thread gets interrupts; in any other this does nothing. For short
-    blocks: nothing that waits for a model or a person belongs here.
+    blocks; what waits for a model or a person goes into a block of `allowed` within.
+
+    A class and not a generator: an interrupt between the two halves of a generator would
+    leave its second half for the garbage collector.
+
+    Examples
+    --------
+    >>> with deferred_interrupts() as interrupts:
+    ...     with interrupts.allowed():
+    ...         pass  # here Ctrl-C is raised, also one that came before
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored, left to the system, or set from C: nothing to hold back
-        yield
-        return
-    pending: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pending:
-            before(*pending[0])
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        self._pending: list[tuple[int, FrameType | None]] = []
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._hold_back()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._let_through()
+
+    def allowed(self) -> _Allowed:
+        """A block within in which Ctrl-C is raised at once."""
+        return _Allowed(self)
+
+    def check(self) -> None:
+        """Raise an interrupt that came meanwhile."""
+        with self.allowed():
+            pass
+
+    def _hold_back(self) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        held = isinstance(getattr(handler, "__self__", None), deferred_interrupts)
+        # Ignored, left to the system, set from C, or held back already: nothing to do.
+        if callable(handler) and not held:
+            self._before = handler
+            signal.signal(signal.SIGINT, self._note)
+
+    def _let_through(self) -> bool:
+        handler, self._before = self._before, None
+        if handler is None:
+            return False
+        signal.signal(signal.SIGINT, handler)
+        if self._pending:
+            first = self._pending[0]
+            self._pending.clear()
+            handler(*first)
+        return True
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._pending.append((number, frame))
+
+
+class _Allowed:
+    def __init__(self, deferral: deferred_interrupts) -> None:
+        self._deferral = deferral
+        self._was_held = False
+
+    def __enter__(self) -> None:
+        self._was_held = self._deferral._before is not None  # noqa: SLF001 - one idea, two blocks
+        self._deferral._let_through()  # noqa: SLF001
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._was_held:
+            # Not the handler of before: the block may have set another one.
+            self._deferral._hold_back()  # noqa: SLF001

@@ -7,11 +7,11 @@ side by side, and the same call made twice is two events.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.journal.canonical import digest
+from tinyfactory.journal.locks import new_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Line:
         self.origin = origin or {}
         self.head = head or root
         self.steps: list[Step] = []
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._under_way = 0
         self._beside = 0
 

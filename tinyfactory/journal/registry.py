@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from tinyfactory.errors import NameTaken
+from tinyfactory.journal.locks import new_lock
 from tinyfactory.journal.undo import on_rollback
 
 
@@ -42,7 +42,7 @@ class Registry:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._things: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def add(self, name: str, thing: Any) -> None:
         """Register `thing`; raise `NameTaken` when another bears the name already."""

@@ -13,7 +13,11 @@ from tinyfactory.journal.transaction import current_transaction
 Json = dict[str, Any]
 
 
-def keep_reply(request: Json, ask: Callable[[], Json]) -> Json:
+def keep_reply(
+    request: Json,
+    ask: Callable[[], Json],
+    usd: Callable[[Json], float | None] = lambda _: None,
+) -> Json:
     """The reply to a request at this place of the journal: kept before, or asked for and kept.
 
     The place is part of the key, so a reply that was rejected is never handed to the
@@ -26,13 +30,20 @@ def keep_reply(request: Json, ask: Callable[[], Json]) -> Json:
         The request as asked, with the model's identity.
     ask : callable
         Sends the request and gives the reply as JSON.
+    usd : callable, optional
+        Given a reply, what it cost in US dollars, or None; kept with it.
+
+    Raises
+    ------
+    ReplayMiss
+        When a recording is only replayed, and asking would be new.
     """
     tx = current_transaction()
     store = tx.scope.store if tx is not None else None
     if tx is None or store is None:
         reply = ask()
         if tx is not None:
-            tx.replies.append(_outline(None, reply))
+            tx.replies.append(_outline(None, reply, usd(reply)))
         return reply
     key = "reply:" + digest(tx.key, request)
     try:
@@ -40,16 +51,20 @@ def keep_reply(request: Json, ask: Callable[[], Json]) -> Json:
     except DamagedRecord:
         kept = None
     if kept is None:
+        if tx.scope.recorded is not None:
+            tx.scope.recorded.missed(tx, "it asks a model")
+        tx.check_process()
+        store.check_writable()
         reply = ask()
         request_digest = digest(request)
         kept = {"request": request_digest, "for": tx.key, "at": round(time.time(), 3)}
         # Of two kernels at the same place, the first stored wins and both go on with it.
-        kept = store.add(key, kept | {"reply": reply})
+        kept = store.add(key, kept | {"reply": reply, "usd": usd(reply)})
         tx.scope.model_calls += 1
-    tx.replies.append(_outline(key, kept["reply"]))
+    tx.replies.append(_outline(key, kept["reply"], kept.get("usd")))
     return dict(kept["reply"])
 
 
-def _outline(key: str | None, reply: Json) -> Json:
+def _outline(key: str | None, reply: Json, usd: float | None) -> Json:
     names = ("model", "usage", "seconds", "requests", "finish_reason")
-    return {"key": key} | {name: reply.get(name) for name in names}
+    return {"key": key} | {name: reply.get(name) for name in names} | {"usd": usd}

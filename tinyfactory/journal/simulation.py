@@ -7,17 +7,21 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tinyfactory import settings
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import InvalidInput, JournalUnavailable
 from tinyfactory.journal.aside import Aside
+from tinyfactory.journal.budget import Budget, Meter, Spent
 from tinyfactory.journal.canonical import digest, encode, journal_state, type_name
 from tinyfactory.journal.lines import Line, Step
+from tinyfactory.journal.locks import new_lock, open_after_fork
 from tinyfactory.journal.registry import Registry
 
 if TYPE_CHECKING:
     from tinyfactory.journal.history import LineInfo
+    from tinyfactory.journal.recorded import RecordedStore
+    from tinyfactory.journal.recording import Recording
 
 FREE = "free"
 
@@ -33,7 +37,10 @@ class Scope:
         self.id = scope_id
         self.store: Any = None
         self.retry_failures = False
-        self.lock = threading.RLock()
+        self.budget: Budget | None = None
+        # The store once more, where it is a recording that is replayed.
+        self.recorded: RecordedStore | None = None
+        self.lock = open_after_fork(threading.RLock())
         self._forget()
 
     def _forget(self) -> None:
@@ -43,6 +50,7 @@ class Scope:
         self.hits = 0
         self.misses = 0
         self.model_calls = 0
+        self.meter = Meter(self.budget)
         self.last_key: str | None = None
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
@@ -90,7 +98,9 @@ class Scope:
     def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
         """A line rooted in where it comes from and in how many equal ones came before."""
         with self.lock:
-            equal = digest(self.id, kind, origin)
+            recorded = self.recorded
+            name = self.id if recorded is None else recorded.recording.simulation
+            equal = digest(name, kind, origin)
             self._occurrences[equal] += 1
             place = {"simulation": self.id, "kind": kind, **origin}
             place["occurrence"] = self._occurrences[equal]
@@ -108,6 +118,8 @@ class Simulation(Scope):
         The journal's folder; ``.tinyfactory`` in the working directory unless given.
     retry_failures : bool
         Ask again where an earlier run got no usable reply, instead of replaying the failure.
+    budget : Budget, optional
+        What one run may spend. `spent` tells what it has spent.
 
     Raises
     ------
@@ -130,6 +142,7 @@ class Simulation(Scope):
         path: str | Path | None = None,
         *,
         retry_failures: bool = False,
+        budget: Budget | None = None,
     ) -> None:
         if not isinstance(simulation_id, str) or not simulation_id.strip():
             raise InvalidInput("A simulation needs a name that is not blank. Nothing was opened.")
@@ -143,6 +156,61 @@ class Simulation(Scope):
             )
         super().__init__(simulation_id)
         self.retry_failures = retry_failures
+        self.budget = budget
+        self.meter = Meter(budget)
+        self._recording: Recording | None = None
+        self._extended = False
+
+    @classmethod
+    def from_recording(
+        cls,
+        path: str | Path,
+        mode: Literal["replay", "extend"] = "replay",
+        journal: str | Path | None = None,
+        *,
+        simulation_id: str | None = None,
+        retry_failures: bool = False,
+        budget: Budget | None = None,
+    ) -> Self:
+        """A simulation that replays a recording, with no key and no endpoint.
+
+        Parameters
+        ----------
+        path : path
+            What `export` wrote.
+        mode : {"replay", "extend"}
+            ``"replay"`` reads only, and a step that was not recorded is an error.
+            ``"extend"`` asks the model that is configured for what is new.
+        journal : path, optional
+            Folder that keeps what is new in mode ``"extend"``; ``.tinyfactory`` in the working
+            directory unless given.
+        simulation_id : str, optional
+            Another name than the one it was recorded under.
+        retry_failures, budget
+            As for `Simulation`.
+
+        Raises
+        ------
+        InvalidInput
+            When there is no such file, or no such mode.
+        DamagedRecord
+            When the file is not as it was written, naming the line.
+        """
+        from tinyfactory.journal.recording import Recording
+
+        if mode not in ("replay", "extend"):
+            raise InvalidInput(f'mode is "replay" or "extend", not {mode!r}. Nothing was opened.')
+        recording = Recording(path)
+        simulation = cls(
+            recording.simulation if simulation_id is None else simulation_id,
+            journal,
+            retry_failures=retry_failures,
+            budget=budget,
+        )
+        simulation._recording, simulation._extended = recording, mode == "extend"
+        if not simulation._extended:
+            simulation.path = recording.path
+        return simulation
 
     def begin(self) -> Self:
         """Open the journal and go to the root of every line; makes this the current one.
@@ -150,10 +218,9 @@ class Simulation(Scope):
         Beginning again in the same kernel starts over: a notebook run again from its top
         follows the same path, and is replayed.
         """
-        from tinyfactory.journal.store import Store
-
         if self.store is None:
-            self.store = Store(self.path)
+            self.store = self._new_store()
+            self.recorded = self.store if self._recording is not None else None
         with self.lock:
             self._forget()
         for forget in _at_begin:
@@ -164,8 +231,36 @@ class Simulation(Scope):
             _open[:] = [s for s in _open if s is not self] + [self]
         return self
 
+    def _new_store(self) -> Any:
+        from tinyfactory.journal.store import Store
+
+        if self._recording is None:
+            return Store(self.path)
+        from tinyfactory.journal.recorded import RecordedStore
+
+        own = Store(self.path) if self._extended else None
+        return RecordedStore(self._recording, self.id, own)
+
     def checkpoint(self) -> None:
-        """Make sure that all is on disk. Every step already is when its call returns."""
+        """Make sure that all is on disk. Every step already is when its call returns,
+        but for those that the disk had no room for.
+
+        Raises
+        ------
+        JournalUnavailable
+            When it still has none; `unsaved` says how much waits.
+        """
+        if self.unsaved and self._opened().store.flush():
+            raise JournalUnavailable(
+                f"The journal in {self.path} still cannot be written. {self.unsaved} events and "
+                "replies wait in memory and are lost if this process ends. Make room, and call "
+                "checkpoint() again."
+            )
+
+    @property
+    def unsaved(self) -> int:
+        """How many events and replies wait in memory because the disk cannot be written."""
+        return int(getattr(self.store, "unsaved", 0))
 
     def lines(self) -> list[LineInfo]:
         """The lines on disk, of this run and of earlier ones, with their branches."""
@@ -189,6 +284,49 @@ class Simulation(Scope):
         from tinyfactory.journal.explain import explain
 
         return explain(self._opened(), event)
+
+    @property
+    def spent(self) -> Spent:
+        """What this run has spent on models; what was replayed cost nothing."""
+        return self.meter.spent
+
+    def export(self, path: str | Path, *, replies: bool = False, strip: bool = False) -> Path:
+        """Write what happened into one file that anyone can replay, now or after `end`.
+
+        The file, by custom ``NAME.recording.jsonl.gz``, is gzipped JSON, one event a line, the
+        same bytes for the same journal. Clock times are left out. Keys, passwords in addresses,
+        home folders and the user's name in paths are taken out.
+
+        Parameters
+        ----------
+        path : path
+        replies : bool
+            Write the models' replies, too, the rejected ones among them, as evidence. A replay
+            does not need them.
+        strip : bool
+            Take out what looks secret also where a replay may need the text to the letter,
+            such as in a factory's context, instead of refusing.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        InvalidInput
+            When nothing happened yet, or something secret stands where a replay needs it.
+        JournalUnavailable
+            When the file cannot be written.
+        """
+        from tinyfactory.journal.recording import write
+
+        store = self.store if self.store is not None else self._new_store()
+        try:
+            return write(store, self.id, path, replies=replies, strip=strip)
+        finally:
+            if store is not self.store:
+                store.close()
 
     def _opened(self) -> Self:
         if self.store is None:
@@ -227,7 +365,7 @@ class Simulation(Scope):
 # Simulations that are open, the current one last. A process-wide stack and not a context
 # variable: a notebook's cells and a widget's threads share the simulation of the notebook.
 _open: list[Simulation] = []
-_lock = threading.Lock()
+_lock = new_lock()
 _at_begin: list[Callable[[Scope], None]] = []
 free = Scope(FREE)
 _lines: Aside[tuple[object, Line]] = Aside()

@@ -1,130 +1,70 @@
-"""JSON on disk: the only room that knows diskcache.
+"""Where the journal's values lie: JSON on disk, under text keys.
 
-Each setting below answers a fault that was measured on diskcache 5.6.3:
-
-* its disk layer reads pickles, so ours refuses every row that is not our own text;
-* its default evicts the oldest rows at 1 GiB, so nothing is ever culled;
-* its value files are not synced, so values stay in the row;
-* WAL has a known corruption bug before SQLite 3.51.3, so the journal mode is DELETE;
-* Ctrl-C inside a write can leave a transaction open, so one thread alone writes.
+One thread alone writes (see `writer`), so that Ctrl-C can leave no transaction open. What the
+disk refuses waits in memory, so that nobody loses what was paid for.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
+import logging
 import os
-import sqlite3
-import threading
 import weakref
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-import diskcache
+from tinyfactory.errors import JournalUnavailable
+from tinyfactory.journal.disk import FAILURES
+from tinyfactory.journal.folder import Folder
+from tinyfactory.journal.locks import new_lock
+from tinyfactory.journal.rows import KEYS, READ, is_busy, reason, seal, unseal, unseal_text
+from tinyfactory.journal.writer import Batch, Standing, Waiting, Writer
 
-from tinyfactory.errors import DamagedRecord, JournalUnavailable
-from tinyfactory.journal.canonical import digest_text, to_text
-
-# diskcache's own modes end at 4 (pickle); a row of any other mode than this is not ours.
-OUR_MODE = 17
-SETTINGS: dict[str, Any] = {
-    "eviction_policy": "none",
-    "cull_limit": 0,
-    "statistics": 0,
-    "tag_index": 0,
-    "size_limit": 2**62,
-    "sqlite_journal_mode": "delete",
-    "sqlite_synchronous": 2,
-    "sqlite_auto_vacuum": 0,
-    "disk_min_file_size": 2**62,
-}
-
-
-class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """Rows of JSON text, each with its digest; never a pickle, never a file."""
-
-    def put(self, key: Any) -> tuple[str, bool]:
-        """A key as it stands in the row: text, and nothing else."""
-        if type(key) is not str:
-            raise TypeError(f"keys of the journal are text, not {type(key).__name__}")
-        return key, True
-
-    def get(self, key: Any, raw: bool) -> str:
-        """A key out of its row."""
-        if not raw or type(key) is not str:
-            raise DamagedRecord("The journal holds a key that it never wrote; it was not read.")
-        return key
-
-    def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, None, str]:  # noqa: ARG002 - diskcache's signature
-        """A value as it stands in the row: its digest, then its text."""
-        text = to_text(value)
-        row = digest_text(text) + text
-        return len(row), OUR_MODE, None, row
-
-    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:  # noqa: ARG002 - diskcache's signature
-        """A value out of its row, or `DamagedRecord`; nothing is read but our own text."""
-        if mode != OUR_MODE or filename is not None or type(value) is not str:
-            raise DamagedRecord("A row of the journal is of a kind never written; it was not read.")
-        text = value[40:]
-        if digest_text(text) != value[:40]:
-            raise DamagedRecord("A value of the journal differs from what was stored.")
-        return json.loads(text)
-
-    def remove(self, file_path: str) -> None:
-        """Never delete a file: no row of ours has one."""
+logger = logging.getLogger("tinyfactory")
 
 
 class Store:
     """A folder of JSON values under text keys, written durably and never overwritten.
 
-    Safe to share between threads and processes. Each `add` is on disk when it returns.
+    Safe to share between threads and processes. Each `add` is on disk when it returns,
+    unless the disk cannot be written at present: then it waits in memory, is found there,
+    and is saved with the next that can.
 
     Parameters
     ----------
     folder : path
-        Made with mode 0700 when it is not there.
+        Made with mode 0700 when it is not there. Taken literally, ``~`` and ``$`` included.
 
     Raises
     ------
     JournalUnavailable
-        When the folder cannot be made or opened.
+        When the folder can be neither written nor read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(tempfile.mkdtemp())
+    >>> store.add("key", {"a": 1}), store.add("key", "too late"), store.get("key")
+    ({'a': 1}, {'a': 1}, {'a': 1})
+    >>> store.close()
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        self._lock = threading.Lock()
-        self._open()
-        _stores.add(self)
+        self._waiting = _waiting.setdefault(self.folder, Waiting())
+        self._start()
+        _stores[id(self)] = self
 
-    def _open(self) -> None:
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            cache = diskcache.Cache(str(self.folder), timeout=60, disk=JsonDisk, **SETTINGS)
-        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
-            raise JournalUnavailable(
-                f"The journal in {self.folder} cannot be opened ({error}). Nothing was changed. "
-                "Give a folder that can be written: Simulation(path=...), control.begin(path=...)."
-            ) from error
-        wrong = [name for name, value in SETTINGS.items() if getattr(cache, name) != value]
-        if wrong or Path(cache.directory) != self.folder:
-            cache.close()
-            raise JournalUnavailable(
-                f"The journal in {self.folder} opened with other settings than asked for "
-                f"({', '.join(wrong) or 'another folder'}). Nothing was written. "
-                "Give another folder."
-            )
-        self._cache = cache
+    def _start(self) -> None:
+        """Connections and a thread of this process's own."""
         self._pid = os.getpid()
-        self._writer = _Writer()
-
-    def _after_fork(self) -> None:
-        """A thread does not survive a fork: a child needs a writer and a connection of its own."""
-        with self._lock:
-            if self._pid != os.getpid():
-                self._open()
+        self._writer = Writer(self._commit)
+        try:
+            self._place = Folder(self.folder, self._writer.call)
+        except BaseException:
+            self._writer.stop()
+            raise
 
     def get(self, key: str) -> Any | None:
         """The value under a key, or None.
@@ -133,89 +73,225 @@ class Store:
         ------
         DamagedRecord
             When what stands there is not what was stored.
+        JournalUnavailable
+            When it cannot be read.
         """
-        if self._pid != os.getpid():
-            self._after_fork()
-        return self._cache.get(key, retry=False)
+        waiting = self._waiting.rows.get(key)
+        if waiting is not None:
+            return unseal_text(waiting)
+        rows = self._here().query(READ, key)
+        return unseal(*rows[0]) if rows else None
 
     def add(self, key: str, value: Any) -> Any:
         """Store a value unless one is there; return the one that is there afterwards.
 
-        Two kernels that add under the same key both get the first's value.
-        A damaged value is replaced.
+        Two kernels that add under the same key both get the first's value. A damaged value
+        is kept under another key, and replaced.
         """
         return self.add_all([(key, value)])[0]
 
     def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
         """Store several values in one commit, each as `add` does; return those that stand."""
-        if self._pid != os.getpid():
-            self._after_fork()
-        standing: list[Any] = self._writer.do(lambda: self._add_all(items))
-        return standing
+        batch = [(key, seal(value)) for key, value in items]
+        if self._here().read_only is not None:
+            standing: list[Any] = [self.get(key) for key, _ in items]
+            if None in standing:
+                self.check_writable()
+            return standing
+        standing = self._writer.store(batch)
+        return [
+            value if stands is None else stands
+            for (_, value), stands in zip(items, standing, strict=True)
+        ]
 
-    def _add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
+    def remove_all(self, keys: list[str]) -> None:
+        """Remove rows for good, all in one commit; only ever asked for by a person.
+
+        Raises
+        ------
+        JournalUnavailable
+            When the folder cannot be written; nothing is removed then.
+        """
+        self.check_writable()
         try:
-            with self._cache.transact():
-                return [self._add_one(key, value) for key, value in items]
-        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+            self._writer.call(lambda: self._remove(keys))
+        except FAILURES as error:
             raise JournalUnavailable(
-                f"The journal in {self.folder} cannot be written ({error}). What it held is "
-                "unharmed; this step was undone. Make room or give another folder, run again."
+                f"The journal in {self.folder} cannot be written ({reason(error)}). Nothing was "
+                "removed."
             ) from error
 
-    def _add_one(self, key: str, value: Any) -> Any:
-        if not self._cache.add(key, value):
-            try:
-                return self._cache.get(key)
-            except DamagedRecord:
-                self._cache.set(key, value)
-        return value
+    def _remove(self, keys: list[str]) -> None:
+        database = self._place.opened()
+        with database.transact():
+            for key in keys:
+                database.delete(key)
+
+    def check_writable(self) -> None:
+        """To be called before something is done that is to be kept.
+
+        Raises
+        ------
+        JournalUnavailable
+            When the folder is for reading only.
+        """
+        why = self._here().read_only
+        if why is not None:
+            raise JournalUnavailable(
+                f"The journal in {self.folder} can only be read ({why}), and this step is not in "
+                "it. Nothing was run or paid for. Give a folder that can be written: "
+                "Simulation(path=...), control.begin(path=...)."
+            )
+
+    @property
+    def unsaved(self) -> int:
+        """How many events and replies wait in memory because the disk cannot be written."""
+        return len(self._waiting)
+
+    def flush(self) -> int:
+        """Try to save what waits; how many events and replies still do."""
+        if self._waiting.batches and self._here().read_only is None:
+            self._writer.store([])
+        return self.unsaved
+
+    def close(self) -> None:
+        """Finish what is under way and close the connections; a later use opens them again."""
+        if self._pid != os.getpid():
+            return
+        if self.flush():
+            logger.warning(
+                "%d events and replies are still not on disk, because the journal in %s cannot be "
+                "written. They wait in memory as long as this process runs: make room, and call "
+                "control.begin() and control.checkpoint() here.",
+                self.unsaved,
+                self.folder,
+            )
+        self._writer.stop(self._place.let_go)
+        self._place.close()
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""
-        yield from self._cache
+        last = 0
+        while rows := self._here().query(KEYS, last):
+            last = rows[-1][0]
+            yield from (key.decode(errors="replace") for _, key in rows)
+        yield from list(self._waiting.rows)
 
     def __len__(self) -> int:
-        return len(self._cache)
+        rows = self._here().query("SELECT COUNT(*) FROM Cache")
+        return int(rows[0][0]) + len(self._waiting.rows)
 
-    def close(self) -> None:
-        """Finish what is queued and close the database."""
-        if self._pid == os.getpid():
-            self._writer.stop()
-            self._cache.close()
+    def _here(self) -> Folder:
+        """The folder, by connections and a writer of this very process: none outlives a fork."""
+        if self._pid != os.getpid():
+            with _forking:
+                if self._pid != os.getpid():
+                    # Not closed, and kept: they are the parent's.
+                    _inherited.append((self._place, self._writer))
+                    self._start()
+        return self._place
 
+    # -- in the writer's thread --------------------------------------------------------
 
-class _Writer:
-    """One thread that runs what it is given, in order."""
-
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="tinyfactory-journal", daemon=True)
-        self._thread.start()
-
-    def do(self, work: Callable[[], Any]) -> Any:
-        future: Future[Any] = Future()
-        self._queue.put((work, future))
-        return future.result()
-
-    def stop(self) -> None:
-        self._queue.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            work, future = item
+    def _commit(self, new: list[Batch]) -> list[Standing]:
+        """Store what waits and what is new; what cannot be written waits, and is handed out."""
+        with self._waiting.lock:
+            old = list(self._waiting.batches)
+            failure: BaseException | None = None
+            standing: list[Standing | None]
             try:
-                future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - raised to the one who waits
-                future.set_exception(error)
+                saved, standing = len(old), [*self._transaction(old + new)[len(old) :]]
+            except FAILURES as error:
+                failure = error
+                saved, standing = self._one_by_one(old, new, error)
+            self._waiting.saved(saved)
+            if old and not self._waiting.batches:
+                logger.warning("The journal in %s can be written again; all is saved.", self.folder)
+            return [
+                self._keep_waiting(batch, failure) if stands is None else stands
+                for batch, stands in zip(new, standing, strict=True)
+            ]
+
+    def _one_by_one(
+        self, old: list[Batch], new: list[Batch], error: BaseException
+    ) -> tuple[int, list[Standing | None]]:
+        """Each alone, so that one that fails takes no other along: how many of the old are
+        saved now, and what stands for each of the new, or None.
+        """
+        if len(old) + len(new) == 1 or is_busy(error):
+            return 0, [None for _ in new]
+        for number, batch in enumerate(old):
+            if self._alone(batch) is None:  # in order, so what comes after it waits, too
+                return number, [None for _ in new]
+        return len(old), [self._alone(batch) for batch in new]
+
+    def _alone(self, batch: Batch) -> Standing | None:
+        try:
+            return self._transaction([batch])[0]
+        except FAILURES:
+            return None
+
+    def _transaction(self, batches: list[Batch]) -> list[Standing]:
+        """All of it or nothing; once more when the file had to be replaced."""
+        try:
+            return self._try(batches)
+        except FAILURES as error:
+            if not self._place.mended(error):
+                raise
+        return self._try(batches)
+
+    def _try(self, batches: list[Batch]) -> list[Standing]:
+        database = self._place.opened()
+        with database.transact():
+            return [[database.add_row(key, row) for key, row in batch] for batch in batches]
+
+    def _keep_waiting(self, batch: Batch, failure: BaseException | None) -> Standing:
+        if batch and failure is not None and not self._waiting.batches:
+            logger.warning(
+                "The journal in %s cannot be written (%s). What is done is handed out all the "
+                "same and waits in memory (simulation.unsaved says how much); it is saved with "
+                "the next step that can be. Make room and go on, or call control.checkpoint().",
+                self.folder,
+                reason(failure),
+            )
+        return self._waiting.add(batch)
 
 
-_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+# By folder, so that a simulation that begins anew finds what waits.
+_waiting: dict[Path, Waiting] = {}
+_stores: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
+_inherited: list[Any] = []
+_forking = new_lock()
+
+
+def _all() -> list[Store]:
+    return [store for reference in _stores.valuerefs() if (store := reference()) is not None]
 
 
 @atexit.register
 def _flush() -> None:
     """Let the writers finish before the interpreter goes."""
-    for store in list(_stores):
+    for store in _all():
         store.close()
+
+
+def _before_fork() -> None:
+    """No child shall inherit half a commit or half a query."""
+    for store in _all():
+        locks = [store._writer.lock, getattr(store._place.reader, "lock", None)]  # noqa: SLF001
+        for lock in locks:
+            if lock is not None:
+                lock.acquire()
+                _held.append(lock)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+_held: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_held.clear
+    )

@@ -96,6 +96,8 @@ class Transaction:
             if self.parent is None:
                 self.scope.count(hit=found.record is not None)
             if found.record is None:
+                # Before anything is done that could not be kept, let alone paid for.
+                self.scope.store.check_writable()
                 return None
             if found.record["composite"]:
                 self.rerun = True
@@ -109,11 +111,7 @@ class Transaction:
     def commit(self, result: Any) -> Any:
         """Make the staged changes and keep the event; the result that stands in the journal."""
         with deferred_interrupts():
-            if self._pid != os.getpid():
-                raise ForkedTransaction(
-                    f"{self.call.method.name} was begun in another process, before a fork. Nothing "
-                    "was kept here, and the other process goes on unharmed. Call it anew."
-                )
+            self.check_process()
             if self.parent is None:
                 record = None
                 if self.scope.store is not None and self.kept:
@@ -127,6 +125,23 @@ class Transaction:
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(events.record_of(self, result) if keep else None)
             return result
+
+    def check_process(self) -> None:
+        """Refuse to go on in a forked process with what was begun before the fork.
+
+        Raises
+        ------
+        ForkedTransaction
+            In the child; the parent goes on unharmed.
+        """
+        tx: Transaction | None = self
+        while tx is not None:
+            if tx._pid != os.getpid():  # noqa: SLF001 - the same class
+                raise ForkedTransaction(
+                    f"{tx.call.method.name} was begun in another process, before a fork. Nothing "
+                    "was kept here, and the other process goes on unharmed. Call it anew."
+                )
+            tx = tx.parent
 
     def roll_back(self) -> None:
         """Put everything back as it was before the call; nothing after a commit."""
@@ -142,7 +157,9 @@ class Transaction:
         """Give the locks back."""
         with deferred_interrupts():
             while self._held:
-                self._held.pop().release()
+                lock = self._held.pop()
+                if self._pid == os.getpid():  # in a forked child it is open already
+                    lock.release()
 
     @contextmanager
     def active(self) -> Iterator[None]:

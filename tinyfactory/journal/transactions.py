@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
 from tinyfactory.journal.fork import wait_for_turn
+from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.transaction import Transaction, current_transaction
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -115,24 +116,28 @@ def transactional(
 
 
 def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    tx = Transaction(method.bind(owner, args, kwargs))
-    try:
-        while not tx.try_hold(0.1):
-            pass  # wakes now and then, so that Ctrl-C is heard
-        found = tx.open()
-        if found is not None:
-            return found.result
-        with tx.active():
-            result = method.function(owner, *args, **kwargs)
-        wait_for_turn()
-        while not tx.try_hold(0.1):
-            pass
-        return tx.commit(result)
-    except BaseException:
-        tx.roll_back()
-        raise
-    finally:
-        tx.release()
+    # Ctrl-C is raised in the method's body and while waiting, and nowhere else: between two
+    # lines of what follows it could leave a lock behind, or a step neither kept nor undone.
+    with deferred_interrupts() as interrupts:
+        tx = Transaction(method.bind(owner, args, kwargs))
+        try:
+            while not tx.try_hold(0.1):
+                interrupts.check()
+            found = tx.open()
+            if found is not None:
+                return found.result
+            with tx.active(), interrupts.allowed():
+                result = method.function(owner, *args, **kwargs)
+            with interrupts.allowed():
+                wait_for_turn()
+            while not tx.try_hold(0.1):
+                interrupts.check()
+            return tx.commit(result)
+        except BaseException:
+            tx.roll_back()
+            raise
+        finally:
+            tx.release()
 
 
 async def _run_async(

@@ -63,7 +63,15 @@ class Grammar:
     def say(self, *pools: str) -> str:
         """A sentence from one of the templates of these pools."""
         templates = [t for pool in pools for t in self.pools[pool]]
-        return words.capitalise(self.expand(self._fresh("+".join(pools), templates)))
+        return self.say_one(self._fresh("+".join(pools), templates))
+
+    def say_one(self, template: str) -> str:
+        """A sentence from this template."""
+        return words.capitalise(self.expand(template))
+
+    def one_of(self, pool: str) -> str:
+        """A phrase from this pool, its first letter as it is."""
+        return self.expand(self._fresh(pool, self.pools[pool]))
 
     def several(self, number: int, *pools: str) -> list[str]:
         """So many sentences, all different."""
@@ -86,11 +94,11 @@ class Grammar:
         name, *changes = slot.split("|")
         text = self._number(name)
         if text is None:
-            source = self.facts.get(name)
-            if source is None:
-                source = self.pools[name]
-            chosen = source if isinstance(source, str) else self._fresh(name, source)
-            text = self.expand(chosen, depth + 1)
+            fact = self.facts.get(name)
+            if fact is not None:  # taken as it stands: a user's words may hold braces
+                text = fact if isinstance(fact, str) else self._fresh(name, fact)
+            else:
+                text = self.expand(self._fresh(name, self.pools[name]), depth + 1)
         for change in changes:
             text = _CHANGES[change](text)
         return text

@@ -83,13 +83,25 @@ def with_article(noun: str) -> str:
     >>> with_article("engineer"), with_article("university lecturer"), with_article("UX designer")
     ('an engineer', 'a university lecturer', 'a UX designer')
     """
-    vowel = re.match(r"(?i)(?!uni|use|eu|one|u[A-Z])[aeiou]|hono|hour|F[A-Z]|M[A-Z]|IT\b", noun)
-    return ("an " if vowel and not re.match(r"U[A-Z]", noun) else "a ") + noun
+    letters = re.match(r"[A-Z]{2}", noun)  # spelt out: "an IT", "a UX"
+    vowel = re.match(r"[AEFHILMNORSX]" if letters else r"(?i)(?!uni|use|eu|one)[aeiou]|hono|hour", noun)
+    return ("an " if vowel else "a ") + noun
 
 
 def capitalise(text: str) -> str:
     """The text with its first letter large and all others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def lower_first(text: str) -> str:
+    """The text with its first letter small, unless it begins with an abbreviation.
+
+    Examples
+    --------
+    >>> lower_first("Ward nurse"), lower_first("UX designer")
+    ('ward nurse', 'UX designer')
+    """
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def listed(items: Sequence[str]) -> str:

@@ -1,0 +1,660 @@
+"""Factories, failures, kills, checkouts and replays, against a plain model in memory.
+
+The bodies of the methods are written once. They run on real factories, under `@transactional`
+and a journal on disk, and on plain twins, whose "journal" is a dictionary of what was done where.
+Both draw tickets from a counter of their own, outside the journal: a body that runs when it
+should be replayed, or the reverse, shows in what it returns and in how many were drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tinyfactory import TinyFactory, control, transactional
+from tinyfactory.journal import undo
+from tinyfactory.journal.aside import lock_of
+from tinyfactory.journal.replies import keep_reply
+from tinyfactory.journal.transaction import current_transaction
+
+ERRORS = (ValueError, KeyboardInterrupt, MemoryError)
+
+
+@dataclass
+class World:
+    """What no journal knows: tickets that go up, trouble that comes, a model that refuses."""
+
+    drawn: int = 0
+    trouble: list[Any] = field(default_factory=list)  # after how many moments, and which error
+    refuses: bool = False
+
+    def moment(self) -> None:
+        if self.trouble:
+            self.trouble[0] -= 1
+            if self.trouble[0] < 0:
+                error = self.trouble[1]
+                self.trouble.clear()
+                raise error("trouble")
+
+    def ticket(self) -> int:
+        self.moment()
+        self.drawn += 1
+        return self.drawn
+
+
+# -- the bodies, for real factories and for their twins -------------------------------------
+
+
+def add(self, name):
+    self.world.moment()
+    self.items.append([name, self.world.ticket()])
+    self.world.moment()
+    return self.items[-1][1]
+
+
+def relabel(self, text):
+    self.note = text
+    self.world.moment()
+    return [text, len(self.items)]
+
+
+def clear(self):
+    gone, self.items = self.items, []
+    self.world.moment()
+    return gone
+
+
+def draft(self, name):
+    ticket = self.world.ticket()
+    self.append_later([name, ticket])
+    self.world.moment()
+    return ticket
+
+
+def attempt(self, keep):
+    ticket = self.world.ticket()
+    if self.world.refuses:
+        self.note = f"refused {ticket}"
+        self.refuse(keep)
+        return None
+    self.items.append(["attempt", ticket])
+    return ticket
+
+
+def ask(self, question):
+    reply = self.reply_to(question)
+    self.world.moment()
+    self.items.append([question, reply])
+    self.world.moment()
+    return reply
+
+
+def two(self, first, second):
+    a = self.add(first)
+    try:
+        b = self.add(second)
+    except ValueError:
+        b = None
+    self.world.moment()
+    return [a, b]
+
+
+def hand_over(self, other):
+    moved = self.items.pop() if self.items else None
+    self.world.moment()
+    other.items.append(["got", moved])
+    return moved
+
+
+def trade(self, first, second):
+    """Changes another factory, of which its own state knows nothing."""
+    self.items.append(["order", first])
+    a = self.partner.add(first)
+    self.world.moment()
+    try:
+        b = self.partner.draft(second) if second else None
+    except ValueError:
+        b = "failed"
+    self.world.moment()
+    return [a, b]
+
+
+BODIES = {
+    body.__name__: body
+    for body in (add, relabel, clear, draft, attempt, ask, two, hand_over, trade)
+}
+DRAFTS = ("draft",)
+
+
+# -- the real ones ---------------------------------------------------------------------------
+
+
+class Shop(TinyFactory):
+    world = World()
+
+    def __init__(self, brand):
+        super().__init__()
+        self.brand, self.items, self.note = brand, [], None
+
+    def encode_complete_state(self):
+        own = {"brand": self.brand, "items": copy.deepcopy(self.items), "note": self.note}
+        return super().encode_complete_state() | own
+
+    def decode_complete_state(self, state):
+        self.brand, self.note = state["brand"], state["note"]
+        self.items = copy.deepcopy(state["items"])
+        return super().decode_complete_state(state)
+
+    def append_later(self, item):
+        current_transaction().stage({"append": {"items": [item]}})
+
+    def refuse(self, keep):
+        current_transaction().fail("refused", keep=keep)
+
+    def reply_to(self, question):
+        return keep_reply({"question": question}, lambda: {"text": self.world.ticket()})["text"]
+
+    @classmethod
+    @transactional
+    def found(cls, brand, number):
+        cls.world.moment()
+        made = [cls(f"{brand} {i}") for i in range(number)]
+        cls.world.moment()
+        return made
+
+
+for _name, _body in BODIES.items():
+    _how = {"version": "1"} | ({"touches": ()} if _name in DRAFTS else {})
+    setattr(Shop, _name, transactional(**_how)(_body))
+
+
+# -- the plain model -------------------------------------------------------------------------
+
+
+class Twin:
+    """What a shop is without any journal; its methods ask the model."""
+
+    def __init__(self, model: Model, brand: str):
+        self.model, self.world = model, model.world
+        self.brand, self.items, self.note = brand, [], None
+        self.partner: Twin | None = None
+        self.root: Any = None
+        self.steps: list[tuple[int, bool]] = []
+        self.registered = True
+
+    @property
+    def state(self):
+        return {"brand": self.brand, "items": copy.deepcopy(self.items), "note": self.note}
+
+    @state.setter
+    def state(self, state):
+        self.brand, self.items, self.note = (copy.deepcopy(v) for v in state.values())
+
+    def append_later(self, item):
+        self.model.calls[-1].staged.append(item)
+
+    def refuse(self, keep):
+        self.model.calls[-1].failed, self.model.calls[-1].kept = True, keep
+
+    def reply_to(self, question):
+        place = (self.model.calls[-1].key, question)
+        if place not in self.model.replies:
+            self.model.replies[place] = self.world.ticket()
+        return self.model.replies[place]
+
+
+for _name in BODIES:
+
+    def _asked(self, *args, _name=_name):
+        return self.model.step(self, _name, args)
+
+    setattr(Twin, _name, _asked)
+
+
+@dataclass
+class Done:
+    """An event: its result, and what it did to each of the objects."""
+
+    result: Any
+    changes: list[Any]
+    failed: bool = False
+    composite: bool = False
+
+    def outcome(self):
+        return repr((self.result, self.changes))
+
+
+@dataclass
+class Call:
+    key: int
+    touched: list[Twin]
+    rerun: bool = False
+    staged: list[Any] = field(default_factory=list)
+    within: list[tuple[int, Done]] = field(default_factory=list)
+    nested: int = 0
+    failed: bool = False
+    kept: bool = True
+    composite: bool = False
+
+
+class Model:
+    """Which calls were done where, and what came of them. Heads are keys, keys are numbers."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.events: dict[int, Done] = {}
+        self.replies: dict[Any, int] = {}
+        self.founded: dict[Any, list[str]] = {}
+        self._numbers: dict[str, int] = {}
+        self.begin(retry=False)
+
+    def begin(self, *, retry: bool):
+        self.twins: list[Twin] = []
+        self.calls: list[Call] = []
+        self.hits = self.misses = 0
+        self.retry = retry
+        self.equals: dict[str, int] = {}
+
+    def number(self, *what):
+        return self._numbers.setdefault(repr(what), len(self._numbers))
+
+    def occurrence(self, *what):
+        text = repr(what)
+        self.equals[text] = self.equals.get(text, 0) + 1
+        return self.equals[text]
+
+    def start_line(self, twin):
+        if twin.root is None:
+            twin.origin = twin.state
+            occurrence = self.occurrence("Shop", twin.origin)
+            twin.root = self.number("root", twin.origin, occurrence)
+        return twin.steps[-1][0] if twin.steps else twin.root
+
+    def count(self, hit):
+        self.hits += hit
+        self.misses += not hit
+
+    def step(self, twin, method, args):
+        outer = self.calls[-1] if self.calls else None
+        objects = [twin, *(a for a in args if isinstance(a, Twin))]
+        if outer is None:
+            base = self.start_line(twin)
+        else:
+            outer.nested += 1
+            base = ("nested", outer.key, outer.nested)
+        touched = [] if method in DRAFTS else objects
+        shown = [a.state if isinstance(a, Twin) else a for a in args]
+        key = self.number(base, method, shown, [t.state for t in touched])
+        found = None
+        if outer is None or outer.rerun:
+            key = self.lead_on(key)
+            found = self.events.get(key)
+        if found is not None and not found.composite:
+            self.make(found.changes, objects)
+            self.end(outer, twin, key, found, touched, hit=True)
+            return copy.deepcopy(found.result)
+        call = Call(key, touched, rerun=found is not None)
+        before = [(each, each.state) for each in self.everyone()]
+        self.calls.append(call)
+        try:
+            result = BODIES[method](twin, *args)
+        except BaseException:
+            for each, state in before:
+                each.state = state
+            if outer is None:
+                self.count(False)
+            raise
+        finally:
+            self.calls.pop()
+        return self.commit(outer, twin, call, dict(before), objects, result)
+
+    def commit(self, outer, twin, call, before, objects, result):
+        for item in call.staged:
+            twin.items.append(item)
+        changed = objects if call.touched else [twin]
+        changes = [change(before[each], each.state) for each in changed]
+        done = Done(copy.deepcopy(result), changes, call.failed, call.composite)
+        hit = False
+        if outer is None and call.kept:
+            if call.rerun and self.events[call.key].outcome() != done.outcome():
+                call.key = self.number("otherwise", call.key, [key for key, _ in call.within])
+                hit = call.key in self.events
+            else:
+                hit = call.rerun
+            self.events.setdefault(call.key, done)
+            for key, inner in call.within if call.composite else ():
+                self.events.setdefault(key, inner)
+        if outer is not None or call.kept:
+            self.end(outer, twin, call.key, done, changed, hit=hit, within=call.within)
+        else:
+            self.count(False)
+        return result
+
+    def end(self, outer, twin, key, done, touched, *, hit, within=()):
+        if outer is None:
+            self.count(hit)
+            twin.steps.append((key, hit))
+            return
+        outer.within.append((key, done))
+        if done.composite:
+            outer.within += within
+        outer.composite = outer.composite or not set(touched) <= set(outer.touched)
+
+    def lead_on(self, key):
+        while key in self.events and self.events[key].failed:
+            again = self.number("again", key)
+            if not (self.retry or again in self.events):
+                break
+            key = again
+        return key
+
+    def make(self, changes, objects):
+        for change_, each in zip(changes, objects, strict=False):
+            each.state = changed(each.state, change_)
+
+    def everyone(self):
+        seen = list(self.twins)
+        for twin in self.twins:
+            if twin.partner is not None and twin.partner not in seen:
+                seen.append(twin.partner)
+        return seen
+
+    def found(self, brand, number):
+        key = (brand, number, self.occurrence("found", brand, number))
+        hit = key in self.founded
+        self.count(hit)
+        if not hit:
+            self.world.moment()
+            self.world.moment()
+            self.founded[key] = [f"{brand} {i}" for i in range(number)]
+        return [Twin(self, name) for name in self.founded[key]]
+
+    def checkout(self, twin, number):
+        self.start_line(twin)
+        kept = [] if number is None else twin.steps[: number + 1]
+        state = twin.origin
+        for key, _ in kept:
+            for change_ in self.events[key].changes[:1]:
+                state = changed(state, change_)
+        twin.state, twin.steps = state, kept
+
+
+def change(before, after):
+    """By attribute: what was appended, or what it was set to."""
+    made = {}
+    for name, value in after.items():
+        old = before[name]
+        if value != old:
+            grew = isinstance(old, list) and value[: len(old)] == old
+            made[name] = ("append", value[len(old) :]) if grew else ("set", value)
+    return made
+
+
+def changed(state, made):
+    state = copy.deepcopy(state)
+    for name, (kind, value) in made.items():
+        state[name] = state[name] + value if kind == "append" else value
+    return copy.deepcopy(state)
+
+
+# -- the machine -----------------------------------------------------------------------------
+
+which = st.integers(0, 3)
+words = st.sampled_from(["a", "b"])
+brands = st.sampled_from(["x", "y"])
+troubles = st.one_of(
+    st.just(()), st.just(()), st.tuples(st.integers(0, 5), st.sampled_from(ERRORS))
+)
+some_shops = precondition(lambda self: self.shops)
+
+
+class JournalMachine(RuleBasedStateMachine):
+    folder: Any = None
+    serial = itertools.count()
+
+    def __init__(self):
+        super().__init__()
+        self.place = self.folder / f"journal {next(self.serial)}"
+        self.world = Shop.world = World()
+        self.model = Model(World())
+        self.shops: list[Shop] = []
+        self.strays: list[Any] = []
+        self.left_open: list[Any] = []
+        control.reset()
+        TinyFactory.clear_factories()
+
+    @initialize()
+    def start(self):
+        self.simulation = control.begin(self.place)
+
+    # -- runs of the notebook
+
+    @rule(retry=st.booleans())
+    def begin_again(self, retry):
+        self.simulation = control.begin(self.place, retry_failures=retry)
+        self.forget(retry)
+
+    @rule()
+    def begin_the_same_again(self):
+        self.simulation.begin()
+        self.forget(self.model.retry)
+
+    @rule()
+    def kill(self):
+        """A new kernel: nothing was closed, and no object is known any more."""
+        from tinyfactory.journal import simulation
+
+        simulation._open.clear()
+        self.left_open.append(self.simulation)
+        TinyFactory.all_factories.clear()
+        self.simulation = control.begin(self.place)
+        self.forget(retry=False)
+
+    def forget(self, retry):
+        self.shops = []
+        self.model.begin(retry=retry)
+
+    # -- factories
+
+    def keep(self, shops, twins):
+        for shop, twin in zip(shops, twins, strict=True):
+            # Each trades with the one before it; the state of neither says so.
+            shop.partner = self.shops[-1] if self.shops else shop
+            twin.partner = self.model.twins[-1] if self.model.twins else twin
+            self.shops.append(shop)
+            self.model.twins.append(twin)
+
+    @precondition(lambda self: len(self.shops) < 4)
+    @rule(brand=brands)
+    def make(self, brand):
+        self.keep([Shop(brand)], [Twin(self.model, brand)])
+
+    @precondition(lambda self: len(self.shops) < 3)
+    @rule(brand=brands, number=st.integers(1, 2), trouble=troubles)
+    def found(self, brand, number, trouble):
+        both = self.both(
+            trouble,
+            lambda: Shop.found(brand, number),
+            lambda: self.model.found(brand, number),
+        )
+        if both is not None:
+            self.keep(*both)
+
+    @some_shops
+    @rule(number=which, text=words)
+    def change_by_hand(self, number, text):
+        for each in self.pair(number):
+            each.note = text
+
+    # -- steps
+
+    def pair(self, number):
+        number %= len(self.shops)
+        return self.shops[number], self.model.twins[number]
+
+    def both(self, trouble, really, plainly):
+        """Do it on both sides under the same trouble; the same must come of it."""
+        outcomes = []
+        for world, work in ((self.world, really), (self.model.world, plainly)):
+            world.trouble = list(trouble)
+            try:
+                outcomes.append(("gave", work()))
+            except ERRORS as error:
+                outcomes.append(("raised", type(error)))
+            world.trouble = []
+        (how, real), (expected, plain) = outcomes
+        assert how == expected, outcomes
+        if how == "raised":
+            assert real is plain
+            return None
+        return real, plain
+
+    def step(self, number, method, args, trouble):
+        shop, twin = self.pair(number)
+        pairs = [self.pair(a.number) if isinstance(a, Other) else (a, a) for a in args]
+        both = self.both(
+            trouble,
+            lambda: getattr(shop, method)(*(real for real, _ in pairs)),
+            lambda: getattr(twin, method)(*(plain for _, plain in pairs)),
+        )
+        assert both is None or both[0] == both[1]
+
+    @some_shops
+    @rule(number=which, method=st.sampled_from(["add", "draft", "ask"]), name=words, t=troubles)
+    def do(self, number, method, name, t):
+        self.step(number, method, (name,), t)
+
+    @some_shops
+    @rule(number=which, text=words, t=troubles)
+    def label(self, number, text, t):
+        self.step(number, "relabel", (text,), t)
+
+    @some_shops
+    @rule(number=which, t=troubles)
+    def empty(self, number, t):
+        self.step(number, "clear", (), t)
+
+    @some_shops
+    @rule(number=which, keep=st.booleans(), refuses=st.booleans(), t=troubles)
+    def try_(self, number, keep, refuses, t):
+        self.world.refuses = self.model.world.refuses = refuses
+        self.step(number, "attempt", (keep,), t)
+
+    @some_shops
+    @rule(number=which, first=words, second=words, t=troubles)
+    def add_two(self, number, first, second, t):
+        self.step(number, "two", (first, second), t)
+
+    @some_shops
+    @rule(number=which, other=which, t=troubles)
+    def give(self, number, other, t):
+        self.step(number, "hand_over", (Other(other),), t)
+
+    @some_shops
+    @rule(number=which, first=words, second=st.sampled_from(["", "a"]), t=troubles)
+    def deal(self, number, first, second, t):
+        self.step(number, "trade", (first, second), t)
+
+    # -- going back
+
+    @some_shops
+    @rule(number=which, event=st.one_of(st.none(), st.integers(0, 5)))
+    def go_back(self, number, event):
+        shop, twin = self.pair(number)
+        if event is not None and twin.steps:
+            event %= len(twin.steps)
+        elif event is not None:
+            event = None
+        shop.checkout(event)
+        self.model.checkout(twin, event)
+
+    # -- what always holds
+
+    @invariant()
+    def states_agree(self):
+        for shop, twin in zip(self.shops, self.model.twins, strict=True):
+            state = shop.encode_complete_state()
+            assert {k: state[k] for k in ("brand", "items", "note")} == twin.state
+
+    @invariant()
+    def counts_agree(self):
+        assert self.world.drawn == self.model.world.drawn
+        assert control.cache_hits() == self.model.hits
+        assert control.cache_misses() == self.model.misses
+
+    @invariant()
+    def histories_agree(self):
+        for shop, twin in zip(self.shops, self.model.twins, strict=True):
+            if twin.root is not None:
+                history = [event.hit for event in shop.history()]
+                assert history == [hit for _, hit in twin.steps]
+
+    @invariant()
+    def registers_are_consistent(self):
+        registered = TinyFactory.all_factories
+        assert all(factory.name == name for name, factory in registered.items())
+        assert {id(f) for f in registered.values()} == {id(shop) for shop in self.shops}
+
+    @invariant()
+    def nothing_is_left_open(self):
+        assert current_transaction() is None
+        assert undo.log.get() is None
+        assert not any(lock_of(shop).locked() for shop in self.shops)
+
+    @invariant()
+    def others_can_write_at_once(self):
+        connection = sqlite3.connect(self.place / "cache.db", timeout=0, isolation_level=None)
+        with contextlib.closing(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+
+    def teardown(self):
+        control.reset()
+        for simulation in self.left_open:
+            simulation.end()
+        TinyFactory.clear_factories()
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another shop as an argument."""
+
+    number: int
+
+
+def run(folder, **profile):
+    class Machine(JournalMachine):
+        pass
+
+    Machine.folder = folder
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(deadline=None, suppress_health_check=checks, **profile),
+    )
+
+
+def test_journal_agrees_with_the_model(tmp_path):
+    run(tmp_path, max_examples=60, stateful_step_count=25, derandomize=True)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+def test_journal_agrees_with_the_model_at_length(tmp_path):
+    run(tmp_path, max_examples=2_000, stateful_step_count=60)

@@ -1,0 +1,106 @@
+"""Asking a model within the budget of a run: set aside, ask, count what it took."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tinyfactory.errors import (
+    EndpointUnavailable,
+    EndpointUnreachable,
+    InvalidInput,
+    ModelError,
+    NotConfigured,
+)
+from tinyfactory.journal.budget import Cost, Meter, Reservation
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+
+# What an answer may be long at most, in tokens, where the request does not bound it.
+COMPLETION_BOUND = 4_000
+# Errors after which it is certain that nothing went out.
+_NOTHING_SENT = (InvalidInput, NotConfigured, EndpointUnreachable)
+
+
+def ask(model: ChatModel, request: ChatRequest, meter: Meter) -> ChatReply:
+    """The model's reply, within the budget.
+
+    Raises
+    ------
+    BudgetExceeded
+        When the call could exceed the budget; nothing is sent then.
+    ModelError
+        When no reply is to be had.
+    """
+    from tinyfactory.models import flow
+
+    reservation = _reserve(model, request, meter)
+    try:
+        reply = flow.run(model.complete, request)
+    except _NOTHING_SENT:
+        reservation.release()
+        raise
+    except ModelError as error:
+        if isinstance(error, EndpointUnavailable):  # it may have worked on it, and charge for it
+            reservation.keep()
+        else:
+            reservation.settle(Cost(1, 0, 0.0))
+        raise
+    except BaseException:  # broken off on the way
+        reservation.keep()
+        raise
+    usage = _usage(request, reply)
+    usd = usd_of(model.identity, usage, meter, reply.model)
+    reservation.settle(Cost(reply.requests, _sum(usage), usd))
+    return reply
+
+
+def usd_of(identity: Json, usage: Usage, meter: Meter, answered_by: str = "") -> float | None:
+    """What so many tokens cost in US dollars; None where no price is known."""
+    from tinyfactory.models.prices import price
+
+    found = price(identity, usage, given=meter.budget.prices, answered_by=answered_by)
+    return None if found is None else found.usd
+
+
+def usd_of_reply(model: ChatModel, request: ChatRequest, meter: Meter, reply: Json) -> float | None:
+    """What a reply cost, as it stands in the journal."""
+    answer = ChatReply.from_json(reply)
+    return usd_of(dict(model.identity), _usage(request, answer), meter, answer.model)
+
+
+def _reserve(model: ChatModel, request: ChatRequest, meter: Meter) -> Reservation:
+    from tinyfactory.models import flow
+
+    most = Usage(_prompt_tokens(request), request.max_tokens or COMPLETION_BOUND)
+    bound = Cost(1, _sum(most), usd_of(dict(model.identity), most, meter))
+    while True:
+        reservation = meter.try_reserve(bound, seconds=0.2)
+        if reservation is not None:
+            return reservation
+        # Whether there is room depends on calls under way; a button may stop the wait.
+        switch = flow.token.get()
+        if switch is not None:
+            switch.raise_if_cancelled()
+
+
+def _usage(request: ChatRequest, reply: ChatReply) -> Usage:
+    """What the endpoint counted; estimated where it does not say, because that is not nothing."""
+    if _sum(reply.usage):
+        return reply.usage
+    return Usage(_prompt_tokens(request), _tokens(reply.text))
+
+
+def _prompt_tokens(request: ChatRequest) -> int:
+    parts: list[Any] = [message.get("content", "") for message in request.messages]
+    if request.schema is not None:
+        parts.append(json.dumps(request.schema, separators=(",", ":")))
+    return sum(_tokens(part) for part in parts)
+
+
+def _tokens(text: str) -> int:
+    """Four characters a token, rounded up; bytes, so that other scripts are not taken for less."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)
+
+
+def _sum(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens

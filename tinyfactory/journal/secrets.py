@@ -1,0 +1,100 @@
+"""What must not leave the machine: keys, passwords in addresses, home folders, the user's name."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tinyfactory import settings
+
+_NAMES = r"(?:x[-_])?api[-_ ]?key|access[-_ ]?token|subscription[-_]key"
+_SET = r"([\"']?\s*[:=]\s*[\"']?)"
+_VALUE = r"[^\s\"'&,;}]"
+# Each shape is told with what stands in its place. A key holds a digit; words do not.
+_SHAPES: tuple[tuple[str, str, str], ...] = (
+    ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?=[\w-]*\d)[\w-]{12,}", "[key]"),
+    ("a key", r"\bAIza[\w-]{30,}", "[key]"),
+    ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{8,}", r"\1 [key]"),
+    ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{16,}", r"\1 [key]"),
+    ("a key", rf"(?i)\b({_NAMES}){_SET}(?!\[key\]){_VALUE}{{6,}}", r"\1\2[key]"),
+    # "Her secret: chocolate" is none.
+    ("a key", rf"(?i)\b(password|passwd|secret){_SET}(?={_VALUE}*\d){_VALUE}{{6,}}", r"\1\2[key]"),
+    ("a password", r"(?<=://)[^/@\s:]*:[^/@\s]+@", ""),
+    ("a home folder", r"(?<![\w.~])/(?:home|Users)/[\w.@-]+", "[home]"),
+    ("a home folder", r"(?i)\b[a-z]:[\\/]+Users[\\/]+[\w.@ -]+?(?=[\\/]|$|[\"'\n])", "[home]"),
+)
+_A_SECRET = re.compile(r"(?i)key|token|secret|pass|sig")
+_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
+# Shorter ones are placeholders ("ollama"), or words that stand anywhere.
+_LEAST = 8
+
+
+class Secrets:
+    """What is secret here and now: shapes of keys, the keys in use, and who is at work.
+
+    Examples
+    --------
+    >>> secrets = Secrets()
+    >>> secrets.without("Authorization: Bearer abc123def456")
+    'Authorization: Bearer [key]'
+    >>> secrets.without("A bearer of good news, at home in the town.")
+    'A bearer of good news, at home in the town.'
+    """
+
+    def __init__(self) -> None:
+        rules: list[tuple[str, str, str]] = []
+        keys = [settings.get("api_key"), *(os.environ.get(name) for name in _VARIABLES)]
+        for address in (settings.get("base_url"), os.environ.get("AZURE_OPENAI_ENDPOINT", "")):
+            parts = urlsplit(str(address))
+            keys.append(parts.password)
+            keys += [value for name, value in parse_qsl(parts.query) if _A_SECRET.search(name)]
+        rules += [("a key", re.escape(k), "[key]") for k in keys if k and len(k) >= _LEAST]
+        home = str(Path.home())
+        if len(Path(home).parts) > 1:
+            rules.append(("a home folder", rf"(?<![\w.~]){re.escape(home)}(?![\w-])", "[home]"))
+        rules += _SHAPES
+        user = _user()
+        if user:
+            rules.append(
+                ("the user's name", rf"(?<=[/\\]){re.escape(user)}(?=[/\\]|$|[\"'\s])", "[user]")
+            )
+        self._rules = [(what, re.compile(shape), instead) for what, shape, instead in rules]
+
+    def without(self, text: str) -> str:
+        """The text with all that is secret taken out."""
+        for _, shape, instead in self._rules:
+            text = shape.sub(instead, text)
+        return text
+
+    def what_in(self, text: str) -> str | None:
+        """What kind of secret stands in a text; None when there is none."""
+        for what, shape, _ in self._rules:
+            if shape.search(text):
+                return what
+        return None
+
+
+def strings_replaced(value: Any, swap: Callable[[str, str], str], where: str) -> Any:
+    """JSON with each text, keys of dictionaries among them, replaced by `swap(text, place)`."""
+    if isinstance(value, str):
+        return swap(value, where)
+    if isinstance(value, list):
+        return [strings_replaced(item, swap, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {
+            swap(name, where): strings_replaced(item, swap, f"{where}.{name}")
+            for name, item in value.items()
+        }
+    return value
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return ""

@@ -1,0 +1,252 @@
+"""What the sentences about a person may refer to: the facts that fill their slots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tinyfactory.models.offline.casting import Cast
+from tinyfactory.models.offline.dice import Dice
+from tinyfactory.models.offline.grammar import Fact, Grammar
+from tinyfactory.models.offline.load import Occupation, countries, occupations, table
+from tinyfactory.models.offline.relations import KIN, Relation, any_family
+from tinyfactory.models.offline.words import (
+    capitalise,
+    listed,
+    lower_first,
+    plural,
+    with_article,
+)
+
+_PRONOUNS = {
+    "female": ("her", "her", "herself"),
+    "male": ("his", "him", "himself"),
+    "non-binary": ("their", "them", "themself"),
+}
+_DISTRICTS = (
+    "Northside Southside Riverside Hillside Station-Quarter Old-Town Harbour-Quarter Westgate "
+    "Eastgate Mill-Lane Park-Row Market-Square Bridge-Street Canal-Side Upper-Town Lower-Town "
+    "Garden-Quarter Lakeside St-Anne Two-Rivers"
+).split()
+_BRANDS = (
+    ("Nor Vel Lum Kite Ar Tri Sol Mer Pla Quin Or Bel Cas Dor El Fin Hal Ivo Jun Lin".split()),
+    ("ava ora ix eo ity una ero ana eon ula aro ica ova ent ilo ara".split()),
+)
+LANGUAGES = {
+    "Brazil": "Portuguese", "Portugal": "Portuguese", "Germany": "German", "Austria": "German",
+    "Switzerland": "German and French", "France": "French", "Belgium": "Dutch and French",
+    "Netherlands": "Dutch", "Italy": "Italian", "United States": "English", "Canada": "English",
+    "United Kingdom": "English", "Ireland": "English", "Australia": "English",
+    "New Zealand": "English", "India": "Hindi and English", "Pakistan": "Urdu",
+    "Bangladesh": "Bengali", "Nigeria": "English and Yoruba", "Ghana": "Twi and English",
+    "Kenya": "Swahili and English", "Tanzania": "Swahili", "Ethiopia": "Amharic",
+    "South Africa": "Zulu and English", "Egypt": "Arabic", "Morocco": "Arabic and French",
+    "Algeria": "Arabic and French", "Lebanon": "Arabic and French", "Israel": "Hebrew",
+    "Iran": "Persian", "Turkey": "Turkish", "Greece": "Greek", "Poland": "Polish",
+    "Czechia": "Czech", "Slovakia": "Slovak", "Hungary": "Hungarian", "Romania": "Romanian",
+    "Croatia": "Croatian", "Slovenia": "Slovenian", "Sweden": "Swedish", "Norway": "Norwegian",
+    "Denmark": "Danish", "Finland": "Finnish", "Estonia": "Estonian", "Latvia": "Latvian",
+    "Russia": "Russian", "Ukraine": "Ukrainian", "Japan": "Japanese", "South Korea": "Korean",
+    "China": "Mandarin", "Vietnam": "Vietnamese", "Thailand": "Thai",
+    "Philippines": "Tagalog and English", "Indonesia": "Indonesian",
+}  # fmt: skip
+_LEVELS = (
+    "good enough to argue in", "learnt from songs", "mostly for menus", "with a strong accent",
+    "learnt at school and half forgotten", "fluently when tired", "better in writing than aloud",
+    "from a year abroad", "picked up from a neighbour", "with a dictionary at hand",
+)  # fmt: skip
+
+
+def organization(occupation: Occupation, cast: Cast, dice: Dice) -> str:
+    """The name of a place where the person works, worked or learns."""
+    if cast.status == "pupil":
+        kind = "kindergarten" if cast.age < 6 else (
+            "primary school" if cast.age < 11 else "secondary school"
+        )
+    elif cast.status == "student":
+        kind = "secondary school" if cast.age < 17 else "university"
+    elif cast.theme.workplace in occupation.organizations and cast.theme.kind == "work":
+        kind = cast.theme.workplace
+    elif cast.theme.kind == "work" and cast.theme.workplace:
+        kind = cast.theme.workplace
+    else:
+        kind = dice.pick(occupation.organizations)
+    templates = table("organizations").get(kind) or table("organizations")[""]
+    if not kind:
+        return ""
+    slots = {
+        "city": cast.city,
+        "family": any_family(cast, dice),
+        "family2": any_family(cast, dice),
+        "district": dice.pick(_DISTRICTS).replace("-", " "),
+        "brand": dice.pick(_BRANDS[0]) + dice.pick(_BRANDS[1]),
+        "kind": " ".join(w if w in {"of", "and"} else capitalise(w) for w in kind.split()),
+        "n": str(dice.integer(2, 48)),
+        "their": _PRONOUNS[cast.gender][0],
+    }
+    return re.sub(r"\{(\w+)\}", lambda m: slots[m[1]], dice.pick(templates))
+
+
+def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) -> Grammar:
+    """A grammar that knows this person."""
+    their, them, self_word = _PRONOUNS[cast.gender]
+    friends = [r.short for r in people if r.kind.startswith("friend")]
+    relatives = [f"{their} {r.noun} {r.short}" for r in people if r.kind in KIN] or [
+        f"{their} {dice.pick(('aunt', 'uncle', 'cousin', 'godmother'))}"
+    ]
+    colleagues = [r.short for r in people if r.kind in {"colleague", "former"}] or friends
+    occupation, theme = cast.occupation, cast.theme
+    years = _years(cast, dice)
+    stopped = min(cast.age, dice.integer(57, 67))
+    bare = re.sub(r"^(Retired|Unemployed) ", "", cast.title)
+    facts: dict[str, Fact] = {
+        "first": cast.first,
+        "city": cast.city,
+        "city2": _other_city(cast, dice),
+        "country": cast.country.name if cast.country.name != "United Kingdom" else "Britain",
+        "nationality": cast.nationality,
+        "origin": cast.origin,
+        "age": str(cast.age),
+        "their": their,
+        "them": them,
+        "them_self": self_word,
+        "title": lower_first(bare),
+        "org": org or f"{their} own place",
+        "duty": occupation.duties,
+        "people": occupation.people,
+        "people_style": occupation.people if cast.status == "work" else "children",
+        "friend": friends or ["an old friend"],
+        "relative": relatives,
+        "colleague": colleagues or ["a colleague"],
+        "interest": [i.name for i in cast.interests],
+        "doing": [d for i in cast.interests for d in i.doing],
+        **_by_time(cast),
+        "skill": [i.skill for i in cast.interests],
+        "subject_name": cast.subject,
+        "field_subject": _field_subject(occupation, dice),
+        "place_of_work": _place_of_work(cast, org),
+        "year_of": _year_of(cast, dice),
+        "worked": str(stopped - dice.integer(20, 27)),
+        "stopped": str(stopped),
+        "tenure": _tenure(years, dice),
+        "tenure_words": f"{years} years" if years > 1 else "less than two years",
+        "uni": f"the University of {_plain_city(cast, dice)}",
+        "languages": _languages(cast, dice),
+        "theme": theme.phrase or "the whole thing",
+        "theme_people": _theme_people(cast),
+        "theme_where": f"in {theme.phrase}" if theme.kind == "resident" else "there",
+        "partner_job_a": [with_article(o.title) for o in dice.few(_ordinary(), 6)],
+    }
+    pools = dict(table("prose"))
+    young = cast.age < 18
+    warm = cast.big_five["agreeableness"] >= 50
+    pools["manner"] = pools["manner.warm" if warm else "manner.sharp"]
+    if cast.age < 30:
+        pools["proud"] = pools["proud.young"]
+        pools["savings"] = pools["savings.young"]
+    if young:
+        pools["dislike"] = pools["dislike.child"]
+        pools["hot_drink"] = pools["child_drink"]
+        pools["talk"] = ["{anecdote_child}", "{relative}", "{interest}", "school", "food"]
+        pools["sibling_does"] = pools["sibling_does.young"]
+        pools["anecdote"] = pools["anecdote_child"] = _CHILD_STORIES
+    return Grammar(dice, pools, facts, cast.age)
+
+
+_CHILD_STORIES = [
+    "the lost tooth", "the wet school trip", "the runaway hamster", "the broken window",
+    "the night without light", "the wrong bus", "the snow in April", "the spilled paint",
+]  # fmt: skip
+
+
+def _by_time(cast: Cast) -> dict[str, Fact]:
+    """Interests for a weekday evening and for the weekend, as far as there are such."""
+    found: dict[str, Fact] = {}
+    for time in ("evening", "weekend"):
+        fitting = [i for i in cast.interests if i.when == time]
+        found[f"interest_{time}"] = [i.name for i in fitting or cast.interests]
+        found[f"doing_{time}"] = [d for i in fitting or cast.interests for d in i.doing]
+    return found
+
+
+def job_of(age: int, dice: Dice) -> str:
+    """What somebody of that age around the person does."""
+    title = dice.pick(_ordinary()).title
+    if age < 19:
+        return "still at school"
+    return with_article(f"retired {title}" if age >= 66 else title)
+
+
+def _ordinary() -> Sequence[Occupation]:
+    return [o for o in occupations() if o.ages[0] <= 24 and o.ages[1] >= 58]
+
+
+def _other_city(cast: Cast, dice: Dice) -> str:
+    return dice.pick([c for c in cast.country.cities if c != cast.city] or [cast.city])
+
+
+def _plain_city(cast: Cast, dice: Dice) -> str:
+    where = cast.nation if dice.chance(0.85) else cast.country
+    return dice.pick(where.cities)
+
+
+def _field_subject(occupation: Occupation, dice: Dice) -> str:
+    if occupation.subject not in {"", "*"}:
+        return occupation.subject
+    general = ("economics", "history", "engineering", "languages", "business administration")
+    return dice.pick(general)
+
+
+def _place_of_work(cast: Cast, org: str) -> str:
+    if cast.status in {"pupil"}:
+        return "school"
+    if cast.status == "student":
+        return "the university" if cast.age >= 17 else "school"
+    if cast.theme.kind == "work" and cast.theme.phrase:
+        return cast.theme.phrase
+    return org or "work"
+
+
+def _year_of(cast: Cast, dice: Dice) -> str:
+    if cast.status == "pupil":
+        if cast.age < 6:
+            return "the oldest group"
+        return f"year {max(1, min(13, cast.age - 5))}"
+    last = max(1, min(5, cast.age - 17))
+    number = dice.integer(1, last)
+    ordinal = ("the first", "the second", "the third", "the fourth", "the fifth")[number - 1]
+    return f"{ordinal} year of {cast.subject}"
+
+
+def _years(cast: Cast, dice: Dice) -> int:
+    longest = max(0, min(cast.age - cast.occupation.ages[0], 34))
+    return dice.integer(0, longest)
+
+
+def _tenure(years: int, dice: Dice) -> str:
+    if years < 1:
+        return f", and started only {dice.integer(2, 11)} months ago"
+    if years == 1:
+        return ", since last year"
+    return dice.pick((f", and has been there for {years} years", f", now for {years} years",
+                      f", after {years} years still with some pride"))  # fmt: skip
+
+
+def _languages(cast: Cast, dice: Dice) -> str:
+    own = LANGUAGES.get(cast.nation.name, "Spanish")
+    here = LANGUAGES.get(cast.country.name, "Spanish")
+    spoken = f"{own} and {here}".split(" and ") if own != here else own.split(" and ")
+    spoken = list(dict.fromkeys(spoken))
+    known = {x for c in countries() for x in LANGUAGES.get(c.name, "Spanish").split(" and ")}
+    more = [x for x in ("English", "Spanish", "French", *sorted(known)) if x not in spoken]
+    extra = more[0] if more[0] == "English" and dice.chance(0.55) else dice.pick(more)
+    return f"{listed(spoken)}, and some {extra}, {dice.pick(_LEVELS)}"
+
+
+def _theme_people(cast: Cast) -> str:
+    theme = cast.theme
+    if theme.kind == "work":
+        return "the people of " + theme.phrase if not theme.role else f"the staff of {theme.phrase}"
+    if theme.kind == "customer":
+        return f"the {theme.role} of {theme.phrase}"
+    return f"the {plural(theme.role.removesuffix('s'))}" if theme.role else "the others"

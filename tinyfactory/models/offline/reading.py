@@ -1,0 +1,95 @@
+"""What a request asks of the offline writer: the tagged parts of its last user message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tinyfactory.models.chat import ChatRequest
+from tinyfactory.models.offline.words import fold
+from tinyfactory.prompts.wishes import Wishes, read_wishes
+
+_TAGS = (
+    "context",
+    "particularities",
+    "number",
+    "language",
+    "taken_names",
+    "others",
+    "already",
+    "rejected",
+    "ordinal",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is asked for.
+
+    `taken` holds folded names; `ordinal` is None when the request does not say which
+    person of the factory is wanted.
+    """
+
+    context: str
+    particularities: str
+    wishes: Wishes
+    number: int = 1
+    language: str = "English"
+    taken: frozenset[str] = frozenset()
+    others: str = ""
+    already: str = ""
+    rejected: str = ""
+    ordinal: int | None = None
+
+
+def read_brief(request: ChatRequest) -> Brief:
+    """Read the last user message of a request; without tags all of it is the context.
+
+    Examples
+    --------
+    >>> text = "<context>A bakery</context><ordinal>3</ordinal>"
+    >>> brief = read_brief(ChatRequest(({"role": "user", "content": text},)))
+    >>> brief.context, brief.ordinal
+    ('A bakery', 3)
+    """
+    text = next(
+        (str(m.get("content", "")) for m in reversed(request.messages) if m.get("role") == "user"),
+        "",
+    )
+    parts = {tag: _part(text, tag) for tag in _TAGS}
+    if all(part is None for part in parts.values()):
+        parts["context"] = text
+    context = (parts["context"] or "").strip()
+    particularities = (parts["particularities"] or "").strip()
+    taken = re.split(r"[;\n]", parts["taken_names"] or "")
+    ordinal = _number(parts["ordinal"])
+    return Brief(
+        context=context,
+        particularities=particularities,
+        wishes=read_wishes(particularities),
+        number=max(1, min(_number(parts["number"]) or 1, 500)),
+        language=(parts["language"] or "").strip() or "English",
+        taken=frozenset(fold(name) for name in taken if name.strip()),
+        others=(parts["others"] or "").strip(),
+        already=(parts["already"] or "").strip(),
+        rejected=(parts["rejected"] or "").strip(),
+        ordinal=ordinal,
+    )
+
+
+def _part(text: str, tag: str) -> str | None:
+    # The last opening tag counts for all but the user's own words, which may hold tags too.
+    if tag in {"context", "particularities"}:
+        start, end = text.find(f"<{tag}>"), text.rfind(f"</{tag}>")
+    else:
+        start = text.rfind(f"<{tag}>")
+        end = text.find(f"</{tag}>", max(start, 0))
+    if start < 0:
+        return None
+    start += len(tag) + 2
+    return text[start : end if end >= start else len(text)]
+
+
+def _number(text: str | None) -> int | None:
+    match = re.fullmatch(r"\s*(\d{1,9})\s*", text or "")
+    return int(match[1]) if match else None
