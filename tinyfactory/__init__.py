@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tinyfactory import control as control
     from tinyfactory.factory import TinyFactory as TinyFactory
     from tinyfactory.factory import TinyPersonFactory as TinyPersonFactory
+    from tinyfactory.journal.budget import Budget as Budget
     from tinyfactory.journal.simulation import Simulation as Simulation
     from tinyfactory.journal.transactions import transactional as transactional
     from tinyfactory.people import People as People
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Budget": "journal.budget",
     "People": "people",
     "PersonaSpec": "people",
     "Simulation": "journal.simulation",

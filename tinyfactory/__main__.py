@@ -20,15 +20,17 @@ def demo(arguments: argparse.Namespace) -> int:
     factories = TinyPersonFactory.generate_person_factories(
         arguments.number, arguments.context, model="offline"
     )
+    made = 0
     for factory in factories or []:
         person = factory.generate_person()
         if person:
+            made += 1
             print(f"Generated TinyPerson: {person.get('name')}")
             print(f"  {person.minibio()}")
             print(f"  Context: {factory.context_text}\n")
     print("Written by the offline model: no key, no network, no language model.")
     print("Next: make lab (or python -m tinyfactory lab) opens the notebooks.")
-    return 0
+    return 0 if made == arguments.number else 1
 
 
 def lab(arguments: argparse.Namespace) -> int:  # noqa: RET503 - ends in execv

@@ -152,6 +152,7 @@ def take_in(arguments: argparse.Namespace) -> int:
     from tinyfactory.journal.store import Store
 
     recording = Recording(arguments.file)
+    inventory.check_importable(recording)
     store = Store(arguments.path)
     try:
         new, there = inventory.take_in(store, recording)

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from tinyfactory import TinyFactory, control, transactional
+from tinyfactory.journal import simulation as simulation_module
 from tinyfactory.journal import undo
 from tinyfactory.journal.aside import lock_of
 from tinyfactory.journal.replies import keep_reply
@@ -122,6 +123,14 @@ def hand_over(self, other):
     return moved
 
 
+def share(self, other):
+    ticket = self.world.ticket()
+    self.items.append(["gave", ticket])
+    other.items.append(["got", ticket])
+    self.world.moment()
+    return ticket
+
+
 def trade(self, first, second):
     """Changes another factory, of which its own state knows nothing."""
     self.items.append(["order", first])
@@ -137,7 +146,7 @@ def trade(self, first, second):
 
 BODIES = {
     body.__name__: body
-    for body in (add, relabel, clear, draft, attempt, ask, two, hand_over, trade)
+    for body in (add, relabel, clear, draft, attempt, ask, two, hand_over, share, trade)
 }
 DRAFTS = ("draft",)
 
@@ -292,7 +301,7 @@ class Model:
 
     def step(self, twin, method, args):
         outer = self.calls[-1] if self.calls else None
-        objects = [twin, *(a for a in args if isinstance(a, Twin))]
+        objects = list(dict.fromkeys([twin, *(a for a in args if isinstance(a, Twin))]))
         if outer is None:
             base = self.start_line(twin)
         else:
@@ -421,6 +430,7 @@ brands = st.sampled_from(["x", "y"])
 troubles = st.one_of(
     st.just(()), st.just(()), st.tuples(st.integers(0, 5), st.sampled_from(ERRORS))
 )
+once = st.booleans()
 some_shops = precondition(lambda self: self.shops)
 
 
@@ -434,7 +444,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.world = Shop.world = World()
         self.model = Model(World())
         self.shops: list[Shop] = []
-        self.strays: list[Any] = []
+        self.script: list[tuple[Any, ...]] = []
         self.left_open: list[Any] = []
         control.reset()
         TinyFactory.clear_factories()
@@ -446,29 +456,41 @@ class JournalMachine(RuleBasedStateMachine):
     # -- runs of the notebook
 
     @rule(retry=st.booleans())
-    def begin_again(self, retry):
+    def begin(self, retry):
         self.simulation = control.begin(self.place, retry_failures=retry)
         self.forget(retry)
 
     @rule()
-    def begin_the_same_again(self):
+    def begin_the_same(self):
         self.simulation.begin()
         self.forget(self.model.retry)
 
     @rule()
     def kill(self):
         """A new kernel: nothing was closed, and no object is known any more."""
-        from tinyfactory.journal import simulation
-
-        simulation._open.clear()
+        simulation_module._open.clear()
         self.left_open.append(self.simulation)
         TinyFactory.all_factories.clear()
         self.simulation = control.begin(self.place)
         self.forget(retry=False)
 
+    @rule(cells=st.integers(1, 30), how=st.sampled_from(["begin_the_same", "kill"]), same=once)
+    def run_again(self, cells, how, same):
+        """The notebook again from its top, up to some cell; with the same troubles or none."""
+        script = self.script[:cells]
+        getattr(self, how)()
+        for name, *arguments, trouble in script:
+            self.cell(name, *arguments, trouble if same else ())
+            self.states_agree()
+
     def forget(self, retry):
         self.shops = []
+        self.script = []
         self.model.begin(retry=retry)
+
+    def cell(self, name, *arguments):
+        self.script.append((name, *arguments))
+        getattr(self, "_" + name)(*arguments)
 
     # -- factories
 
@@ -483,11 +505,17 @@ class JournalMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.shops) < 4)
     @rule(brand=brands)
     def make(self, brand):
+        self.cell("make", brand, ())
+
+    def _make(self, brand, _):
         self.keep([Shop(brand)], [Twin(self.model, brand)])
 
     @precondition(lambda self: len(self.shops) < 3)
-    @rule(brand=brands, number=st.integers(1, 2), trouble=troubles)
-    def found(self, brand, number, trouble):
+    @rule(brand=brands, number=st.integers(1, 2), t=troubles)
+    def found(self, brand, number, t):
+        self.cell("found", brand, number, t)
+
+    def _found(self, brand, number, trouble):
         both = self.both(
             trouble,
             lambda: Shop.found(brand, number),
@@ -499,7 +527,10 @@ class JournalMachine(RuleBasedStateMachine):
     @some_shops
     @rule(number=which, text=words)
     def change_by_hand(self, number, text):
-        for each in self.pair(number):
+        self.cell("change", number, text, ())
+
+    def _change(self, number, text, _):
+        for each in self.pair(number) if self.shops else ():
             each.note = text
 
     # -- steps
@@ -525,7 +556,9 @@ class JournalMachine(RuleBasedStateMachine):
             return None
         return real, plain
 
-    def step(self, number, method, args, trouble):
+    def _step(self, number, method, args, trouble):
+        if not self.shops:
+            return  # the cell that made them failed this time
         shop, twin = self.pair(number)
         pairs = [self.pair(a.number) if isinstance(a, Other) else (a, a) for a in args]
         both = self.both(
@@ -538,44 +571,52 @@ class JournalMachine(RuleBasedStateMachine):
     @some_shops
     @rule(number=which, method=st.sampled_from(["add", "draft", "ask"]), name=words, t=troubles)
     def do(self, number, method, name, t):
-        self.step(number, method, (name,), t)
+        self.cell("step", number, method, (name,), t)
 
     @some_shops
     @rule(number=which, text=words, t=troubles)
     def label(self, number, text, t):
-        self.step(number, "relabel", (text,), t)
+        self.cell("step", number, "relabel", (text,), t)
 
     @some_shops
     @rule(number=which, t=troubles)
     def empty(self, number, t):
-        self.step(number, "clear", (), t)
+        self.cell("step", number, "clear", (), t)
 
     @some_shops
-    @rule(number=which, keep=st.booleans(), refuses=st.booleans(), t=troubles)
-    def try_(self, number, keep, refuses, t):
+    @rule(number=which, keep=st.booleans(), t=troubles)
+    def attempt(self, number, keep, t):
+        self.cell("step", number, "attempt", (keep,), t)
+
+    @rule(refuses=st.booleans())
+    def refuse(self, refuses):
         self.world.refuses = self.model.world.refuses = refuses
-        self.step(number, "attempt", (keep,), t)
 
     @some_shops
     @rule(number=which, first=words, second=words, t=troubles)
-    def add_two(self, number, first, second, t):
-        self.step(number, "two", (first, second), t)
+    def two(self, number, first, second, t):
+        self.cell("step", number, "two", (first, second), t)
 
     @some_shops
-    @rule(number=which, other=which, t=troubles)
-    def give(self, number, other, t):
-        self.step(number, "hand_over", (Other(other),), t)
+    @rule(number=which, method=st.sampled_from(["hand_over", "share"]), other=which, t=troubles)
+    def give(self, number, method, other, t):
+        self.cell("step", number, method, (Other(other),), t)
 
     @some_shops
     @rule(number=which, first=words, second=st.sampled_from(["", "a"]), t=troubles)
-    def deal(self, number, first, second, t):
-        self.step(number, "trade", (first, second), t)
+    def trade(self, number, first, second, t):
+        self.cell("step", number, "trade", (first, second), t)
 
     # -- going back
 
     @some_shops
     @rule(number=which, event=st.one_of(st.none(), st.integers(0, 5)))
     def go_back(self, number, event):
+        self.cell("go_back", number, event, ())
+
+    def _go_back(self, number, event, _):
+        if not self.shops:
+            return
         shop, twin = self.pair(number)
         if event is not None and twin.steps:
             event %= len(twin.steps)

@@ -109,7 +109,9 @@ class Lab:
         )
         context.route(lambda url: not url.startswith(self.address), self._refuse)
         opened = Notebook(context.new_page())
-        opened.page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}")
+        # A workspace of its own: a shared one brings back the notebooks opened before.
+        place = f"workspaces/{name.partition('.')[0]}/tree/{name}"
+        opened.page.goto(f"{self.address}/lab/{place}?token={TOKEN}")
         opened.page.wait_for_function(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
             "?.status === 'idle'",

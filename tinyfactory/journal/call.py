@@ -68,7 +68,11 @@ class Call:
         wanted = self.method.touches
         if wanted is None:
             wanted = tuple(name for name, thing in self.things.items() if is_journaled(thing))
-        self.participants = {name: self.things[name] for name in wanted}
+        # One that is given twice is one object: what it went through is made once.
+        first = {id(self.things[name]): name for name in reversed(wanted)}
+        self.participants = {
+            name: self.things[name] for name in wanted if first[id(self.things[name])] == name
+        }
 
     @property
     def class_name(self) -> str:

@@ -26,6 +26,7 @@ Record = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
 REPLAYED = "it was done before"
 NEW = "nothing like it was done before"
+OTHERWISE = "a step within it was done otherwise"
 # Which event an object came from.
 origins: Aside[str] = Aside()
 
@@ -111,13 +112,14 @@ def _enter(thing: Any, tx: Transaction) -> Any:
 
 def publish(tx: Transaction, result: Any) -> tuple[Any, Record]:
     """Keep the event. When another kernel was first, go on with what it kept."""
-    mine = record_of(tx, result)
-    items = [("event:" + tx.key, mine)]
-    if tx.line is not None and not tx.line.steps:
-        items.append(("line:" + tx.line.root, tx.line.origin))
-    if tx.composite:
-        items += [("event:" + key, record) for key, record in tx.children]
-    standing = tx.scope.store.add_all(items)[0]
+    mine, standing = _keep(tx, result)
+    while standing["composite"] and standing["head"] != mine["head"]:
+        # The objects that its steps within changed are no part of its key, and were not as
+        # they had been. Its own changes alone would leave those behind: it is another event.
+        tx.key = digest("otherwise", tx.key, [key for key, _ in tx.children])
+        known = tx.scope.store.get("event:" + tx.key) is not None
+        tx.why = REPLAYED if known else OTHERWISE
+        mine, standing = _keep(tx, result)
     if standing["head"] == mine["head"]:
         tx.make_staged()
         for thing in objects_in(result):
@@ -128,6 +130,17 @@ def publish(tx: Transaction, result: Any) -> tuple[Any, Record]:
     for name, state in tx.before.items():
         tx.call.things[name].decode_complete_state(state)
     return take_over(tx, standing), standing
+
+
+def _keep(tx: Transaction, result: Any) -> tuple[Record, Record]:
+    """Store the event unless it is there: the record of this call, and the one that stands."""
+    mine = record_of(tx, result)
+    items = [("event:" + tx.key, mine)]
+    if tx.line is not None and not tx.line.steps:
+        items.append(("line:" + tx.line.root, tx.line.origin))
+    if tx.composite:
+        items += [("event:" + key, record) for key, record in tx.children]
+    return mine, tx.scope.store.add_all(items)[0]
 
 
 def record_of(tx: Transaction, result: Any) -> Record:

@@ -63,8 +63,8 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             yield name, "Its head does not follow from what it joins."
 
 
-def take_in(store: Any, recording: Recording) -> tuple[int, int]:
-    """Take a recording's rows into a journal; how many were new, and how many were there.
+def check_importable(recording: Recording) -> None:
+    """Refuse a recording whose rows cannot stand in a journal.
 
     Raises
     ------
@@ -77,6 +77,10 @@ def take_in(store: Any, recording: Recording) -> tuple[int, int]:
             "their digests. Nothing was imported. It can be replayed: "
             "Simulation.from_recording(path)."
         )
+
+
+def take_in(store: Any, recording: Recording) -> tuple[int, int]:
+    """Take a recording's rows into a journal; how many were new, and how many were there."""
     names = list(recording)
     known = set(store)
     for start in range(0, len(names), _TOGETHER):

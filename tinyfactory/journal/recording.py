@@ -32,6 +32,7 @@ VERSION = 1
 SUFFIX = ".recording.jsonl.gz"
 _MARK = ',"chain":"'
 _PIECE = 1 << 16
+_UNPACKED = 1 << 20
 _LONGEST_LINE = 1 << 28
 _EVENT = {"simulation", "line", "base", "class", "method", "version", "arguments", "request",
           "result", "changes", "failure", "composite", "head", "meta"}  # fmt: skip
@@ -215,36 +216,43 @@ class Recording:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a gzipped file; each that can be had before what is wrong with it."""
-    unpack = zlib.decompressobj(31)
     number, rest = 1, b""
+    for piece in _unpacked(path):
+        if piece is None:
+            raise _damaged(path, f"line {number} cannot be unpacked, or the file breaks off there")
+        *whole, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            raise _damaged(path, f"line {number} is longer than any that is written")
+        for line in whole:
+            yield line
+            number += 1
+    if rest:
+        raise _damaged(path, f"it breaks off in line {number}")
+
+
+def _unpacked(path: Path) -> Iterator[bytes | None]:
+    """What a gzipped file holds, in pieces of bounded size; None last where it cannot go on."""
+    unpack = zlib.decompressobj(31)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
-            if unpack.eof:
-                raise _damaged(path, f"something stands after line {number - 1}, the end")
-            before = unpack.copy()
-            try:
-                rest += unpack.decompress(piece)
-            except zlib.error:
-                # Once more byte by byte, for the lines before the place that is wrong.
-                rest += _until_wrong(before, piece)
-                unpack = before
-                for line in rest.split(b"\n")[:-1]:
-                    yield line
-                    number += 1
-                raise _damaged(path, f"line {number} cannot be unpacked") from None
-            *whole, rest = rest.split(b"\n")
-            if len(rest) > _LONGEST_LINE:
-                raise _damaged(path, f"line {number} is longer than any that is written")
-            for line in whole:
-                yield line
-                number += 1
-    if rest or not unpack.eof:
-        raise _damaged(path, f"it breaks off in line {number}")
-    if unpack.unused_data:
-        raise _damaged(path, f"something stands after line {number - 1}, the end")
+            while piece and not unpack.eof:
+                before = unpack.copy()
+                try:
+                    yield unpack.decompress(piece, _UNPACKED)
+                except zlib.error:
+                    yield _until_wrong(before, piece)
+                    yield None
+                    return
+                piece = unpack.unconsumed_tail
+            if unpack.eof and (unpack.unused_data or file.read(1)):
+                raise _damaged(path, "something stands after its end")
+        yield unpack.flush()
+        if not unpack.eof:
+            yield None
 
 
 def _until_wrong(unpack: Any, piece: bytes) -> bytes:
+    """What comes before the place that is wrong, found byte by byte."""
     out = b""
     try:
         for byte in piece:

@@ -149,7 +149,7 @@ class Simulation(Scope):
         if simulation_id == FREE:
             raise InvalidInput(f"{FREE!r} names what belongs to no simulation; choose another.")
         self.path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
-        if self.path.exists() and not self.path.is_dir():
+        if _is_there(self.path) and not self.path.is_dir():
             raise InvalidInput(
                 f"{self.path} is a file, and a journal is a folder. Nothing was changed. "
                 "Give another path."
@@ -369,6 +369,13 @@ _lock = new_lock()
 _at_begin: list[Callable[[Scope], None]] = []
 free = Scope(FREE)
 _lines: Aside[tuple[object, Line]] = Aside()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a place that may not be looked at: opening it says so
+        return False
 
 
 def at_begin(forget: Callable[[Scope], None]) -> None:

@@ -93,14 +93,15 @@ class Transaction:
                 return None
             found = events.find(self)
             self.why = found.why
-            if self.parent is None:
+            # A composite is only known to be a hit when its body has run over its steps.
+            self.rerun = found.record is not None and found.record["composite"]
+            if self.parent is None and not self.rerun:
                 self.scope.count(hit=found.record is not None)
             if found.record is None:
                 # Before anything is done that could not be kept, let alone paid for.
                 self.scope.store.check_writable()
                 return None
-            if found.record["composite"]:
-                self.rerun = True
+            if self.rerun:
                 return None
             if self.parent is None:
                 self._finish(found.record)
@@ -118,6 +119,8 @@ class Transaction:
                     result, record = events.publish(self, result)
                 else:
                     self.make_staged()
+                if self.rerun:
+                    self.scope.count(hit=record is not None and self.why == events.REPLAYED)
                 self._finish(record)
                 return result
             self.make_staged()
@@ -151,6 +154,8 @@ class Transaction:
             self.undo_all()
             for name, state in self.before.items():
                 self.call.participants[name].decode_complete_state(state)
+            if self.rerun and self.parent is None:
+                self.scope.count(hit=False)
             self._finish(None)
 
     def release(self) -> None:

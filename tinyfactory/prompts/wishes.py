@@ -12,7 +12,11 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
+
+from tinyfactory.prompts.hints import hints
+from tinyfactory.prompts.statements import OTHERS, sentences, statements, with_digits
 
 __all__ = ["Wishes", "contradiction", "read_wishes"]
 
@@ -53,8 +57,9 @@ class Wishes:
         >>> read_wishes("a nurse in her sixties").fixed() == Wishes()
         True
         """
-        names = {f.name for f in fields(self)} - self.certain - {"certain"}
-        return replace(self, **{n: () if n == "interests" else None for n in names})
+        open_fields = {f.name for f in fields(self)} - self.certain - {"certain"}
+        unsaid: dict[str, Any] = {n: () if n == "interests" else None for n in open_fields}
+        return replace(self, **unsaid)
 
 
 # Keys of "key: value" lines and of JSON objects, and the field that each means.
@@ -68,70 +73,15 @@ _KEYS = {
     "hobbies": "interests", "hobby": "interests",
 }  # fmt: skip
 _KEY_LINE = re.compile(
-    rf"(?:^|[\n;,.{{(|])[\s\-*•\"']{{0,12}}(?P<key>{'|'.join(sorted(_KEYS, key=len, reverse=True))})"
+    rf"(?:^|[\n;,.{{(|])[\s\-*•\"']{{0,12}}"
+    rf"(?P<key>{'|'.join(sorted(_KEYS, key=len, reverse=True))})"
     r"[\"'*]{0,3}\s{0,3}[:=]\s{0,5}(?P<value>[^\n;|]+)",
     re.IGNORECASE,
 )
 _NEXT_KEY = re.compile(r"[,.]\s*[\"']?[A-Za-z][A-Za-z _]{1,24}[\"']?\s*[:=]")
 
-# Others who may be meant by a name or an age in the same breath.
-_OTHERS = re.compile(
-    r"\b(?:sons?|daughters?|child(?:ren)?|kids?|bab(?:y|ies)|twins?|toddlers?|husband|wife|spouse|"
-    r"partner|fianc[ée]+|boyfriend|girlfriend|mother|father|mum|mom|dad|parents?|brothers?|"
-    r"sisters?|siblings?|(?:great-?)?grand\w+|aunts?|uncles?|cousins?|nieces?|nephews?|friends?|"
-    r"colleagues?|boss|neighbou?rs?|roommates?|flatmates?|families|family|dogs?|cats?|horses?|"
-    r"ponies|pony|pets?|parrots?|rabbits?|hamsters?|pupp(?:y|ies)|kittens?|bars?|pubs?|caf[ée]s?|"
-    r"restaurants?|compan(?:y|ies)|firms?|startups?|shops?|stores?|bands?|teams?|clubs?|schools?|"
-    r"hospitals?|boats?|ships?|cars?|houses?|projects?|apps?|books?|novels?|films?|shows?|games?|"
-    r"villages?|towns?|streets?|patients|students|clients|customers|pupils|members|people)\b",
-    re.IGNORECASE,
-)
-_NOT = re.compile(r"\b(?:not|never|no longer|without|except|unlike|nobody|than)\b|n't\b", re.I)
 
-# Nouns that name a person and no thing, animal or relative.
-_PERSON_NOUN = (
-    r"(?:person|persona|someone|somebody|character|individual|agent|man|woman|male|female|"
-    r"boy|girl|lady|gentleman|guy|teen|teenager|adult|student|pupil|retiree|pensioner|widow|"
-    r"widower|nurse|chef|cook|judge|coach|guide|scribe|athlete|architect|diplomat|pilot|"
-    r"midwife|vet|engineer|teacher|doctor|lawyer|clerk|monk|nun|priest|pharmacist|accountant|"
-    r"assistant|consultant|attendant|merchant|economist|immigrant|"
-    r"[a-z]{2,}(?:ologist|ician|grapher|keeper|maker|worker|smith|writer|mechanic|musician|surgeon)|"
-    r"[a-z]{3,}(?:ist|ian|eer)|"
-    r"(?:[a-z]+-?)?(?:driver|baker|farmer|painter|plumber|singer|dancer|actor|actress|author|"
-    r"editor|director|manager|officer|soldier|sailor|firefighter|fisher|tailor|butcher|carpenter|"
-    r"welder|builder|programmer|developer|designer|researcher|professor|lecturer|waiter|waitress|"
-    r"cleaner|hairdresser|barber|gardener|translator|interpreter|banker|cashier|seller|"
-    r"entrepreneur|politician|mayor|minister|secretary|receptionist|policeman|policewoman|"
-    r"fireman|fisherman|craftsman|businessman|businesswoman|salesman|saleswoman|tutor|trainer|"
-    r"teller|owner|dealer|porter|realtor|investor|inventor|counsel+or|advis[eo]r|inspector|paramedic|rabbi|imam))"
-)
-_LEAD = (  # "Please create", "I want", "The person should be"
-    r"(?:(?:i (?:want|need|would like)|i'd like|please|create|generate|describe|write|make(?: me)?"
-    r"|give me|imagine|invent|build|think of|about|(?:the |this )?(?:person|character|persona|agent"
-    r"|new person|individual)(?: (?:is|should be|must be))?)[:,]?\s+){0,4}"
-)
-_IS = r"(?:(?:she|he|they|it|this) (?:is|are|should be|must be)\s+)?"
-_YEARS_OLD = r"[- ]?(?:(?:years?|yrs?)[- ]?(?:old|of age)|yo|y/o)\b"
-_PRONOUN = r"(?:she|he|they|i|who|(?:the |this |my )?(?:person|character|persona|agent|individual))"
-_NAME = (
-    r"(?P<name>[^\W\d_a-zß-öø-ÿ][\w'’.-]*"  # noqa: RUF001 - both apostrophes occur in names
-    r"(?:[ \t]+(?:d['’])?(?:(?:de|da|do|dos|das|del|della|di|la|le|van|von|der|den|bin|al|el|y|e|ter)[ \t]+)*"
-    r"[^\W\d_a-zß-öø-ÿ][\w'’.-]*){0,5})"  # noqa: RUF001
-)
-_NOT_NAMES = frozenset(
-    "a an the in on at from who she he they it with and but i this that new old".split()
-)
-
-_UNITS = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_DECADES = "teens twenties thirties forties fifties sixties seventies eighties nineties".split()
-_NUMBER_WORD = re.compile(
-    rf"\b(?:({'|'.join(_TENS)})(?:[- ]({'|'.join(_UNITS)}))?|({'|'.join(_TEENS)}))(?=[- ]years?\b)",
-    re.IGNORECASE,
-)
-
-
+@lru_cache(maxsize=256)
 def read_wishes(text: str | None) -> Wishes:
     """Read what a user's words say of a person.
 
@@ -162,7 +112,7 @@ def read_wishes(text: str | None) -> Wishes:
     keyed = _from_json(text)
     if keyed is None:
         keyed, text = _from_lines(text)
-        loose = _from_prose(_digits(text))
+        loose = _from_prose(with_digits(text))
     else:
         loose = Wishes()
     found = {n: getattr(keyed, n) for n in keyed.certain}
@@ -171,18 +121,6 @@ def read_wishes(text: str | None) -> Wishes:
     if "age" in found:
         loose = replace(loose, age_range=None, certain=loose.certain - {"age_range"})
     return replace(loose, **found, certain=loose.certain | keyed.certain)
-
-
-def _digits(text: str) -> str:
-    """Numbers written as words before "year", as digits."""
-
-    def number(match: re.Match[str]) -> str:
-        tens, unit, teen = (g.lower() if g else g for g in match.groups())
-        if teen:
-            return str(10 + _TEENS.index(teen))
-        return str(20 + 10 * _TENS.index(tens) + (1 + _UNITS.index(unit) if unit else 0))
-
-    return _NUMBER_WORD.sub(number, text)
 
 
 def _from_json(text: str) -> Wishes | None:
@@ -215,7 +153,7 @@ def _from_lines(text: str) -> tuple[Wishes, str]:
     while match := _KEY_LINE.search(text, position):
         value = match["value"]
         clause = re.split(r"[;\n]|\.\s", text[position : match.start("key")])[-1]
-        if _OTHERS.search(clause):  # "with a dog (name: Rex)"
+        if OTHERS.search(clause):  # "with a dog (name: Rex)"
             rest.append(text[position : match.end()])
             position = match.end()
             continue
@@ -224,7 +162,7 @@ def _from_lines(text: str) -> tuple[Wishes, str]:
         field = _KEYS[match["key"].lower()]
         if field != "interests":
             # "age: 40, married" and "name: Ana. She ..." end where the value does.
-            value = re.split(r",\s|(?<=[^\W\d_]{3})\.\s|\s[-–—]\s", value, maxsplit=1)[0]  # noqa: RUF001
+            value = re.split(r",\s|(?<=[^\W\d_]{3})\.\s|\s[-–—]\s", value, maxsplit=1)[0]
         _take(found, field, value.strip(" \t\"'*_.,})"))
         rest.append(text[position : match.start()])
         position = match.start("value") + len(value)
@@ -243,7 +181,7 @@ def _take(found: dict[str, Any], field: str, value: Any) -> None:
         if isinstance(value, bool):
             return
         numbers = [int(n) for n in re.findall(r"\d+", str(value))]
-        loose = re.search(r"[^\d\s.–-]", re.sub(r"(?i)years?|old|to|and", "", str(value)))  # noqa: RUF001
+        loose = str(value).lstrip().startswith("-") or re.search(r"[^\d\s.–-]", re.sub(r"(?i)years?|old|to|and", "", str(value)))
         if loose or not numbers or not all(0 < n <= 120 for n in numbers):
             return
         if len(numbers) == 1:
@@ -269,223 +207,26 @@ def _gender(text: str) -> str | None:
     return "male" if re.search(r"\b(?:male|man|boy|gentleman|m)\b", words) else None
 
 
-def _sentences(text: str) -> list[str]:
-    return [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+|;\s*", text) if s.strip()]
-
-
 def _from_prose(text: str) -> Wishes:
     found: dict[str, Any] = {}
     certain: set[str] = set()
     others = False  # once someone else was mentioned, "she" may be anyone
-    for sentence in _sentences(text):
-        for field, value, sure in _statements(sentence, others):
+    for sentence in sentences(text):
+        for field, value, sure in statements(sentence, others):
             if field not in found:
                 found[field] = value
                 if sure:
                     certain.add(field)
-        others = others or bool(_OTHERS.search(sentence))
+        others = others or bool(OTHERS.search(sentence))
     if "age" in found:
         found.pop("age_range", None)
         certain.discard("age_range")
-    hints = _hints(text)
+    likely = hints(text)
     if {"age", "age_range"} & found.keys():
-        hints.pop("age", None)
-        hints.pop("age_range", None)
-    found = hints | found
+        likely.pop("age", None)
+        likely.pop("age_range", None)
+    found = likely | found
     return Wishes(**found, certain=frozenset(certain))
-
-
-# Words between an article and the noun: no verb, no preposition, no second article.
-_ADJECTIVE = (
-    r"(?!(?:an?|the|in|of|for|to|at|on|by|with|from|his|her|their|my|has|had|have|is|was|were|are|"
-    r"and|or|who|that|whose|met|saw|cared|taught|raised|helped|\w+ing|\w*[a-rt-z]s)\b)[\w'’-]+,?[ \t]+"  # noqa: RUF001
-)
-_FEW = rf"(?:{_ADJECTIVE}){{0,5}}?"
-_HEAD = rf"^{_LEAD}{_IS}(?:(?:an?|the|one|another)\s+{_FEW}|(?:retired |single |married )?)"
-_SOMEONE = rf"^{_LEAD}{_IS}(?:(?:an?|the|one|another)\s+)?{_FEW}{_PERSON_NOUN}[,\s]+"
-_AGE_NOUN = re.compile(
-    rf"{_HEAD}(?P<age>\d{{1,3}}){_YEARS_OLD}"
-    rf"(?:\s*(?:$|[,.;:!)(])|[\s,]+(?:who|from|living|working|with|named|called|and)\b"
-    rf"|[\s,]+(?:{_ADJECTIVE}){{0,4}}?{_PERSON_NOUN}\b(?!['’-]))",  # noqa: RUF001
-    re.IGNORECASE,
-)
-_AGE_SUBJECT = re.compile(
-    rf"^{_PRONOUN}(?:'s|'re|'m| is| are| am| should be| must be)\s+(?:exactly\s+)?"
-    rf"(?:(?P<age>\d{{1,3}}){_YEARS_OLD}|(?P<bare>\d{{2,3}})\s*(?:$|[,.!]))",
-    re.IGNORECASE,
-)
-_AGED = re.compile(
-    rf"(?:^{_LEAD}{_IS}|{_SOMEONE}(?:who is\s+)?)(?:aged|age|age of)\s+"
-    r"(?:between\s+)?(?P<age>\d{1,3})(?:\s*(?:-|–|to|and)\s*(?P<to>\d{1,3}))?\b(?!\s*%)",  # noqa: RUF001
-    re.IGNORECASE,
-)
-_NAMED = re.compile(
-    rf"(?i:(?:^{_LEAD}|{_SOMEONE}(?:who is\s+|should be\s+|must be\s+)?)(?:named|called)\s+)"
-    rf"{_NAME}"
-)
-_NAME_IS = re.compile(
-    rf"^(?i:(?:the\s+|my\s+)?(?:(?:person|character|persona|agent)['’]s\s+)?name\s+"  # noqa: RUF001
-    rf"(?:is|should be|must be)\s+|{_PRONOUN}(?:'s| is| should be| must be)\s+"
-    rf"(?:named|called)\s+){_NAME}"
-)
-_WORKS_AS = re.compile(
-    rf"\b(?:works|work|working|employed)(?:\s+\w+ly)?\s+as\s+(?:an?|the)\s+"
-    r"(?P<job>[\w'’/ -]+)",  # noqa: RUF001
-    re.IGNORECASE,
-)
-_BY_PROFESSION = re.compile(
-    rf"(?:^(?:{_PRONOUN} (?:is|am|are) )?|\b(?:is|am) )(?:an?\s+)?"
-    rf"(?P<job>(?:{_ADJECTIVE}){{1,4}})by\s+(?:profession|trade|occupation)\b",
-    re.IGNORECASE,
-)
-_JOB_ENDS = re.compile(
-    r"\s+(?:in|at|for|who|whose|with|and|or|from|named|called|but|since|of|on|near|by|because|"
-    r"while|when|to|aged|living|based)\b.*|\s+(?:full|part)[- ]time\b.*",
-    re.IGNORECASE,
-)
-_NO_JOBS = frozenset("team unit couple group pair whole charm rule result volunteer".split())
-
-
-def _statements(sentence: str, others: bool) -> list[tuple[str, Any, bool]]:
-    """What one sentence states: field, value, and whether it is certain."""
-    found: list[tuple[str, Any, bool]] = []
-
-    def sure(match: re.Match[str], end: int) -> bool:
-        before = sentence[:end]
-        pronoun = re.match(rf"{_PRONOUN}\b", sentence, re.IGNORECASE)
-        return not (_OTHERS.search(before) or _NOT.search(before) or (others and pronoun))
-
-    for pattern in (_AGE_NOUN, _AGE_SUBJECT, _AGED):
-        match = pattern.search(sentence)
-        if match is None or not sure(match, match.end()):
-            continue
-        age = int(match["age"] or match["bare"])
-        to = match.groupdict().get("to")
-        if to is not None and 0 < age <= int(to) <= 120:
-            found.append(("age_range", (age, int(to)), True))
-        elif to is None and 0 < age <= 120:
-            found.append(("age", age, True))
-    for pattern in (_NAMED, _NAME_IS):
-        match = pattern.search(sentence)
-        if match is not None and sure(match, match.start("name")):
-            name = match["name"].rstrip(".,'’-")  # noqa: RUF001
-            title = sentence[match.end() :].startswith(" of ")  # "named Employee of the Month"
-            if not title and name.split()[0].lower() not in _NOT_NAMES:
-                found.append(("name", name, True))
-    for pattern in (_WORKS_AS, _BY_PROFESSION):
-        match = pattern.search(sentence)
-        if match is not None and sure(match, match.start("job")):
-            job = _JOB_ENDS.sub("", match["job"]).strip(" -'")
-            if job and len(job.split()) <= 5 and job.split()[-1].lower() not in _NO_JOBS:
-                # "A waiter who works as a DJ": two jobs, so neither is certain.
-                two = pattern is _WORKS_AS and _job_at_head(sentence) is not None
-                found.append(("occupation", job, not two))
-    return found
-
-
-_LOOSE_AGE = re.compile(
-    r"(?:in (?:her|his|their) (?P<part>early |mid[- ]?|late )?"
-    rf"(?P<decade>{'|'.join(_DECADES)}))"
-    r"|(?P<low>\d{1,3})\s*(?:-|–|to|and)\s*(?P<high>\d{1,3})[- ]years?[- ]old"  # noqa: RUF001
-    r"|\b(?:over|above|older than)\s+(?P<over>\d{2})\b(?!\s*(?:%|per|people|years? of))"
-    r"|\b(?:under|below|younger than)\s+(?P<under>\d{2})\b(?!\s*(?:%|per|people))",
-    re.IGNORECASE,
-)
-_STAGES = (
-    (r"\b(?:teenage(?:r|d)?|teen|adolescent)\b", (13, 19)),
-    (r"\b(?:retired|retiree|pensioner|elderly|senior citizen|old (?:man|woman|lady))\b", (60, 88)),
-    (r"\bmiddle-?\s?aged\b", (42, 58)),
-    (r"\byoung (?:man|woman|adult|person|professional)\b", (18, 29)),
-)
-_WOMAN = re.compile(
-    r"\b(?:(?P<f>woman|girl|lady|female|she|her|waitress|actress|businesswoman|"
-    r"policewoman|widow|nun)|(?P<m>man|boy|gentleman|male|he|his|him|businessman|fireman|"
-    r"policeman|fisherman|widower|monk)|(?P<n>non-?\s?binary))\b",
-    re.IGNORECASE,
-)
-_LIVES = re.compile(
-    r"\b(?:from|lives? in|living in|based in|resident of|born in|moved to)\s+(?:the\s+)?"
-    r"(?P<place>[A-ZÀ-Þ][\w'’-]+(?:[ -](?:de|do|da|del|la|of|[A-ZÀ-Þ][\w'’-]*)){0,3})"  # noqa: RUF001
-    r"(?:,\s*(?P<country>[A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w'’-]+)?))?"  # noqa: RUF001
-)
-_DEMONYM = re.compile(
-    r"\b(?P<n>[A-Z][a-z]+(?:ian|ean|can|man|lian|ese|ish|ani|aqi|eli|ssian)|Dutch|French|Greek|"
-    r"Swiss|Czech|Thai|Filipino|Filipina|Welsh|Icelandic|Slovak|Slovene|Croat|Pole|Dane|Swede)\b"
-)
-_LIKES = re.compile(
-    r"\b(?:loves?|likes?|enjoys?|adores?|interested in|keen on|passionate about|fond of|"
-    r"obsessed with|fan of)\s+(?P<what>[^.;:\n()]+)",
-    re.IGNORECASE,
-)
-_HEAD_JOB = re.compile(
-    rf"^{_LEAD}{_IS}(?:(?:an?|the|one|another)\s+)?(?P<job>{_FEW}{_PERSON_NOUN})\b(?!['’-])",  # noqa: RUF001
-    re.IGNORECASE,
-)
-_HEAD_AGE = re.compile(
-    rf"^(?:an?\s+)?(?P<age>\d{{1,3}}){_YEARS_OLD}(?!\s+(?:\w+\s+)?(?:dog|cat|horse|car|house))"
-    rf"|^{_FEW}{_PERSON_NOUN},\s(?P<bare>\d{{2}}),",
-    re.IGNORECASE,
-)
-_NO_OCCUPATION = re.compile(
-    r"(?i)^(?:.*\b)?(?:person|people|persona|someone|somebody|character|individual|agent|man|woman|"
-    r"male|female|boy|girl|lady|gentleman|guy|teen|teenager|adult|widow|widower|immigrant)$"
-)
-
-
-def _hints(text: str) -> dict[str, Any]:
-    """Readings that are likely but not certain."""
-    found: dict[str, Any] = {}
-    if match := _LOOSE_AGE.search(text):
-        found["age_range"] = _loose_age(match)
-    else:
-        stage = next((r for p, r in _STAGES if re.search(p, text, re.IGNORECASE)), None)
-        if stage:
-            found["age_range"] = stage
-    if match := _WOMAN.search(text):
-        found["gender"] = {"f": "female", "m": "male", "n": "non-binary"}[match.lastgroup or "n"]
-    if match := _LIVES.search(text):
-        found["place"] = match["place"]
-        if match["country"]:
-            found["country"] = match["country"]
-    if match := _DEMONYM.search(text):
-        found["nationality"] = match["n"]
-    if match := _LIKES.search(text):
-        what = re.split(r",|\band\b|\bbut\b|\bwho\b|\bbecause\b|\bwhen\b", match["what"])
-        found["interests"] = tuple(w.strip(" \"'") for w in what if w.strip(" \"'"))[:5]
-    first = next(iter(_sentences(text)), "")
-    if match := _HEAD_AGE.search(first.removeprefix("A ").removeprefix("a ")):
-        found["age"] = int(match["age"] or match["bare"])
-        found.pop("age_range", None)
-    if job := _job_at_head(first):
-        found["occupation"] = job
-    return found
-
-
-def _job_at_head(sentence: str) -> str | None:
-    """The occupation that a sentence's first noun names ("A young night nurse ...")."""
-    match = _HEAD_JOB.search(sentence)
-    if match is None or _OTHERS.search(match["job"]):
-        return None
-    job = re.sub(rf"(?i)\b\d{{1,3}}{_YEARS_OLD}|\b(?:retired|young|old)\b", "", match["job"])
-    words = [w for w in job.replace(",", " ").split() if w[0].islower() or w.isupper()]
-    if not words or _NO_OCCUPATION.match(words[-1]):
-        return None
-    return " ".join(words[-3:])
-
-
-def _loose_age(match: re.Match[str]) -> tuple[int, int]:
-    if match["decade"]:
-        index = _DECADES.index(match["decade"].lower())
-        low, high = (13, 19) if index == 0 else (10 * (index + 1), 10 * (index + 1) + 9)
-        part = (match["part"] or "").strip(" -").lower()
-        third = {"early": (low, low + 3), "mid": (low + 4, low + 6), "late": (low + 7, high)}
-        return third.get(part, (low, high))
-    if match["low"]:
-        pair = sorted((int(match["low"]), int(match["high"])))
-        return max(1, pair[0]), min(120, pair[1])
-    if match["over"]:
-        return int(match["over"]) + 1, max(int(match["over"]) + 1, 88)
-    return min(18, int(match["under"]) - 1), int(match["under"]) - 1
 
 
 def _fold(text: str) -> str:

@@ -11,29 +11,29 @@ from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, read_theme
 from tinyfactory.models.offline.words import listed, plural
+from tinyfactory.prompts.wishes import read_wishes
 
 _KINDS = {"activity": "activity", "work": "work", "staff": "work", "customer": "customer",
           "study": "study"}  # fmt: skip
 _MOODS = (
-    "At present {they_are} hopeful about {hopeful}, and tired of {tired}.",
-    "What {they} talk about most these days is {hopeful}; what {they} avoid is {tired}.",
-    "The last year brought {hopeful} and too much of {tired}.",
-    "Asked for a wish, most would name {hopeful}, and less of {tired}.",
-    "Some are proud of {hopeful}; nearly all complain about {tired}.",
-    "Their days turn on {hopeful}, with {tired} as the price.",
+    "There is hope of {hopeful}, and weariness of {tired}.",
+    "The talk is often of {hopeful}, and hardly ever of {tired}.",
+    "What helps is {hopeful}; what wears is {tired}.",
+    "Behind it stand {tired} and the hope of {hopeful}.",
+    "Without {hopeful}, {tired} would be harder to bear.",
 )
 _HOPEFUL = (
-    "a new beginning", "the children's plans", "a small pay rise", "the coming summer",
-    "an old friendship", "a move to a better flat", "a recovery after illness", "a late romance",
-    "a course they have begun", "a garden at last", "a debt paid off", "a team that works",
-    "a secret hobby", "an honest conversation", "a first own success", "a place to be alone",
+    "a new beginning", "the coming summer", "an old friendship", "a quieter year",
+    "a plan that nobody knows of", "a change of place", "some time alone", "a little praise",
+    "one good friend", "a small success", "somebody who listens", "a better flat",
+    "a good night's sleep", "an honest conversation",
 )  # fmt: skip
 _TIRED = (
     "other people's advice", "early mornings", "rising prices", "old quarrels", "empty promises",
-    "the news", "doing two things at once", "waiting for answers", "being underestimated",
-    "short nights", "forms", "long journeys", "pretending to be fine", "meetings",
-    "the neighbours' noise", "saying yes too often",
+    "bad news", "doing two things at once", "waiting for answers", "being underestimated",
+    "short nights", "long journeys", "pretending to be fine", "saying yes too often",
 )  # fmt: skip
+_DECADES = ("twenties", "thirties", "forties", "fifties", "sixties")
 
 
 def write_contexts(brief: Brief, dice: Dice) -> list[str]:
@@ -47,13 +47,18 @@ def write_contexts(brief: Brief, dice: Dice) -> list[str]:
         kind = "general"
     order = dice.few([a for a in archetypes() if a.kind == kind], 100)
     order = [a for a in order if a.cue not in brief.already] or order
+    age = read_wishes(brief.context)
+    fixed = bool(age.age or age.age_range)
     written: list[str] = []
     seen = set(brief.already.splitlines())
     turn = 0
     while len(written) < brief.number:
-        text = _one(order[turn % len(order)], brief, theme, dice)
+        archetype = order[turn % len(order)]
+        text = _one(archetype, brief, theme, dice)
+        if not archetype.ages and kind != "study" and not fixed and dice.chance(0.5):
+            text = f"{text} Probably in their {dice.pick(_DECADES[: 4 if kind == 'work' else 5])}."
         # Once every kind has had its turn, a mood of their own keeps them apart.
-        if turn >= len(order) or dice.chance(0.5):
+        if turn >= len(order) or dice.chance(0.4):
             text = f"{text} {_mood(dice)}"
         if text not in seen:
             written.append(text)
@@ -63,8 +68,7 @@ def write_contexts(brief: Brief, dice: Dice) -> list[str]:
 
 
 def _mood(dice: Dice) -> str:
-    pools = {"hopeful": _HOPEFUL, "tired": _TIRED, "they_are": ("they are",), "they": ("they",)}
-    return Grammar(dice, pools, {}, 40).say_one(dice.pick(_MOODS))
+    return Grammar(dice, {"hopeful": _HOPEFUL, "tired": _TIRED}, {}, 40).say_one(dice.pick(_MOODS))
 
 
 def _one(archetype: Archetype, brief: Brief, theme: Theme, dice: Dice) -> str:
@@ -82,11 +86,13 @@ def _one(archetype: Archetype, brief: Brief, theme: Theme, dice: Dice) -> str:
 def _staff(theme: Theme, dice: Dice) -> str:
     """Two or three of the occupations found there, as a phrase."""
     different: list[Occupation] = list(dict.fromkeys(theme.staff))
-    return listed([plural(o.title) for o in dice.few(different, dice.integer(2, 3))]) or "colleagues"
+    return (
+        listed([plural(o.title) for o in dice.few(different, dice.integer(2, 3))]) or "colleagues"
+    )
 
 
 def _where(context: str) -> str:
-    """ " in Lisbon, Portugal", where the context names a place."""
+    """The place that the context names, as words to follow a noun: "in Lisbon, Portugal"."""
     place = find_place(context)
     if place.city and place.country:
         return f" in {place.city}, {place.country.name}"

@@ -57,20 +57,20 @@ _LEVELS = (
 )  # fmt: skip
 
 
-def organization(occupation: Occupation, cast: Cast, dice: Dice) -> str:
-    """The name of a place where the person works, worked or learns."""
+def _organization_kind(cast: Cast, dice: Dice) -> str:
     if cast.status == "pupil":
-        kind = "kindergarten" if cast.age < 6 else (
-            "primary school" if cast.age < 11 else "secondary school"
-        )
-    elif cast.status == "student":
-        kind = "secondary school" if cast.age < 17 else "university"
-    elif cast.theme.workplace in occupation.organizations and cast.theme.kind == "work":
-        kind = cast.theme.workplace
-    elif cast.theme.kind == "work" and cast.theme.workplace:
-        kind = cast.theme.workplace
-    else:
-        kind = dice.pick(occupation.organizations)
+        schools = ((6, "kindergarten"), (11, "primary school"), (200, "secondary school"))
+        return next(kind for until, kind in schools if cast.age < until)
+    if cast.status == "student":
+        return "secondary school" if cast.age < 17 else "university"
+    if cast.theme.kind == "work" and cast.theme.workplace:
+        return cast.theme.workplace
+    return dice.pick(cast.occupation.organizations)
+
+
+def organization(cast: Cast, dice: Dice) -> str:
+    """The name of a place where the person works, worked or learns."""
+    kind = _organization_kind(cast, dice)
     templates = table("organizations").get(kind) or table("organizations")[""]
     if not kind:
         return ""
@@ -130,6 +130,8 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         "stopped": str(stopped),
         "tenure": _tenure(years, dice),
         "tenure_words": f"{years} years" if years > 1 else "less than two years",
+        "lived": str(min(max(2, cast.age - 1), dice.integer(2, 9))),
+        "moved_at": str(min(cast.age, dice.integer(16, 19))),
         "uni": f"the University of {_plain_city(cast, dice)}",
         "languages": _languages(cast, dice),
         "theme": theme.phrase or "the whole thing",
@@ -138,6 +140,7 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         "partner_job_a": [with_article(o.title) for o in dice.few(_ordinary(), 6)],
     }
     pools = dict(table("prose"))
+    pools["subject"] = [s for s in pools["subject"] if s != cast.subject]
     young = cast.age < 18
     warm = cast.big_five["agreeableness"] >= 50
     pools["manner"] = pools["manner.warm" if warm else "manner.sharp"]
@@ -145,10 +148,10 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         pools["proud"] = pools["proud.young"]
         pools["savings"] = pools["savings.young"]
     if young:
-        pools["dislike"] = pools["dislike.child"]
+        for pool in ("dislike", "way", "gave_up", "people_near"):
+            pools[pool] = pools[f"{pool}.child"]
         pools["hot_drink"] = pools["child_drink"]
         pools["talk"] = ["{anecdote_child}", "{relative}", "{interest}", "school", "food"]
-        pools["sibling_does"] = pools["sibling_does.young"]
         pools["anecdote"] = pools["anecdote_child"] = _CHILD_STORIES
     return Grammar(dice, pools, facts, cast.age)
 
@@ -198,7 +201,7 @@ def _field_subject(occupation: Occupation, dice: Dice) -> str:
 
 
 def _place_of_work(cast: Cast, org: str) -> str:
-    if cast.status in {"pupil"}:
+    if cast.status == "pupil":
         return "school"
     if cast.status == "student":
         return "the university" if cast.age >= 17 else "school"

@@ -117,9 +117,7 @@ def _object(schema: Json, root: Json, dice: Dice, depth: int) -> Json:
     required = set(schema.get("required", []))
     known = schema.get("properties", {})
     wanted = {
-        key: part
-        for key, part in known.items()
-        if key in required or depth < _DEEPEST // 2
+        key: part for key, part in known.items() if key in required or depth < _DEEPEST // 2
     }  # optional parts are left out deep down, so that recursive schemas come to an end
     made = {key: _value(part, root, dice, key, depth + 1) for key, part in wanted.items()}
     for key in required - known.keys():

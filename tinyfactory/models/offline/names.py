@@ -72,7 +72,7 @@ def _faker(locale: str) -> NameTable:
     )
 
 
-_NAME = re.compile(r"[^\W\d_][^\W\d_]+(?:[ '’-][^\W\d_]+)*")  # noqa: RUF001
+_NAME = re.compile(r"[^\W\d_][^\W\d_]+(?:[ '’-][^\W\d_]+)*")
 
 
 def _clean(names: Sequence[str]) -> tuple[str, ...]:
@@ -189,19 +189,23 @@ def sex_of(name: str) -> Sex | None:
     return found.pop() if len(found) == 1 else None
 
 
-def country_of(name: str) -> Country | None:
-    """The first country in whose tables both the given and the family name stand."""
+def countries_of(name: str) -> list[Country]:
+    """The countries in whose tables the given name stands, and the family name if one is told."""
     parts = [fold(part) for part in name.split()]
-    if len(parts) < 2:
-        return None
-    for country in countries():
-        for source in country.names:
-            families = {fold(n) for n in name_table(source).family["female"]}
-            families |= {fold(n) for n in name_table(source).family["male"]}
-            given = _folded(source, "female") | _folded(source, "male")
-            if parts[0] in given and parts[-1] in families:
-                return country
-    return None
+    found = [
+        country
+        for country in countries()
+        for source in country.names[:1]
+        if parts[0] in _folded(source, "female") | _folded(source, "male")
+        and (len(parts) < 2 or parts[-1] in _families(source))
+    ]
+    return found[:1] if len(parts) > 1 else found
+
+
+@cache
+def _families(source: str) -> frozenset[str]:
+    family = name_table(source).family
+    return frozenset(fold(n) for n in (*family["female"], *family["male"]))
 
 
 @cache

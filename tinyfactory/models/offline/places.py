@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tinyfactory.models.offline.load import Country, countries
 from tinyfactory.models.offline.words import fold
@@ -32,17 +32,21 @@ class Place:
     nation: Country | None = None  # whose nationality the person has, when that is named
 
 
+_Pattern = tuple[str, Country, str | None, re.Pattern[str]]
+
+
 @cache
-def _patterns() -> list[tuple[str, Country, str | None, re.Pattern[str]]]:
+def _patterns() -> list[_Pattern]:
     """What to look for: kind ("city", "country", "nation"), country, city, pattern."""
-    found = []
+    found: list[_Pattern] = []
     for country in countries():
         for city in country.cities:
             name = re.escape(fold(city)).replace(r"\ ", r"\s+")
-            before = r"(?:\bin|\bfrom|\bnear|\bof|\bat|\bto|,)\s+" if fold(city) in _DOUBTFUL else ""
+            doubtful = fold(city) in _DOUBTFUL
+            before = r"(?:\bin|\bfrom|\bnear|\bof|\bat|\bto|,)\s+" if doubtful else ""
             found.append(("city", country, city, re.compile(rf"{before}\b{name}\b")))
         for name in (country.name, *country.aliases):
-            if name in {"Turkey", "US", "America"}:
+            if name in _AS_WRITTEN:
                 continue
             kind = "nation" if name in _ADJECTIVES else "country"
             tail = _NO_PEOPLE if kind == "nation" else ""
@@ -57,12 +61,15 @@ def _patterns() -> list[tuple[str, Country, str | None, re.Pattern[str]]]:
     return found
 
 
+# Words in small letters too: looked for as they are written.
+_AS_WRITTEN = {"US": "United States", "America": "United States", "Turkey": "Turkey"}
 _ADJECTIVES = frozenset(
     "English Scottish Welsh Argentinian Slovakian Slovene Persian Spaniard Kiwi Croat Swede "
     "Filipina Philippine Korean".split()
 )
 
 
+@lru_cache(maxsize=256)
 def find_place(text: str) -> Place:
     """The place and the nationality that a text names first.
 
@@ -77,31 +84,25 @@ def find_place(text: str) -> Place:
     best: dict[str, tuple[tuple[int, int], Country, str | None]] = {}
     for kind, country, city, pattern in _patterns():
         match = pattern.search(folded)
-        if match is None:
-            continue
-        rank = (match.start(), -len(match[0]))
-        if kind not in best or rank < best[kind][0]:
-            best[kind] = (rank, country, city)
-    for short, name in (("US", "United States"), ("America", "United States"), ("Turkey", "Turkey")):
-        if "country" not in best and re.search(rf"\b{short}\b", text):
+        if match is not None:
+            rank = (match.start(), -len(match[0]))
+            if kind not in best or rank < best[kind][0]:
+                best[kind] = (rank, country, city)
+    for word, name in _AS_WRITTEN.items():
+        if "country" not in best and re.search(rf"\b{word}\b", text):
             best["country"] = ((0, 0), country_named(name), None)
-    city = best.get("city")
-    country = best.get("country")
-    nation = best.get("nation")
-    if city and country and city[1] is not country[1]:
+    nation = best["nation"][1] if "nation" in best else None
+    if "city" not in best:
+        return Place(best["country"][1] if "country" in best else None, None, nation)
+    (where, _), of_city, name_of_city = best["city"]
+    if "country" in best and best["country"][1] is not of_city:
+        (told, _), of_text, _ = best["country"]
         # "Valencia, Venezuela": the country that is spelt out is the one that is meant.
-        if city[2] in country[1].cities:
-            city = (city[0], country[1], city[2])
-        elif country[0] < city[0]:
-            city = None
-        else:
-            country = None
-    where = city or country
-    return Place(
-        country=where[1] if where else None,
-        city=city[2] if city else None,
-        nation=nation[1] if nation else None,
-    )
+        if name_of_city in of_text.cities:
+            return Place(of_text, name_of_city, nation)
+        if told < where:
+            return Place(of_text, None, nation)
+    return Place(of_city, name_of_city, nation)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from tinyfactory.models.offline.load import (
     Archetype,
@@ -16,7 +16,7 @@ from tinyfactory.models.offline.load import (
     table,
     workplaces,
 )
-from tinyfactory.models.offline.words import plural
+from tinyfactory.models.offline.titles import occupations_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ _SUBJECTS = (
     "nursing engineering economics philosophy psychology sociology music art design architecture "
     "informatics programming statistics journalism theology linguistics business accounting "
     "agriculture pharmacy dentistry education sport politics"
-).split() + ["computer science", "political science", "data science", "english", "french", "latin"]
+).split()
+_SUBJECTS += ["computer science", "political science", "data science", "english", "french", "latin"]
 _NOT_A_NOUN = frozenset(
     "people group person someone friend friends man woman men women city town country kind kinds "
     "sort lot number who they them it and or but with for from to in on at of a an the their his "
@@ -73,9 +74,9 @@ _NOT_A_NOUN = frozenset(
     "talking worry care give general same one two three four five six seven eight nine ten "
     "what how why will would can could should may might must there here team us".split()
 )
-_BEFORE_VERB = re.compile(r"\b(?:who|that|to|he|she|they|it|i|you|not|always|often|and|can)\s*$", re.I)
 
 
+@lru_cache(maxsize=128)
 def read_theme(text: str) -> Theme:
     """What this context is about.
 
@@ -90,10 +91,14 @@ def read_theme(text: str) -> Theme:
     'chemistry'
     """
     text = text[:4000]
-    first = re.split(r"(?<=[.!?:])\s", text.strip(), maxsplit=1)[0][:400]
+    first = re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0][:400]
+    general = [a for a in archetypes() if a.kind == "general" and a.cue in text.lower()]
+    if general and ": " in first:
+        # One of our own contexts: "Older people, over 65: farmers in Kenya."
+        first = first.partition(": ")[2]
     if not re.search(r"\w", text):
         return Theme()
-    named = _occupations_in(first)
+    named = occupations_in(first)
     study = _STUDY.search(first)
     role = _role(first)
     if study and not (named and first.lower().find(named[0].title.split()[-1]) < study.start()):
@@ -128,7 +133,9 @@ def _workplace(part: str) -> tuple[str, str] | None:
     for workplace in workplaces():
         for match in _words(*workplace.words).finditer(part):
             # "a friend from school" is about the friend.
-            if not re.search(r"(?:friends?|pals?)\s+(?:from|of)\s+(?:\w+\s+)?$", part[: match.start()]):
+            if not re.search(
+                r"(?:friends?|pals?)\s+(?:from|of)\s+(?:\w+\s+)?$", part[: match.start()]
+            ):
                 hits.append((match.start(), -len(match[0]), workplace.name, match[0].lower()))
                 break
     if not hits:
@@ -182,7 +189,7 @@ def _customers(first: str, role: str, text: str) -> Theme:
     if role == "parents":
         return Theme("topic", found[1] if found else "school", "parents")
     if role == "voters":
-        return Theme("activity", "election campaign", "voters", interests=("politics", "podcasts"))
+        return Theme("topic", "the election", "voters", interests=("politics", "podcasts"))
     if found:
         kind, phrase = found
         return Theme("customer", phrase, role, workplace=kind)
@@ -203,7 +210,9 @@ def _study(first: str, study: re.Match[str]) -> Theme:
     named = (match["class"] or "").lower() if match else ""
     lowered = first.lower()
     subject = next((s for s in _SUBJECTS if re.search(rf"\b{s}\b", lowered)), "")
-    grown = re.search(r"universit|college|campus|undergrad|phd|graduate|degree|seminar|faculty", lowered)
+    grown = re.search(
+        r"universit|college|campus|undergrad|phd|graduate|degree|seminar|faculty", lowered
+    )
     young = re.search(r"pupil|school|class\b|classroom|lesson|teenage|grade\b", lowered)
     level = "student" if grown or not young else "pupil"
     if named:
@@ -229,7 +238,7 @@ def _topic(first: str) -> Theme:
     if match := _HOME.search(first):
         return Theme("resident", f"the {match['home'].lower()}", "residents")
     chunks: list[list[str]] = [[]]
-    for word in re.findall(r"[^\W\d_][\w'’-]*|[.,;:!?]", first):  # noqa: RUF001
+    for word in re.findall(r"[^\W\d_][\w'’-]*|[.,;:!?]", first):
         # Capitals name places and people; what remains are the plain words between small ones.
         if word.islower() and word not in _NOT_A_NOUN and len(word) > 2 and word.isascii():
             chunks[-1].append(word)
@@ -251,41 +260,11 @@ def _trimmed(parts: Iterable[str]) -> str:
     return " ".join(kept)
 
 
-@cache
-def _occupation_patterns() -> tuple[tuple[Occupation, re.Pattern[str], int], ...]:
-    """For each occupation: its whole title, and its last word ("nurse" of "ward nurse")."""
-    found = []
-    for occupation in occupations():
-        title = occupation.title
-        for name, rank in ((title, 0), (title.split()[-1], 1)):
-            if rank and name in {"worker", "assistant", "officer", "manager", "agent", "clerk",
-                                 "technician", "owner", "planner", "operator", "rider", "guard",
-                                 "designer", "coordinator", "representative", "vendor",
-                                 "presenter", "controller", "editor", "decorator", "guide",
-                                 "coach", "trader", "supervisor", "analyst", "consultant"}:  # fmt: skip
-                continue
-            names = re.escape(name) + "|" + re.escape(plural(name))
-            found.append((occupation, re.compile(rf"(?<![\w-])(?:{names})(?![\w-])", re.I), rank))
-    return tuple(found)
-
-
-@cache
-def _occupations_in(text: str) -> tuple[Occupation, ...]:
-    """Occupations that a sentence names, the whole title before a part of it."""
-    whole: list[Occupation] = []
-    part: list[Occupation] = []
-    for occupation, pattern, rank in _occupation_patterns():
-        match = pattern.search(text)
-        if match and not _BEFORE_VERB.search(text[: match.start()].replace(" and ", " & ")):
-            (part if rank else whole).append(occupation)
-    return tuple(dict.fromkeys(whole or part))
-
-
 def _with_archetype(theme: Theme, text: str) -> Theme:
-    kind = {"staff": "work", "work": "work"}.get(theme.kind, theme.kind)
-    if kind not in {"activity", "work", "customer", "study"}:
-        kind = "general"
+    kind = theme.kind if theme.kind in {"activity", "work", "customer", "study"} else "general"
     for archetype in archetypes():
-        if archetype.kind == kind and re.search(rf"\b{re.escape(archetype.cue)}", text, re.IGNORECASE):
+        if archetype.kind == kind and re.search(
+            rf"\b{re.escape(archetype.cue)}", text, re.IGNORECASE
+        ):
             return replace(theme, archetype=archetype)
     return theme

@@ -84,7 +84,9 @@ def with_article(noun: str) -> str:
     ('an engineer', 'a university lecturer', 'a UX designer')
     """
     letters = re.match(r"[A-Z]{2}", noun)  # spelt out: "an IT", "a UX"
-    vowel = re.match(r"[AEFHILMNORSX]" if letters else r"(?i)(?!uni|use|eu|one)[aeiou]|hono|hour", noun)
+    vowel = re.match(
+        r"[AEFHILMNORSX]" if letters else r"(?i)(?!uni|use|eu|one)[aeiou]|hono|hour", noun
+    )
     return ("an " if vowel else "a ") + noun
 
 

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 def write_persona(brief: Brief, seed: int, dice: Dice) -> Json:
     """The person whom a brief asks for, with every key of the persona layout."""
     who = cast(brief, seed, dice)
-    org = organization(who.occupation, who, dice)
+    org = organization(who, dice)
     people = relations(who, dice)
     say = grammar_for(who, people, "" if who.status in {"home", "seeking"} else org, dice)
     return {
@@ -82,7 +82,10 @@ def _description(who: Cast, say: Grammar) -> str:
         case "student":
             said = [say.say("work.study"), say.say("work.study2")]
         case "pupil":
-            said = [say.say("work.study"), say.say("work.child2" if who.age < 14 else "work.study2")]
+            said = [
+                say.say("work.study"),
+                say.say("work.child2" if who.age < 14 else "work.study2"),
+            ]
         case "home":
             said = [say.say("work.home"), say.say("work.home2")]
         case "seeking":
@@ -127,7 +130,8 @@ def _skills(who: Cast, say: Grammar) -> list[str]:
 def _beliefs(who: Cast, say: Grammar) -> list[str]:
     own = {"work": "belief.work", "retired": "belief.retired", "student": "belief.study",
            "pupil": "belief.study"}.get(who.status, "belief.any")  # fmt: skip
-    return [*say.several(2, own), *say.several(2, "belief.any"), say.say("belief.interest")]
+    common = "belief.young" if who.age < 18 else "belief.any"
+    return [*say.several(2, own), *say.several(2, common), say.say("belief.interest")]
 
 
 def _general(who: Cast, say: Grammar) -> list[str]:
@@ -142,7 +146,7 @@ def _routines(who: Cast, say: Grammar) -> dict[str, list[str]]:
     weekend = [say.say("weekend.any"), say.say("weekend.interest")]
     if who.theme.kind == "activity" and say.dice.chance(0.6):
         weekend[0] = say.say("activity.weekend")
-    child = who.age < 14
+    child = who.age < 16
     if child:
         morning = say.several(2, "morning.child")
     elif who.status == "retired":
@@ -164,7 +168,7 @@ def _routines(who: Cast, say: Grammar) -> dict[str, list[str]]:
 
 def _health(who: Cast, say: Grammar) -> str:
     stage = "young" if who.age < 36 else "middle" if who.age < 66 else "old"
-    habit = "health.habit.child" if who.age < 14 else "health.habit"
+    habit = "health.habit.child" if who.age < 18 else "health.habit"
     return f"{say.say(f'health.state.{stage}')}; {lower_first(say.say(habit))}"
 
 
@@ -180,6 +184,9 @@ def _relationship(who: Cast, person: Relation, say: Grammar) -> dict[str, str]:
     if person.kind == "parent":
         stage = ".old" if person.age >= 78 else ".younger" if person.age < 63 else ""
         say.facts["parent_state"] = say.one_of(f"parent_state{stage}")
+    if person.kind == "sibling":
+        young = who.age < 18 or person.age < 18
+        say.facts["sibling_does"] = say.one_of(f"sibling_does{'.young' if young else ''}")
     text = say.say(f"rel.{person.kind}")
     return {"name": person.name, "description": text}
 
@@ -199,6 +206,8 @@ def _goals(who: Cast, say: Grammar) -> list[str]:
             goals.append(say.say("goal.study"))
         case "retired":
             goals.append(say.say("goal.old"))
+        case _:
+            goals.append(say.say("goal.any"))
     goals.append(say.say("goal.any"))
     themed = {"activity": "activity.goal", "customer": "customer.goal", "topic": "topic.goal"}
     if who.theme.kind in themed:
@@ -207,13 +216,12 @@ def _goals(who: Cast, say: Grammar) -> list[str]:
 
 
 def _facts(who: Cast, language: str, say: Grammar) -> list[str]:
-    pool = "fact.child" if who.age < 14 else "fact.any"
+    pool = "fact.child" if who.age < 18 else "fact.any"
     facts = say.several(3, pool)
-    themed = "study.fact" if who.theme.kind == "study" and who.status not in {"pupil", "student"} \
-        else f"{who.theme.kind}.fact"  # fmt: skip
-    if themed in say.pools and themed != "study.fact" or who.status in {"pupil", "student"}:
-        if themed in say.pools:
-            facts += say.several(2, themed)
+    themed = f"{who.theme.kind}.fact"
+    learns = who.status in {"pupil", "student"}
+    if themed in say.pools and (learns or themed != "study.fact"):
+        facts += say.several(2, themed)
     if who.theme.archetype:
         facts.append(capitalise(say.expand(who.theme.archetype.fact)))
     if language.lower() not in {"english", "en"}:

@@ -1,0 +1,100 @@
+"""Programs in processes of their own: to be killed, interrupted, limited, or not trusted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65534
+# What programs begin with. `say` tells the test something, `wait` waits until it answers.
+HEADER = """
+import json, logging, os, signal, sys, threading, time
+import tinyfactory.journal.store
+from tests.support.products import ProductFactory, on_the_way
+from tinyfactory import TinyFactory, TinyPersonFactory, control
+from tinyfactory.journal.store import Store
+
+def say(*things):
+    print(json.dumps(things[0] if len(things) == 1 else things), flush=True)
+
+def wait():
+    return sys.stdin.readline().strip()
+
+folder, *arguments = sys.argv[1:]
+"""
+# Gives up every right, as a student on a shared machine has none.
+AS_NOBODY = f"""
+import openai, tinyfactory.models.openai, tinyfactory.models.flow
+TinyPersonFactory("what it needs is imported", model="offline").generate_person()
+TinyFactory.clear_factories()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+"""
+
+
+def environment() -> dict[str, str]:
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def start(program: str, folder: object, *arguments: object) -> subprocess.Popen[str]:
+    """A program under way, with pipes for `say` and `wait`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HEADER + program, str(folder), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+
+
+def finish(process: subprocess.Popen[str], seconds: float = 60) -> list[Any]:
+    """Everything that it still says; fails with its traceback when it did not end well."""
+    said, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors
+    return [parse(line) for line in said.splitlines()]
+
+
+def run(program: str, folder: object, *arguments: object, seconds: float = 60) -> list[Any]:
+    """All that a program says, up to its end."""
+    return finish(start(program, folder, *arguments), seconds)
+
+
+def hear(process: subprocess.Popen[str]) -> Any:
+    """The next thing that a program says."""
+    line = process.stdout.readline()
+    assert line, process.stderr.read()
+    return parse(line)
+
+
+def parse(line: str) -> Any:
+    import json
+
+    return json.loads(line)
+
+
+def tell(process: subprocess.Popen[str], text: str = "") -> None:
+    process.stdin.write(text + "\n")
+    process.stdin.flush()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill it if it still runs, and close its pipes."""
+    process.kill()
+    process.communicate()
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit, "it did not happen in time"
+        time.sleep(0.005)

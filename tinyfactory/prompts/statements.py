@@ -1,0 +1,201 @@
+"""What a sentence states of the person it is about, where it can hardly mean anything else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Others who may be meant by a name or an age in the same breath.
+OTHERS = re.compile(
+    r"\b(?:sons?|daughters?|child(?:ren)?|kids?|bab(?:y|ies)|twins?|toddlers?|husband|wife|spouse|"
+    r"partner|fianc[ée]+|boyfriend|girlfriend|mother|father|mum|mom|dad|parents?|brothers?|"
+    r"sisters?|siblings?|(?:great-?)?grand\w+|aunts?|uncles?|cousins?|nieces?|nephews?|friends?|"
+    r"colleagues?|boss|neighbou?rs?|roommates?|flatmates?|families|family|dogs?|cats?|horses?|"
+    r"ponies|pony|pets?|parrots?|rabbits?|hamsters?|pupp(?:y|ies)|kittens?|bars?|pubs?|caf[ée]s?|"
+    r"restaurants?|compan(?:y|ies)|firms?|startups?|shops?|stores?|bands?|teams?|clubs?|schools?|"
+    r"hospitals?|boats?|ships?|cars?|houses?|projects?|apps?|books?|novels?|films?|shows?|games?|"
+    r"villages?|towns?|streets?|patients|students|clients|customers|pupils|members|people)\b",
+    re.IGNORECASE,
+)
+_NOT = re.compile(
+    r"\b(?:not|never|no longer|without|except|unlike|nobody|than)\b|n't\b", re.IGNORECASE
+)
+# Work that is wished for, was done once, or may be done one day.
+_UNREAL = re.compile(
+    r"\b(?:dream(?:s|ed)?|want(?:s|ed)?|hope[sd]?|wish(?:es|ed)?|used to|plan(?:s|ned)?|would|could|"
+    r"might|tr(?:y|ies|ied)|stop(?:s|ped)?|quit|consider(?:s|ed)?|imagine[sd]?|if|once|formerly|"
+    r"previously|after|before|until|hate[sd]?|misse[sd]|pretend(?:s|ed)?)\b",
+    re.IGNORECASE,
+)
+
+# Nouns that name a person and no thing, animal or relative.
+PERSON_NOUN = (
+    r"(?:person|persona|someone|somebody|character|individual|agent|man|woman|male|female|"
+    r"boy|girl|lady|gentleman|guy|teen|teenager|adult|student|pupil|retiree|pensioner|widow|"
+    r"widower|nurse|chef|cook|judge|coach|guide|scribe|athlete|architect|diplomat|pilot|"
+    r"midwife|vet|engineer|teacher|doctor|lawyer|clerk|monk|nun|priest|pharmacist|accountant|"
+    r"assistant|consultant|attendant|merchant|economist|immigrant|"
+    r"[a-z]*(?:ologist|ician|grapher|keeper|maker|worker|smith|writer|mechanic|musician|surgeon)|"
+    r"[a-z]{3,}(?:ist|ian|eer)|"
+    r"(?:[a-z]+-?)?(?:driver|baker|farmer|painter|plumber|singer|dancer|actor|actress|author|"
+    r"editor|director|manager|officer|soldier|sailor|firefighter|fisher|tailor|butcher|carpenter|"
+    r"welder|builder|programmer|developer|designer|researcher|professor|lecturer|waiter|waitress|"
+    r"cleaner|hairdresser|barber|gardener|translator|interpreter|banker|cashier|seller|"
+    r"entrepreneur|politician|mayor|minister|secretary|receptionist|policeman|policewoman|"
+    r"fireman|fisherman|craftsman|businessman|businesswoman|salesman|saleswoman|tutor|trainer|"
+    r"teller|owner|dealer|porter|realtor|investor|inventor|counsel+or|advis[eo]r|inspector|paramedic|rabbi|imam))"
+)
+LEAD_IN = (  # "Please create", "I want", "The person should be"
+    r"(?:(?:i (?:want|need|would like)|i'd like|please|create|generate|describe|write|make(?: me)?"
+    r"|give me|imagine|invent|build|think of|about|(?:the |this )?(?:person|character|persona|agent"
+    r"|new person|individual)(?: (?:is|should be|must be))?)[:,]?\s+){0,4}"
+)
+_IS = r"(?:(?:she|he|they|it|this) (?:is|are|should be|must be)\s+)?"
+YEARS_OLD = r"[- ]?(?:(?:years?|yrs?)[- ]?(?:old|of age)|yo|y/o)\b"
+_PRONOUN = r"(?:she|he|they|i|who|(?:the |this |my )?(?:person|character|persona|agent|individual))"
+_NAME = (
+    r"(?P<name>[^\W\d_a-zß-öø-ÿ][\w'’.-]*"
+    r"(?:[ \t]+(?:d['’])?(?:(?:de|da|do|dos|das|del|della|di|la|le|van|von|der|den|bin|al|el|y|e|"
+    r"ter)[ \t]+)*"
+    r"[^\W\d_a-zß-öø-ÿ][\w'’.-]*){0,5})"
+)
+_NOT_NAMES = frozenset(
+    "a an the in on at from who she he they it with and but i this that new old".split()
+)
+
+_UNITS = "one two three four five six seven eight nine".split()
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_NUMBER_WORD = re.compile(
+    rf"\b(?:({'|'.join(_TENS)})(?:[- ]({'|'.join(_UNITS)}))?|({'|'.join(_TEENS)}))(?=[- ]years?\b)",
+    re.IGNORECASE,
+)
+
+
+def with_digits(text: str) -> str:
+    """Numbers written as words before "year", as digits."""
+
+    def number(match: re.Match[str]) -> str:
+        tens, unit, teen = (g.lower() if g else g for g in match.groups())
+        if teen:
+            return str(10 + _TEENS.index(teen))
+        return str(20 + 10 * _TENS.index(tens) + (1 + _UNITS.index(unit) if unit else 0))
+
+    return _NUMBER_WORD.sub(number, text)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text."""
+    return [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+|;\s*", text) if s.strip()]
+
+
+# Words between an article and the noun: no verb, no preposition, no second article.
+_ADJECTIVE = (
+    r"(?!(?:an?|the|in|of|for|to|at|on|by|with|from|his|her|their|my|has|had|have|is|was|were|are|"
+    r"and|or|who|that|whose|met|saw|cared|taught|raised|helped|\w+ing|\w*[a-rt-z]s)\b)"
+    r"[\w'’-]+,?[ \t]+"
+)
+FEW = rf"(?:{_ADJECTIVE}){{0,5}}?"
+_HEAD = rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+{FEW}|(?:retired |single |married )?)"
+_SOMEONE = rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?{FEW}{PERSON_NOUN}[,\s]+"
+_AGE_NOUN = re.compile(
+    rf"{_HEAD}(?P<age>\d{{1,3}}){YEARS_OLD}"
+    rf"(?:\s*(?:$|[,.;:!)(])|[\s,]+(?:who|from|living|working|with|named|called|and)\b"
+    rf"|[\s,]+(?:{_ADJECTIVE}){{0,4}}?{PERSON_NOUN}\b(?!['’-]))",
+    re.IGNORECASE,
+)
+_AGE_SUBJECT = re.compile(
+    rf"^{_PRONOUN}(?:'s|'re|'m| is| are| am| should be| must be)\s+(?:exactly\s+)?"
+    rf"(?:(?P<age>\d{{1,3}}){YEARS_OLD}|(?P<bare>\d{{2,3}})\s*(?:$|[,.!]))",
+    re.IGNORECASE,
+)
+_AGED = re.compile(
+    rf"(?:^{LEAD_IN}{_IS}|{_SOMEONE}(?:who is\s+)?)(?:aged|age|age of)\s+"
+    r"(?:between\s+)?(?P<age>\d{1,3})(?:\s*(?:-|–|to|and)\s*(?P<to>\d{1,3}))?\b(?!\s*%)",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    rf"(?i:(?:^{LEAD_IN}|{_SOMEONE}(?:who is\s+|should be\s+|must be\s+)?)(?:named|called)\s+)"
+    rf"{_NAME}"
+)
+_NAME_IS = re.compile(
+    rf"^(?i:(?:the\s+|my\s+)?(?:(?:person|character|persona|agent)['’]s\s+)?name\s+"
+    rf"(?:is|should be|must be)\s+|{_PRONOUN}(?:'s| is| should be| must be)\s+"
+    rf"(?:named|called)\s+){_NAME}"
+)
+_WORKS_AS = re.compile(
+    r"\b(?:works|work|working|employed)(?:\s+\w+ly)?\s+as\s+(?:an?|the)\s+"
+    r"(?P<job>[\w'’/ -]+)",
+    re.IGNORECASE,
+)
+_BY_PROFESSION = re.compile(
+    rf"(?:^(?:{_PRONOUN} (?:is|am|are) )?|\b(?:is|am) )(?:an?\s+)?"
+    rf"(?P<job>(?:{_ADJECTIVE}){{1,4}})by\s+(?:profession|trade|occupation)\b",
+    re.IGNORECASE,
+)
+_JOB_ENDS = re.compile(
+    r"\s+(?:in|at|for|who|whose|with|and|or|from|named|called|but|since|of|on|near|by|because|"
+    r"while|when|to|aged|living|based)\b.*|\s+(?:full|part)[- ]time\b.*",
+    re.IGNORECASE,
+)
+_NO_JOBS = frozenset("team unit couple group pair whole charm rule result volunteer".split())
+
+
+_HEAD_JOB = re.compile(
+    rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?(?P<job>{FEW}{PERSON_NOUN})\b(?!['’-])",
+    re.IGNORECASE,
+)
+_NO_OCCUPATION = re.compile(
+    r"(?i)^(?:.*\b)?(?:person|people|persona|someone|somebody|character|individual|agent|man|woman|"
+    r"male|female|boy|girl|lady|gentleman|guy|teen|teenager|adult|widow|widower|immigrant)$"
+)
+
+
+def statements(sentence: str, others: bool) -> list[tuple[str, Any, bool]]:
+    """What one sentence states: field, value, and whether it is certain."""
+    found: list[tuple[str, Any, bool]] = []
+
+    def sure(end: int) -> bool:
+        before = sentence[:end]
+        pronoun = re.match(rf"{_PRONOUN}\b", sentence, re.IGNORECASE)
+        return not (OTHERS.search(before) or _NOT.search(before) or (others and pronoun))
+
+    for pattern in (_AGE_NOUN, _AGE_SUBJECT, _AGED):
+        match = pattern.search(sentence)
+        if match is None or not sure(match.end()):
+            continue
+        age = int(match["age"] or match["bare"])
+        to = match.groupdict().get("to")
+        if to is not None and 0 < age <= int(to) <= 120:
+            found.append(("age_range", (age, int(to)), True))
+        elif to is None and 0 < age <= 120:
+            found.append(("age", age, True))
+    for pattern in (_NAMED, _NAME_IS):
+        match = pattern.search(sentence)
+        if match is not None and sure(match.start("name")):
+            name = match["name"].rstrip(".,'’-")
+            title = sentence[match.end() :].startswith(" of ")  # "named Employee of the Month"
+            if not title and name.split()[0].lower() not in _NOT_NAMES:
+                found.append(("name", name, True))
+    for pattern in (_WORKS_AS, _BY_PROFESSION):
+        match = pattern.search(sentence)
+        unreal = match is not None and _UNREAL.search(sentence[: match.start("job")])
+        if match is not None and not unreal and sure(match.start("job")):
+            job = _JOB_ENDS.sub("", match["job"]).strip(" -'")
+            if job and len(job.split()) <= 5 and job.split()[-1].lower() not in _NO_JOBS:
+                # "A waiter who works as a DJ": two jobs, so neither is certain.
+                two = pattern is _WORKS_AS and job_at_head(sentence) is not None
+                found.append(("occupation", job, not two))
+    return found
+
+
+def job_at_head(sentence: str) -> str | None:
+    """The occupation that a sentence's first noun names ("A young night nurse ...")."""
+    match = _HEAD_JOB.search(sentence)
+    if match is None or OTHERS.search(match["job"]):
+        return None
+    job = re.sub(rf"(?i)\b\d{{1,3}}{YEARS_OLD}|\b(?:retired|young|old)\b", "", match["job"])
+    words = [w for w in job.replace(",", " ").split() if w[0].islower() or w.isupper()]
+    if not words or _NO_OCCUPATION.match(words[-1]):
+        return None
+    return " ".join(words[-3:])
