@@ -24,7 +24,7 @@ from typing import Any
 import diskcache
 import joblib
 from common import Row, Table, interleaved, machine, medians
-from people import InstantModel, name, person
+from people import InstantModel, name_of, person
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
 from tinyfactory.journal.simulation import scope
@@ -223,7 +223,7 @@ def bench_growth(table: Table, size: Size, place: Path) -> None:
     model = InstantModel()
     old, new = _journals("people", place, lambda: TinyPersonFactory("Joiners", model=model))
     there = range(size.events, 2 * size.events - size.events // 10)
-    old.generated_names = [name(n) for n in there]
+    old.generated_names = [name_of(n) for n in there]
     old.generated_minibios = ["x" * 100 for _ in there]
     scope(old.simulation_id).store.add_all(
         [(_key(n), {"text": "x" * 2_400}) for n in range(2 * len(there))]

@@ -10,7 +10,7 @@ from tinyfactory.models.chat import ChatReply, ChatRequest
 _SYLLABLES = "ba de fi go lu ma ne pi ro su ta ve wi zo ka le mi no ru sa".split()
 
 
-def name(number: int) -> str:
+def name_of(number: int) -> str:
     """A name that nobody of another number bears, of the same length for all below 160,000."""
     parts = []
     for _ in range(4):
@@ -22,7 +22,7 @@ def name(number: int) -> str:
 def person(number: int) -> dict[str, Any]:
     """A person of about 2 kB, as a model would write one."""
     return {
-        "name": name(number),
+        "name": name_of(number),
         "age": 21 + number % 45,
         "gender": "woman",
         "nationality": "Portuguese",

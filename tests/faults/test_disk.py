@@ -426,14 +426,19 @@ def test_fault_11_damage_under_a_running_kernel_is_noticed(folder, caplog):
 
 
 def test_fault_11_a_locked_database_is_not_corrupt(folder):
+    """Locked for longer than its patience, which is cut short for this."""
     make_three(folder)
     child = start(
         """
-control.begin(folder)
+from tinyfactory.journal import disk
+disk.PATIENCE = 0.5
+simulation = control.begin(folder)
 factory = ProductFactory()
 say("ready")
 wait()
-say([factory.make(name) for name in "abcd"])
+say([factory.make(name) for name in "abcd"], simulation.hits, simulation.unsaved)
+wait()
+say(factory.make("e"), simulation.unsaved)
 """,
         folder,
     )
@@ -441,9 +446,9 @@ say([factory.make(name) for name in "abcd"])
         assert hear(child) == "ready"
         with locked(folder):
             tell(child)
-            with pytest.raises(subprocess.TimeoutExpired):
-                child.wait(1.5)
-        assert finish(child) == [["a!", "b!", "c!", "d!"]]
+            assert hear(child) == [["a!", "b!", "c!", "d!"], 3, 1]
+        tell(child)
+        assert finish(child) == [["e!", 0]]
     finally:
         end(child)
     assert sorted(path.name for path in folder.iterdir()) == ["cache.db"]

@@ -129,30 +129,33 @@ TinyPersonFactory({CONTEXT!r}).generate_person()
 
 
 def test_fault_04_interrupt_during_a_call_restores_and_leaves_no_lock(folder, children, server):
-    server.slow = 0.0
     good = server.good
     server.good = lambda request: good(request) if len(server.requests) < 2 else hang()
     child = children(
         f"""
 control.begin(folder)
-factory = TinyPersonFactory({CONTEXT!r})
-factory.generate_person()
-before = factory.encode_complete_state()
+people = TinyPersonFactory({CONTEXT!r})
+people.generate_person()
+before = people.encode_complete_state()
+factory = ProductFactory()
+on_the_way[:] = [people.generate_person]  # a step that asks a model on its way
 try:
-    factory.generate_person()
+    factory.make("a")
 except KeyboardInterrupt as error:
     kept = error  # as a notebook keeps the last traceback
-say(factory.encode_complete_state() == before)
+on_the_way.clear()
+say(factory.products, people.encode_complete_state() == before)
 wait()
+say(factory.make("b"), factory.products)
 """,
         folder,
     )
     until(lambda: len(server.requests) == 2)
     child.send_signal(signal.SIGINT)
-    assert hear(child) is True
+    assert hear(child) == [[], True]
     assert run(WRITE, folder)[0] < 2  # while the interrupted one still lives
     tell(child)
-    finish(child)
+    assert finish(child, 20) == [["b!", ["b"]]]
 
 
 def test_fault_05_interrupt_during_a_commit_is_resolved_one_way(folder, children):

@@ -430,7 +430,8 @@ brands = st.sampled_from(["x", "y"])
 troubles = st.one_of(
     st.just(()), st.just(()), st.tuples(st.integers(0, 5), st.sampled_from(ERRORS))
 )
-once = st.booleans()
+RUNS = ("begin", "begin_and_retry", "begin_the_same", "kill")
+cells = st.integers(0, 6)
 some_shops = precondition(lambda self: self.shops)
 
 
@@ -451,37 +452,50 @@ class JournalMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        self.simulation = control.begin(self.place)
+        self.begin()
+        self.cell("make", "x", ())
+        self.cell("make", "y", ())
 
     # -- runs of the notebook
 
-    @rule(retry=st.booleans())
-    def begin(self, retry):
-        self.simulation = control.begin(self.place, retry_failures=retry)
-        self.forget(retry)
+    @some_shops
+    @rule(how=st.sampled_from(RUNS))
+    def run_again(self, how):
+        """The notebook again from its top, just as it was."""
+        self.run_edited(how, 0, None, same=True)
 
-    @rule()
+    @some_shops
+    @rule(how=st.sampled_from(RUNS), cut=cells, without=cells, same=st.booleans())
+    def run_edited(self, how, cut, without, same):
+        """The notebook without its last cells, without one more; its troubles may be over."""
+        script = self.script[: len(self.script) - cut] or self.script[:2]
+        if without is not None and len(script) > without + 2:
+            del script[-without - 1]
+        getattr(self, how)()
+        for name, *arguments, trouble in script:
+            if name == "attempt" and not same:
+                arguments[-1] = not arguments[-1]
+            self.cell(name, *arguments, trouble if same else ())
+            self.states_agree()
+
+    def begin(self):
+        self.simulation = control.begin(self.place)
+        self.forget(retry=False)
+
+    def begin_and_retry(self):
+        self.simulation = control.begin(self.place, retry_failures=True)
+        self.forget(retry=True)
+
     def begin_the_same(self):
         self.simulation.begin()
         self.forget(self.model.retry)
 
-    @rule()
     def kill(self):
         """A new kernel: nothing was closed, and no object is known any more."""
         simulation_module._open.clear()
         self.left_open.append(self.simulation)
         TinyFactory.all_factories.clear()
-        self.simulation = control.begin(self.place)
-        self.forget(retry=False)
-
-    @rule(cells=st.integers(1, 30), how=st.sampled_from(["begin_the_same", "kill"]), same=once)
-    def run_again(self, cells, how, same):
-        """The notebook again from its top, up to some cell; with the same troubles or none."""
-        script = self.script[:cells]
-        getattr(self, how)()
-        for name, *arguments, trouble in script:
-            self.cell(name, *arguments, trouble if same else ())
-            self.states_agree()
+        self.begin()
 
     def forget(self, retry):
         self.shops = []
@@ -584,13 +598,13 @@ class JournalMachine(RuleBasedStateMachine):
         self.cell("step", number, "clear", (), t)
 
     @some_shops
-    @rule(number=which, keep=st.booleans(), t=troubles)
-    def attempt(self, number, keep, t):
-        self.cell("step", number, "attempt", (keep,), t)
+    @rule(number=which, keep=st.booleans(), refuses=st.booleans(), t=troubles)
+    def attempt(self, number, keep, refuses, t):
+        self.cell("attempt", number, keep, refuses, t)
 
-    @rule(refuses=st.booleans())
-    def refuse(self, refuses):
+    def _attempt(self, number, keep, refuses, trouble):
         self.world.refuses = self.model.world.refuses = refuses
+        self._step(number, "attempt", (keep,), trouble)
 
     @some_shops
     @rule(number=which, first=words, second=words, t=troubles)

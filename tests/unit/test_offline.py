@@ -11,16 +11,21 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tinyfactory.journal.registry import normalise_name
 from tinyfactory.models.chat import ChatModel, ChatRequest
 from tinyfactory.models.offline import OFFLINE_MARK, OfflineModel
+from tinyfactory.models.offline.casting import cast
+from tinyfactory.models.offline.dice import Dice, digest
 from tinyfactory.models.offline.load import countries, interests, occupations
 from tinyfactory.models.offline.places import find_place
+from tinyfactory.models.offline.reading import read_brief
 from tinyfactory.models.offline.theme import read_theme
+from tinyfactory.people.spec import contexts_schema, reply_schema
 
 CAMPING = "A group of friends are on a camping trip."
 
@@ -51,7 +56,8 @@ def sentences(p):
     habits = p["behaviors"]
     texts = [
         p["occupation"]["description"], p["style"], p["health"], *p["beliefs"],
-        *habits["general"], *sum(habits["routines"].values(), []), *p["long_term_goals"],
+        *habits["general"], *p["long_term_goals"],
+        *[s for part in habits["routines"].values() for s in part],
     ]  # fmt: skip
     return [s for text in texts for s in re.split(r"(?<=[.!?])\s+", text) if s]
 
@@ -89,7 +95,7 @@ def test_processes_with_different_hash_seeds_agree():
     told = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path.cwd())},
         ).stdout
         for seed in ("1", "2")
     }  # fmt: skip
@@ -137,6 +143,7 @@ KEYS = {
     "personality", "preferences", "skills", "beliefs", "behaviors", "health", "relationships",
     "long_term_goals", "other_facts",
 }  # fmt: skip
+ROUTINES = {"morning", "workday", "evening", "weekend"}
 CONTEXTS = [
     CAMPING, "a hospital in São Paulo, Brazil", "A startup in Berlin", "Customers of a bank",
     "students in a chemistry class in Nairobi", "Retired people in Japan", "a village in Peru",
@@ -163,7 +170,7 @@ def test_every_person_has_every_key_and_clean_texts(context):
         scores = p["personality"]["big_five"]
         assert len(scores) == 5 and all(0 <= s <= 100 for s in scores.values())
         assert p["other_facts"].count(OFFLINE_MARK) == 1
-        assert all(p["behaviors"]["routines"][k] for k in ("morning", "workday", "evening", "weekend"))
+        assert {k for k, said in p["behaviors"]["routines"].items() if said} == ROUTINES
         assert all(r["name"] and r["description"] for r in p["relationships"])
         assert len(p["relationships"]) >= 1 and len(p["long_term_goals"]) >= 2
         for text in texts_of(p):
@@ -179,11 +186,8 @@ def test_another_language_is_refused_in_words():
 
 
 def test_the_product_accepts_what_it_writes():
-    spec = pytest.importorskip("tinyfactory.people.spec")
-    from tinyfactory.models.offline.generic import instance  # noqa: F401
-
-    jsonschema.validate(person(CAMPING), spec.reply_schema())
-    jsonschema.validate({"contexts": specific(CAMPING, 3)}, spec.contexts_schema())
+    jsonschema.validate(person(CAMPING), reply_schema())
+    jsonschema.validate({"contexts": specific(CAMPING, 3)}, contexts_schema())
 
 
 # -- true to what was asked ------------------------------------------------------------------
@@ -302,14 +306,8 @@ def test_fewer_than_15_percent_of_sentences_are_repeated(context):
     assert sum(bearers[s] > 1 for s in every) / len(every) < 0.15
 
 
-@pytest.mark.parametrize(
-    "context", [CAMPING, "A bakery in Lisbon", "Fishers in Japan", "a farm in Ethiopia"]
-)
+@pytest.mark.parametrize("context", [CAMPING, "Fishers in Japan"])
 def test_ten_thousand_people_have_ten_thousand_names(context):
-    from tinyfactory.models.offline.casting import cast
-    from tinyfactory.models.offline.dice import Dice, digest
-    from tinyfactory.models.offline.reading import read_brief
-
     # The part of the writer that decides on names; the texts would take a minute.
     names = [
         normalise_name(cast(read_brief(request(context, ordinal=i)), 0, Dice(digest(i))).name)
@@ -318,7 +316,7 @@ def test_ten_thousand_people_have_ten_thousand_names(context):
     assert len(set(names)) > 10_000 * 0.995
 
 
-def test_two_thousand_whole_people_have_their_names_for_themselves():
+def test_whole_people_have_their_names_for_themselves():
     names = [normalise_name(p["name"]) for p in people("A choir in Vietnam", 700)]
     assert len(set(names)) == len(names)
 
@@ -336,13 +334,9 @@ def test_a_rejected_person_comes_back_as_another():
 
 def test_people_made_before_are_differed_from():
     others = "\n".join(f"- A N, 40, {o.title}" for o in occupations() if o.title != "baker")
-    assert all(
-        person("people in Ghana", "aged 40", i, others=others)["occupation"]["title"] == "Baker"
-        for i in range(12)
-        if person("people in Ghana", "aged 40", i)["occupation"]["title"] not in {"Homemaker"}
-        and not person("people in Ghana", "aged 40", i, others=others)["occupation"]["title"]
-        .startswith(("Unemployed", "Homemaker"))
-    )  # fmt: skip
+    found = {person("people in Ghana", "aged 40", i, others=others)["occupation"]["title"]
+             for i in range(12)}  # fmt: skip
+    assert found <= {"Baker", "Unemployed baker", "Homemaker"}
 
 
 def test_names_bear_no_titles():

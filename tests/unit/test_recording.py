@@ -23,6 +23,7 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal.canonical import digest_text
 from tinyfactory.journal.recording import Recording, write
+from tinyfactory.journal.replies import keep_reply
 from tinyfactory.journal.store import Store
 from tinyfactory.journal.transactions import transactional
 from tinyfactory.models.chat import ChatReply
@@ -222,6 +223,36 @@ def test_events_within_events_are_found_under_the_recorded_model(serve, tmp_path
         assert town() == first and simulation.misses == 0
 
 
+class Oracle(TinyFactory):
+    """A method that asks by itself, besides making a person."""
+
+    asked = 0
+
+    @transactional
+    def consult(self, makers: list) -> str:
+        makers[0].generate_person()
+        return keep_reply({"question": "?"}, self.answer)["text"]
+
+    def answer(self):
+        type(self).asked += 1
+        return {"text": "yes"}
+
+
+def test_a_replay_asks_nothing_even_where_a_method_of_the_users_own_would(tmp_path):
+    def consult():
+        return Oracle().consult([TinyPersonFactory(CONTEXT, model=Writer())])
+
+    with Simulation("lesson", tmp_path / "j") as simulation:
+        assert consult() == "yes"
+        bare = simulation.export(tmp_path / "bare.gz")
+        full = simulation.export(tmp_path / "full.gz", replies=True)
+    with Simulation.from_recording(full):
+        assert consult() == "yes"
+    with Simulation.from_recording(bare), pytest.raises(ReplayMiss, match="asks a model"):
+        consult()
+    assert Oracle.asked == 1
+
+
 # -- several models ------------------------------------------------------------------------
 
 
@@ -374,6 +405,7 @@ def test_the_same_journal_gives_the_same_bytes(tmp_path):
         TinyPersonFactory(CONTEXT, model=Writer()).generate_people(3)
         first = simulation.export(tmp_path / "one.gz").read_bytes()
     assert simulation.export(tmp_path / "another name.gz").read_bytes() == first
+    assert first[3:8] == bytes(5)  # gzip's flags and clock: no name, no time
 
 
 def test_the_same_notebook_gives_the_same_bytes_on_any_day(tmp_path):

@@ -183,7 +183,8 @@ def test_any_text_is_read(text):
 
 
 @pytest.mark.parametrize(
-    "piece", ["\n", "is ", "a ", "name ", "A man ", "7 ", "works as a ", "I want ", "{", "old ", "É "]
+    "piece",
+    ["\n", "is ", "a ", "name ", "A man ", "7 ", "works as a ", "I want ", "{", "old ", "É "],
 )
 def test_long_hostile_text_is_read_quickly(piece):
     started = time.perf_counter()

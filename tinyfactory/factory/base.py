@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.canonical import journaled
-from tinyfactory.journal.simulation import Scope, at_begin, current_simulation, scope
+from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.simulation import at_begin, current_simulation, scope
 from tinyfactory.journal.undo import on_rollback
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.canonical import journaled_when_needed
 from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.fork import slot_of, wait_for_turn
-from tinyfactory.journal.simulation import Scope, scope
+from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactions import transactional
 from tinyfactory.models.chat import ChatModel
 

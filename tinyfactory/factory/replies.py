@@ -9,7 +9,7 @@ from tinyfactory.errors import ReplyRejected
 from tinyfactory.factory import spending
 from tinyfactory.factory.asking import Json, Particularities, keyed, particularities_text
 from tinyfactory.journal.replies import keep_reply
-from tinyfactory.journal.simulation import free
+from tinyfactory.journal.scope import free
 from tinyfactory.journal.transactions import current_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.prompts.wishes import Wishes, contradiction, read_wishes

@@ -50,7 +50,8 @@ def ask(model: ChatModel, request: ChatRequest, meter: Meter) -> ChatReply:
         raise
     usage = _usage(request, reply)
     usd = usd_of(model.identity, usage, meter, reply.model)
-    reservation.settle(Cost(reply.requests, _sum(usage), usd))
+    # A model that sends nothing, such as the offline one, was called all the same.
+    reservation.settle(Cost(max(1, reply.requests), _sum(usage), usd))
     return reply
 
 

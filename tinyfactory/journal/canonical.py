@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from tinyfactory.errors import DamagedRecord, NotSerialisable
@@ -24,6 +24,11 @@ from tinyfactory.errors import DamagedRecord, NotSerialisable
 MARK = "$"
 
 Class = TypeVar("Class", bound=type)
+# What most values are made of; told by their type alone, before anything is looked up.
+_NUMBERS = frozenset({type(None), bool, int})
+_TEXT = frozenset({str})
+_LEAVES = _NUMBERS | {float, str}
+_PLAIN = _LEAVES | {list, tuple, dict}
 _types: dict[str, type] = {}
 _loaders: dict[str, Callable[[], type]] = {}
 
@@ -54,15 +59,16 @@ def type_name(cls: type) -> str:
 def is_journaled(value: object) -> bool:
     """Whether the value is an object (not a list) with a state of its own in the journal."""
     cls = type(value)
+    if cls in _PLAIN:
+        return False
     return _types.get(type_name(cls)) is cls and not isinstance(value, list)
 
 
-def journal_state(value: Any) -> dict[str, Any]:
-    """The state of an object, without what tells equal objects of one run apart."""
-    state = value.encode_complete_state()
-    for key in getattr(value, "_not_in_journal", ()):
-        state.pop(key, None)
-    return dict(state)
+def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The state of an object, or one that it gave, without what tells equal ones apart."""
+    hidden = getattr(value, "_not_in_journal", ())
+    state = value.encode_complete_state() if state is None else state
+    return {key: part for key, part in state.items() if key not in hidden}
 
 
 def encode(value: Any, where: str = "value") -> Any:
@@ -83,7 +89,7 @@ def encode(value: Any, where: str = "value") -> Any:
     tinyfactory.errors.NotSerialisable: arguments.tags is of type set, which the journal cannot ...
     """
     kind = type(value)
-    if value is None or kind is bool or kind is int:
+    if kind in _NUMBERS:
         return value
     if kind is str:
         _check_text(value, where)
@@ -93,9 +99,9 @@ def encode(value: Any, where: str = "value") -> Any:
             return value
         raise NotSerialisable(f"{where} is {value!r}, which JSON cannot hold. Nothing was done.")
     if kind is list:
-        return [encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return _encode_items(value, where)
     if kind is tuple:
-        return {MARK: "tuple", "items": [encode(v, f"{where}[{i}]") for i, v in enumerate(value)]}
+        return {MARK: "tuple", "items": _encode_items(value, where)}
     if kind is dict:
         return _encode_dict(value, where)
     if _types.get(type_name(kind)) is kind:
@@ -109,16 +115,36 @@ def encode(value: Any, where: str = "value") -> Any:
     )
 
 
+# Most parts are themselves; they are told here, for naming a part's place costs most of all.
+
+
+def _encode_items(items: Iterable[Any], where: str) -> list[Any]:
+    return [
+        item
+        if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
+        else encode(item, f"{where}[{number}]")
+        for number, item in enumerate(items)
+    ]
+
+
 def _encode_dict(value: dict[Any, Any], where: str) -> Any:
-    if all(type(key) is str for key in value) and MARK not in value:
+    if set(map(type, value)) <= _TEXT and MARK not in value:
         for key in value:
-            _check_text(key, where)
-        return {key: encode(item, f"{where}.{key}") for key, item in value.items()}
+            if not key.isascii():
+                _check_text(key, where)
+        return {
+            key: item
+            if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
+            else encode(item, f"{where}.{key}")
+            for key, item in value.items()
+        }
     pairs = [[encode(k, f"{where} key"), encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
     return {MARK: "dict", "items": pairs}
 
 
 def _check_text(text: str, where: str) -> None:
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -127,24 +153,34 @@ def _check_text(text: str, where: str) -> None:
         ) from None
 
 
-def decode(value: Any) -> Any:
-    """The value that `encode` wrote. Objects are new and not yet registered anywhere."""
-    if isinstance(value, list):
-        return [decode(item) for item in value]
-    if not isinstance(value, dict):
+def decode(value: Any, swap: Callable[[Any], Any] | None = None) -> Any:
+    """The value that `encode` wrote. Objects are new and not yet registered anywhere.
+
+    Parameters
+    ----------
+    swap : callable, optional
+        Given each of the outermost objects; what it returns takes the object's place.
+    """
+    if type(value) in _LEAVES:
         return value
+    if type(value) is list:
+        return [item if type(item) in _LEAVES else decode(item, swap) for item in value]
     if MARK not in value:
-        return {key: decode(item) for key, item in value.items()}
+        return {
+            key: item if type(item) in _LEAVES else decode(item, swap)
+            for key, item in value.items()
+        }
     match value:
         case {"$": "tuple", "items": items}:
-            return tuple(decode(item) for item in items)
+            return tuple(decode(items, swap))
         case {"$": "dict", "items": items}:
-            return {decode(k): decode(v) for k, v in items}
+            return {decode(k): decode(v, swap) for k, v in items}
         case {"$": "list", "type": name, "items": items}:
-            return _type_of(name)(decode(items))
+            return _type_of(name)(decode(items, swap))
         case {"$": "object", "type": name, "state": state}:
             cls = _type_of(name)
-            return cls.__new__(cls).decode_complete_state(decode(state))
+            thing = cls.__new__(cls).decode_complete_state(decode(state))
+            return thing if swap is None else swap(thing)
     raise DamagedRecord(f"The journal holds a value of unknown form {value.get(MARK)!r}.")
 
 
@@ -160,27 +196,20 @@ def _type_of(name: str) -> Any:
         ) from None
 
 
-def objects_in(value: Any) -> Iterator[Any]:
+def objects_in(value: Any) -> list[Any]:
     """The journaled objects that stand in a value, outermost only, in order."""
-    if is_journaled(value):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from objects_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from objects_in(item)
+    found: list[Any] = []
+    _collect(value, found)
+    return found
 
 
-def replace_objects(value: Any, swap: Callable[[Any], Any]) -> Any:
-    """The value with each journaled object replaced by `swap(object)`."""
+def _collect(value: Any, found: list[Any]) -> None:
     if is_journaled(value):
-        return swap(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(replace_objects(item, swap) for item in value)
-    if isinstance(value, dict):
-        return {key: replace_objects(item, swap) for key, item in value.items()}
-    return value
+        found.append(value)
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            if type(item) not in _LEAVES:
+                _collect(item, found)
 
 
 def to_text(encoded: Any) -> str:

@@ -11,7 +11,7 @@ from tinyfactory.journal.changes import apply
 from tinyfactory.journal.history import Record, events_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.simulation import Scope
+from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.journal.undo import on_rollback, undone_on_error
 

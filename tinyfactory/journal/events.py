@@ -13,8 +13,8 @@ from tinyfactory.journal.canonical import (
     decode,
     digest,
     encode,
+    journal_state,
     objects_in,
-    replace_objects,
 )
 from tinyfactory.journal.changes import Change, difference
 from tinyfactory.journal.fork import wait_for_turn
@@ -93,7 +93,7 @@ def take_over(tx: Transaction, record: Record) -> Any:
     wait_for_turn()
     with tx.active():
         try:
-            result = replace_objects(decode(record["result"]), lambda thing: _enter(thing, tx))
+            result = decode(record["result"], lambda thing: _enter(thing, tx))
         except BaseException:
             tx.undo_all()
             raise
@@ -179,12 +179,7 @@ def _changes(tx: Transaction) -> dict[str, Change]:
     changes: dict[str, Change] = {}
     for name, before in tx.before.items():
         thing = tx.call.things[name]
-        after = thing.encode_complete_state()
-        hidden = set(getattr(thing, "_not_in_journal", ()))
-        change = difference(
-            {k: v for k, v in before.items() if k not in hidden},
-            {k: v for k, v in after.items() if k not in hidden},
-        )
+        change = difference(journal_state(thing, before), journal_state(thing))
         if change:
             changes[name] = encode(change, f"the change of {name}")
     for name, change in tx.staged:

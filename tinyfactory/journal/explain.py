@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.history import Record, events_of
-from tinyfactory.journal.simulation import Scope
+from tinyfactory.journal.scope import Scope
 
 # How the parts of a request are called when they differ.
 _PARTS = {
@@ -32,7 +32,7 @@ def explain(scope: Scope, event: str | None = None) -> str:
     why = record["meta"]["why"]
     if why and not why.startswith("nothing like"):
         return f"{name} ({key[:8]}) was done: {why}."
-    near = _nearest(scope, key, record)
+    near = nearest(scope, key, record)
     if near is None:
         return f"{name} ({key[:8]}) was done: the journal holds no earlier call of that method."
     words = "; ".join(differences(scope, near[1], record)) or "it is a further call of the same"
@@ -55,7 +55,7 @@ def differences(scope: Scope, old: Record, new: Record) -> list[str]:
         words.append("an earlier step of its line differs")
     if old.get("state") != new.get("state") and not words:
         words.append("its state was changed between two steps")
-    return words
+    return list(dict.fromkeys(words))  # an argument and the request may say the same
 
 
 def _the_event(scope: Scope, event: str | None) -> tuple[str, Record]:
@@ -75,7 +75,7 @@ def _the_event(scope: Scope, event: str | None) -> tuple[str, Record]:
     return found[0]
 
 
-def _nearest(scope: Scope, key: str, record: Record) -> tuple[str, Record] | None:
+def nearest(scope: Scope, key: str, record: Record) -> tuple[str, Record] | None:
     """The event of the same method that shares most: the place, the line, or just the method."""
     best: tuple[int, str, Record] | None = None
     for other, candidate in events_of(scope):

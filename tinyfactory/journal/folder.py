@@ -21,6 +21,8 @@ from tinyfactory.journal.reader import Reader, identity
 from tinyfactory.journal.rows import is_damage, is_forbidden, reason
 
 logger = logging.getLogger("tinyfactory")
+# A look-up is begun anew when another thread closes or replaces the connection under it.
+_ATTEMPTS = 20
 
 
 class Folder:
@@ -64,22 +66,28 @@ class Folder:
         DamagedRecord, JournalUnavailable
             When the database cannot be read, and could not be replaced.
         """
-        for last in (False, True):
+        why: BaseException = sqlite3.ProgrammingError("it is being closed all the time")
+        mended = False
+        for _ in range(_ATTEMPTS):
             reader = self._current_reader()
+            if reader is None:
+                continue  # another thread closed it just now
             try:
                 return reader.query(sql, *values)
             except sqlite3.Error as error:
                 why = error
-            if is_damage(why) and self.read_only is None and not last:
-                self._in_writer(partial(self._found_damaged, reader, why))
-            elif reader is self.reader or last:
-                if is_damage(why):
-                    raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
-                raise JournalUnavailable(
-                    f"The journal in {self.path} cannot be read ({why}). Nothing was done. Run "
-                    "this again, or give another folder."
-                ) from why
-        raise AssertionError("the last attempt returns or raises")
+            if reader is not self.reader:
+                continue
+            if mended or self.read_only is not None or not is_damage(why):
+                break
+            self._in_writer(partial(self._found_damaged, reader, why))
+            mended = True
+        if is_damage(why):
+            raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
+        raise JournalUnavailable(
+            f"The journal in {self.path} cannot be read ({why}). Nothing was done. Run this again, "
+            "or give another folder."
+        ) from why
 
     def close(self) -> None:
         """Close the connection that reads; a later query opens one again."""
@@ -88,18 +96,12 @@ class Folder:
         if reader is not None:
             reader.close()
 
-    def _current_reader(self) -> Reader:
+    def _current_reader(self) -> Reader | None:
         """A reader of the file that is there now, and not of one that was removed."""
         reader = self.reader
         if reader is None or (self.read_only is None and reader.identity != identity(self.file)):
             self._open_or_only_read(self.opened)
-            reader = self.reader
-        if reader is None:
-            raise JournalUnavailable(
-                f"The journal in {self.path} was closed while something was looked up in it. "
-                "Nothing was done. Run this again."
-            )
-        return reader
+        return self.reader
 
     def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
         """What cannot be written now, or ever, can perhaps be read."""

@@ -17,7 +17,7 @@ from typing import Any
 from tinyfactory.errors import Cancelled
 from tinyfactory.journal.canonical import digest
 from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.simulation import Scope
+from tinyfactory.journal.scope import Scope
 
 _slot: ContextVar[tuple[Fork, int] | None] = ContextVar("tinyfactory_slot", default=None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.simulation import Scope
+from tinyfactory.journal.scope import Scope
 
 Record = dict[str, Any]
 
@@ -18,12 +18,13 @@ Record = dict[str, Any]
 class Event:
     """One event, as a person reads it.
 
-    `hit` says whether it was replayed in this run, `attempts` how many replies of a model it
-    took, `usd` what those cost, or None where that is not known.
+    `at` is None where it came out of a recording. `hit` says whether it was replayed in
+    this run, `attempts` how many replies of a model it took, `usd` what those cost, or None
+    where that is not known.
     """
 
     key: str
-    at: dt.datetime
+    at: dt.datetime | None
     method: str
     arguments: str
     hit: bool
@@ -39,12 +40,13 @@ class Event:
     @classmethod
     def of(cls, key: str, record: Record, *, hit: bool, why: str) -> Event:
         """The event that a record of the journal tells of."""
+        at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
         usages = [reply.get("usage") or {} for reply in replies]
         prices = [reply.get("usd") for reply in replies]
         return cls(
             key=key,
-            at=dt.datetime.fromtimestamp(record["meta"]["at"]).astimezone(),
+            at=dt.datetime.fromtimestamp(at).astimezone() if at else None,
             method=f"{record['class'].rpartition('.')[2]}.{record['method']}",
             arguments=_arguments(record["arguments"]),
             hit=hit,

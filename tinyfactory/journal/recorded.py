@@ -126,7 +126,7 @@ class RecordedStore:
 
     def _difference(self, tx: Transaction, why: str) -> str:
         from tinyfactory.journal.events import NEW, outline
-        from tinyfactory.journal.explain import _nearest, differences
+        from tinyfactory.journal.explain import differences, nearest
 
         if why != NEW:
             return why
@@ -141,13 +141,12 @@ class RecordedStore:
             "base": tx.base,
             "line": root,
         }
-        near = _nearest(tx.scope, tx.key, wanted)
+        near = nearest(tx.scope, tx.key, wanted)
         if near is None:
             return "it holds no call of that method"
         key, recorded = near
         if wanted["request"] and recorded["request"]:
             # Another model here is no reason: it was looked up under the recorded one.
             wanted["request"]["model"] = recorded["request"].get("model")
-        said = dict.fromkeys(differences(tx.scope, recorded, wanted))  # an argument may say it too
-        words = "; ".join(said) or "it is a further call of it"
+        words = "; ".join(differences(tx.scope, recorded, wanted)) or "it is a further call of it"
         return f"compared with the nearest step that it holds ({key[:8]}), {words}"

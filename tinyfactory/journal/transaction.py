@@ -19,7 +19,8 @@ from tinyfactory.journal.changes import Change, State, apply, inverse
 from tinyfactory.journal.fork import slot_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Step
-from tinyfactory.journal.simulation import Scope, scope
+from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.simulation import scope
 
 _current: ContextVar[Transaction | None] = ContextVar("tinyfactory_transaction", default=None)
 
@@ -84,7 +85,7 @@ class Transaction:
         asked = self.call.asked()
         if participants:
             # What was changed by hand between two steps counts as asked, too.
-            states = {name: journal_state(thing) for name, thing in participants.items()}
+            states = {n: journal_state(thing, self.before[n]) for n, thing in participants.items()}
             asked["state"] = digest(encode_states(states))
         self.asked = asked
         with deferred_interrupts():

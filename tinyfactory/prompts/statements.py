@@ -22,8 +22,8 @@ _NOT = re.compile(
 )
 # Work that is wished for, was done once, or may be done one day.
 _UNREAL = re.compile(
-    r"\b(?:dream(?:s|ed)?|want(?:s|ed)?|hope[sd]?|wish(?:es|ed)?|used to|plan(?:s|ned)?|would|could|"
-    r"might|tr(?:y|ies|ied)|stop(?:s|ped)?|quit|consider(?:s|ed)?|imagine[sd]?|if|once|formerly|"
+    r"\b(?:dream(?:s|ed)?|want(?:s|ed)?|hope[sd]?|wish(?:es|ed)?|used to|plan(?:s|ned)?|would|"
+    r"could|might|tr(?:y|ies|ied)|stop(?:s|ped)?|quit|consider(?:s|ed)?|imagine[sd]?|if|once|formerly|"
     r"previously|after|before|until|hate[sd]?|misse[sd]|pretend(?:s|ed)?)\b",
     re.IGNORECASE,
 )

@@ -181,7 +181,8 @@ def _take(found: dict[str, Any], field: str, value: Any) -> None:
         if isinstance(value, bool):
             return
         numbers = [int(n) for n in re.findall(r"\d+", str(value))]
-        loose = str(value).lstrip().startswith("-") or re.search(r"[^\d\s.–-]", re.sub(r"(?i)years?|old|to|and", "", str(value)))
+        said = re.sub(r"(?i)years?|old|to|and", "", str(value))
+        loose = re.search(r"^\s*-|[^\d\s.–-]", said)
         if loose or not numbers or not all(0 < n <= 120 for n in numbers):
             return
         if len(numbers) == 1:

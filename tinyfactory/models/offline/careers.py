@@ -115,7 +115,7 @@ def _pool(wishes: Wishes, theme: Theme, status: str | None, others: str) -> Sequ
     pool = staff or occupations()
     # Whoever was made before had another occupation, as far as there is a choice.
     seen = others.lower()
-    return [o for o in pool if o.title not in seen] or pool
+    return [o for o in pool if o.title.lower() not in seen] or pool
 
 
 def _unknown(wish: str) -> Occupation:

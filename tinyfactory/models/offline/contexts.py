@@ -9,7 +9,7 @@ from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.load import Archetype, Occupation, archetypes
 from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.reading import Brief
-from tinyfactory.models.offline.theme import Theme, read_theme
+from tinyfactory.models.offline.theme import Theme, at_occasion, read_theme
 from tinyfactory.models.offline.words import listed, plural
 from tinyfactory.prompts.wishes import read_wishes
 
@@ -74,6 +74,7 @@ def _mood(dice: Dice) -> str:
 def _one(archetype: Archetype, brief: Brief, theme: Theme, dice: Dice) -> str:
     facts = {
         "theme": theme.phrase or "the place",
+        "at_theme": at_occasion(theme),
         "where": _where(brief.context),
         "role": theme.role or "people",
         "staff": _staff(theme, dice),

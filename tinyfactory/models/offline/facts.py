@@ -10,6 +10,7 @@ from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.grammar import Fact, Grammar
 from tinyfactory.models.offline.load import Occupation, countries, occupations, table
 from tinyfactory.models.offline.relations import KIN, Relation, any_family
+from tinyfactory.models.offline.theme import at_occasion
 from tinyfactory.models.offline.words import (
     capitalise,
     listed,
@@ -135,6 +136,7 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         "uni": f"the University of {_plain_city(cast, dice)}",
         "languages": _languages(cast, dice),
         "theme": theme.phrase or "the whole thing",
+        "at_theme": at_occasion(theme),
         "theme_people": _theme_people(cast),
         "theme_where": f"in {theme.phrase}" if theme.kind == "resident" else "there",
         "partner_job_a": [with_article(o.title) for o in dice.few(_ordinary(), 6)],

@@ -56,7 +56,9 @@ def _own(key: str) -> NameTable:
 
 
 def _faker(locale: str) -> NameTable:
-    provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
+    from faker.providers import person
+
+    provider = importlib.import_module(f"{person.__name__}.{locale}").Provider
 
     def names(*attributes: str) -> tuple[str, ...]:
         for attribute in attributes:

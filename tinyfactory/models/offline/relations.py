@@ -72,7 +72,8 @@ class _Circle:
             nouns = ("wife", "husband") if age > 27 else ("girlfriend", "boyfriend")
             women = 0.06 if self.cast.sex == "female" else 0.94
             self.add("partner", nouns, max(20, age + round(dice.bell(0, 4))), women)
-        self._add_children(0.75 if partnered else 0.3)
+        parents = self.cast.theme.role == "parents"
+        self._add_children(1.0 if parents else 0.75 if partnered else 0.3)
         parent = age + dice.integer(21, 36)
         if parent <= 90 and (age < 25 or dice.chance(0.55)):
             kind = "parent_child" if age < 18 else "parent"
@@ -92,7 +93,7 @@ class _Circle:
         self.add("child", ("daughter", "son"), oldest)
         if oldest > 3 and dice.chance(0.35):
             self.add("child", ("daughter", "son"), oldest - dice.integer(2, 3))
-        if oldest >= 27 and dice.chance(0.7):
+        if oldest >= 30 and dice.chance(0.7):
             self.add("grandchild", ("granddaughter", "grandson"), oldest - dice.integer(23, 27))
 
     def add_others(self) -> None:

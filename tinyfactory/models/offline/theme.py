@@ -45,6 +45,26 @@ def _words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest))})(?![\w-])", re.IGNORECASE)
 
 
+_JOURNEYS = frozenset(
+    "trip hike tour journey holiday pilgrimage retreat cruise mission expedition walk visit "
+    "strike campaign evacuation".split()
+)
+_GROUPS = frozenset("club choir band class course team project circle group race".split())
+
+
+def at_occasion(theme: Theme) -> str:
+    """The occasion with its preposition: "on the camping trip", "at the wedding".
+
+    Examples
+    --------
+    >>> at_occasion(Theme("activity", "book club"))
+    'in the book club'
+    """
+    noun = theme.phrase.split(" ")[-1]
+    word = "on" if noun in _JOURNEYS else "in" if noun in _GROUPS else "at"
+    return f"{word} the {theme.phrase.removeprefix('the ') or 'day'}"
+
+
 _STUDY = re.compile(
     r"(?<![\w-])(?P<who>students|pupils|schoolchildren|undergraduates|freshmen|sophomores|learners|"
     r"school kids|phd students|graduate students|student|pupil|classmates|teenagers in school)\b",
@@ -72,6 +92,7 @@ _NOT_A_NOUN = frozenset(
     "bunch members what how why love loves hate hates enjoy enjoys use uses using learn learning "
     "waiting think thinking feel struggle struggling deal dealing want share sharing meet talk "
     "talking worry care give general same one two three four five six seven eight nine ten "
+    "quit quitting stop start give giving become get getting make find finding keep try trying "
     "what how why will would can could should may might must there here team us".split()
 )
 
@@ -92,10 +113,11 @@ def read_theme(text: str) -> Theme:
     """
     text = text[:4000]
     first = re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0][:400]
-    general = [a for a in archetypes() if a.kind == "general" and a.cue in text.lower()]
+    whole = text
+    general = any(a.cue in text.lower() for a in archetypes() if a.kind == "general")
     if general and ": " in first:
         # One of our own contexts: "Older people, over 65: farmers in Kenya."
-        first = first.partition(": ")[2]
+        text = first = first.partition(": ")[2]
     if not re.search(r"\w", text):
         return Theme()
     named = occupations_in(first)
@@ -107,7 +129,7 @@ def read_theme(text: str) -> Theme:
         theme = _customers(first, role[0], text)
     else:
         theme = _activity(text, first, named) or _work(text, first, named) or _topic(first)
-    return _with_archetype(theme, text)
+    return _with_archetype(theme, whole)
 
 
 def _position(text: str, named: tuple[Occupation, ...]) -> int:
@@ -262,9 +284,12 @@ def _trimmed(parts: Iterable[str]) -> str:
 
 def _with_archetype(theme: Theme, text: str) -> Theme:
     kind = theme.kind if theme.kind in {"activity", "work", "customer", "study"} else "general"
-    for archetype in archetypes():
-        if archetype.kind == kind and re.search(
-            rf"\b{re.escape(archetype.cue)}", text, re.IGNORECASE
-        ):
-            return replace(theme, archetype=archetype)
+    hits = [
+        (match.start(), archetype)
+        for archetype in archetypes()
+        if archetype.kind == kind
+        and (match := re.search(rf"\b{re.escape(archetype.cue)}", text, re.IGNORECASE))
+    ]
+    if hits:
+        return replace(theme, archetype=min(hits, key=lambda hit: hit[0])[1])
     return theme

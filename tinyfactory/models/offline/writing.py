@@ -174,7 +174,7 @@ def _health(who: Cast, say: Grammar) -> str:
 
 def _relationship(who: Cast, person: Relation, say: Grammar) -> dict[str, str]:
     say.facts["noun"] = person.noun
-    say.facts["n_age"] = str(person.age)
+    say.facts["n_age"] = str(person.age) if person.age else "not yet one"
     say.facts["n_years"] = f"{_years_together(who, person, say.dice)} years"
     say.facts["partner_job"] = job_of(person.age, say.dice)
     if person.kind == "child":

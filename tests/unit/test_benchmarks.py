@@ -1,0 +1,77 @@
+"""The benchmarks run and print what they promise to; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_journal.py"
+GROUPS = (
+    "Store an event of 2 kB, on disk",
+    "Replay an event of 2 kB",
+    "Store an event of 200 kB, on disk",
+    "Replay an event of 200 kB",
+    "Making many events in one factory",
+    "Bytes that a person takes in the journal",
+    "Replay of a notebook of 20 people",
+    "A method that declares nothing",
+    "Opening a journal of 500 and of 5,000 events",
+)
+CONTENDERS = {
+    "raw sqlite3",
+    "Store alone",
+    "@transactional",
+    "diskcache JSONDisk",
+    "joblib Memory (not synced)",
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    place = tmp_path_factory.mktemp("bench")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--quick", "--json", place / "results.json"],
+        capture_output=True,
+        text=True,
+        cwd=place,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((place / "results.json").read_text())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_group_is_printed_and_written(run, group):
+    printed, results = run
+    assert any(line.startswith(group) for line in printed.splitlines())
+    rows = [row for row in results["rows"] if row["group"].startswith(group)]
+    assert len(rows) >= 2
+    assert all(row["value"] > 0 for row in rows)
+
+
+def test_all_contenders_stand_side_by_side(run):
+    for group in GROUPS[:4]:
+        rows = [row for row in run[1]["rows"] if row["group"] == group]
+        assert {row["name"] for row in rows} == CONTENDERS
+
+
+def test_aims_are_printed_with_what_came_of_them(run):
+    printed, results = run
+    aims = [row for row in results["rows"] if row["aim"] is not None]
+    assert len(aims) == 13
+    assert all(row["met"] == (row["ratio"] <= row["aim"]) for row in aims)
+    missed = sum(row["met"] is False for row in aims)
+    assert f"{13 - missed} of 13 aims met." in printed
+    assert printed.count("NOT MET") == missed
+
+
+def test_results_say_where_and_when(run):
+    assert {"date", "processor", "cores", "filesystem", "python", "sqlite"} <= run[1].keys()
+
+
+def test_unknown_arguments_are_refused():
+    done = subprocess.run([sys.executable, SCRIPT, "--fast"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--quick" in done.stderr
