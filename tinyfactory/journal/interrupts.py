@@ -7,6 +7,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+# The block that holds back now; of the main thread alone, so it needs no lock.
+_holding: deferred_interrupts | None = None
+
 
 class deferred_interrupts:  # noqa: N801 - reads as the statement that it makes
     """Hold back Ctrl-C until the block has ended, then raise it.
@@ -51,23 +54,26 @@ class deferred_interrupts:  # noqa: N801 - reads as the statement that it makes
             pass
 
     def _hold_back(self) -> None:
+        global _holding
+        if _holding is not None:
+            return  # held back already, by a block around this one
         handler = signal.getsignal(signal.SIGINT)
-        held = isinstance(getattr(handler, "__self__", None), deferred_interrupts)
-        # Ignored, left to the system, set from C, or held back already: nothing to do.
-        if callable(handler) and not held:
+        if callable(handler):  # else ignored, left to the system, or set from C
             self._before = handler
+            _holding = self
             signal.signal(signal.SIGINT, self._note)
 
-    def _let_through(self) -> bool:
+    def _let_through(self) -> None:
+        global _holding
         handler, self._before = self._before, None
         if handler is None:
-            return False
+            return
+        _holding = None
         signal.signal(signal.SIGINT, handler)
         if self._pending:
             first = self._pending[0]
             self._pending.clear()
             handler(*first)
-        return True
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._pending.append((number, frame))

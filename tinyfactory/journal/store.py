@@ -122,10 +122,14 @@ class Store:
             ) from error
 
     def _remove(self, keys: list[str]) -> None:
-        database = self._place.opened()
-        with database.transact():
-            for key in keys:
-                database.delete(key)
+        try:
+            database = self._place.opened()
+            with database.transact():
+                for key in keys:
+                    database.delete(key)
+        except FAILURES:
+            self._place.let_go()  # and with it a transaction that could not be ended
+            raise
 
     def check_writable(self) -> None:
         """To be called before something is done that is to be kept.
