@@ -65,7 +65,7 @@ class Box:
         return self
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(values)
 def test_what_is_encoded_is_decoded_to_the_letter(value):
     back = decode(json.loads(to_text(encode(value))))
@@ -86,7 +86,7 @@ def test_encoding_leaves_the_value_and_shares_nothing_with_it(value):
     assert repr(value) == before
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(values, values)
 def test_digests_are_equal_for_equal_values_alone(one, other):
     assert (digest(encode(one)) == digest(encode(other))) == (
@@ -155,7 +155,7 @@ def test_swapping_on_the_way_out_meets_the_outermost_objects_alone(value):
 # -- changes -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(states, states)
 def test_applying_the_difference_gives_the_state_after(before, after):
     untouched = repr(before)
@@ -165,7 +165,7 @@ def test_applying_the_difference_gives_the_state_after(before, after):
     assert (change == {}) == same(before, after)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(states, states)
 def test_the_inverse_undoes_the_difference(before, after):
     change = difference(before, after)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.errors import DamagedRecord, NameTaken
+from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.aside import Aside
 from tinyfactory.journal.canonical import (
     decode,
@@ -17,7 +16,6 @@ from tinyfactory.journal.canonical import (
     objects_in,
 )
 from tinyfactory.journal.changes import Change, difference
-from tinyfactory.journal.fork import wait_for_turn
 
 if TYPE_CHECKING:
     from tinyfactory.journal.transaction import Transaction
@@ -36,20 +34,11 @@ def origin_of(thing: Any) -> str:
     return origins.get(thing) or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a look-up gave: a record and the result that was taken over, or why there is none."""
-
-    record: Record | None
-    result: Any = None
-    why: str = ""
-
-
-def find(tx: Transaction) -> Found:
-    """Look an event up and take it over; sets `tx.key` to the key that it has or will have.
+def find(tx: Transaction) -> Record | None:
+    """Look an event up; sets `tx.key` to the key that it has or will have, and `tx.why`.
 
     A key leads on to the next ("again") when what stands there is not to be used: a failure
-    that is asked again, or a person whose name someone else bears now.
+    that is asked again, or (see `skip`) a person whose name someone else bears now.
 
     Raises
     ------
@@ -57,40 +46,41 @@ def find(tx: Transaction) -> Found:
         When a recording is only replayed, and does not hold it.
     """
     recorded = tx.scope.recorded
-    if recorded is not None:
+    if recorded is not None and not tx.why:
         tx.key = recorded.key_of(tx)
-    why = NEW
+    tx.why = tx.why or NEW
     while True:
         try:
-            record = tx.scope.store.get("event:" + tx.key)
+            record: Record | None = tx.scope.store.get("event:" + tx.key)
         except DamagedRecord as error:
             logger.warning("%s Event %s is done anew and replaced.", error, tx.key[:12])
-            return Found(None, why="the stored event is damaged")
+            tx.why = "the stored event is damaged"
+            return None
         if record is None:
             if recorded is not None:
-                recorded.missed(tx, why)
-            return Found(None, why=why)
-        again = digest("again", tx.key)
-        if record["failure"] is not None and _ask_again(tx, again):
-            why = f"it failed before ({record['failure']}) and is asked again"
-        elif record["composite"]:
-            return Found(record, why=REPLAYED)
-        else:
-            try:
-                return Found(record, take_over(tx, record), REPLAYED)
-            except NameTaken as error:
-                why = f"a name in it is taken now: {error}"
-                logger.info("%s is not replayed: %s", tx.call.method.name, why)
-        tx.key = again
+                recorded.missed(tx, tx.why)
+            return None
+        if record["failure"] is None or not _ask_again(tx):
+            return record
+        skip(tx, f"it failed before ({record['failure']}) and is asked again")
 
 
-def _ask_again(tx: Transaction, again: str) -> bool:
-    return tx.scope.retry_failures or tx.scope.store.get("event:" + again) is not None
+def skip(tx: Transaction, why: str) -> None:
+    """Go on to the next key: what stands under this one is not to be used."""
+    logger.info("%s is not replayed: %s", tx.call.method.name, why)
+    tx.key, tx.why = _again(tx), why
+
+
+def _again(tx: Transaction) -> str:
+    return digest("again", tx.key)
+
+
+def _ask_again(tx: Transaction) -> bool:
+    return tx.scope.retry_failures or tx.scope.store.get("event:" + _again(tx)) is not None
 
 
 def take_over(tx: Transaction, record: Record) -> Any:
     """Make an event's changes here and hand out its result, all or nothing."""
-    wait_for_turn()
     with tx.active():
         try:
             result = decode(record["result"], lambda thing: _enter(thing, tx))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from tinyfactory.errors import ForkedTransaction
+from tinyfactory.errors import ForkedTransaction, NameTaken
 from tinyfactory.journal import events, undo
 from tinyfactory.journal.aside import lock_of
 from tinyfactory.journal.call import Call
@@ -50,6 +50,8 @@ class Transaction:
         self.why = ""
         self.before: dict[str, State] = {}
         self.staged: list[tuple[str, Change]] = []
+        self.to_change: tuple[str, ...] = ()
+        self.result: Any = None
         self.children: list[tuple[str, dict[str, Any]]] = []
         self.replies: list[dict[str, Any]] = []
         self.failure: str | None = None
@@ -65,7 +67,8 @@ class Transaction:
 
     def try_hold(self, seconds: float) -> bool:
         """Take the locks of the objects that will be copied or changed; False if not in time."""
-        names = {name for name, _ in self.staged} | set(self.call.participants)
+        staged = {name for name, _ in self.staged}
+        names = {*staged, *self.to_change, *self.call.participants}
         # In one order everywhere, so that two calls never wait for each other.
         for thing in sorted((self.call.things[name] for name in names), key=id):
             lock = lock_of(thing)
@@ -76,12 +79,12 @@ class Transaction:
                     self._held.append(lock)
         return True
 
-    def open(self) -> events.Found | None:
-        """Look the call up; when it is in the journal, make its changes and say so."""
+    def open(self) -> None:
+        """Copy the objects that are touched, and find the call's place in the journal."""
         participants = self.call.participants
         self.before = {n: thing.encode_complete_state() for n, thing in participants.items()}
         if self.scope.store is None:
-            return None
+            return
         asked = self.call.asked()
         if participants:
             # What was changed by hand between two steps counts as asked, too.
@@ -90,25 +93,46 @@ class Transaction:
         self.asked = asked
         with deferred_interrupts():
             self._start(asked)
-            if self.parent is not None and not self.parent.rerun:
-                return None
-            found = events.find(self)
-            self.why = found.why
-            # A composite is only known to be a hit when its body has run over its steps.
-            self.rerun = found.record is not None and found.record["composite"]
-            if self.parent is None and not self.rerun:
-                self.scope.count(hit=found.record is not None)
-            if found.record is None:
+
+    def look_up(self) -> events.Record | None:
+        """The event, when it is in the journal and to be replayed by `take_over`.
+
+        To be called again after `take_over` refused one.
+        """
+        within = self.parent is not None and not self.parent.rerun
+        if self.scope.store is None or within:
+            return None
+        with deferred_interrupts():
+            record = events.find(self)
+            if record is None:
                 # Before anything is done that could not be kept, let alone paid for.
                 self.scope.store.check_writable()
+                if self.parent is None:
+                    self.scope.count(hit=False)
                 return None
-            if self.rerun:
+            if record["composite"]:
+                # It is only known to be a hit when its body has run over its steps.
+                self.rerun, self.why = True, events.REPLAYED
                 return None
+            self.to_change = tuple(record["changes"])
+            return record
+
+    def take_over(self, record: events.Record) -> bool:
+        """Replay an event that was found; False when a name in it is taken by another now."""
+        with deferred_interrupts():
+            try:
+                self.result = events.take_over(self, record)
+            except NameTaken as error:
+                self.to_change = ()
+                events.skip(self, f"a name in it is taken now: {error}")
+                return False
+            self.why = events.REPLAYED
             if self.parent is None:
-                self._finish(found.record)
+                self.scope.count(hit=True)
+                self._finish(record)
             else:
-                self._hand_up(found.record)
-        return found
+                self._hand_up(record)
+            return True
 
     def commit(self, result: Any) -> Any:
         """Make the staged changes and keep the event; the result that stands in the journal."""

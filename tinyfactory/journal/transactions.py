@@ -123,9 +123,15 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
         try:
             while not tx.try_hold(0.1):
                 interrupts.check()
-            found = tx.open()
-            if found is not None:
-                return found.result
+            tx.open()
+            while (record := tx.look_up()) is not None:
+                # Before the lock, which those whose turn is first will want.
+                with interrupts.allowed():
+                    wait_for_turn()
+                while not tx.try_hold(0.1):
+                    interrupts.check()
+                if tx.take_over(record):
+                    return tx.result
             with tx.active(), interrupts.allowed():
                 result = method.function(owner, *args, **kwargs)
             with interrupts.allowed():
@@ -149,9 +155,12 @@ async def _run_async(
     try:
         while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
             await sleep(0.005)
-        found = tx.open()
-        if found is not None:
-            return found.result
+        tx.open()
+        while (record := tx.look_up()) is not None:
+            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
+                await sleep(0.005)
+            if tx.take_over(record):
+                return tx.result
         with tx.active():
             result = await method.function(owner, *args, **kwargs)
         while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
