@@ -177,7 +177,7 @@ class Shop(TinyFactory):
         current_transaction().fail("refused", keep=keep)
 
     def reply_to(self, question):
-        return keep_reply({"question": question}, lambda: {"text": self.world.ticket()})["text"]
+        return keep_reply({"question": question}, lambda _: {"text": self.world.ticket()})["text"]
 
     @classmethod
     @transactional

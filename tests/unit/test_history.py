@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.chat_server import ChatServer, answer, empty
 from tests.support.people import person as persona
-from tinyfactory import TinyPerson, TinyPersonFactory, control
+from tinyfactory import TinyFactory, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
 
 CONTEXT = "A group of friends are on a camping trip."
@@ -191,3 +191,24 @@ def test_explain_a_hit_and_a_first(server, tmp_path):
     assert "was replayed" in simulation.explain(factory.history()[0].key[:8])
     with pytest.raises(InvalidInput):
         simulation.explain("no such")
+
+
+def test_factories_that_a_step_made_leave_and_come_back_with_it(tmp_path):
+    control.begin(tmp_path / "j")
+    factory = Spawner()
+    factory.spawn(1)
+    factory.spawn(2)
+    there = set(TinyFactory.all_factories)
+    factory.checkout(0)
+    factory.checkout(0)
+    assert len(TinyFactory.all_factories) == len(there) - 1
+    factory.checkout(None)
+    assert list(TinyFactory.all_factories.values()) == [factory]
+    factory.spawn(1)
+    assert len(TinyFactory.all_factories) == 2
+
+
+class Spawner(TinyFactory):
+    @transactional
+    def spawn(self, number):
+        return TinyPersonFactory(f"Number {number}")

@@ -233,7 +233,7 @@ class Oracle(TinyFactory):
         makers[0].generate_person()
         return keep_reply({"question": "?"}, self.answer)["text"]
 
-    def answer(self):
+    def answer(self, _arrived):
         type(self).asked += 1
         return {"text": "yes"}
 

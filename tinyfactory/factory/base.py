@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.canonical import journaled
+from tinyfactory.journal.events import origin_of
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.simulation import at_begin, current_simulation, scope
 from tinyfactory.journal.undo import on_rollback
@@ -136,6 +138,14 @@ class TinyFactory:
         self.simulation_id = simulation_id
         self._register_anew()
         return self
+
+    def _leave_simulation(self, simulation_id: str) -> None:
+        """The ones that came from the same event are no longer registered."""
+        for factory in list(TinyFactory.all_factories.values()):
+            here = factory.simulation_id == simulation_id
+            if here and origin_of(factory) and origin_of(factory) == origin_of(self):
+                TinyFactory._remove(factory)
+                on_rollback(functools.partial(TinyFactory.add_factory, factory))
 
     # -- what happened ----------------------------------------------------------------
 

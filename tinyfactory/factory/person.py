@@ -355,11 +355,7 @@ class TinyPersonFactory(TinyFactory):
     @transactional(version="1", touches=("agent",))
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
         """Give a person all that a configuration says: all of it, or nothing."""
-        for key, value in configuration.items():
-            if isinstance(value, list):
-                agent.define_several(key, value)
-            else:
-                agent.define(key, value)
+        agent.define_all(configuration)
 
     # -- inner workings ----------------------------------------------------------------
 

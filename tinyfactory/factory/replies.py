@@ -33,7 +33,7 @@ def send(model: ChatModel, request: ChatRequest) -> ChatReply:
     meter = free.meter if transaction is None else transaction.scope.meter
     kept = keep_reply(
         keyed(model, request),
-        lambda: spending.ask(model, request, meter).to_json(),
+        lambda arrived: spending.ask(model, request, meter, arrived).to_json(),
         lambda reply: spending.usd_of_reply(model, request, meter, reply),
     )
     return ChatReply.from_json(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tinyfactory.errors import (
@@ -21,8 +22,10 @@ COMPLETION_BOUND = 4_000
 _NOTHING_SENT = (InvalidInput, NotConfigured, EndpointUnreachable)
 
 
-def ask(model: ChatModel, request: ChatRequest, meter: Meter) -> ChatReply:
-    """The model's reply, within the budget.
+def ask(
+    model: ChatModel, request: ChatRequest, meter: Meter, arrived: Callable[[Json], None]
+) -> ChatReply:
+    """The model's reply, within the budget; `arrived` is told of it where it comes in.
 
     Raises
     ------
@@ -33,9 +36,14 @@ def ask(model: ChatModel, request: ChatRequest, meter: Meter) -> ChatReply:
     """
     from tinyfactory.models import flow
 
+    async def complete() -> ChatReply:
+        reply = await model.complete(request)
+        arrived(reply.to_json())
+        return reply
+
     reservation = _reserve(model, request, meter)
     try:
-        reply = flow.run(model.complete, request)
+        reply = flow.run(complete)
     except _NOTHING_SENT:
         reservation.release()
         raise

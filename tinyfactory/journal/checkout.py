@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.canonical import decode, objects_in
 from tinyfactory.journal.changes import apply
+from tinyfactory.journal.events import origins
 from tinyfactory.journal.history import Record, events_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Line, Step
@@ -43,23 +45,24 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     state = decode(origin["state"])
     for _, record in path:
         state = apply(state, decode(record["changes"].get("self", {})))
-    kept = {step.key for step, _ in path}
-    now = (scope.store.get("event:" + step.key) for step in line.steps if step.key not in kept)
-    leaving = [record for record in now if record is not None]
+    there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
+    leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
+    joining = [(step.key, record) for step, record in path if step.key not in there]
     before = thing.encode_complete_state()
     with deferred_interrupts(), undone_on_error():
         on_rollback(lambda: thing.decode_complete_state(before))
         _each_made(leaving, "_leave_simulation", scope)
         thing.decode_complete_state(before | state)
-        _each_made([record for _, record in path], "_join_simulation", scope)
+        _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)
 
 
-def _each_made(records: list[Record], hook: str, scope: Scope) -> None:
+def _each_made(events: Sequence[tuple[str, Record | None]], hook: str, scope: Scope) -> None:
     """Have everything that these events made leave or join the simulation."""
-    for record in records:
-        for made in objects_in(decode(record["result"])):
+    for key, record in events:
+        for made in objects_in(decode(record["result"])) if record is not None else ():
+            origins.put(made, key)
             if hasattr(made, hook):
                 getattr(made, hook)(scope.id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import ReplayMiss
@@ -50,6 +50,12 @@ class RecordedStore:
     def add(self, key: str, value: Any) -> Any:
         """Keep a value in one's own journal, unless one is there; the one that stands."""
         return self.add_all([(key, value)])[0]
+
+    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
+        """Keep a value as `add` does, without waiting; calling what this gives waits."""
+        if self.own is None or key in self.recording:
+            return lambda: self.add(key, value)
+        return self.own.add_soon(key, value)
 
     def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
         """Keep several values in one commit; those that stand."""

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 def keep_reply(
     request: Json,
-    ask: Callable[[], Json],
+    ask: Callable[[Callable[[Json], None]], Json],
     usd: Callable[[Json], float | None] = lambda _: None,
 ) -> Json:
     """The reply to a request at this place of the journal: kept before, or asked for and kept.
@@ -29,7 +29,9 @@ def keep_reply(
     request : dict
         The request as asked, with the model's identity.
     ask : callable
-        Sends the request and gives the reply as JSON.
+        Sends the request and gives the reply as JSON. It is handed a function to call with the
+        reply the moment that it is there, from whatever thread: no interrupt of the one who
+        waits can then lose it.
     usd : callable, optional
         Given a reply, what it cost in US dollars, or None; kept with it.
 
@@ -41,7 +43,7 @@ def keep_reply(
     tx = current_transaction()
     store = tx.scope.store if tx is not None else None
     if tx is None or store is None:
-        reply = ask()
+        reply = ask(lambda _: None)
         if tx is not None:
             tx.replies.append(_outline(None, reply, usd(reply)))
         return reply
@@ -55,11 +57,17 @@ def keep_reply(
             tx.scope.recorded.missed(tx, "it asks a model")
         tx.check_process()
         store.check_writable()
-        reply = ask()
-        request_digest = digest(request)
-        kept = {"request": request_digest, "for": tx.key, "at": round(time.time(), 3)}
+        about = {"request": digest(request), "for": tx.key}
+        waits: list[Callable[[], Json]] = []
+
+        def arrived(reply: Json) -> None:
+            if not waits:
+                record = about | {"at": round(time.time(), 3), "reply": reply, "usd": usd(reply)}
+                waits.append(store.add_soon(key, record))
+
+        arrived(ask(arrived))
         # Of two kernels at the same place, the first stored wins and both go on with it.
-        kept = store.add(key, kept | {"reply": reply, "usd": usd(reply)})
+        kept = waits[0]()
         tx.scope.model_calls += 1
     tx.replies.append(_outline(key, kept["reply"], kept.get("usd")))
     return dict(kept["reply"])

@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,18 @@ class Store:
         is kept under another key, and replaced.
         """
         return self.add_all([(key, value)])[0]
+
+    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
+        """Have a value stored as `add` does, without waiting; calling what this gives waits."""
+        if self._here().read_only is not None:
+            return lambda: self.add(key, value)
+        stored = self._writer.submit([(key, seal(value))])
+
+        def standing() -> Any:
+            (stands,) = stored.result()
+            return value if stands is None else stands
+
+        return standing
 
     def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
         """Store several values in one commit, each as `add` does; return those that stand."""

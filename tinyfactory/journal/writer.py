@@ -47,7 +47,11 @@ class Writer:
         return standing
 
     def call(self, work: Batch | Callable[[], Any]) -> Any:
-        """Have something done by the thread, after what was given before."""
+        """Have something done by the thread, after what was given before, and wait for it."""
+        return self.submit(work).result()
+
+    def submit(self, work: Batch | Callable[[], Any]) -> Future[Any]:
+        """Have something done by the thread, after what was given before, without waiting."""
         future: Future[Any] = Future()
         with deferred_interrupts(), self._state:
             if self._queue is None:
@@ -57,7 +61,7 @@ class Writer:
                 queue.put((work, future))
         if queue is None:
             self._do([(work, future)])
-        return future.result()
+        return future
 
     def _start(self) -> None:
         queue: SimpleQueue[Work | None] = SimpleQueue()

@@ -39,7 +39,14 @@ class ChatRequest:
 
     def to_json(self) -> Json:
         """The request as plain JSON, as it enters an event's key."""
-        return asdict(self) | {"messages": [dict(m) for m in self.messages]}
+        # Not `asdict`, which would copy the whole schema for each of a thousand people.
+        return {
+            "messages": [dict(message) for message in self.messages],
+            "temperature": self.temperature,
+            "schema": self.schema,
+            "schema_name": self.schema_name,
+            "max_tokens": self.max_tokens,
+        }
 
 
 @dataclass(frozen=True, slots=True)

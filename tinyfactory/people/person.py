@@ -12,7 +12,7 @@ from tinyfactory.journal.undo import on_rollback
 from tinyfactory.people import edit
 from tinyfactory.people.bio import minibio
 from tinyfactory.people.plain import plain
-from tinyfactory.people.spec import normalise
+from tinyfactory.people.spec import merge, normalise
 
 if TYPE_CHECKING:
     from tinyfactory.journal.registry import Registry
@@ -161,6 +161,25 @@ class TinyPerson:
         if isinstance(records, str | dict):
             records = [records]
         self._change(edit.defined(self._persona, [(None, record) for record in records], group))
+
+    def define_all(self, fields: Json) -> None:
+        """Set many fields at once, all or none: lists are added to, the rest is replaced.
+
+        Raises
+        ------
+        InvalidPersona
+            For a value that cannot be; nothing is changed.
+        NameTaken
+            For a new name that someone else bears; nothing is changed.
+
+        Examples
+        --------
+        >>> ana = TinyPerson("Ana", register=False)
+        >>> ana.define_all({"age": 34, "skills": ["sewing"]})
+        >>> ana.get("age"), ana.get("skills")
+        (34, ['sewing'])
+        """
+        self._change(merge(self._persona, fields))
 
     def _change(self, persona: Json) -> None:
         """Become `persona`; undone with the transaction around."""
