@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 import threading
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support import products
 from tests.support.chat_server import ChatServer, answer
 from tests.support.people import person
 from tests.support.processes import end, finish, hear, start, tell, until
@@ -139,12 +141,19 @@ def test_fault_19_thirty_two_threads_on_one_factory_lose_no_update(folder, serve
     assert simulation.misses == 32 and len(simulation.registry("person")) == 32
 
 
-def test_fault_19_threads_that_copy_the_whole_state_take_turns(folder):
+def test_fault_19_a_rollback_takes_nobody_elses_update_along(folder, monkeypatch):
+    """Every third step fails, and would put back what it saw at its beginning."""
+    monkeypatch.setattr(products, "on_the_way", [lambda: time.sleep(0.001)])
     control.begin(folder)
     factory = ProductFactory()
+
+    def make(number):
+        with contextlib.suppress(ValueError):
+            factory.make(f"p{number}", fail="ValueError" if number % 3 == 0 else None)
+
     with ThreadPoolExecutor(32) as pool:
-        list(pool.map(factory.make, (f"p{number}" for number in range(96))))
-    assert sorted(factory.products) == sorted(f"p{number}" for number in range(96))
+        list(pool.map(make, range(96)))
+    assert sorted(factory.products) == sorted(f"p{n}" for n in range(96) if n % 3)
 
 
 def test_fault_20_a_parallel_run_replays_whole_in_any_order(folder, server):

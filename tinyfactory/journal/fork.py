@@ -127,6 +127,11 @@ def slot_of(thing: Any) -> tuple[Fork, int] | None:
     return here if here is not None and here[0].thing is thing else None
 
 
+def in_slot() -> bool:
+    """Whether this runs in a slot, whose turn it may have to wait for."""
+    return _slot.get() is not None
+
+
 def wait_for_turn() -> None:
     """In a slot: wait until it may commit; nothing elsewhere."""
     here = _slot.get()

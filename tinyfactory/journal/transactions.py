@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
-from tinyfactory.journal.fork import wait_for_turn
+from tinyfactory.journal.fork import in_slot, wait_for_turn
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.transaction import Transaction, current_transaction
 
@@ -126,16 +126,18 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             tx.open()
             while (record := tx.look_up()) is not None:
                 # Before the lock, which those whose turn is first will want.
-                with interrupts.allowed():
-                    wait_for_turn()
+                if in_slot():
+                    with interrupts.allowed():
+                        wait_for_turn()
                 while not tx.try_hold(0.1):
                     interrupts.check()
                 if tx.take_over(record):
                     return tx.result
             with tx.active(), interrupts.allowed():
                 result = method.function(owner, *args, **kwargs)
-            with interrupts.allowed():
-                wait_for_turn()
+            if in_slot():
+                with interrupts.allowed():
+                    wait_for_turn()
             while not tx.try_hold(0.1):
                 interrupts.check()
             return tx.commit(result)

@@ -1,0 +1,60 @@
+"""Templates are rendered strictly, to the letter, and from nowhere but the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tinyfactory import prompts
+from tinyfactory.errors import InvalidInput
+
+
+def test_nothing_is_escaped():
+    text = prompts.render("{{a}} {{{a}}} {{&a}}", {"a": '<b> & "c"'})
+    assert text == '<b> & "c" ' * 2 + '<b> & "c"'
+
+
+@pytest.mark.parametrize(
+    "template", ["{{missing}}", "{{#missing}}x{{/missing}}", "{{^missing}}x{{/missing}}", "{{a.b}}"]
+)
+def test_a_missing_value_is_an_error(template):
+    with pytest.raises(InvalidInput, match="no such value"):
+        prompts.render(template, {"a": "x"})
+
+
+def test_a_value_missing_within_a_section_is_an_error():
+    assert (
+        prompts.render("{{#people}}{{name}};{{/people}}", {"people": [{"name": "Ana"}]}) == "Ana;"
+    )
+    with pytest.raises(InvalidInput, match="age"):
+        prompts.render("{{#people}}{{age}};{{/people}}", {"people": [{"name": "Ana"}]})
+
+
+def test_empty_values_close_their_sections():
+    template = "{{#a}}yes{{/a}}{{^a}}no{{/a}}"
+    assert prompts.render(template, {"a": ""}) == "no"
+    assert prompts.render(template, {"a": "x"}) == "yes"
+
+
+def test_what_a_value_holds_is_not_rendered_again():
+    assert prompts.render("{{a}}", {"a": "{{b}} {{> c}}"}) == "{{b}} {{> c}}"
+
+
+def test_no_partial_is_read_from_the_working_directory():
+    Path("secret.mustache").write_text("from the working directory")
+    with pytest.raises(InvalidInput, match="write the text out"):
+        prompts.render("{{> secret}}", {})
+
+
+@pytest.mark.parametrize("template", ["{{#a}}", "{{a", "{{/a}}"])
+def test_broken_mustache_is_refused(template):
+    with pytest.raises(InvalidInput):
+        prompts.render(template, {"a": "x"})
+
+
+@pytest.mark.parametrize(
+    "name", ["person.instructions", "person.request", "contexts.instructions", "contexts.request"]
+)
+def test_packaged_templates_are_there(name):
+    assert prompts.template(name).strip()
