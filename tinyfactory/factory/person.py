@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory import models, prompts
-from tinyfactory.errors import (
-    BadResponse,
-    InvalidPersona,
-    NameTaken,
-    ReplyRejected,
-)
-from tinyfactory.factory import asking, replies
+from tinyfactory.factory import asking, making, replies
 from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.contexts import write_contexts
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.canonical import journaled_when_needed
 from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.fork import slot_of, wait_for_turn
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactions import transactional
@@ -41,7 +32,6 @@ def _person_class() -> type:
 
 # Imported late, for the sake of a quick start; a journal may hold people before we made one.
 journaled_when_needed("TinyPerson", _person_class)
-logger = logging.getLogger("tinyfactory")
 
 
 class TinyPersonFactory(TinyFactory):
@@ -182,7 +172,7 @@ class TinyPersonFactory(TinyFactory):
     @transactional(
         version="1",
         touches=(),
-        request=lambda self, **asked: self._first_request(**asked),
+        request=lambda self, **asked: making.first_request(self, **asked),
     )
     def generate_person(
         self,
@@ -216,41 +206,7 @@ class TinyPersonFactory(TinyFactory):
             When asking again cannot help (no key, unknown model, no endpoint), saying what
             to do. Factory, people and registries are then as they were.
         """
-        from tinyfactory.people import TinyPerson
-
-        asking.check_asking(agent_particularities, temperature, attempts)
-        fixed = replies.fixed_in(agent_particularities)
-        self._check_name_is_free(fixed.name)
-        reason, answered = "", False
-        for attempt in range(1, attempts + 1):
-            request = self._person_request(agent_particularities, temperature, reason)
-            try:
-                message = self._aux_model_call([dict(m) for m in request.messages], temperature)
-                persona = replies.read_reply(message, fixed)
-                person = TinyPerson(
-                    persona["name"],
-                    simulation_id=self._scope_id(),
-                    provenance=message["provenance"],
-                    register=False,
-                )
-                self._setup_agent(person, persona)
-                wait_for_turn()
-                person.register()
-            except (ReplyRejected, InvalidPersona) as error:
-                reason, answered = str(error), True
-            except NameTaken:
-                reason = f"The name {person.name} is taken by someone else; give another name."
-                answered = True
-            except BadResponse as error:
-                reason, answered = str(error), False
-            else:
-                self._stage_person(person)
-                return person
-            logger.info("Attempt %d of %d gave no person: %s", attempt, attempts, reason)
-        why = f"no usable reply in {attempts} attempts; last: {reason}"
-        logger.error("%s made no person: %s", self.name, why)
-        fail(why, {"last_failure": why}, keep=answered)
-        return None
+        return making.make_person(self, agent_particularities, temperature, attempts)
 
     def generate_people(
         self,
@@ -331,7 +287,7 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         request=lambda self, messages, temperature: asking.keyed(
-            self._chat_model(), asking.person_messages(messages, temperature)
+            self.chat_model(), asking.person_messages(messages, temperature)
         ),
     )
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
@@ -342,7 +298,7 @@ class TinyPersonFactory(TinyFactory):
         dict
             ``role``, ``content``, ``finish_reason``, ``refusal`` and ``provenance``.
         """
-        model = self._chat_model()
+        model = self.chat_model()
         reply = replies.send(model, asking.person_messages(messages, temperature))
         return {
             "role": "assistant",
@@ -359,70 +315,13 @@ class TinyPersonFactory(TinyFactory):
 
     # -- inner workings ----------------------------------------------------------------
 
-    def _chat_model(self) -> ChatModel:
+    def chat_model(self) -> ChatModel:
+        """The model that it asks: its own, else the one that is configured now."""
         return models.resolve(self.model)
 
     def scope(self) -> Scope:
         """Where its people are registered: its simulation, or the current one, or none."""
         return scope(self.simulation_id)
-
-    def _scope_id(self) -> str | None:
-        here = transaction().scope
-        return here.id if here.store is not None else None
-
-    def _first_request(
-        self, agent_particularities: Particularities, temperature: float | None, attempts: int
-    ) -> Json:
-        """What a person's step asks first, as it enters its key."""
-        asking.check_asking(agent_particularities, temperature, attempts)
-        request = self._person_request(agent_particularities, temperature)
-        template = asking.template_digest(self.template, self.instructions)
-        return asking.keyed(self._chat_model(), request) | {"template": template}
-
-    def _person_request(
-        self, particularities: Particularities, temperature: float | None, rejected: str = ""
-    ) -> Any:
-        names, minibios, ordinal = self._seen()
-        values = asking.person_values(
-            self.context_text,
-            particularities,
-            names,
-            minibios,
-            ordinal,
-            asking.language_or_default(self.language),
-            rejected,
-        )
-        return asking.person_request(values, temperature, self.template, self.instructions)
-
-    def _seen(self) -> tuple[list[str], list[str], int]:
-        """Names and bios that a prompt may tell of, and the number of the person to be made.
-
-        People made together are told the same, whichever of them comes first.
-        """
-        forked = slot_of(self)
-        if forked is None:
-            return self.generated_names, self.generated_minibios, len(self.generated_names) + 1
-        fork, slot = forked
-        past = slice(0, fork.seen)
-        return self.generated_names[past], self.generated_minibios[past], fork.seen + slot + 1
-
-    def _check_name_is_free(self, name: str | None) -> None:
-        if name is not None and name in scope(self._scope_id()).registry("person"):
-            raise NameTaken(
-                f"The name {name!r} is fixed in the particularities, and someone in this "
-                "simulation bears it already. Nothing was sent. Choose another name."
-            )
-
-    def _stage_person(self, person: TinyPerson) -> None:
-        change: Change = {
-            "append": {
-                "generated_minibios": [person.minibio()],
-                "generated_names": [person.name],
-            }
-        }
-        if self.last_failure is not None:
-            change["set"] = {"last_failure": None}
-        transaction().stage(change)
 
     def _apply_change(self, change: Change) -> None:
         """Make a change at the cost of the change, however many people were made before."""

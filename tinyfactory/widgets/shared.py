@@ -25,11 +25,11 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def static_text(self) -> str:
         """What stands in the output for programs that show text alone."""
-        raise NotImplementedError
+        return f"{type(self).__name__}()"
 
     def static_html(self) -> str:
         """What stands in the output where no widget can be shown."""
-        raise NotImplementedError
+        return f"<pre>{escape(self.static_text())}</pre>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)

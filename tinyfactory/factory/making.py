@@ -1,0 +1,140 @@
+"""How a person is made: asked for, read, checked, and asked for again with the reason."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tinyfactory.errors import BadResponse, InvalidPersona, NameTaken, ReplyRejected
+from tinyfactory.factory import asking, replies
+from tinyfactory.factory.asking import Json, Particularities
+from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.journal.changes import Change
+from tinyfactory.journal.fork import slot_of, wait_for_turn
+from tinyfactory.models.chat import ChatRequest
+
+if TYPE_CHECKING:
+    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.people import TinyPerson
+
+logger = logging.getLogger("tinyfactory")
+
+
+def make_person(
+    factory: TinyPersonFactory,
+    particularities: Particularities,
+    temperature: float | None,
+    attempts: int,
+) -> TinyPerson | None:
+    """One person, registered and staged to be remembered; or None, with the reason staged."""
+    asking.check_asking(particularities, temperature, attempts)
+    fixed = replies.fixed_in(particularities)
+    _check_name_is_free(fixed.name)
+    reason, answered = "", False
+    for attempt in range(1, attempts + 1):
+        request = _request(factory, particularities, temperature, reason)
+        try:
+            message = factory._aux_model_call(  # noqa: SLF001 - a name that users of it know
+                [dict(m) for m in request.messages], temperature
+            )
+            person = _set_up(factory, message, replies.read_reply(message, fixed))
+        except (ReplyRejected, InvalidPersona) as error:
+            reason, answered = str(error), True
+        except BadResponse as error:
+            reason, answered = str(error), False
+        else:
+            wait_for_turn()
+            try:
+                person.register()
+            except NameTaken:
+                reason = f"The name {person.name} is taken by someone else; give another name."
+                answered = True
+            else:
+                transaction().stage(_remembering(factory, person))
+                return person
+        logger.info("Attempt %d of %d gave no person: %s", attempt, attempts, reason)
+    why = f"no usable reply in {attempts} attempts; last: {reason}"
+    logger.error("%s made no person: %s", factory.name, why)
+    fail(why, {"last_failure": why}, keep=answered)
+    return None
+
+
+def first_request(
+    factory: TinyPersonFactory,
+    agent_particularities: Particularities,
+    temperature: float | None,
+    attempts: int,
+) -> Json:
+    """What the step asks first, as it enters its key."""
+    asking.check_asking(agent_particularities, temperature, attempts)
+    request = _request(factory, agent_particularities, temperature)
+    template = asking.template_digest(factory.template, factory.instructions)
+    return asking.keyed(factory.chat_model(), request) | {"template": template}
+
+
+def _request(
+    factory: TinyPersonFactory,
+    particularities: Particularities,
+    temperature: float | None,
+    rejected: str = "",
+) -> ChatRequest:
+    names, minibios, ordinal = _seen(factory)
+    values = asking.person_values(
+        factory.context_text,
+        particularities,
+        names,
+        minibios,
+        ordinal,
+        asking.language_or_default(factory.language),
+        rejected,
+    )
+    return asking.person_request(values, temperature, factory.template, factory.instructions)
+
+
+def _seen(factory: TinyPersonFactory) -> tuple[list[str], list[str], int]:
+    """Names and bios that a prompt may tell of, and the number of the person to be made.
+
+    People made together are told the same, whichever of them comes first.
+    """
+    forked = slot_of(factory)
+    names, minibios = factory.generated_names, factory.generated_minibios
+    if forked is None:
+        return names, minibios, len(names) + 1
+    fork, slot = forked
+    return names[: fork.seen], minibios[: fork.seen], fork.seen + slot + 1
+
+
+def _set_up(factory: TinyPersonFactory, message: Json, persona: Json) -> TinyPerson:
+    from tinyfactory.people import TinyPerson
+
+    person = TinyPerson(
+        persona["name"],
+        simulation_id=_simulation_id(),
+        provenance=message["provenance"],
+        register=False,
+    )
+    factory._setup_agent(person, persona)  # noqa: SLF001 - a name that users of it know
+    return person
+
+
+def _simulation_id() -> str | None:
+    here = transaction().scope
+    return here.id if here.store is not None else None
+
+
+def _check_name_is_free(name: str | None) -> None:
+    if name is not None and name in transaction().scope.registry("person"):
+        raise NameTaken(
+            f"The name {name!r} is fixed in the particularities, and someone in this "
+            "simulation bears it already. Nothing was sent. Choose another name."
+        )
+
+
+def _remembering(factory: TinyPersonFactory, person: TinyPerson) -> Change:
+    """The change that has a factory remember a person."""
+    change: Change = {
+        "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
+    }
+    if factory.last_failure is not None:
+        change["set"] = {"last_failure": None}
+    return change
