@@ -1,5 +1,36 @@
-"""What pytest shall not collect. The isolation of every test is in tests/support/isolation.py."""
+"""What pytest shall not collect, and the server that tests ask for by name.
+
+The isolation of every test is in tests/support/isolation.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.support.chat_server import ChatServer
+
 collect_ignore = ["support"]  # helpers and scripts, imported by the tests that need them
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
+    """Start a server, given what `ChatServer` takes, and point the environment at it."""
+    with ExitStack() as servers:
+
+        def start(*arguments: Any, **options: Any) -> ChatServer:
+            server = servers.enter_context(ChatServer(*arguments, **options))
+            monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def server(serve: Callable[..., ChatServer]) -> ChatServer:
+    """A server that behaves well, with the environment pointing at it."""
+    return serve()

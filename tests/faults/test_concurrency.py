@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support import products
-from tests.support.chat_server import ChatServer, answer
+from tests.support.chat_server import answer
 from tests.support.people import person
 from tests.support.processes import end, finish, hear, start, tell, until
 from tests.support.products import ProductFactory
@@ -35,14 +35,6 @@ say(person.name, factory.generated_names, simulation.model_calls)
 def folder(tmp_path):
     yield tmp_path / "journal"
     control.reset()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        yield server
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from tests.support.chat_server import ChatServer
 from tests.support.drills import locked
 from tests.support.processes import AS_NOBODY, end, finish, hear, run, start, tell
 from tests.support.products import ProductFactory
@@ -30,14 +29,6 @@ CONTEXT = "A group of friends are on a camping trip."
 def folder(tmp_path):
     yield tmp_path / "journal"
     control.reset()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        yield server
 
 
 def tamper(folder, sql, *values):

@@ -35,14 +35,6 @@ def folder(tmp_path):
     control.reset()
 
 
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        yield server
-
-
 def made(folder, *names, factory=ProductFactory, step="make"):
     """Products made from the top: hits and misses."""
     simulation = control.begin(folder)

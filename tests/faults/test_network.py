@@ -10,7 +10,6 @@ import logging
 import pytest
 
 from tests.support.chat_server import (
-    ChatServer,
     answer,
     choices_null,
     empty,
@@ -46,14 +45,6 @@ CONTEXT = "A group of friends are on a camping trip."
 def folder(tmp_path):
     yield tmp_path / "journal"
     control.reset()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        yield server
 
 
 def kept(simulation, kind):

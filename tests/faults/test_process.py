@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.support.chat_server import ChatServer, hang
+from tests.support.chat_server import hang
 from tests.support.drills import WRITE, interrupt_often
 from tests.support.processes import end, finish, hear, run, start, tell, until
 from tests.support.products import ProductFactory
@@ -37,14 +37,6 @@ def children():
     yield child
     for process in started:
         end(process)
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        yield server
 
 
 # -- killed ----------------------------------------------------------------------------------

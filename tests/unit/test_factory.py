@@ -11,7 +11,6 @@ import pytest
 
 import tinyfactory
 from tests.support.chat_server import (
-    ChatServer,
     answer,
     choices_null,
     empty,
@@ -50,24 +49,6 @@ def clean():
     TinyPerson.clear_people()
     yield
     control.reset()
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """Start a server and point the environment at it, as a user does."""
-    servers = []
-
-    def start(script=(), rules=()):
-        server = ChatServer(script=list(script), rules=list(rules))
-        server.__enter__()
-        servers.append(server)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 # -- TinyFactory ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support.chat_server import ChatServer, answer, wrong_key
+from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import AuthenticationFailed
@@ -23,24 +23,6 @@ def by_ordinal(request):
     # Two of them want the same name, which only one can have.
     wanted = persona(number) | ({"name": "Ana Souza"} if number in (2, 5) else {})
     return answer(persona(50 + number) if "<rejected>" in text else wanted)
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    servers = []
-
-    def start(**options):
-        server = ChatServer(**options)
-        server.__enter__()
-        servers.append(server)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-        return server
-
-    yield start
-    control.reset()
-    for server in servers:
-        server.close()
 
 
 def together(folder, number=8):

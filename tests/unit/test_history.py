@@ -12,15 +12,6 @@ from tinyfactory.errors import InvalidInput
 CONTEXT = "A group of friends are on a camping trip."
 
 
-@pytest.fixture
-def server(monkeypatch):
-    with ChatServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-        yield server
-    control.reset()
-
-
 def names(people):
     return [person.name for person in people]
 

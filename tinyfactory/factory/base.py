@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.canonical import journaled
 from tinyfactory.journal.events import origin_of
+from tinyfactory.journal.locks import new_lock
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.simulation import at_begin, current_simulation, scope
 from tinyfactory.journal.undo import on_rollback
@@ -17,7 +17,7 @@ from tinyfactory.journal.undo import on_rollback
 if TYPE_CHECKING:
     from tinyfactory.journal.history import History
 
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 class TinyFactory:

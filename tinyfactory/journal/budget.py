@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tinyfactory import settings
 from tinyfactory.errors import BudgetExceeded, InvalidInput, UnknownPrice
+from tinyfactory.journal.locks import open_after_fork
 
 Prices = Mapping[str, tuple[float, float]]
 # Sums of floats are off in the last digits; that is no money.
@@ -123,7 +124,7 @@ class Meter:
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.budget = budget or Budget()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(open_after_fork(threading.RLock()))
         self._calls = self._tokens = 0
         self._usd = 0.0
         self._priced = self._unpriced = 0

@@ -17,6 +17,7 @@ from typing import Any
 from tinyfactory.errors import Cancelled
 from tinyfactory.journal.canonical import digest
 from tinyfactory.journal.lines import Line, Step
+from tinyfactory.journal.locks import open_after_fork
 from tinyfactory.journal.scope import Scope
 
 _slot: ContextVar[tuple[Fork, int] | None] = ContextVar("tinyfactory_slot", default=None)
@@ -55,7 +56,7 @@ class Fork:
             Line(self.line.root, self.line.origin, digest("slot", self.head, number))
             for number in range(slots)
         ]
-        self._turn = threading.Condition()
+        self._turn = threading.Condition(open_after_fork(threading.RLock()))
         self._failed: set[int] = set()
 
     @contextmanager
