@@ -29,6 +29,11 @@ _NUMBERS = frozenset({type(None), bool, int})
 _TEXT = frozenset({str})
 _LEAVES = _NUMBERS | {float, str}
 _PLAIN = _LEAVES | {list, tuple, dict}
+# Made once: `json.dumps` makes a new one for each call that is not by its defaults.
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_sorted_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+)
 _types: dict[str, type] = {}
 _loaders: dict[str, Callable[[], type]] = {}
 
@@ -214,7 +219,7 @@ def _collect(value: Any, found: list[Any]) -> None:
 
 def to_text(encoded: Any) -> str:
     """Encoded JSON as compact text, keys in their own order (so that a replay shows the same)."""
-    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _text.encode(encoded)
 
 
 def digest(*parts: Any) -> str:
@@ -227,10 +232,7 @@ def digest(*parts: Any) -> str:
     >>> len({digest(1), digest(1.0), digest(True), digest("1")})
     4
     """
-    text = json.dumps(
-        parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
-    )
-    return digest_text(text)
+    return digest_text(_sorted_text.encode(parts))
 
 
 def digest_text(text: str) -> str:
