@@ -92,6 +92,34 @@ say(factory.products)
     assert results[0] == results[1]
 
 
+def test_fault_17_two_kernels_in_a_step_that_changes_another_factory(folder, kernels):
+    program = """
+from tests.support import products
+simulation = control.begin(folder)
+company = products.Company()
+supplier = company.supplier
+products.on_the_way[:] = [lambda: (supplier.products.append(os.getpid()), say("in"), wait())]
+say("ready")
+wait()
+company.order("a")
+say(supplier.products, company.orders, simulation.hits, simulation.misses)
+"""
+    both = [kernels(program), kernels(program)]
+    for kernel in both:
+        tell(kernel)
+        assert hear(kernel) == "in"
+    results = []
+    for kernel in both:
+        tell(kernel)
+        results += finish(kernel)
+    assert results[0] == results[1]
+    assert results[0][1:] == [1, 0, 1]
+    simulation = control.begin(folder)
+    company = products.Company()
+    company.order("a")
+    assert [company.supplier.products, simulation.hits] == [results[0][0], 1]
+
+
 def test_fault_18_a_kernel_killed_before_its_commit_holds_up_nobody(folder, server, kernels):
     other = kernels()
     victim = kernels(

@@ -51,3 +51,24 @@ class ProductFactory(TinyFactory):
     def take(self, thing: Any) -> Any:
         self.runs += 1
         return thing
+
+
+class Company(TinyFactory):
+    """Its step changes another factory, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supplier = ProductFactory()
+        self.orders = 0
+
+    def encode_complete_state(self) -> dict[str, Any]:
+        return super().encode_complete_state() | {"orders": self.orders}
+
+    def decode_complete_state(self, state: dict[str, Any]) -> Self:
+        self.orders = state["orders"]
+        return super().decode_complete_state(state)
+
+    @transactional(version="1")
+    def order(self, name: str) -> str:
+        self.orders += 1
+        return self.supplier.make(name)

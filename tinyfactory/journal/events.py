@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
+# What a commit gives when the body is to be run again.
+OVERTAKEN = object()
 REPLAYED = "it was done before"
 NEW = "nothing like it was done before"
 OTHERWISE = "a step within it was done otherwise"
@@ -100,9 +102,16 @@ def _enter(thing: Any, tx: Transaction) -> Any:
     return thing if join is None else join(tx.scope.id)
 
 
-def publish(tx: Transaction, result: Any) -> tuple[Any, Record]:
-    """Keep the event. When another kernel was first, go on with what it kept."""
+def publish(tx: Transaction, result: Any) -> tuple[Any, Record] | None:
+    """Keep the event. When another kernel was first, go on with what it kept.
+
+    None when that is more than the changes of this call's own objects: the body is then to be
+    run again, over the steps within that the other kept.
+    """
     mine, standing = _keep(tx, result)
+    if standing["composite"] and standing["head"] != mine["head"] and not tx.rerun:
+        logger.info("Another kernel did %s first; its steps count.", tx.call.method.name)
+        return None
     while standing["composite"] and standing["head"] != mine["head"]:
         # The objects that its steps within changed are no part of its key, and were not as
         # they had been. Its own changes alone would leave those behind: it is another event.
@@ -138,6 +147,7 @@ def record_of(tx: Transaction, result: Any) -> Record:
     changes = _changes(tx)
     encoded = encode(result, "the result")
     asked = tx.asked
+    steps = [record["head"] for _, record in tx.children] if tx.composite else []
     return {
         "simulation": tx.scope.id,
         "line": tx.line.root if tx.line is not None else None,
@@ -154,7 +164,8 @@ def record_of(tx: Transaction, result: Any) -> Record:
         "changes": changes,
         "failure": tx.failure,
         "composite": tx.composite,
-        "head": digest(tx.key, encoded, changes),
+        "steps": steps,
+        "head": head_of(tx.key, encoded, changes, steps),
         "meta": {
             "at": round(tx.started, 3),
             "seconds": round(time.time() - tx.started, 3),
@@ -162,6 +173,11 @@ def record_of(tx: Transaction, result: Any) -> Record:
             "replies": tx.replies,
         },
     }
+
+
+def head_of(key: str, result: Any, changes: Any, steps: list[str]) -> str:
+    """Where the line goes on: what was asked and what came of it, in the steps within, too."""
+    return digest(key, result, changes, *([steps] if steps else []))
 
 
 def _changes(tx: Transaction) -> dict[str, Change]:

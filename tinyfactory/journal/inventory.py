@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.canonical import digest
+from tinyfactory.journal.events import head_of
 from tinyfactory.journal.portable import Json, rows_in, rows_of
 from tinyfactory.journal.recording import Recording
 from tinyfactory.journal.rows import seal
@@ -57,7 +58,9 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             yield name, str(error)
             continue
         kind, _, own = name.partition(":")
-        if kind == "event" and value["head"] != digest(own, value["result"], value["changes"]):
+        if kind == "event" and value["head"] != head_of(
+            own, value["result"], value["changes"], value["steps"]
+        ):
             yield name, "Its head does not follow from what it holds."
         elif kind == "join" and own != digest("join", value["parent"], value["heads"]):
             yield name, "Its head does not follow from what it joins."

@@ -64,6 +64,7 @@ class Transaction:
         self._held: list[Any] = []
         self._serial = 0
         self._done = False
+        self._overtaken = False
 
     def try_hold(self, seconds: float) -> bool:
         """Take the locks of the objects that will be copied or changed; False if not in time."""
@@ -141,10 +142,13 @@ class Transaction:
             if self.parent is None:
                 record = None
                 if self.scope.store is not None and self.kept:
-                    result, record = events.publish(self, result)
+                    published = events.publish(self, result)
+                    if published is None:
+                        return events.OVERTAKEN
+                    result, record = published
                 else:
                     self.make_staged()
-                if self.rerun:
+                if self.rerun and not self._overtaken:
                     self.scope.count(hit=record is not None and self.why == events.REPLAYED)
                 self._finish(record)
                 return result
@@ -171,15 +175,22 @@ class Transaction:
                 )
             tx = tx.parent
 
+    def begin_anew(self) -> None:
+        """Another kernel's steps count: back to the start, to run the body over them."""
+        with deferred_interrupts():
+            self._put_back()
+            self.children, self.replies, self.staged = [], [], []
+            self.failure, self.kept, self.composite = None, True, False
+            self._serial = 0
+            self.rerun = self._overtaken = True
+
     def roll_back(self) -> None:
         """Put everything back as it was before the call; nothing after a commit."""
         if self._done:
             return
         with deferred_interrupts():
-            self.undo_all()
-            for name, state in self.before.items():
-                self.call.participants[name].decode_complete_state(state)
-            if self.rerun and self.parent is None:
+            self._put_back()
+            if self.rerun and self.parent is None and not self._overtaken:
                 self.scope.count(hit=False)
             self._finish(None)
 
@@ -233,6 +244,11 @@ class Transaction:
         return digest("nested", self.key, self._serial)
 
     # -- inner workings ---------------------------------------------------------------
+
+    def _put_back(self) -> None:
+        self.undo_all()
+        for name, state in self.before.items():
+            self.call.participants[name].decode_complete_state(state)
 
     def _holds(self, lock: Any) -> bool:
         tx: Transaction | None = self

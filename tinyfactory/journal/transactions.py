@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
+from tinyfactory.journal.events import OVERTAKEN
 from tinyfactory.journal.fork import in_slot, wait_for_turn
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.transaction import Transaction, current_transaction
@@ -133,14 +134,18 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
                     interrupts.check()
                 if tx.take_over(record):
                     return tx.result
-            with tx.active(), interrupts.allowed():
-                result = method.function(owner, *args, **kwargs)
-            if in_slot():
-                with interrupts.allowed():
-                    wait_for_turn()
-            while not tx.try_hold(0.1):
-                interrupts.check()
-            return tx.commit(result)
+            while True:
+                with tx.active(), interrupts.allowed():
+                    result = method.function(owner, *args, **kwargs)
+                if in_slot():
+                    with interrupts.allowed():
+                        wait_for_turn()
+                while not tx.try_hold(0.1):
+                    interrupts.check()
+                result = tx.commit(result)
+                if result is not OVERTAKEN:
+                    return result
+                tx.begin_anew()
         except BaseException:
             tx.roll_back()
             raise
@@ -163,12 +168,16 @@ async def _run_async(
                 await sleep(0.005)
             if tx.take_over(record):
                 return tx.result
-        with tx.active():
-            result = await method.function(owner, *args, **kwargs)
-        while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
-            await sleep(0.005)
-        # No await from here on: a commit is short, and a cancelled task cannot split it.
-        return tx.commit(result)
+        while True:
+            with tx.active():
+                result = await method.function(owner, *args, **kwargs)
+            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
+                await sleep(0.005)
+            # No await within: a commit is short, and a cancelled task cannot split it.
+            result = tx.commit(result)
+            if result is not OVERTAKEN:
+                return result
+            tx.begin_anew()
     except BaseException:
         tx.roll_back()
         raise
