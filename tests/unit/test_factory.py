@@ -461,6 +461,11 @@ def test_rejected_reply_is_kept_but_never_handed_to_the_retry(serve, tmp_path):
     replies = [k for k in simulation.store if k.startswith("reply:")]
     texts = [simulation.store.get(k)["reply"]["text"] for k in replies]
     assert len(texts) == 2 and sum("190" in t for t in texts) == 1
+    kept = sorted((simulation.store.get(k) for k in replies), key=lambda r: r["attempt"])
+    assert [reply["attempt"] for reply in kept] == [1, 2]
+    for reply in kept:
+        assert reply["reply"]["sent"]["temperature"] == 1.5
+        assert reply["reply"]["usage"]["prompt_tokens"] > 0 and reply["reply"]["seconds"] >= 0
 
 
 def test_person_whose_name_is_taken_now_is_made_anew(serve, tmp_path):

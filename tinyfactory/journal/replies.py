@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.canonical import digest
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transaction import Transaction, current_transaction
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ def keep_reply(
             tx.scope.recorded.missed(tx, "it asks a model")
         tx.check_process()
         store.check_writable()
-        about = {"request": digest(request), "for": tx.key}
+        about = {"request": digest(request), "for": tx.key, "attempt": _attempt(tx)}
         waits: list[Callable[[], Json]] = []
 
         def arrived(reply: Json) -> None:
@@ -71,6 +71,15 @@ def keep_reply(
         tx.scope.model_calls += 1
     tx.replies.append(_outline(key, kept["reply"], kept.get("usd")))
     return dict(kept["reply"])
+
+
+def _attempt(tx: Transaction | None) -> int:
+    """Which reply of its outermost step this is, from 1."""
+    number = 1
+    while tx is not None:
+        number += len(tx.replies)
+        tx = tx.parent
+    return number
 
 
 def _outline(key: str | None, reply: Json, usd: float | None) -> Json:
