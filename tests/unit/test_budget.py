@@ -9,7 +9,6 @@ import time
 import pytest
 
 from tests.support.chat_server import (
-    ChatServer,
     answer,
     empty,
     hang,
@@ -32,22 +31,9 @@ CONTEXT = "Nurses of a night shift in a small town"
 PRICED = {"test-model": (1.0, 2.0)}
 
 
-@pytest.fixture
-def serve(monkeypatch):
-    servers = []
-
-    def start(script=(), rules=(), **options):
-        server = ChatServer(script=list(script), rules=list(rules), **options)
-        server.__enter__()
-        servers.append(server)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-canary-0123456789abcdef")
-        monkeypatch.setenv("OPENAI_MODEL", "test-model")
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
+@pytest.fixture(autouse=True)
+def model(monkeypatch):
+    monkeypatch.setenv("OPENAI_MODEL", "test-model")
 
 
 # -- the limits ----------------------------------------------------------------------------

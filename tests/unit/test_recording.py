@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tinyfactory
-from tests.support.chat_server import ChatServer, answer, empty
+from tests.support.chat_server import answer, empty
 from tests.support.people import person as persona
 from tinyfactory import Budget, Simulation, TinyFactory, TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import (
@@ -31,23 +31,6 @@ from tinyfactory.models.chat import ChatReply
 CONTEXT = "A group of friends are on a camping trip."
 KEY = "sk-test-canary-0123456789abcdef"
 ENVIRONMENT = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL")
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    servers = []
-
-    def start(script=(), rules=(), **options):
-        server = ChatServer(script=list(script), rules=list(rules), **options)
-        server.__enter__()
-        servers.append(server)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 @pytest.fixture
