@@ -22,6 +22,7 @@ class Request:
     headers: dict[str, str]
     body: Json
     at: float = 0.0
+    content: bytes = b""
 
     @property
     def format(self) -> str:

@@ -93,3 +93,25 @@ def test_the_lists_are_loaded_when_a_price_is_wanted_and_not_before():
         "assert 'genai_prices' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1-mini", "gpt-4o-mini", "gpt-5-mini"])
+def test_a_batch_costs_half(model):
+    assert price(identity(model), USAGE, batch=True).usd == pytest.approx(
+        price(identity(model), USAGE).usd / 2
+    )
+    azure = Target("https://x.openai.azure.com", model, None, "2024-10-21").identity()
+    assert price(azure, USAGE, batch=True).usd == pytest.approx(price(azure, USAGE).usd / 2)
+
+
+def test_a_given_price_is_halved_for_a_batch_and_says_so():
+    found = price(identity(), USAGE, given={"gpt-4.1-mini": (1, 2)}, batch=True)
+    assert (found.usd, found.source) == (1.5, "given, halved for a batch")
+
+
+def test_an_endpoint_that_names_no_price_for_batches_is_taken_to_charge_in_full():
+    groq = identity("llama-3.1-8b-instant", "https://api.groq.com/openai/v1")
+    full = price(groq, USAGE)
+    assert full.usd > 0
+    assert price(groq, USAGE, batch=True).usd == full.usd
+    assert price(identity("a-model-that-nobody-lists"), USAGE, batch=True) is None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tinyfactory import settings
 from tinyfactory.models.chat import Json, Usage
+from tinyfactory.models.endpoint import Target
 
 MILLION = 1_000_000
 
@@ -29,6 +30,7 @@ def price(
     *,
     given: Mapping[str, tuple[float, float]] | None = None,
     answered_by: str = "",
+    batch: bool = False,
 ) -> Price | None:
     """What so many tokens of a model cost; None where no price is known, which is not free.
 
@@ -42,6 +44,12 @@ def price(
         before those of `tinyfactory.configure(prices=...)`, and those before the package's.
     answered_by : str
         The name under which the endpoint answered, tried where the one asked for has no price.
+    batch : bool
+        Whether a batch answered (`ChatReply.sent` then has ``"batch": True``). The package's
+        price for it is taken where it lists one; else OpenAI and Azure take half
+        (https://platform.openai.com/docs/guides/batch,
+        https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch), given prices are
+        halved too, and any other endpoint is taken to charge in full.
 
     Returns
     -------
@@ -59,6 +67,8 @@ def price(
     True
     >>> price(local, usage, given={"llama3.2": (0.1, 0.2)}).usd
     0.2
+    >>> price(local, usage, given={"llama3.2": (0.1, 0.2)}, batch=True).usd
+    0.1
     """
     today = dt.datetime.now(dt.UTC).date().isoformat()
     if identity.get("kind") == settings.OFFLINE:
@@ -70,15 +80,17 @@ def price(
             if name in prices:
                 into, out_of = prices[name]
                 total = usage.prompt_tokens * into + usage.completion_tokens * out_of
+                if batch:
+                    return Price(total / 2 / MILLION, today, "given, halved for a batch")
                 return Price(total / MILLION, today, "given")
     for name in names:
-        usd = _listed(name, identity, usage)
+        usd = _listed(name, identity, usage, batch=batch)
         if usd is not None:
-            return Price(usd, today, f"genai-prices {_version()}")
+            return Price(usd, today, f"genai-prices {_version()}{', as a batch' * batch}")
     return None
 
 
-def _listed(name: str, identity: Json, usage: Usage) -> float | None:
+def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | None:
     """The price in the lists of genai-prices for the endpoint that is asked, and for no other."""
     endpoint = str(identity.get("endpoint") or "")
     azure = identity.get("kind") == "azure"
@@ -93,10 +105,16 @@ def _listed(name: str, identity: Json, usage: Usage) -> float | None:
         cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
     )
     try:
-        found = genai_prices.calc_price(tokens, name, **where)
+        usd = float(genai_prices.calc_price(tokens, name, **where).total_price)
+        if not batch:
+            return usd
+        where["price_context"] = {"processing": "batch"}
+        batched = float(genai_prices.calc_price(tokens, name, **where).total_price)
     except LookupError:  # neither the endpoint nor the model is in the lists
         return None
-    return float(found.total_price)
+    # Where the list has no price for batches, it gives the usual one.
+    official = azure or Target(endpoint, name, None).official
+    return usd / 2 if batched == usd and official else batched
 
 
 def _version() -> str:
