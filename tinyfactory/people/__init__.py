@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinyfactory.people.comparison import Comparison, compare
+    from tinyfactory.people.csv_table import from_csv, iter_csv, to_csv
+    from tinyfactory.people.edsl import from_edsl, to_edsl
     from tinyfactory.people.interchange import load_people, save_people, to_frame
     from tinyfactory.people.people_list import People
     from tinyfactory.people.person import TinyPerson
@@ -18,13 +21,21 @@ if TYPE_CHECKING:
         normalise,
         reply_schema,
     )
+    from tinyfactory.people.tables import PeopleWriter, iter_parquet, to_parquet
 
 __all__ = [
+    "Comparison",
     "People",
+    "PeopleWriter",
     "PersonaSpec",
     "TinyPerson",
     "check_generated",
+    "compare",
     "contexts_schema",
+    "from_csv",
+    "from_edsl",
+    "iter_csv",
+    "iter_parquet",
     "load_people",
     "merge",
     "normalise",
@@ -32,10 +43,16 @@ __all__ = [
     "read_persona",
     "reply_schema",
     "save_people",
+    "to_csv",
+    "to_edsl",
     "to_frame",
+    "to_parquet",
 ]
 
 _ROOMS = {
+    "comparison": ("Comparison", "compare"),
+    "csv_table": ("from_csv", "iter_csv", "to_csv"),
+    "edsl": ("from_edsl", "to_edsl"),
     "interchange": ("load_people", "save_people", "to_frame"),
     "people_list": ("People",),
     "person": ("TinyPerson",),
@@ -44,6 +61,7 @@ _ROOMS = {
         *("PersonaSpec", "check_generated", "contexts_schema"),
         *("merge", "normalise", "reply_schema"),
     ),
+    "tables": ("PeopleWriter", "iter_parquet", "to_parquet"),
 }
 
 

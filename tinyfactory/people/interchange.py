@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.people.edsl import original
 from tinyfactory.people.people_list import People
 from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.whole_file import beside, disk_errors, put_in_place, sync_folder
 
-FORMATS = ("jsonl", "json", "agent", "folder")
+FORMATS = ("jsonl", "json", "agent", "folder", "csv", "parquet")
 _AGENT = ".agent.json"
 _HOW = (
-    "Choose a path that ends in .jsonl (one person a line), .json (a list), .agent.json (one "
-    "person) or in none of these (a folder with a file for each person)."
+    "Choose a path that ends in .jsonl (one person a line), .json (a list), .csv or .parquet (a "
+    "table), .agent.json (one person) or in none of these (a folder with a file for each person)."
 )
 
 
@@ -35,7 +36,8 @@ def save_people(
     path : path
         A file is replaced at once when the new one is complete. A folder must be new or empty.
     format : str, optional
-        ``"jsonl"``, ``"json"``, ``"agent"`` or ``"folder"``; by default what the path says.
+        ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"`` or ``"parquet"``; by default
+        what the path says.
 
     Raises
     ------
@@ -56,8 +58,13 @@ def save_people(
     everyone = [people] if isinstance(people, TinyPerson) else list(people)
     path = Path(path).expanduser()
     kind = format or _format_of(path)
+    if kind in ("csv", "parquet"):
+        from tinyfactory.people import csv_table, tables
+
+        (csv_table.to_csv if kind == "csv" else tables.to_parquet)(everyone, path)
+        return
     agents = [person.to_dict() for person in everyone]
-    try:
+    with disk_errors(path):
         if kind == "jsonl":
             _write(path, "".join(_json(agent) + "\n" for agent in agents))
         elif kind == "json":
@@ -76,11 +83,6 @@ def save_people(
                 f"There is no format {kind!r}; nothing was written. Choose one of "
                 f"{', '.join(FORMATS)}."
             )
-    except OSError as error:
-        raise TinyFactoryError(
-            f"{path} could not be written: {error.strerror or error}. What was there before is "
-            "unharmed. Make room or choose another place, and save again."
-        ) from error
 
 
 def load_people(path: str | Path) -> People:
@@ -90,8 +92,9 @@ def load_people(path: str | Path) -> People:
     ----------
     path : path
         JSONL with one person a line; a JSON file with one person, a list of people, or an
-        AgentList of EDSL; or a folder of ``*.agent.json`` files, read in the order of their
-        names. Each person may be in any shape that `normalise` takes.
+        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
+        read in the order of their names. Each person may be in any shape that `normalise`
+        takes.
 
     Raises
     ------
@@ -112,11 +115,14 @@ def load_people(path: str | Path) -> People:
         if not files:
             raise InvalidInput(f"The folder {path} has no files that end in {_AGENT}.")
         return People(person for file in files for person in load_people(file))
-    if path.suffix in (".csv", ".parquet"):
-        raise InvalidInput(
-            f"{path} is a table. Read it with pandas, and make people of its rows: "
-            "People(TinyPerson.from_dict(row) for row in frame.to_dict('records'))."
-        )
+    if path.suffix == ".csv":
+        from tinyfactory.people.csv_table import from_csv
+
+        return from_csv(path)
+    if path.suffix == ".parquet":
+        from tinyfactory.people.tables import iter_parquet
+
+        return People(iter_parquet(path))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -165,8 +171,8 @@ def _format_of(path: Path) -> str:
         return "agent"
     if path.suffix in (".jsonl", ".ndjson"):
         return "jsonl"
-    if path.suffix == ".json":
-        return "json"
+    if path.suffix in (".json", ".csv", ".parquet"):
+        return path.suffix[1:]
     if path.suffix == "" or path.is_dir():
         return "folder"
     raise InvalidInput(f"{path.name} does not say its format; nothing was written. {_HOW}")
@@ -183,26 +189,15 @@ def _json(value: Any, indent: int | None = None) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a file beside the old one, then put it in its place."""
     path = path.resolve()  # a link goes on pointing to where it did
-    new = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.new")
+    new = beside(path)
     try:
         with new.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(path)
-        _sync_folder(path.parent)
+        put_in_place(new, path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk keep the folder's list of names; Windows does so by itself."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
@@ -212,7 +207,7 @@ def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
         raise InvalidInput(
             f"{path} is in use; nothing was written. Choose a folder that is new or empty."
         )
-    new = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.new")
+    new = beside(path)
     new.mkdir()
     try:
         width = len(str(len(agents)))
@@ -223,7 +218,7 @@ def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
         if path.exists():
             path.rmdir()
         new.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         if new.exists():
             for file in new.iterdir():
@@ -241,7 +236,7 @@ def _people_in(path: Path, text: str) -> Iterator[TinyPerson]:
         return
     found = _parsed(text, str(path))
     if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
-        found = found["agent_list"]  # as EDSL writes an AgentList
+        found = found["agent_list"]  # as EDSL serialises an AgentList
     if isinstance(found, dict):
         yield _person(found, str(path))
         return
@@ -267,6 +262,6 @@ def _parsed(text: str, where: str) -> Any:
 
 def _person(data: Any, where: str) -> TinyPerson:
     try:
-        return TinyPerson.from_dict(data)
+        return TinyPerson.from_dict(original(data))
     except InvalidInput as error:
         raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error

@@ -54,6 +54,45 @@ class People(list["TinyPerson"]):
 
         save_people(self, path)
 
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the people to a Parquet file; see `tinyfactory.people.to_parquet`."""
+        from tinyfactory.people.tables import to_parquet
+
+        to_parquet(self, path)
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> People:
+        """The people of a Parquet file; see `tinyfactory.people.iter_parquet`."""
+        from tinyfactory.people.tables import iter_parquet
+
+        return cls(iter_parquet(path))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the people to a CSV file; see `tinyfactory.people.to_csv`."""
+        from tinyfactory.people.csv_table import to_csv
+
+        to_csv(self, path)
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> People:
+        """The people of a CSV file; see `tinyfactory.people.from_csv`."""
+        from tinyfactory.people.csv_table import iter_csv
+
+        return cls(iter_csv(path))
+
+    def to_edsl(self) -> list[dict[str, Any]]:
+        """The people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
+        from tinyfactory.people.edsl import to_edsl
+
+        return to_edsl(self)
+
+    @classmethod
+    def from_edsl(cls, agents: Any) -> People:
+        """The people of an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
+        from tinyfactory.people.edsl import from_edsl
+
+        return cls(from_edsl(agents))
+
     def __repr__(self) -> str:
         from tinyfactory.people.render import people_text
 

@@ -1,0 +1,115 @@
+"""People as agents of EDSL (Expected Parrot), as plain JSON: EDSL itself is not needed.
+
+An agent is ``{"name", "traits", "instruction"?, "codebook"?}``. The keys of its traits have
+to be Python identifiers, so a field such as ``"favourite dish"`` becomes ``favourite_dish``
+and the agent's codebook keeps what it was called.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people.people_list import People
+from tinyfactory.people.person import TinyPerson
+
+Json = dict[str, Any]
+
+
+def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
+    """People as the agents of an EDSL AgentList, in plain JSON.
+
+    The person's fields are the traits. Provenance stands beside them under ``tinyfactory``,
+    where it is no part of what a model is told.
+
+    Examples
+    --------
+    >>> ana = TinyPerson("Ana", {"age": 34, "favourite dish": "soup"}, register=False)
+    >>> agent = to_edsl([ana])[0]
+    >>> agent["name"], agent["traits"], agent["codebook"]
+    ('Ana', {'age': 34, 'favourite_dish': 'soup'}, {'favourite_dish': 'favourite dish'})
+    """
+    return [_agent(person) for person in people]
+
+
+def from_edsl(agents: Any) -> People:
+    """The people in an EDSL AgentList, as a list of agents or as EDSL serialises it.
+
+    Raises
+    ------
+    InvalidInput
+        For what is no list of agents, and for an agent that is no person, naming its number.
+
+    Examples
+    --------
+    >>> from_edsl([{"name": "Bo", "traits": {"age": 60}}])
+    1 person
+     1. Bo, 60
+    """
+    if isinstance(agents, dict):
+        agents = agents.get("agent_list")
+    if not isinstance(agents, list):
+        raise InvalidInput("An AgentList is a list of agents; this is none. Nothing was loaded.")
+    people = People()
+    for number, agent in enumerate(agents, 1):
+        try:
+            people.append(TinyPerson.from_dict(original(agent)))
+        except InvalidInput as error:
+            raise InvalidInput(f"Agent {number}: {error} Nothing was loaded.") from error
+    return people
+
+
+def original(agent: Any) -> Any:
+    """An agent with its traits under the names that the codebook kept for them."""
+    codebook = agent.get("codebook") if isinstance(agent, dict) else None
+    if not isinstance(codebook, dict) or not isinstance(agent.get("traits"), dict):
+        return agent
+    names = {
+        key: said
+        for key, said in codebook.items()
+        if isinstance(said, str)
+        and said != key
+        and _identifier(said) == key.rstrip("_")
+        and key in agent["traits"]
+        and said not in agent["traits"]
+    }
+    traits = {names.get(key, key): value for key, value in agent["traits"].items()}
+    rest = {key: said for key, said in codebook.items() if key not in names}
+    out = agent | {"traits": traits, "codebook": rest}
+    return out if rest else {key: value for key, value in out.items() if key != "codebook"}
+
+
+def _agent(person: TinyPerson) -> Json:
+    data = person.to_dict()
+    fields = data.pop("persona")
+    del data["type"]
+    name = fields.pop("name", None)
+    traits: Json = {}
+    renamed: dict[str, str] = {}
+    for key, value in fields.items():
+        trait = key if _fit(key) else _identifier(key)
+        while trait in traits or not _fit(trait) or (trait != key and trait in fields):
+            trait += "_"
+        traits[trait] = value
+        if trait != key:
+            renamed[trait] = key
+    agent: Json = {"name": name, "traits": traits, **data}
+    if renamed:
+        codebook = agent.get("codebook")
+        agent["codebook"] = (codebook if isinstance(codebook, dict) else {}) | renamed
+    return agent
+
+
+def _fit(key: str) -> bool:
+    return key.isidentifier() and not keyword.iskeyword(key) and key != "name"
+
+
+def _identifier(key: str) -> str:
+    """The identifier nearest to a name, without what is added to keep two apart."""
+    # Sign by sign: Python's identifiers take fewer than `\w` does ("²" is not among them).
+    signs = (sign if f"a{sign}".isidentifier() else " " for sign in key)
+    words = re.sub(r"[\s_]+", "_", "".join(signs)).strip("_")
+    return words if words.isidentifier() else f"field_{words}".rstrip("_")
