@@ -23,6 +23,7 @@ ROOMS = {
     "IPython": {"tinyfactory.widgets", "tinyfactory.people.render"},
     "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
     "chevron": {"tinyfactory.prompts"},
+    "datasketch": {"tinyfactory.populations.reporting"},
     "diskcache": {"tinyfactory.journal.disk"},
     "faker": {"tinyfactory.models.offline"},
     "genai_prices": {"tinyfactory.models.prices"},
@@ -32,10 +33,12 @@ ROOMS = {
     "jupyterlab": {"tinyfactory.__main__"},
     "openai": {"tinyfactory.models.openai"},
     "pandas": {"tinyfactory.journal.history", "tinyfactory.people.interchange"},
-    "pyarrow": {"tinyfactory.people.interchange"},
+    "pyarrow": {"tinyfactory.people.tables"},
     "pydantic": {"tinyfactory.people.spec"},
+    "scipy": {"tinyfactory.populations.reporting"},
     "stamina": {"tinyfactory.models"},
     "traitlets": {"tinyfactory.widgets"},
+    "vaderSentiment": {"tinyfactory.populations.reporting"},
 }
 
 

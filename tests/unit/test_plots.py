@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tinyfactory.people.plots import MAX_BARS, Section, asked_against_got, bars, card, page
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</title></svg>",
+    "{{x}}`",
+]
+TAGS = {
+    *("div", "p", "b", "br", "small", "span", "details", "summary", "table", "tbody", "tr", "td"),
+    *("svg", "g", "title", "text", "rect", "line"),
+}
+
+
+class Tags(HTMLParser):
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.open, self.text = set(), set(), [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in ("br", "meta"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def numbers(svg, name, tag):
+    return [float(v) for v in re.findall(rf'<{tag}[^>]* {name}="([^"]*)"', svg)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_every_text_is_escaped(text):
+    plot = asked_against_got([(text, 1, 2)]) + bars([(text, 1)], text)
+    html = card(text, [Section(text, text, text, text, [text], plot)])
+    seen = Tags(html)
+    assert seen.tags <= TAGS and seen.open == []
+    assert not any(name.startswith("on") or name in ("src", "href") for name in seen.attributes)
+    assert text in seen.text and text not in html
+    whole = page(text, html)
+    assert text not in whole and Tags(whole).open == []
+
+
+def test_bars_are_as_long_as_their_numbers_say():
+    svg = asked_against_got([("a", 10, 20), ("b", 40, 0)])
+    full = 240
+    assert numbers(svg, "width", "rect") == [full / 2, 0]
+    assert numbers(svg, "x1", "line") == [170 + full / 4, 170 + full]
+    assert "20 of 10" in svg and "0 of 40" in svg
+
+
+@pytest.mark.parametrize("rows", [[], [("a", 0, 0)], [("a", -1, float("nan"))]])
+def test_nothing_to_draw_is_drawn_as_nothing(rows):
+    svg = asked_against_got(rows)
+    assert numbers(svg, "width", "rect") == [0] * len(rows) and svg.endswith("</svg>")
+
+
+def test_a_long_table_says_how_much_is_not_drawn():
+    svg = bars([(f"c{k}", k) for k in range(MAX_BARS + 7)], "x")
+    assert svg.count("<rect") == MAX_BARS and "and 7 more" in svg
+
+
+def test_a_long_label_is_cut_and_whole_in_its_title():
+    svg = bars([("x" * 60, 1)], "c")
+    assert f"<title>{'x' * 60}</title>" in svg and f">{'x' * 25}…<" in svg
+
+
+def test_colours_come_from_the_page():
+    html = card("h", [Section("pass", "t", "v", "s", [], asked_against_got([("a", 1, 1)]))])
+    colours = re.findall(r'(?:fill|stroke|color)(?:="|: )([^";]+)', html)
+    assert colours and all(c.startswith(("var(", "currentColor")) for c in colours)
+
+
+def test_what_failed_is_open_and_said_in_a_word():
+    html = card("h", [Section("FAIL", "t", "v", "s"), Section("pass", "t", "v", "s")])
+    assert html.count("<details open") == 1 and "FAIL" in html and "pass" in html

@@ -1,0 +1,353 @@
+"""The report card: what is read, which rows fail, how it is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.populations import Asked, people, target
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people import People, TinyPerson
+from tinyfactory.populations.reporting import ReportCard, report
+from tinyfactory.populations.reporting.personas import sentences
+from tinyfactory.populations.reporting.reading import read_field
+
+
+def failed(card: ReportCard) -> set[str]:
+    return {row.key for row in card.failed}
+
+
+def test_a_population_that_meets_its_target_passes_every_mark():
+    card = report(people(), target())
+    assert card.failed == [] and card.passed
+    marked = {row.key for row in card if row.passed}
+    assert marked >= {
+        *("margin:sex", "margin:age", "margin:region", "margin:income", "joint:sex,age"),
+        *("association:sex,age", "coverage:sex", "names:full", "names:first", "sentences"),
+        "near_duplicates",
+    }
+
+
+def test_skewed_sexes_fail_their_margin_and_their_joint_table_only():
+    everyone = people()
+    for person in everyone[1:24:2]:
+        person["gender"] = "female"
+    card = report(everyone, target())
+    assert failed(card) == {"margin:sex", "joint:sex,age"}
+    assert card["margin:sex"].value == 12
+    assert card["margin:sex"].details["tvd"] == pytest.approx(0.15)
+
+
+def test_one_person_off_passes_and_two_fail():
+    everyone = people()
+    everyone[0]["age"] = 60
+    assert report(everyone, target())["margin:age"].passed
+    everyone[4]["age"] = 60
+    assert failed(report(everyone, target())) == {"margin:age", "joint:sex,age"}
+
+
+def test_people_who_do_not_say_are_misses_and_are_counted():
+    everyone = people()
+    for person in everyone[:16:8]:
+        del person["income"]
+    row = report(everyone, target())["margin:income"]
+    assert (row.passed, row.value, row.details["not_stated"]) == (False, 2, 2)
+    assert "not stated (2)" in row.sentence
+
+
+def test_many_values_outside_the_categories_are_one_miss_together():
+    everyone = people(160)
+    for number in range(4):  # two women and two men: either category is two short
+        everyone[number]["gender"] = f"gender {number}"
+    row = report(everyone, target())["margin:sex"]
+    assert row.details["largest_miss_in"] == "outside the categories" and row.value == 4
+
+
+def test_young_women_only_fails_joint_and_association_though_margins_hold():
+    everyone = people()
+    for person in everyone:
+        person["age"] = 25 if person["gender"] == "woman" else 60
+    assert failed(report(everyone, target())) == {"joint:sex,age", "association:sex,age"}
+
+
+def test_an_association_without_a_joint_table_has_no_mark():
+    everyone = people()
+    for person in everyone:
+        person["income"] = "low" if person["gender"] == "woman" else "high"
+    row = report(everyone, target())["association:sex,income"]
+    assert row.passed is None and row.value == pytest.approx(1, abs=0.01)
+
+
+def test_an_impossible_combination_fails_its_row_only():
+    ruled_out = [{"region": "North", "income": "high"}]
+    everyone = people()
+    card = report(everyone, target(impossible=ruled_out))
+    assert failed(card) == {"impossible"}
+    north_and_high = [
+        i + 1
+        for i, p in enumerate(everyone)
+        if p["residence"].endswith("North") and p["income"] == "high"
+    ]
+    assert card["impossible"].value == len(north_and_high)
+    assert card["impossible"].details["found"][0]["people"] == north_and_high[:20]
+    for person in everyone:
+        person["income"] = "low"
+    assert report(everyone, target(impossible=ruled_out))["impossible"].passed
+
+
+def test_a_category_with_nobody_fails_coverage_only_where_two_were_due():
+    asked = Asked({"income": {"low": 0.49, "high": 0.49, "none": 0.02}})
+    assert report(people(80), asked)["coverage:income"].passed
+    row = report(people(160), asked)["coverage:income"]
+    assert row.passed is False and row.details["absent_though_due"] == ["none"]
+    assert row.value == pytest.approx(2 / 3)
+
+
+def test_a_full_name_twice_fails_its_row_only():
+    everyone = people()
+    everyone[3]["name"] = f"  {everyone[1]['name'].upper()} "
+    card = report(everyone, target())
+    assert failed(card) == {"names:full"} and card["names:full"].value == 2
+
+
+def test_one_first_name_for_all_fails_its_row_only():
+    everyone = people()
+    for number, person in enumerate(everyone):
+        person["name"] = f"Ada Family{number}"
+    assert failed(report(everyone, target())) == {"names:first"}
+
+
+def test_sentences_said_by_many_fail_their_row_only():
+    everyone = people()
+    for person in everyone[:20]:
+        person["health"] = "Sleeps well, and eats too late at night."
+    assert report(everyone, target()).passed  # 20 of 180 are 11 %
+    for person in everyone[:40]:
+        person["health"] = "SLEEPS well and eats -- too late at night"
+    card = report(everyone, target())
+    assert failed(card) == {"sentences"}
+    assert card["sentences"].value == pytest.approx(40 / 200)
+    assert card["sentences"].details["by_field"] == {"beliefs": 0, "health": 1}
+
+
+def test_a_copy_with_a_few_words_changed_fails_near_duplicates_only():
+    everyone = people()
+    told = [f"w{k}" for k in range(100)]
+    for number in (5, 50):
+        everyone[number]["beliefs"] = [" ".join([f"start{number}", *told])]
+    card = report(everyone, target())
+    assert failed(card) == {"near_duplicates"}
+    assert card["near_duplicates"].details["people"] == [6, 51]
+
+
+def test_where_a_value_was_read_is_said():
+    card = report(people(), target())
+    assert "gender (80)" in card["margin:sex"].sentence
+    assert "residence (80)" in card["margin:region"].sentence
+    assert "income, set from the profile (80)" in card["margin:income"].sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "categories", "persona", "value"),
+    [
+        ("sex", ["female", "male"], {"gender": "Woman"}, "female"),
+        ("sex", ["women", "men"], {"gender": "female"}, "women"),
+        ("sex", ["F", "M"], {"gender": "man"}, "M"),
+        ("sex", ["female", "male"], {"gender": "trans woman"}, "female"),
+        ("sex", ["female", "male"], {"gender": "non-binary"}, "other"),
+        ("sex", ["female", "male", "non-binary"], {"gender": "Non-Binary"}, "non-binary"),
+        ("sex", ["female", "male"], {"gender": ""}, None),
+        ("age", ["18-39", "40-90"], {"age": 39}, "18-39"),
+        ("age", ["18-39", "40-90"], {"age": 17}, "17 (in no band)"),
+        ("age", ["18-39"], {"age": True}, None),
+        ("occupation", ["teacher", "nurse"], {"occupation": {"title": "Teaching aid"}}, "teacher"),
+        ("occupation", ["bus driver", "taxi driver"], {"occupation": "Taxi driver"}, "taxi driver"),
+        ("occupation", ["art dealer"], {"occupation": {"title": "Cartographer"}}, "Cartographer"),
+        ("state", ["Virginia", "West Virginia"], {"residence": "Ona, West Virginia"},
+         "West Virginia"),
+        ("city", ["São Paulo"], {"residence": "sao paulo, Brazil"}, "São Paulo"),
+        ("country", ["Niger"], {"residence": "Lagos, Nigeria"}, "Lagos, Nigeria"),
+        ("nationality", ["Peruvian"], {"nationality": "peruvian"}, "Peruvian"),
+        ("region", ["South"], {"residence": "Ohio", "region": "South"}, "South"),
+        ("pets", ["cat", "none"], {"pets": "cat"}, "cat"),
+        ("pets", ["cat"], {"pets": "snake"}, "snake"),
+        ("pets", ["cat"], {}, None),
+    ],
+)  # fmt: skip
+def test_values_are_read_as_documented(field, categories, persona, value):
+    asked = Asked({field: {c: 1 / len(categories) for c in categories}})
+    assert read_field(field, [persona], asked).values == (value,)
+
+
+def test_all_kinds_of_people_give_the_same_card(tmp_path):
+    dicts = [dict(p) for p in people(16)]
+    persons = [TinyPerson.from_dict(p) for p in dicts]
+    own = report([p.persona for p in persons], target()).to_dict()
+    everyone = People(persons)
+    assert report(everyone, target()).to_dict() == own
+    assert report(iter(everyone), target()).to_dict() == own
+    assert report([p.to_dict() for p in persons], target()).to_dict() == own
+    frame = everyone.to_frame()
+    assert report(frame, target()).to_dict() == own
+    frame.to_parquet(tmp_path / "people.parquet")
+    import pandas as pd
+
+    assert report(pd.read_parquet(tmp_path / "people.parquet"), target()).to_dict() == own
+
+
+def test_without_a_target_rows_that_need_one_are_left_out():
+    keys = {row.key for row in report(people(16))}
+    assert not any(key.startswith(("margin", "joint", "coverage", "assoc")) for key in keys)
+    assert {"names:full", "sentences", "big_five", "marked:sex", "evenness:sex"} <= keys
+
+
+def test_one_person_without_text_has_a_card():
+    card = report([{"name": "Ana"}])
+    assert card.passed and card["sentences"].value is None
+    assert "1 person" in repr(card)
+    json.loads(card.to_json())
+
+
+@pytest.mark.parametrize("nobody", [[], [3], {"name": "Ana"}, "Ana", None])
+def test_what_is_no_population_is_refused(nobody):
+    with pytest.raises(InvalidInput):
+        report(nobody)
+
+
+def test_what_is_no_demography_is_refused():
+    with pytest.raises(InvalidInput, match="Demography"):
+        report(people(16), {"sex": {"female": 1}})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("package", ["scipy", "datasketch", "vaderSentiment"])
+def test_a_package_that_is_not_installed_is_named_with_what_to_do(package):
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from tests.support.populations import people, target\n"
+        "from tinyfactory.errors import TinyFactoryError\n"
+        "from tinyfactory.populations.reporting import report\n"
+        "try: report(people(16), target())\n"
+        "except TinyFactoryError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "not installed" in done.stdout and "pip install 'tinyfactory[" in done.stdout
+
+
+def test_groups_choose_the_field_of_marked_words_and_an_unknown_one_is_refused():
+    everyone = people()
+    for person in everyone:
+        person["health"] = "thrifty and careful" if person["income"] == "low" else "generous"
+    row = report(everyone, groups="income")["marked:income"]
+    assert [word for word, _ in row.details["groups"]["low"]] == ["and", "careful", "thrifty"]
+    assert [word for word, _ in row.details["groups"]["high"]] == ["generous"]
+    with pytest.raises(InvalidInput, match="shoe"):
+        report(everyone, groups="shoe")
+
+
+def test_names_are_no_marked_words():
+    everyone = people()
+    for person in everyone:
+        if person["gender"] == "woman":
+            person["name"] = f"Ada {person['name'].split()[1]}"
+            person["relationships"] = [{"name": "Otto", "description": "friend"}]
+            person["style"] = "Ada and Otto walk"
+    words = [word for word, _ in report(everyone)["marked:sex"].details["groups"]["female"]]
+    assert "walk" in words and not {"ada", "otto"} & set(words)
+
+
+def test_facts_labels_and_the_offline_mark_are_no_sentences():
+    from tinyfactory.models.offline.mark import OFFLINE_MARK
+
+    persona = {
+        "name": "Ana",
+        "residence": "A town. By the sea.",
+        "occupation": {"title": "Nurse. Head nurse.", "description": "Works. Nights!"},
+        "relationships": [{"name": "Bo. Ek.", "description": "A friend."}],
+        "other_facts": [OFFLINE_MARK, "Swims."],
+        "income": "Low. Very low.",
+    }
+    assert [s.text for s in sentences(persona)] == ["Works.", "Nights!", "A friend.", "Swims."]
+
+
+def test_every_row_names_its_source_and_every_mark_its_threshold():
+    for row in report(people(), target(impossible=[{"sex": "male", "income": "low"}])):
+        assert row.source and row.sentence.endswith((".", "%"))
+        assert row.threshold or row.passed is None
+
+
+def test_the_card_is_the_same_in_another_process():
+    code = (
+        "from tests.support.populations import people, target\n"
+        "from tinyfactory.populations.reporting import report\n"
+        "print(report(people(), target()).to_json())"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert other.stdout.strip() == report(people(), target()).to_json()
+
+
+def test_text_holds_marks_sentences_and_sources():
+    everyone = people()
+    everyone[3]["name"] = everyone[1]["name"]
+    card = report(everyone, target())
+    assert "FAIL  Repeated full names" in repr(card)
+    text = card.to_text()
+    assert all(row.title in text and row.source.split(":")[0] in text for row in card)
+    with pytest.raises(KeyError, match="names:full"):
+        card["nothing"]
+    assert "names:full" in card and len(card) == len(card.rows)
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</svg>{{x}}`", "\x1b[2J"]
+)
+def test_what_people_wrote_and_what_was_asked_is_shown_as_text(text):
+    everyone = people()
+    for person in everyone:
+        person["name"] = f"{text} {text}"
+        person["gender"] = text
+        person["occupation"] = text
+        person["pets"] = text
+        person["beliefs"] = [f"{text} this is a sentence that all say"] * 2
+    asked = Asked({"sex": {text: 0.5, "male": 0.5}, "pets": {text: 0.3, "x": 0.7}})
+    card = report(everyone, asked, groups="pets")
+    for html in (card.to_html(), card.to_html(page=True), card._repr_html_()):
+        assert "<svg" in html and not re.search(r"<(script|img|link|iframe)|[{}`]", html)
+        assert text not in html
+        assert not re.search(r"https?://", html)
+    for shown in (repr(card), card.to_text()):
+        assert "\x1b" not in shown
+    assert report(everyone, asked).to_dict()["rows"][0]["details"]["categories"][0] == text
+
+
+def test_importing_the_room_imports_nothing_heavy():
+    code = (
+        "import sys; from tinyfactory.populations.reporting import report; "
+        "print({'numpy', 'scipy', 'pandas', 'datasketch', 'vaderSentiment'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_people_of_the_offline_model_meet_the_profiles_they_were_made_from():
+    from tinyfactory import TinyPersonFactory
+
+    factory = TinyPersonFactory("Residents of a harbour town", model="offline")
+    made = []
+    for number in range(16):
+        profile = {
+            "name": f"Robin Quill{chr(97 + number)}",
+            "age": (25, 60)[number // 2 % 2],
+            "gender": ("female", "male")[number % 2],
+        }
+        made.append(factory.generate_person(json.dumps(profile)))
+    asked = Asked({key: target().margins()[key] for key in ("sex", "age")})
+    card = report(made, asked)
+    assert card["margin:sex"].value == card["margin:age"].value == 0
+    assert card["near_duplicates"].passed
+    assert failed(card) == {"names:first"}  # all are called Robin

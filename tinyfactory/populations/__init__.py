@@ -1,0 +1,19 @@
+"""Populations: how many people of which kind, solved in code, and whether they match."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["ReportCard", "Row", "report"]
+
+_ROOMS = {
+    "reporting": ("ReportCard", "Row", "report"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,86 @@
+"""How varied the words are, on a sample of fixed size."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Sequence
+
+from tinyfactory.populations.reporting.card import Row
+from tinyfactory.populations.reporting.personas import Sentence
+
+SAMPLE_WORDS = 10_000
+SAMPLE_CHARACTERS = 50_000  # about as much text
+
+
+def distinct(words: Sequence[str], n: int) -> float | None:
+    """The share of n-word sequences that are distinct (Li et al. 2016).
+
+    Examples
+    --------
+    >>> distinct("a b a b".split(), 1), distinct("a b a b".split(), 2)
+    (0.5, 0.6666666666666666)
+    """
+    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else None
+
+
+def compression_ratio(text: str) -> float | None:
+    """How many times shorter gzip makes a text (Shaib et al. 2024); more means more repetition.
+
+    Examples
+    --------
+    >>> compression_ratio("ab" * 1000) > 50
+    True
+    """
+    data = text.encode()
+    return len(data) / len(gzip.compress(data, compresslevel=9, mtime=0)) if data else None
+
+
+def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]:
+    """Distinct-1, distinct-2 and the compression ratio."""
+    order = list(range(len(people)))
+    random.Random(seed).shuffle(order)
+    words: list[str] = []
+    texts: list[str] = []
+    for number in order:
+        for sentence in people[number]:
+            words += sentence.words
+            texts.append(sentence.text)
+        if len(words) >= SAMPLE_WORDS:
+            break
+    words = words[:SAMPLE_WORDS]
+    text = "\n".join(texts)[:SAMPLE_CHARACTERS]
+    size = f"on {len(words):,} words drawn from the people at random"
+    if len(words) < SAMPLE_WORDS:
+        size = f"on all {len(words):,} words, too few to set beside samples of {SAMPLE_WORDS:,}"
+    rows = []
+    for n, what in ((1, "words"), (2, "pairs of words")):
+        value = distinct(words, n)
+        said = f"{100 * value:.0f} % of {what} are distinct" if value is not None else "No text"
+        rows.append(
+            Row(
+                f"distinct_{n}",
+                f"Distinct {what} (distinct-{n})",
+                value,
+                "share",
+                "Li et al. 2016, A Diversity-Promoting Objective Function, NAACL",
+                f"{said}, {size}. The share falls with length: compare samples of one size only.",
+                details={"words": len(words)},
+            )
+        )
+    ratio = compression_ratio(text)
+    said = f"gzip makes the text {ratio:.1f} times shorter" if ratio is not None else "No text"
+    rows.append(
+        Row(
+            "compression",
+            "Compression ratio",
+            ratio,
+            "",
+            "Shaib et al. 2024, Standardizing the Measurement of Text Diversity",
+            f"{said} ({len(text):,} characters of that sample). More means more repetition; "
+            "compare samples of one size only.",
+            details={"characters": len(text)},
+        )
+    )
+    return rows

@@ -1,0 +1,238 @@
+"""Asked against got: margins, joint tables, coverage, evenness, impossible combinations."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinyfactory.populations.reporting.card import Row
+from tinyfactory.populations.reporting.personas import missing
+from tinyfactory.populations.reporting.reading import Reading, Target
+
+# Quotas are whole people, so a margin that is met can be off by less than one; a whole person
+# is the allowance that `Demography.sample` promises.
+LARGEST_MISS = 1.0
+_MISS_THRESHOLD = (
+    "largest miss at most 1 person: whole people cannot come closer to every share than that"
+)
+_MISS_SOURCE = (
+    "Total variation distance: Levin, Peres & Wilmer 2009, Markov Chains and Mixing Times, "
+    "sec. 4.1. Chi-squared goodness of fit: Pearson 1900, Philosophical Magazine 50"
+)
+_LEAST_EXPECTED = 5  # Cochran 1954, Biometrics 10: below this the chi-squared p is unreliable
+
+
+def total_variation(asked: Mapping[Any, float], got: Mapping[Any, float]) -> float:
+    """Half the sum of the differences of shares: the share of people in the wrong category.
+
+    Examples
+    --------
+    >>> total_variation({"a": 0.5, "b": 0.5}, {"a": 0.75, "b": 0.25})
+    0.25
+    """
+    return math.fsum(abs(asked.get(k, 0) - got.get(k, 0)) for k in {**asked, **got}) / 2
+
+
+def chi_squared_p(asked: Mapping[Any, float], counts: Mapping[Any, int]) -> float | None:
+    """The p-value of Pearson's goodness-of-fit test.
+
+    Categories are pooled from the smallest until five people are expected in each; None when
+    fewer than two are left. People outside the asked categories are left out.
+
+    Examples
+    --------
+    >>> round(chi_squared_p({"a": 0.5, "b": 0.5}, {"a": 60, "b": 40}), 4)
+    0.0455
+    """
+    total = sum(counts.get(k, 0) for k in asked)
+    pools: list[list[float]] = []  # expected, observed
+    for k in sorted(asked, key=lambda k: (asked[k], str(k))):
+        cell = [asked[k] * total, float(counts.get(k, 0))]
+        if pools and pools[-1][0] < _LEAST_EXPECTED:
+            pools[-1] = [pools[-1][0] + cell[0], pools[-1][1] + cell[1]]
+        else:
+            pools.append(cell)
+    if len(pools) > 1 and pools[-1][0] < _LEAST_EXPECTED:
+        last = pools.pop()
+        pools[-1] = [pools[-1][0] + last[0], pools[-1][1] + last[1]]
+    if len(pools) < 2:
+        return None
+    try:
+        from scipy.special import chdtrc
+    except ImportError as error:
+        raise missing("scipy", error) from error
+    statistic = math.fsum((observed - expected) ** 2 / expected for expected, observed in pools)
+    return float(chdtrc(len(pools) - 1, statistic))
+
+
+def pielou(counts: Mapping[Any, float]) -> float | None:
+    """Evenness from 0 (all in one category) to 1 (as many in each), over all categories given.
+
+    Examples
+    --------
+    >>> pielou({"a": 5, "b": 5}), pielou({"a": 10, "b": 0}), pielou({"a": 3})
+    (1.0, 0.0, None)
+    """
+    total = sum(counts.values())
+    if len(counts) < 2 or not total:
+        return None
+    shares = [count / total for count in counts.values() if count]
+    entropy = -math.fsum(share * math.log(share) for share in shares)
+    return max(0.0, entropy / math.log(len(counts)))
+
+
+def margin_row(reading: Reading, margin: Mapping[str, float]) -> Row:
+    """How a field's shares compare with what was asked."""
+    field, n = reading.field, len(reading.values)
+    asked = {str(category): float(share) for category, share in margin.items()}
+    counts, details = _compared(asked, reading.values, n)
+    miss, where = details["largest_miss"], details["largest_miss_in"]
+    words = (
+        f"{_people(miss)} off at most, in {where!r}: {_number(asked.get(where, 0) * n)} asked, "
+        f"{counts.get(where, 0)} there."
+    )
+    details |= {"read_from": reading.read_from, "not_stated": reading.not_stated}
+    return Row(
+        f"margin:{field}",
+        f"Asked against got: {field}",
+        miss,
+        "people",
+        _MISS_SOURCE,
+        f"{words} {_distance_words(details)} {reading.how}",
+        miss <= LARGEST_MISS + 1e-9,
+        f"{_MISS_THRESHOLD}; people outside the categories or not stated count as misses",
+        details,
+    )
+
+
+def joint_row(fields: Sequence[str], joint: Mapping[Any, float], readings: Any) -> Row:
+    """How a joint table compares with what was asked; cells are compared as margins are."""
+    columns = [readings[field].values for field in fields]
+    cells = [None if None in cell else " × ".join(cell) for cell in zip(*columns, strict=True)]
+    asked = {" × ".join(map(str, cell)): float(share) for cell, share in joint.items()}
+    counts, details = _compared(asked, cells, len(cells))
+    miss, where = details["largest_miss"], details["largest_miss_in"]
+    words = (
+        f"{_people(miss)} off at most, in {where!r}: {_number(asked.get(where, 0) * len(cells))} "
+        f"asked, {counts.get(where, 0)} there."
+    )
+    return Row(
+        f"joint:{','.join(fields)}",
+        f"Asked against got: {' by '.join(fields)}",
+        miss,
+        "people",
+        _MISS_SOURCE,
+        f"{words} {_distance_words(details)}",
+        miss <= LARGEST_MISS + 1e-9,
+        _MISS_THRESHOLD,
+        details,
+    )
+
+
+def coverage_row(reading: Reading, margin: Mapping[str, float]) -> Row:
+    """The share of the categories asked for that have somebody in them."""
+    n, counts = len(reading.values), Counter(reading.values)
+    # A category of fewer than two may be empty and every margin still within one person.
+    due = [str(c) for c, share in margin.items() if float(share) * n >= 2]
+    wanted = [str(c) for c, share in margin.items() if share > 0]
+    absent = [category for category in wanted if not counts[category]]
+    late = [category for category in due if category in absent]
+    covered = 1 - len(absent) / len(wanted) if wanted else None
+    without = f"; nobody in: {', '.join(absent[:5])}" if absent else ""
+    return Row(
+        f"coverage:{reading.field}",
+        f"Coverage of categories: {reading.field}",
+        covered,
+        "share",
+        "A count against the target's own list",
+        f"{len(wanted) - len(absent)} of {len(wanted)} categories have somebody{without}.",
+        not late,
+        "nobody missing from a category that two people or more were asked for",
+        {"absent": absent, "absent_though_due": late},
+    )
+
+
+def evenness_row(reading: Reading, margin: Mapping[str, float] | None) -> Row:
+    """How evenly people lie over a field's categories, beside what was asked."""
+    counts: dict[str, float] = dict.fromkeys(reading.categories, 0)
+    known = set(counts)
+    counts |= Counter(v for v in reading.values if v is not None and (not known or v in known))
+    got = pielou(counts)
+    asked = pielou({k: float(v) for k, v in margin.items()}) if margin else None
+    beside = f", {asked:.2f} was asked" if asked is not None else ""
+    said = f"{got:.2f} of 1{beside}" if got is not None else "Fewer than two categories"
+    return Row(
+        f"evenness:{reading.field}",
+        f"Evenness: {reading.field}",
+        got,
+        "",
+        "Pielou 1966, J. Theoretical Biology 13: Shannon entropy over its largest value",
+        f"{said}; 1 means as many people in each of the {len(counts)} categories.",
+        details={"asked": asked, "got": got},
+    )
+
+
+def impossible_row(target: Target, readings: Mapping[str, Reading]) -> Row:
+    """How many people are in a combination that was said to be impossible."""
+    found: list[dict[str, Any]] = []
+    bad: set[int] = set()
+    for combination in target.impossible:
+        pairs = [(readings[field].values, str(cat)) for field, cat in combination.items()]
+        who = [i for i in range(len(pairs[0][0])) if all(v[i] == cat for v, cat in pairs)]
+        bad.update(who)
+        if who:
+            found.append({"combination": dict(combination), "people": [i + 1 for i in who[:20]]})
+    first = f", the first is number {min(bad) + 1}" if bad else ""
+    return Row(
+        "impossible",
+        "Impossible combinations",
+        len(bad),
+        "people",
+        "A count against the target's own list",
+        f"{len(bad)} people are in one of {len(target.impossible)} combinations that were "
+        f"ruled out{first}.",
+        not bad,
+        "none: the target says that they cannot be",
+        {"found": found},
+    )
+
+
+def _compared(
+    asked: dict[str, float], values: Sequence[str | None], n: int
+) -> tuple[Counter[str], dict[str, Any]]:
+    """Counts and distances; whoever is outside the asked categories is a miss."""
+    counts = Counter("not stated" if value is None else value for value in values)
+    everything = [*asked, *(c for c, _ in counts.most_common() if c not in asked)]
+    misses = {c: abs(counts[c] - asked.get(c, 0) * n) for c in everything}
+    outside = sum(counts[c] for c in everything if c not in asked)
+    if outside:  # together they are one miss: spread over many strange values none looks large
+        misses["outside the categories"] = float(outside)
+        counts["outside the categories"] = outside
+    worst = max(misses, key=lambda c: misses[c])
+    shares = {c: counts[c] / n for c in everything}
+    return counts, {
+        "tvd": total_variation(asked, shares),
+        "chi_squared_p": chi_squared_p(asked, counts),
+        "largest_miss": round(misses[worst], 6),
+        "largest_miss_in": worst,
+        "outside": outside,
+        "categories": everything,
+        "asked": [round(asked.get(c, 0) * n, 6) for c in everything],
+        "got": [counts[c] for c in everything],
+    }
+
+
+def _distance_words(details: dict[str, Any]) -> str:
+    p = details["chi_squared_p"]
+    tested = "too few people for a chi-squared test" if p is None else f"chi-squared p {p:.3g}"
+    return f"{100 * details['tvd']:.1f} % are in the wrong category (TVD); {tested}."
+
+
+def _people(miss: float) -> str:
+    return f"{_number(miss)} {'person' if miss == 1 else 'people'}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}".removesuffix(".0")

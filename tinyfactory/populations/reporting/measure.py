@@ -1,0 +1,98 @@
+"""The measuring itself: people in, report card out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyfactory.errors import InvalidInput
+from tinyfactory.populations.reporting import association, diversity, margins, repetition, wording
+from tinyfactory.populations.reporting.card import ReportCard, Row
+from tinyfactory.populations.reporting.personas import personas_of, sentences
+from tinyfactory.populations.reporting.reading import Reading, Target, read_field
+from tinyfactory.populations.reporting.traits import big_five_row
+
+_SEED = 0  # of samples and of MinHash: the same people always get the same card
+
+
+def report(people: Any, target: Target | None = None, *, groups: str | None = None) -> ReportCard:
+    """Measure a population: against a target, and for repetition and wording.
+
+    Parameters
+    ----------
+    people : People, iterable of TinyPerson or of persona dicts, or DataFrame
+        A data frame is one that `People.to_frame` made.
+    target : Demography, optional
+        What was asked for. Without it only the rows that need none are measured.
+    groups : str, optional
+        The field whose groups are compared by their words; ``"sex"`` unless told.
+
+    Returns
+    -------
+    ReportCard
+        Rows with a mark (pass or fail) and rows that are information only; each names its
+        formula's source. Needs no model and no network.
+
+    Raises
+    ------
+    InvalidInput
+        For people that are none, or nobody, and for a target that is no demography.
+    TinyFactoryError
+        When one of the packages it measures with is not installed.
+
+    Examples
+    --------
+    >>> people = [{"name": "Ana Lima", "gender": "woman"}, {"name": "Bo Ek", "gender": "man"}]
+    >>> card = report(people)
+    >>> card.passed
+    True
+    >>> card["names:first"].shown
+    '100.0 %'
+    """
+    personas = personas_of(people)
+    if target is not None and not hasattr(target, "category_of"):
+        raise InvalidInput(
+            f"The target is a {type(target).__name__}, not a Demography. Make one with "
+            "Demography.from_dict({'sex': {'female': 0.5, 'male': 0.5}}) and ask again."
+        )
+    readings: dict[str, Reading] = {}
+    if target is not None:
+        readings = {str(f): read_field(str(f), personas, target) for f in target.fields}
+    by = groups or "sex"
+    compared = readings.get(by) or read_field(by, personas, target)
+    if groups is not None and not any(value is not None for value in compared.values):
+        raise InvalidInput(f"Nobody has anything under {groups!r}; groups are compared by a field.")
+    said = [sentences(persona) for persona in personas]
+    rows = _against(target, readings) if target is not None else [_sexes(personas)]
+    rows += [
+        repetition.full_names_row(personas),
+        repetition.first_names_row(personas),
+        repetition.occupations_row(personas),
+        repetition.sentences_row(said, _SEED),
+        repetition.near_duplicates_row(said, _SEED + 1),
+        *diversity.diversity_rows(said, _SEED),
+        big_five_row(personas),
+        wording.positivity_row(said, _SEED),
+        wording.marked_words_row(compared, personas, said),
+    ]
+    return ReportCard(tuple(rows), len(personas))
+
+
+def _against(target: Target, readings: dict[str, Reading]) -> list[Row]:
+    """The rows that need a target."""
+    asked = {str(field): margin for field, margin in target.margins().items()}
+    rows = [margins.margin_row(readings[field], margin) for field, margin in asked.items()]
+    rows += [
+        margins.joint_row([str(f) for f in fields], joint, readings)
+        for fields, joint in target.joints()
+    ]
+    if target.impossible:
+        rows.append(margins.impossible_row(target, readings))
+    rows += association.association_rows(readings, target)
+    for field, margin in asked.items():
+        rows.append(margins.coverage_row(readings[field], margin))
+        rows.append(margins.evenness_row(readings[field], margin))
+    return rows
+
+
+def _sexes(personas: list[dict[str, Any]]) -> Row:
+    return margins.evenness_row(read_field("sex", personas), None)

@@ -1,0 +1,80 @@
+"""Big Five: how far people lie apart and to which side they lean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tinyfactory.people.traits import TRAITS
+from tinyfactory.populations.reporting.card import Row
+
+
+def spread_and_skew(scores: Sequence[float]) -> tuple[float | None, float | None]:
+    """The sample standard deviation and the adjusted Fisher-Pearson skewness.
+
+    Examples
+    --------
+    >>> spread_and_skew([1, 2, 3])
+    (1.0, 0.0)
+    """
+    n = len(scores)
+    if n < 2:
+        return None, None
+    mean = math.fsum(scores) / n
+    second = math.fsum((x - mean) ** 2 for x in scores) / n
+    spread = math.sqrt(second * n / (n - 1))
+    if n < 3 or second == 0:
+        return spread, None
+    third = math.fsum((x - mean) ** 3 for x in scores) / n
+    return spread, math.sqrt(n * (n - 1)) / (n - 2) * third / second**1.5
+
+
+def big_five_row(personas: Sequence[dict[str, Any]]) -> Row:
+    """Mean, spread and skew of each trait; the value is the smallest spread."""
+    traits: dict[str, Any] = {}
+    for trait in TRAITS:
+        scores = [score for persona in personas if (score := _score(persona, trait)) is not None]
+        if not scores:
+            continue
+        spread, skew = spread_and_skew(scores)
+        traits[trait] = {
+            "people": len(scores),
+            "mean": math.fsum(scores) / len(scores),
+            "spread": spread,
+            "skew": skew,
+            "tenths": [sum(min(int(s // 10), 9) == tenth for s in scores) for tenth in range(10)],
+        }
+    spreads = {t: row["spread"] for t, row in traits.items() if row["spread"] is not None}
+    least = min(spreads, key=lambda t: spreads[t], default=None)
+    means = "; ".join(
+        f"{trait} mean {row['mean']:.0f}, spread {_said(row['spread'])}, skew {_said(row['skew'])}"
+        for trait, row in traits.items()
+    )
+    return Row(
+        "big_five",
+        "Big Five: smallest spread",
+        spreads[least] if least is not None else None,
+        "",
+        "Skewness: Joanes & Gill 1998, The Statistician 47 (G1)",
+        f"{means[:1].upper()}{means[1:]}. Points of 100; a small spread means people who are all "
+        "alike."
+        if traits
+        else "Nobody has Big Five scores.",
+        details={"traits": traits},
+    )
+
+
+def _score(persona: dict[str, Any], trait: str) -> float | None:
+    personality = persona.get("personality")
+    scores = personality.get("big_five") if isinstance(personality, dict) else None
+    score = scores.get(trait) if isinstance(scores, dict) else None
+    # A whole number of a data frame is an int of its own.
+    if score is None or isinstance(score, bool | str | list | dict):
+        return None
+    number = float(score)
+    return number if 0 <= number <= 100 else None
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"

@@ -1,0 +1,150 @@
+"""Which words tell groups apart, and how positive the wording is."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinyfactory.populations.reporting.card import Row
+from tinyfactory.populations.reporting.personas import WORD, Sentence, missing
+from tinyfactory.populations.reporting.reading import Reading
+
+_TOP = 10
+_MOST_GROUPS = 8
+_LEAST_GROUP = 5  # people: words of fewer are words of persons, not of a group
+_LEAST_COUNT = 5
+SIGNIFICANT = 1.96  # two-sided 5 %, as in both papers
+_POSITIVE = 0.05  # where the authors of VADER draw the line
+_PEOPLE_READ = 300  # for positivity, which takes about a millisecond for each few sentences
+
+
+def log_odds(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, float]:
+    """The z-score of each word's log-odds between two texts, given their counts of words.
+
+    Monroe, Colaresi & Quinn 2008 (equations 15, 16, 19 to 22), with the words of both
+    texts together as the informative Dirichlet prior, as Cheng, Durmus & Jurafsky 2023 take
+    it. Above zero a word is more of `a`, below of `b`.
+
+    Examples
+    --------
+    >>> z = log_odds({"kind": 30, "the": 70}, {"kind": 5, "the": 95})
+    >>> z["kind"] > 1.96, z["the"] < 0
+    (True, True)
+    """
+    n_a, n_b = sum(a.values()), sum(b.values())
+    scores = {}
+    for word in {**a, **b}:
+        y_a, y_b = a.get(word, 0), b.get(word, 0)
+        prior, priors = y_a + y_b, n_a + n_b
+        rest_a, rest_b = n_a + priors - y_a - prior, n_b + priors - y_b - prior
+        if not rest_a or not rest_b:  # the only word there is tells nothing
+            continue
+        delta = math.log((y_a + prior) / rest_a) - math.log((y_b + prior) / rest_b)
+        scores[word] = delta / math.sqrt(1 / (y_a + prior) + 1 / (y_b + prior))
+    return scores
+
+
+def marked_words_row(
+    groups: Reading, personas: Sequence[dict[str, Any]], people: Sequence[Sequence[Sentence]]
+) -> Row:
+    """The words that set each group of a field apart from everybody else."""
+    members = Counter(value for value in groups.values if value is not None)
+    compared = [g for g, count in members.most_common(_MOST_GROUPS) if count >= _LEAST_GROUP]
+    words: dict[str, Counter[str]] = {group: Counter() for group in members}
+    for group, persona, said in zip(groups.values, personas, people, strict=True):
+        if group is not None:
+            own = _names(persona)
+            words[group].update(w for s in said for w in s.words if w not in own)
+    everything: Counter[str] = Counter()
+    for counts in words.values():
+        everything.update(counts)
+    found: dict[str, list[list[Any]]] = {}
+    if len(members) > 1:
+        for group in compared:
+            others = {w: c for w, n in everything.items() if (c := n - words[group][w])}
+            scores = log_odds(words[group], others)
+            top = sorted(
+                ((z, w) for w, z in scores.items() if everything[w] >= _LEAST_COUNT),
+                key=lambda pair: (-pair[0], pair[1]),
+            )
+            found[group] = [[w, round(z, 3)] for z, w in top[:_TOP] if z > SIGNIFICANT]
+    if found:
+        said_of = "; ".join(
+            f"{group}: {', '.join(w for w, _ in top[:5]) or 'none'}" for group, top in found.items()
+        )
+        sentence = (
+            f"Words that stand out against everybody else (z above {SIGNIFICANT}): {said_of}. "
+            "Names of people are left out; pronouns are not."
+        )
+    else:
+        sentence = f"There are no two groups with {_LEAST_GROUP} people or more in one of them."
+    return Row(
+        f"marked:{groups.field}",
+        f"Marked words by {groups.field}",
+        sum(len(top) for top in found.values()) if found else None,
+        "words",
+        "Log-odds with an informative Dirichlet prior: Monroe, Colaresi & Quinn 2008, Political "
+        "Analysis 16; Marked Words: Cheng, Durmus & Jurafsky 2023, Marked Personas, ACL",
+        f"{sentence} {groups.how}",
+        details={"groups": found, "people": dict(members.most_common(20))},
+    )
+
+
+def _names(persona: dict[str, Any]) -> set[str]:
+    """The words of the person's name and of the names of those around them."""
+    around = persona.get("relationships")
+    names = [persona.get("name")]
+    if isinstance(around, list | tuple):
+        names += [other.get("name") for other in around if isinstance(other, dict)]
+    return {word for name in names if name for word in WORD.findall(str(name).casefold())}
+
+
+def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
+    """How positive the wording is: sentences scored by VADER, on at most 300 people.
+
+    Raises
+    ------
+    TinyFactoryError
+        When vaderSentiment is not installed.
+    """
+    try:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    except ImportError as error:
+        raise missing("vaderSentiment", error) from error
+    chosen = range(len(people))
+    drawn = sorted(random.Random(seed).sample(chosen, min(len(people), _PEOPLE_READ)))
+    analyser = SentimentIntensityAnalyzer()
+    scores = [
+        float(analyser.polarity_scores(sentence.text)["compound"])
+        for number in drawn
+        for sentence in people[number]
+    ]
+    mean = math.fsum(scores) / len(scores) if scores else None
+    positive = sum(score >= _POSITIVE for score in scores)
+    negative = sum(score <= -_POSITIVE for score in scores)
+    tenths = [sum(min(int((s + 1) * 5), 9) == tenth for s in scores) for tenth in range(10)]
+    words = "There is no text."
+    if mean is not None:
+        words = (
+            f"Mean {mean:+.2f} on a scale from -1 to 1; {100 * positive / len(scores):.0f} % of "
+            f"the sentences are positive, {100 * negative / len(scores):.0f} % negative, the rest "
+            f"neutral ({len(scores):,} sentences of {len(drawn)} people). English words only."
+        )
+    return Row(
+        "positivity",
+        "Positivity of wording",
+        mean,
+        "",
+        "VADER: Hutto & Gilbert 2014, ICWSM",
+        words,
+        details={
+            "sentences": len(scores),
+            "positive": positive,
+            "negative": negative,
+            "people": len(drawn),
+            "tenths": tenths,
+        },
+    )
