@@ -30,6 +30,8 @@ class _Configured:
     language: str | None = None
     timeout: float | None = None
     time_limit: float | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     prices: Any = None
 
 
@@ -53,7 +55,13 @@ def configure(**values: Any) -> None:
     timeout : float, optional
         Seconds to wait for one answer (default 120).
     time_limit : float, optional
-        Seconds for one request with all its retries (default 300).
+        Seconds for one request with all its retries (default 300); what it waits here for its
+        turn does not count.
+    requests_per_minute : int, optional
+        How many requests may go to one endpoint in any minute (default: no limit).
+    tokens_per_minute : int, optional
+        How many tokens they may take, estimated when a request goes out and corrected by what
+        the endpoint counts (default: no limit).
     prices : dict, optional
         US dollars for a million tokens of prompt and of answer, by the model's name, where
         they are not known or not right: ``{"llama3.2": (0.1, 0.2)}``.
@@ -63,7 +71,7 @@ def configure(**values: Any) -> None:
     Raises
     ------
     InvalidInput
-        For a setting that does not exist, and for prices that are none.
+        For a setting that does not exist, and for prices and limits that are none.
 
     Examples
     --------
@@ -80,6 +88,9 @@ def configure(**values: Any) -> None:
             )
     if values.get("prices") is not None:
         check_prices(values["prices"])
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        if values.get(name) is not None:
+            _check_rate(name, values[name])
     for name, value in values.items():
         setattr(_configured, name, value)
 
@@ -98,6 +109,24 @@ def check_prices(prices: object) -> None:
         "Prices are given by the model's name, in US dollars for a million tokens of prompt and "
         f'of answer: {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
     )
+
+
+def _check_rate(name: str, rate: object) -> int:
+    """Refuse what is no limit for a minute."""
+    if type(rate) is int and rate > 0:
+        return rate
+    raise InvalidInput(
+        f"{name} is a whole number of 1 or more, not {rate!r}; nothing was changed and nothing "
+        "was sent. For no limit leave it out."
+    )
+
+
+def _rate_from_environment(name: str) -> int | None:
+    text = _environment(f"TINYFACTORY_{name.upper()}")
+    if text is None:
+        return None
+    digits = text.replace("_", "")
+    return _check_rate(name, int(digits) if digits.isdecimal() else text)
 
 
 def is_amount(value: object) -> bool:
@@ -132,6 +161,8 @@ def get(name: str) -> Any:
             return float(_environment("TINYFACTORY_TIMEOUT") or 120)
         case "time_limit":
             return float(_environment("TINYFACTORY_TIME_LIMIT") or 300)
+        case "requests_per_minute" | "tokens_per_minute":
+            return _rate_from_environment(name)
         case "prices":
             return {}
     raise InvalidInput(f"There is no setting {name!r}.")

@@ -39,6 +39,7 @@ from tests.support.answers import (
     trailing_comma,
     truncated,
 )
+from tests.support.batches import Batches
 from tests.support.misbehaviour import (
     drop_connection,
     hang,
@@ -103,6 +104,8 @@ class ChatServer:
         Seconds of latency of every answer.
     port : int
         0 takes a free one.
+    batches : Batches, optional
+        Serves `/files` and `/batches`; without it the server has no Batch API.
 
     Attributes
     ----------
@@ -119,11 +122,13 @@ class ChatServer:
         rules: Iterable[Answer | Behaviour] = (),
         slow: float = 0.0,
         port: int = 0,
+        batches: Batches | None = None,
     ) -> None:
         self._script = script if callable(script) else list(script)
         self.rules = list(rules)
         self.slow = slow
         self.port = port
+        self.batches = batches
         self.requests: list[Request] = []
         self.connections = 0
         self.most_at_once = 0
@@ -171,9 +176,10 @@ class ChatServer:
 
     def _forget_predecessor(self) -> None:
         # The port may be one that another server of this run had, with other habits.
-        from tinyfactory.models import degrade
+        from tinyfactory.models import degrade, traffic
 
         degrade.forget(self.base_url)
+        traffic.forget(self.base_url)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -225,14 +231,19 @@ class ChatServer:
             return False
         writer.write(_response(reply))
         await writer.drain()
-        return True
+        return reply.headers.get("connection") != "close"
 
     def _answer(self, request: Request) -> Answer:
         if request.method == "GET" and request.path.endswith("/models"):
             return Answer(200, {"object": "list", "data": [{"id": "test", "object": "model"}]})
+        if self.batches and (found := self.batches.answer(request, self._complete)):
+            return found
         if not _CHAT.match(request.path):
             return _NOT_FOUND
         self.requests.append(request)
+        return self._complete(request)
+
+    def _complete(self, request: Request) -> Answer:
         for rule in self.rules:
             if (found := _ask(rule, request)) is not None:
                 return found
@@ -263,7 +274,9 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     pairs = (line.split(":", 1) for line in lines if ":" in line)
     headers = {name.strip().lower(): value.strip() for name, value in pairs}
     content = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers, json.loads(content) if content else {}, time.monotonic())
+    is_json = bool(content) and "multipart" not in headers.get("content-type", "")
+    body = json.loads(content) if is_json else {}
+    return Request(method, path, headers, body, time.monotonic(), content)
 
 
 def _response(reply: Answer) -> bytes:

@@ -13,6 +13,7 @@ from tests.support.chat_server import (
     empty,
     hang,
     rate_limited,
+    status,
     wrong_key,
 )
 from tests.support.people import person as persona
@@ -111,6 +112,34 @@ def test_requests_that_had_to_be_repeated_count_each(serve, tmp_path):
     simulation = control.begin(tmp_path / "j", budget=Budget(calls=10))
     TinyPersonFactory(CONTEXT).generate_person()
     assert simulation.spent.calls == len(server.requests) == 2
+
+
+def test_a_request_that_would_exceed_the_calls_is_not_repeated(serve, tmp_path):
+    server = serve([status(500), status(500)])
+    simulation = control.begin(tmp_path / "j", budget=Budget(calls=2))
+    with pytest.raises(BudgetExceeded, match="allows 2 calls") as caught:
+        TinyPersonFactory(CONTEXT).generate_person()
+    assert len(server.requests) == simulation.spent.calls == 2
+    assert "not sent again" in str(caught.value) and "Budget(calls=...)" in str(caught.value)
+    control.begin(tmp_path / "j", budget=Budget(calls=1))
+    assert TinyPersonFactory(CONTEXT).generate_person() is not None
+    assert len(server.requests) == 3
+
+
+def test_a_request_is_repeated_as_long_as_the_calls_last(serve, tmp_path):
+    server = serve([status(500), status(500)])
+    simulation = control.begin(tmp_path / "j", budget=Budget(calls=3))
+    assert TinyPersonFactory(CONTEXT).generate_person() is not None
+    assert len(server.requests) == simulation.spent.calls == 3
+
+
+def test_people_made_together_on_a_server_in_trouble_stay_within_the_calls(serve, tmp_path):
+    troubles = iter([status(503)] * 6)
+    server = serve(rules=[lambda _: next(troubles, None)], slow=0.02)
+    simulation = control.begin(tmp_path / "j", budget=Budget(calls=10))
+    with pytest.raises(BudgetExceeded):
+        TinyPersonFactory(CONTEXT).generate_people(12, concurrency=4)
+    assert len(server.requests) == simulation.spent.calls <= 10
 
 
 def test_an_endpoint_that_does_not_count_tokens_is_not_taken_for_free(serve, tmp_path):

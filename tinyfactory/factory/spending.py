@@ -18,8 +18,6 @@ from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usa
 
 # What an answer may be long at most, in tokens, where the request does not bound it.
 COMPLETION_BOUND = 4_000
-# Errors after which it is certain that nothing went out.
-_NOTHING_SENT = (InvalidInput, NotConfigured, EndpointUnreachable)
 
 
 def ask(
@@ -30,36 +28,43 @@ def ask(
     Raises
     ------
     BudgetExceeded
-        When the call could exceed the budget; nothing is sent then.
+        When the call could exceed the budget, before or while it is repeated; the request that
+        would is not sent.
     ModelError
         When no reply is to be had.
     """
     from tinyfactory.models import flow
+    from tinyfactory.models.hooks import before_request
+
+    reservation = _reserve(model, request, meter)
 
     async def complete() -> ChatReply:
+        before_request.set(reservation.one_more)  # in the context of this call alone
         reply = await model.complete(request)
         arrived(reply.to_json())
         return reply
 
-    reservation = _reserve(model, request, meter)
     try:
         reply = flow.run(complete)
-    except _NOTHING_SENT:
-        reservation.release()
-        raise
     except ModelError as error:
-        if isinstance(error, EndpointUnavailable):  # it may have worked on it, and charge for it
+        if reservation.bound.calls == 1 and _nothing_sent(error):
+            reservation.release()
+        elif isinstance(error, EndpointUnavailable):  # it may have worked on it, and charge for it
             reservation.keep()
         else:
-            reservation.settle(Cost(1, 0, 0.0))
+            reservation.settle(Cost(reservation.bound.calls, 0, 0.0))
+        raise
+    except InvalidInput:
+        reservation.release()
         raise
     except BaseException:  # broken off on the way
         reservation.keep()
         raise
     usage = _usage(request, reply)
     usd = usd_of(model.identity, usage, meter, reply.model)
-    # A model that sends nothing, such as the offline one, was called all the same.
-    reservation.settle(Cost(max(1, reply.requests), _sum(usage), usd))
+    # A model that sends nothing, such as the offline one, was called all the same; and one of
+    # the user's own may repeat requests without saying so before.
+    reservation.settle(Cost(max(reservation.bound.calls, reply.requests), _sum(usage), usd))
     return reply
 
 
@@ -75,6 +80,13 @@ def usd_of_reply(model: ChatModel, request: ChatRequest, meter: Meter, reply: Js
     """What a reply cost, as it stands in the journal."""
     answer = ChatReply.from_json(reply)
     return usd_of(dict(model.identity), _usage(request, answer), meter, answer.model)
+
+
+def _nothing_sent(error: ModelError) -> bool:
+    """Whether it is certain that the request did not go out."""
+    from tinyfactory.models.breaker import EndpointDown
+
+    return isinstance(error, (NotConfigured, EndpointUnreachable, EndpointDown))
 
 
 def _reserve(model: ChatModel, request: ChatRequest, meter: Meter) -> Reservation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tinyfactory import settings
 from tinyfactory.errors import BudgetExceeded, InvalidInput, UnknownPrice
@@ -17,6 +17,10 @@ from tinyfactory.journal.locks import open_after_fork
 Prices = Mapping[str, tuple[float, float]]
 # Sums of floats are off in the last digits; that is no money.
 _CENT_DUST = 1e-9
+_KEPT = (
+    "All steps that were finished are kept. Raise the budget, Budget({name}=...), and run again: "
+    "they are replayed and cost nothing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Budget:
     Parameters
     ----------
     calls : int, optional
-        Requests to a model. One that had to be repeated counts each time; what the client
-        repeats within one call is only known when that has ended.
+        Requests to a model. One that had to be repeated counts each time, and is not repeated
+        where that would exceed the limit.
     tokens : int, optional
         Of prompts and answers together.
     usd : float, optional
@@ -188,6 +192,26 @@ class Meter:
                 self._unpriced += cost.usd is None
             self._changed.notify_all()
 
+    def enlarge(self, number: int, bound: Cost) -> None:
+        """Set aside `bound` in place of what was, without waiting for others.
+
+        Raises
+        ------
+        BudgetExceeded
+            When that and what is set aside for others could exceed the budget.
+        """
+        with self._changed:
+            others = [cost for key, cost in self._reserved.items() if key != number]
+            over = self._exceeded_by(bound, *others)
+            if over is not None:
+                name, limit, spent, more = over
+                raise BudgetExceeded(
+                    f"The budget of this run allows {limit:,} {name}, and {spent:,} are spent. A "
+                    f"request that was not answered was not sent again: with it, calls under way "
+                    f"may take {more:,}. {_KEPT.format(name=name.lower())}"
+                )
+            self._reserved[number] = bound
+
     def _refuse_if_hopeless(self, bound: Cost) -> None:
         over = self._exceeded_by(bound)
         if over is None:
@@ -195,9 +219,7 @@ class Meter:
         name, limit, spent, more = over
         raise BudgetExceeded(
             f"The budget of this run allows {limit:,} {name}; {spent:,} are spent and the next "
-            f"call may take {more:,}. It was not sent. All steps that were finished are kept. "
-            f"Raise the budget, Budget({name.lower()}=...), and run again: they are replayed "
-            "and cost nothing."
+            f"call may take {more:,}. It was not sent. {_KEPT.format(name=name.lower())}"
         )
 
     def _exceeded_by(
@@ -223,6 +245,20 @@ class Reservation:
     def __init__(self, meter: Meter, number: int, bound: Cost) -> None:
         self._meter = meter
         self._number = number
+        self.bound = bound
+
+    def one_more(self) -> None:
+        """Set aside one more request, because the last was not answered.
+
+        Only a request: what no answer came to is hardly ever charged for.
+
+        Raises
+        ------
+        BudgetExceeded
+            When it could exceed the budget; it must not be sent then.
+        """
+        bound = replace(self.bound, calls=self.bound.calls + 1)
+        self._meter.enlarge(self._number, bound)
         self.bound = bound
 
     def settle(self, cost: Cost) -> None:

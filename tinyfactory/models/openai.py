@@ -9,30 +9,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
-import time
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models import degrade, flow
+from tinyfactory.models import flow
+from tinyfactory.models.call import Call
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
-from tinyfactory.models.completion import decoded, said
 from tinyfactory.models.endpoint import Target, checked
-from tinyfactory.models.failures import Failure, as_error, from_status, scrub
-from tinyfactory.models.retries import Mendable, RetryPolicy, retrying
+from tinyfactory.models.failures import Failure, from_status, scrub
+from tinyfactory.models.retries import RetryPolicy
 
 if TYPE_CHECKING:
+    import openai
     from openai import AsyncOpenAI
-
-log = logging.getLogger("tinyfactory.models")
 
 # Local servers want no key, but the client wants one to send.
 _PLACEHOLDER = "no-key"
 # A host that drops packets says nothing; two minutes of silence are not needed to see that.
 _CONNECT_TIMEOUT = 10.0
+# Requests at once over one client's connections.
+_AT_ONCE = 20
 
 
 class OpenAIModel:
@@ -72,12 +71,12 @@ class OpenAIModel:
         self._model = model
         self._base_url = base_url
         self._api_key = api_key
-        self._retry = retry or RetryPolicy()
+        self.retry = retry or RetryPolicy()
 
     @property
     def identity(self) -> Json:
         """Kind, model and endpoint as JSON, known without a key; it holds no secret."""
-        return self._target().identity()
+        return self.target().identity()
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Ask the endpoint and return its reply, from any event loop.
@@ -99,10 +98,12 @@ class OpenAIModel:
         ModelError
             Another of its kinds, when no answer came within the limits of `RetryPolicy`.
         """
-        target = self._target()
+        target = self.target()
         target.check_key()
-        call = _Call(target, request, self._retry)
-        return await flow.arun(call.complete)
+        return await flow.arun(self._complete, target, request)
+
+    async def _complete(self, target: Target, request: ChatRequest) -> ChatReply:
+        return await Call(target, request, self.retry, clients(target).post).complete()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"
@@ -113,7 +114,8 @@ class OpenAIModel:
             return configured.strip()
         return settings.DEFAULT_MODEL
 
-    def _target(self) -> Target:
+    def target(self) -> Target:
+        """Where its requests go, as the settings are now."""
         azure = settings.azure() if self._base_url is None else None
         if azure is not None:
             return Target(
@@ -126,76 +128,42 @@ class OpenAIModel:
         return Target(base_url, self._name(), self._api_key or settings.get("api_key"))
 
 
-class _Call:
-    """One `complete`: its attempts, what it learns of the endpoint, and what it counts."""
+def clients(target: Target) -> Clients:
+    """The ones for this endpoint and key; to be called on the private loop."""
+    import openai  # noqa: F401 -- now, so that its first import counts against no limit
 
-    def __init__(self, target: Target, request: ChatRequest, policy: RetryPolicy) -> None:
-        self.target = target
-        self.request = request
-        self.policy = policy
-        self.requests = 0
-        self.server_errors = 0
-        self.guesses = 0
-        self.timeout: float = settings.get("timeout")
-        self.started = 0.0
+    key = ("clients", target.base_url, target.azure_version, target.key)
+    return flow.kept(key, lambda: Clients(target))
 
-    async def complete(self) -> ChatReply:
-        self.client = _client(self.target)
-        self.started = time.monotonic()  # not counting the first import of the client
-        return await retrying(self._attempt, self.policy, self.target.what)
 
-    async def _attempt(self) -> ChatReply:
-        """Ask in the dialect that is known, and in lesser ones while the endpoint refuses."""
-        target = self.target
-        dialect = degrade.known(target.endpoint, target.model)
-        first: Failure | None = None
-        while True:
-            sent = dialect.parameters(self.request)
-            answer = await self._send(sent)
-            if not isinstance(answer, Failure):
-                break
-            first = first or answer
-            self.server_errors += (answer.status or 0) >= 500
-            lesser = dialect.after(answer, sent, suspect_format=self._suspects(answer))
-            if lesser is None:
-                # A guess that did not help: the server's trouble is what it said first.
-                failure = first if dialect.guessed and (answer.status or 0) >= 500 else answer
-                error = as_error(failure, target.model, target.endpoint)
-                if not isinstance(error, Mendable):
-                    log.info("%s: refused: %s", target.what, failure)
-                raise error
-            self.guesses += lesser.guessed and not dialect.guessed
-            log.info("%s: asking again with less, after %s", target.what, answer)
-            dialect = lesser
-        proven = sent.get("response_format", {}).get("type") == "json_schema"
-        learnt = replace(dialect, proven=True) if proven else dialect
-        degrade.learn(target.endpoint, target.model, learnt)
-        return self._reply(answer, sent)
+class Clients:
+    """Clients for one target, of which each has few connections.
 
-    def _suspects(self, failure: Failure) -> bool:
-        # An overloaded gateway says 502 to 504, and the official endpoints know schemas: there
-        # a 5xx is first taken for the passing trouble that it most likely is. And a server
-        # that is down shall not get twice the requests for long.
-        at_once = failure.status in (500, 501) and not self.target.official
-        return self.guesses < 2 and (at_once or self.server_errors > 1)
+    A pool of the client's HTTP library looks at all its connections, twice for every request,
+    and keeps only a hundred open. So requests at the same time are spread over several.
+    """
 
-    async def _send(self, parameters: Json) -> Json | Failure:
-        """One HTTP request: the decoded completion, or what went wrong with it."""
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._clients: list[AsyncOpenAI] = []
+        self._under_way: list[int] = []
+
+    async def post(self, body: Json, seconds: float) -> tuple[bytes, Mapping[str, str]] | Failure:
+        """Ask for a chat completion: the answer's body and headers, or what went wrong."""
+        return await self.send("post", "/chat/completions", seconds, body=body)
+
+    async def send(
+        self, method: str, path: str, seconds: float, **content: Any
+    ) -> tuple[bytes, Mapping[str, str]] | Failure:
+        """Any request, with what the client's `get` and `post` take (`body`, `options`, ...)."""
         import openai
 
-        self.requests += 1
-        began = time.monotonic()
-        connect = min(self.timeout, _CONNECT_TIMEOUT)
-        secrets = self.target.secrets()
+        connect = min(seconds, _CONNECT_TIMEOUT)
+        secrets = self._target.secrets()
         try:
-            async with asyncio.timeout(self.timeout):
-                response = await self.client.chat.completions.with_raw_response.create(
-                    model=self.target.model,
-                    messages=[dict(m) for m in self.request.messages],  # type: ignore[misc]
-                    timeout=openai.Timeout(self.timeout, connect=connect),
-                    **parameters,
-                )
-                content, headers = response.content, response.headers
+            async with asyncio.timeout(seconds):
+                limits = openai.Timeout(seconds, connect=connect)
+                return await self._send(method, path, limits, **content)
         except openai.APIStatusError as error:
             # The client's own reading of the body loses what stands beside "error".
             refused = error.response
@@ -204,32 +172,36 @@ class _Call:
             )
         except (TimeoutError, openai.APITimeoutError) as error:
             connecting = type(error.__cause__).__name__ == "ConnectTimeout"
-            limit, to = (connect, "be reached") if connecting else (self.timeout, "answer")
+            limit, to = (connect, "be reached") if connecting else (seconds, "answer")
             return Failure(f"it took more than {limit:g} s to {to}", kind="timeout")
         except openai.APIConnectionError as error:
             cause = error.__cause__
             kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             reason = scrub(str(cause) or type(cause).__name__, *secrets)
             return Failure(f"the connection failed: {reason}", kind=kind)
-        answer = decoded(content, headers, self.target)
-        if not isinstance(answer, Failure):
-            log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
-        return answer
 
-    def _reply(self, body: Json, sent: Json) -> ChatReply:
-        sent = {"model": self.target.model, **sent}
-        if "json_schema" in sent.get("response_format", {}):
-            # The schema is in the request as asked; here its name says that it was sent.
-            schema = sent["response_format"]["json_schema"]
-            named = {name: value for name, value in schema.items() if name != "schema"}
-            sent["response_format"] = {"type": "json_schema", "json_schema": named}
-        parts = said(body)
-        return ChatReply(
-            **parts | {"model": parts["model"] or self.target.model},
-            sent=sent,
-            requests=self.requests,
-            seconds=time.monotonic() - self.started,
-        )
+    async def _send(
+        self, method: str, path: str, limits: openai.Timeout, **content: Any
+    ) -> tuple[bytes, Mapping[str, str]]:
+        import httpx2
+
+        number = next((n for n, u in enumerate(self._under_way) if u < _AT_ONCE), None)
+        if number is None:
+            number = len(self._clients)
+            self._clients.append(_new_client(self._target))
+            self._under_way.append(0)
+        self._under_way[number] += 1
+        try:
+            # Not `.chat.completions.create`, which walks through the whole request, schema and
+            # all, to find what needs no change.
+            response: httpx2.Response = await getattr(self._clients[number], method)(
+                path,
+                cast_to=httpx2.Response,
+                **content | {"options": {"timeout": limits} | content.get("options", {})},
+            )
+            return response.content, response.headers
+        finally:
+            self._under_way[number] -= 1
 
 
 def _json_or_text(text: str) -> Any:
@@ -239,22 +211,20 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _client(target: Target) -> AsyncOpenAI:
-    """The client for a target, made once for the loop, endpoint and key."""
-    return flow.kept(
-        (target.base_url, target.azure_version, target.key), lambda: _new_client(target)
-    )
-
-
 def _new_client(target: Target) -> AsyncOpenAI:
+    import httpx2
     import openai
 
+    # Reading the certificates takes longer than a request, so all share them.
+    certificates = flow.kept("certificates", httpx2.create_ssl_context)
+    http_client = openai.DefaultAsyncHttpxClient(verify=certificates)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(
             azure_endpoint=target.endpoint,
             api_version=target.azure_version,
             api_key=target.key,
             max_retries=0,
+            http_client=http_client,
         )
     parts = urlsplit(target.base_url)
     url, headers = target.base_url, {}
@@ -268,4 +238,5 @@ def _new_client(target: Target) -> AsyncOpenAI:
         api_key=target.key or _PLACEHOLDER,
         default_headers=headers,
         max_retries=0,
+        http_client=http_client,
     )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, ModelError
+from tinyfactory.models.clock import Clock
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails, RetryHook
+
+    from tinyfactory.models.breaker import Breaker
 
 T = TypeVar("T")
 log = logging.getLogger("tinyfactory.models")
@@ -50,6 +51,10 @@ class RetryPolicy:
     wait_max: float = 30.0
     wait_jitter: float = 1.0
 
+    def clock(self) -> Clock:
+        """A clock for one request, with the limit as it is now."""
+        return Clock(settings.get("time_limit") if self.time_limit is None else self.time_limit)
+
 
 class Mendable(Exception):
     """An attempt failed, and another may succeed; `error` is raised when none does.
@@ -80,7 +85,13 @@ class Mendable(Exception):
         self.at_most = at_most
 
 
-async def retrying(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, what: str) -> T:
+async def retrying(
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    what: str,
+    clock: Clock,
+    breaker: Breaker | None = None,
+) -> T:
     """Await `attempt` until it succeeds, fails for good, or the policy's limits are reached.
 
     Parameters
@@ -90,6 +101,10 @@ async def retrying(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, wha
     policy : RetryPolicy
     what : str
         The model and where it runs, for the log and for messages.
+    clock : Clock
+        Holds the total limit.
+    breaker : Breaker, optional
+        When it is open, or opens meanwhile, nothing is asked again.
 
     Raises
     ------
@@ -98,8 +113,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, wha
     """
     import stamina  # here, so that its import does not count against the limit
 
-    limit = policy.time_limit if policy.time_limit is not None else settings.get("time_limit")
-    attempts = _Attempts(what, limit, policy.wait_jitter)
+    attempts = _Attempts(what, clock, policy.wait_jitter, breaker)
     tries = stamina.retry_context(
         on=attempts.decide,
         attempts=policy.attempts,
@@ -108,17 +122,19 @@ async def retrying(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, wha
         wait_max=policy.wait_max,
         wait_jitter=policy.wait_jitter,
     )
+    telling = breaker.telling(attempts.give_up) if breaker is not None else nullcontext()
     try:
-        async with asyncio.timeout(limit) as clock:
-            async for trial in tries:
-                with trial:
-                    attempts.number = trial.num
-                    return await attempt()
+        async with clock.start() as limit:
+            with telling:
+                async for trial in tries:
+                    with trial:
+                        attempts.number, attempts.pausing = trial.num, False
+                        return await attempt()
             raise AssertionError("stamina raises the last failure itself")
     except Mendable as failure:
         error = attempts.final(failure)
     except TimeoutError:
-        if not clock.expired():
+        if not limit.expired():
             raise
         error = attempts.out_of_time()
     # Raised out here, so that no cause (it may hold a header with a key) comes along.
@@ -128,12 +144,14 @@ async def retrying(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, wha
 class _Attempts:
     """What happened so far, and whether to go on: the backoff hook that stamina asks."""
 
-    def __init__(self, what: str, limit: float, jitter: float) -> None:
+    def __init__(self, what: str, clock: Clock, jitter: float, breaker: Breaker | None) -> None:
         self.what = what
-        self.limit = limit
+        self.clock = clock
+        self.limit = clock.limit
         self.jitter = jitter
+        self.breaker = breaker
         self.number = 0
-        self.started = time.monotonic()
+        self.pausing = self.gave_up = False
         self.last: Mendable | None = None
         self.failures: Counter[type[ModelError]] = Counter()
 
@@ -146,8 +164,11 @@ class _Attempts:
         log.info("%s: attempt %d failed: %s", self.what, self.number, failure.error)
         if failure.at_most is not None and self.failures[kind] >= failure.at_most:
             return False
-        if failure.retry_after is not None and failure.retry_after > self._left():
+        if failure.retry_after is not None and failure.retry_after > self.clock.left:
             return False
+        if self._down():
+            return False
+        self.pausing = True
         _keep_stamina_quiet()
         if failure.retry_after is None:
             return failure.pause if failure.pause is not None else True
@@ -157,11 +178,13 @@ class _Attempts:
 
     def final(self, failure: Mendable) -> ModelError:
         """The error to raise for a failure that is not asked again."""
+        if (down := self._down()) and isinstance(failure.error, EndpointUnavailable):
+            return down
         wait = failure.retry_after
-        if wait is not None and wait > self._left():
+        if wait is not None and wait > self.clock.left:
             return EndpointUnavailable(
                 f"{self.what} asks to wait {wait:.0f} s, but of the {self.limit:g} s allowed for "
-                f"one request {max(self._left(), 0):.0f} s are left, so it was not waited for "
+                f"one request {max(self.clock.left, 0):.0f} s are left, so it was not waited for "
                 f"({failure.error}). What was finished before is kept. Run it again in "
                 f"{wait:.0f} s, or allow more time: "
                 f"tinyfactory.configure(time_limit={self.limit + wait:.0f})."
@@ -169,12 +192,14 @@ class _Attempts:
         if isinstance(failure.error, EndpointUnavailable):
             return EndpointUnavailable(
                 f"{failure.error} It was asked {self.number} times in "
-                f"{time.monotonic() - self.started:.1f} s. What was finished before is kept; "
+                f"{self.clock.used:.1f} s. What was finished before is kept; "
                 "run it again to ask again."
             )
         return failure.error
 
     def out_of_time(self) -> ModelError:
+        if self.gave_up and (down := self._down()):
+            return down
         last = f"the last failure: {self.last.error}" if self.last else "no answer came"
         error = EndpointUnavailable(
             f"{self.what} gave no usable answer within {self.limit:g} s ({last}). What was "
@@ -184,8 +209,18 @@ class _Attempts:
         log.info("%s: attempt %d: out of time", self.what, self.number)
         return error
 
-    def _left(self) -> float:
-        return self.limit - (time.monotonic() - self.started)
+    def give_up(self) -> None:
+        """End a pause or the wait for a turn; a request in flight may still be answered."""
+        if self.pausing or self.clock.is_stopped:
+            self.gave_up = True
+            self.clock.ring()
+
+    def _down(self) -> ModelError | None:
+        """The error to give up with, when the endpoint was found to be down meanwhile."""
+        if self.breaker is None or not self.breaker.is_open:
+            return None
+        asked = f"This request was asked {self.number} times and given up."
+        return EndpointUnavailable(f"{self.breaker.trouble()} {asked}")
 
 
 class _QuietHook:

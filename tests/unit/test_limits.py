@@ -1,0 +1,291 @@
+"""The gate before an endpoint: how many at once, how many in a minute, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinyfactory import settings
+from tinyfactory.errors import InvalidInput
+from tinyfactory.models import limits
+from tinyfactory.models.chat import Usage
+from tinyfactory.models.limits import Gate, Ticket, Window
+
+
+def tokens(mean: int) -> int:
+    return 100 + mean
+
+
+async def enter(gate: Gate, number: int = 1) -> list[Ticket]:
+    return [await gate.enter(tokens) for _ in range(number)]
+
+
+def leave(gate: Gate, tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        gate.leave(ticket)
+
+
+# --- the sliding window ---------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.floats(0, 20)), min_size=1, max_size=60),
+    st.integers(1, 100),
+)
+def test_no_stretch_of_a_minute_ever_holds_more_than_the_limit(asked, limit):
+    window, now, sent = Window(60), 0.0, []
+    for amount, pause in asked:
+        now += pause
+        while (seconds := window.wait(amount, limit, now)) > 0:
+            now += seconds
+        window.add(min(amount, limit), now)
+        sent.append((now, min(amount, limit)))
+    for end, _ in sent:
+        assert sum(amount for at, amount in sent if at + 60 > end >= at) <= limit
+
+
+def test_a_window_waits_no_longer_than_it_must():
+    window = Window(60)
+    for at in range(3):
+        assert window.wait(1, 3, now=float(at)) == 0
+        window.add(1, now=float(at))
+    assert window.wait(1, 3, now=10.0) == 50.0
+    assert window.wait(2, 3, now=10.0) == 51.0
+    assert window.wait(1, 4, now=10.0) == 0
+    assert window.wait(1, 3, now=60.0) == 0
+
+
+def test_more_than_the_whole_limit_goes_when_nothing_else_does():
+    window = Window(60)
+    window.add(1, now=0.0)
+    assert window.wait(5000, 1000, now=30.0) == 30.0
+    assert window.wait(5000, 1000, now=60.0) == 0.0
+
+
+def test_what_left_the_window_is_not_corrected():
+    window = Window(60)
+    old = window.add(900, now=0.0)
+    new = window.add(900, now=61.0)
+    assert window.wait(100, 1000, now=61.0) == 0
+    window.correct(old, 5000)
+    window.correct(new, 800)
+    assert window.wait(200, 1000, now=61.0) == 0
+    assert window.wait(201, 1000, now=61.0) == 60
+
+
+# --- how many at once -----------------------------------------------------------------------------
+
+
+def test_there_is_no_limit_until_the_first_429():
+    async def work():
+        gate = Gate("there")
+        tickets = await enter(gate, 300)
+        assert gate.limit == math.inf and gate.under_way == 300
+        gate.refused(tickets[-1])
+        assert gate.limit == 150
+
+    asyncio.run(work())
+
+
+def test_a_burst_of_429_halves_the_limit_once_and_the_next_burst_again():
+    async def work():
+        gate = Gate("there")
+        tickets = await enter(gate, 40)
+        for ticket in tickets[10:]:
+            gate.refused(ticket)
+            gate.leave(ticket)
+        assert gate.limit == 20
+        leave(gate, tickets[:10])
+        for ticket in await enter(gate, 20):
+            gate.refused(ticket)
+            gate.leave(ticket)
+        assert gate.limit == 10
+
+    asyncio.run(work())
+
+
+def test_a_late_429_halves_what_was_in_flight_when_it_went_out():
+    async def work():
+        gate = Gate("there")
+        tickets = await enter(gate, 40)
+        leave(gate, tickets[:39])
+        gate.refused(tickets[39])
+        assert gate.limit == 20
+
+    asyncio.run(work())
+
+
+def test_one_always_goes():
+    async def work():
+        gate = Gate("there")
+        for _ in range(3):
+            (ticket,) = await enter(gate)
+            gate.refused(ticket)
+            gate.leave(ticket)
+        assert gate.limit == 1
+
+    asyncio.run(work())
+
+
+def test_a_window_of_successes_adds_one():
+    async def work():
+        gate = Gate("there")
+        first = await enter(gate, 8)
+        gate.refused(first[0])
+        for ticket in first:  # of the burst that was refused: no sign that more would go
+            gate.answered(ticket)
+            gate.leave(ticket)
+        assert gate.limit == 4
+        grown = []
+        for _ in range(3):
+            window = await enter(gate, int(gate.limit))
+            for ticket in window:
+                gate.answered(ticket)
+            leave(gate, window)
+            grown.append(gate.limit)
+        assert grown == [5, 6, 7]
+        (alone,) = await enter(gate)
+        for _ in range(20):  # with places free, a success says nothing
+            gate.answered(alone)
+        assert gate.limit == 7
+
+    asyncio.run(work())
+
+
+def test_those_who_wait_are_served_in_order_and_one_that_gives_up_takes_no_place():
+    async def work():
+        gate = Gate("there")
+        (first,) = await enter(gate)
+        gate.refused(first)
+        served = []
+
+        async def come(number: int) -> None:
+            ticket = await gate.enter(tokens)
+            served.append(number)
+            await asyncio.sleep(0.001)
+            gate.leave(ticket)
+
+        tasks = [asyncio.create_task(come(number)) for number in range(6)]
+        await asyncio.sleep(0.01)
+        tasks[0].cancel()
+        tasks[3].cancel()
+        await asyncio.sleep(0.01)
+        assert served == []
+        gate.leave(first)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert served == [1, 2, 4, 5] and gate.under_way == 0
+
+    asyncio.run(work())
+
+
+def test_a_time_that_the_endpoint_names_holds_back_everybody():
+    async def work():
+        gate = Gate("there")
+        tickets = await enter(gate, 6)
+        gate.refused(tickets[0], retry_after=0.3)
+        gate.refused(tickets[1], retry_after=0.1)  # the longest counts
+        leave(gate, tickets)
+        began = time.monotonic()
+        await asyncio.gather(*(enter(gate) for _ in range(3)))
+        assert 0.29 <= time.monotonic() - began < 1
+
+    asyncio.run(work())
+
+
+# --- how many in a minute -------------------------------------------------------------------------
+
+
+def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch):
+    monkeypatch.setattr(limits, "_LOOK", 0.05)
+
+    async def work():
+        gate = Gate("there")
+        settings.configure(requests_per_minute=3)
+        leave(gate, await enter(gate, 3))
+        fourth = asyncio.create_task(enter(gate))
+        await asyncio.sleep(0.2)
+        assert not fourth.done()
+        settings.configure(requests_per_minute=4)
+        leave(gate, await asyncio.wait_for(fourth, 1))
+
+    asyncio.run(work())
+
+
+def test_tokens_are_set_aside_as_estimated_and_counted_as_they_were():
+    async def work():
+        gate = Gate("there")
+        settings.configure(tokens_per_minute=2_500)  # an answer is taken for 1,000 at first
+        tickets = await enter(gate, 2)
+        third = asyncio.create_task(enter(gate))
+        await asyncio.sleep(0.05)
+        assert not third.done()
+        for ticket in tickets:
+            gate.took(ticket, Usage(100, 200))
+        tickets += await asyncio.wait_for(third, 2)
+        # 2 * 300 are taken and 300 set aside; with 300 for each, five more go, and no sixth.
+        for _ in range(5):
+            tickets += await asyncio.wait_for(enter(gate), 0.1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(enter(gate), 0.1)
+        gate.took(tickets[-1], None)  # refused: it took nothing
+        await asyncio.wait_for(enter(gate), 0.1)
+
+    asyncio.run(work())
+
+
+def test_an_endpoint_that_does_not_count_is_taken_at_the_estimate():
+    async def work():
+        gate = Gate("there")
+        settings.configure(tokens_per_minute=1_500)
+        (ticket,) = await enter(gate)
+        gate.took(ticket, Usage())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(enter(gate), 0.1)
+
+    asyncio.run(work())
+
+
+def test_a_queue_is_told_of(caplog, monkeypatch):
+    caplog.set_level(logging.INFO, logger="tinyfactory.models")
+    monkeypatch.setattr(limits, "_PATIENCE", 0.05)
+    settings.configure(requests_per_minute=1)
+
+    async def work():
+        gate = Gate("there")
+        await enter(gate)
+        waiting = [asyncio.create_task(enter(gate)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(work())
+    said = "there: 3 requests wait for their turn (1 requests a minute, for 60 s more)"
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
+# --- the settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
+def test_limits_are_read_from_the_environment_and_checked(name, monkeypatch):
+    assert settings.get(name) is None
+    monkeypatch.setenv(f"TINYFACTORY_{name.upper()}", "60_000")
+    assert settings.get(name) == 60_000
+    settings.configure(**{name: 5})
+    assert settings.get(name) == 5
+    for wrong in (0, -1, 1.5, True, "60"):
+        with pytest.raises(InvalidInput, match=name):
+            settings.configure(**{name: wrong})
+    assert settings.get(name) == 5
+    settings.configure(**{name: None})
+    for wrong in ("0", "many", "1.5"):
+        monkeypatch.setenv(f"TINYFACTORY_{name.upper()}", wrong)
+        with pytest.raises(InvalidInput, match=name):
+            settings.get(name)
