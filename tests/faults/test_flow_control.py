@@ -267,7 +267,8 @@ def test_calls_that_wait_for_their_turn_are_not_sent_when_it_opens():
         assert THRESHOLD <= sent <= THRESHOLD + 1  # one may be under way when it opens
     down = [outcome for outcome in outcomes if isinstance(outcome, EndpointDown)]
     assert len(down) == 20 - sent
-    assert all("5 calls in a row" in str(outcome) for outcome in down)
+    # The one under way may fail before or after the others are told.
+    assert all(f" {THRESHOLD} calls" in str(o) or f" {sent} calls" in str(o) for o in down)
 
 
 def test_a_server_that_is_not_there_opens_it_too():
