@@ -13,6 +13,7 @@ A message says what happened, what was kept, and what to do next::
     │   ├── QuotaExhausted              paid-for quota is used up
     │   ├── EndpointUnreachable         nothing listens there
     │   ├── EndpointUnavailable         it listens, but did not answer within the limits
+    │   │   └── EndpointDown            not asked, because the calls before were not answered
     │   ├── RequestRejected             it refuses what was asked (other 4xx)
     │   └── BadResponse                 it answered, but not as a chat endpoint does
     ├── ReplyRejected                   a reply that cannot be used; asked again with the reason
@@ -25,6 +26,7 @@ A message says what happened, what was kept, and what to do next::
     ├── BudgetExceeded                  the next call could cost more than was allowed
     │   └── UnknownPrice                a limit in US dollars, and a model without a price
     └── Cancelled                       stopped on request; what was finished is kept
+        └── TimeLimitReached            stopped by a time limit
 """
 
 from __future__ import annotations
@@ -74,6 +76,10 @@ class EndpointUnavailable(ModelError):
     """The endpoint is there but did not answer within the limits; running again asks again."""
 
 
+class EndpointDown(EndpointUnavailable):
+    """Not asked, because the calls before were not answered; nothing was sent."""
+
+
 class RequestRejected(ModelError):
     """The endpoint refuses the request as it stands."""
 
@@ -120,3 +126,7 @@ class UnknownPrice(BudgetExceeded):
 
 class Cancelled(TinyFactoryError):
     """The work was stopped on request; what was finished before is kept."""
+
+
+class TimeLimitReached(Cancelled):
+    """The work took longer than was allowed; what was finished before is kept."""

@@ -125,7 +125,7 @@ def test_fault_18_a_kernel_killed_before_its_commit_holds_up_nobody(folder, serv
     victim = kernels(
         """
 from tinyfactory.factory import replies
-replies.read_reply = lambda message, fixed: (say("has the reply"), wait())
+replies.read_reply = lambda *_: (say("has the reply"), wait())
 """
         + KERNEL
     )

@@ -20,9 +20,14 @@ from tests.support.chat_server import (
     status,
 )
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, QuotaExhausted
+from tinyfactory.errors import (
+    EndpointDown,
+    EndpointUnavailable,
+    EndpointUnreachable,
+    QuotaExhausted,
+)
 from tinyfactory.models import flow
-from tinyfactory.models.breaker import THRESHOLD, EndpointDown
+from tinyfactory.models.breaker import THRESHOLD
 from tinyfactory.models.chat import ChatReply, ChatRequest
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.models.retries import RetryPolicy

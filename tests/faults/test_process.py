@@ -103,7 +103,7 @@ def test_fault_03_killed_between_a_reply_and_its_parsing_reuses_the_reply(folder
     child = children(
         f"""
 from tinyfactory.factory import replies
-replies.read_reply = lambda message, fixed: os.kill(os.getpid(), signal.SIGKILL)
+replies.read_reply = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 control.begin(folder)
 TinyPersonFactory({CONTEXT!r}).generate_person()
 """,

@@ -168,3 +168,20 @@ def message_null() -> Answer:
 
 def no_choices() -> Answer:
     return Answer(200, answer("").body | {"choices": []})
+
+
+def as_asked(request: Request) -> Answer:
+    """An answer whose person has the fields that the particularities fix, as a good model's."""
+    text = request.last_message
+    asked = text.partition("<particularities>\n")[2].partition("\n</particularities>")[0]
+    number = int(text.partition("<ordinal>")[2].partition("</ordinal>")[0])
+    fields = json.loads(asked) if asked.startswith("{") else {}
+    made = person(number)
+    for key in ("name", "age"):
+        made[key] = fields.get(key, made[key])
+    made["gender"] = fields.get("sex", made["gender"])
+    if "occupation" in fields:
+        made["occupation"] = made["occupation"] | {"title": fields["occupation"]}
+    places = [fields[key] for key in ("city", "region", "country") if key in fields]
+    made["residence"] = ", ".join(places) or made["residence"]
+    return answer(made)

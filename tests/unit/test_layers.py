@@ -37,6 +37,7 @@ ROOMS = {
     "pydantic": {"tinyfactory.people.spec"},
     "scipy": {"tinyfactory.populations.reporting"},
     "stamina": {"tinyfactory.models"},
+    "tqdm": {"tinyfactory.factory.progress"},
     "traitlets": {"tinyfactory.widgets"},
     "vaderSentiment": {"tinyfactory.populations.reporting"},
 }

@@ -1,4 +1,4 @@
-"""Making several people: one loop, in the foreground or in a thread of its own.
+"""Making several people: one job, in the foreground or in a thread of its own.
 
 The job belongs to the core; a widget only looks at its snapshot.
 """
@@ -8,100 +8,90 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
 
-from tinyfactory.errors import Cancelled
+from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
+from tinyfactory.factory import batches, profiles, running
+from tinyfactory.factory.way import Missing, Order, Snapshot, State, Way
+from tinyfactory.journal.budget import Meter
 from tinyfactory.journal.events import origin_of
 from tinyfactory.journal.fork import Fork
+from tinyfactory.journal.lines import Line
 
 if TYPE_CHECKING:
+    from tinyfactory.factory.asking import Json
     from tinyfactory.factory.person import TinyPersonFactory
     from tinyfactory.people import People, TinyPerson
 
 logger = logging.getLogger("tinyfactory")
 
-State = Literal["waiting", "running", "done", "cancelled", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How far a job is, at one moment.
-
-    `done` counts people, `failed` attempts at a person that gave none, `replayed` how many
-    people came out of the journal, `seconds` the time since the start.
-    """
-
-    state: State
-    total: int
-    done: int
-    failed: int
-    replayed: int
-    seconds: float
-    error: BaseException | None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in ("done", "cancelled", "failed")
-
 
 class PeopleJob:
     """People being made; those that are finished stay, whatever happens to the rest.
 
+    Iterating over a job gives its people as they come, in order.
+
     Parameters
     ----------
     factory : TinyPersonFactory
-    total : int
-        How many people.
-    arguments : tuple
-        For each `generate_person`.
-    concurrency : int
-        How many are asked for at a time. One by one, each person is told of those before;
-        together, each is told of those that were there at the start.
-    on_person : callable, optional
-        Called with each person, in order, in the thread that makes them.
+    order : Order
+        How many, and what is asked of each.
+    way : Way, optional
+        How: concurrency, budget, and the like.
     before : PeopleJob, optional
-        The factory's last job: when it asked the same and was stopped, this one goes on.
+        The factory's last job: when it had the same order and was stopped, this one goes on.
+
+    Attributes
+    ----------
+    people : People
+        Those made so far, in order; empty with ``keep=False``.
+    missing : list of Missing
+        Those who were given up, and why.
+    meter : Meter
+        What the job spends.
 
     Examples
     --------
     >>> from tinyfactory import TinyPersonFactory
     >>> job = TinyPersonFactory("Bakers in Vienna", model="offline").start_people(2)
-    >>> len(job.wait()), job.snapshot().state
+    >>> len(list(job)), job.snapshot().state
     (2, 'done')
     """
 
     def __init__(
         self,
         factory: TinyPersonFactory,
-        total: int,
-        arguments: tuple[Any, ...],
+        order: Order,
+        way: Way | None = None,
         *,
-        concurrency: int = 1,
-        on_person: Callable[[TinyPerson], object] | None = None,
         before: PeopleJob | None = None,
     ) -> None:
         from tinyfactory.models.flow import CancelToken
         from tinyfactory.people import People
 
         self.factory = factory
-        self.total = total
-        self.arguments = arguments
-        self.concurrency = concurrency
+        self.order = order
+        self.way = way or Way()
         self.people: People = People()
+        self.missing: list[Missing] = []
+        self.token = CancelToken()
+        self.note = ""
+        self.meter = Meter(self.way.budget, factory.scope().meter)
         self.fork: Fork | None = None
-        self._on_person = on_person
-        self._before = before
-        self._token = CancelToken()
+        self._line: Line | None = None
+        self._head = ""
         self._state: State = "waiting"
-        self._failed = 0
-        self._replayed = 0
+        self._done = self._replayed = 0
         self._started = self._stopped = 0.0
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._timed_out = False
+        self._begin(before)
+
+    # -- running -----------------------------------------------------------------------
 
     def start(self) -> Self:
         """Run in a thread of its own, and return at once."""
@@ -116,114 +106,176 @@ class PeopleJob:
         """Run here; an error or Ctrl-C leaves the finished people in `people`."""
         self._state, self._started = "running", time.monotonic()
         try:
-            if self.concurrency == 1:
-                self._one_by_one()
-            else:
-                self._together()
+            with ExitStack() as stack:
+                self._keep_time(stack)
+                self._report(stack)
+                if self.way.batch:
+                    batches.run(self)
+                else:
+                    running.run(self)
         except BaseException as error:
-            self._error = error
+            late = self._timed_out and isinstance(error, Cancelled)
+            self._error = self._too_late() if late else error
             cancelled = isinstance(error, (Cancelled, KeyboardInterrupt))
-            self._state = "cancelled" if cancelled else "failed"
+            self._end("cancelled" if cancelled else "failed")
+            if late:
+                raise self._error from None
             raise
-        else:
-            self._state = "done"
-        finally:
-            self._stopped = time.monotonic()
-        if self._failed:
-            logger.warning(
-                "%d of %d people were made; the last failure: %s",
-                len(self.people),
-                self.total,
-                self.factory.last_failure,
-            )
+        self._end("done")
+        if self.missing:
+            logger.warning("%s", self.account())
         return self.people
 
-    def _one_by_one(self) -> None:
-        from tinyfactory.models.flow import cancellable
+    def _end(self, state: State) -> None:
+        self._stopped = time.monotonic()
+        self._state = state
+        with self._changed:
+            self._changed.notify_all()
 
-        with cancellable(self._token):
-            for _ in range(self.total):
-                self._token.raise_if_cancelled()
-                self._made(self.factory.generate_person(*self.arguments))
+    def _keep_time(self, stack: ExitStack) -> None:
+        if self.way.time_limit is not None:
+            timer = threading.Timer(self.way.time_limit, self._time_is_up)
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
 
-    def _together(self) -> None:
-        fork = self.fork = self._fork()
-        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="tinyfactory-slot")
-        # In order, so that whoever waits for a slot before its own waits for one that runs.
-        futures = [pool.submit(self._in_slot, fork, number) for number in fork.open_slots()]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        except BaseException:
-            self._token.cancel()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        errors = [f.exception() for f in futures if not f.cancelled() and f.exception()]
-        # Those that were cancelled because another failed say less than the one that did.
-        errors.sort(key=lambda error: isinstance(error, Cancelled))
-        for error in errors:
-            if error is not None:
-                raise error
-        fork.join()
+    def _time_is_up(self) -> None:
+        self._timed_out = True
+        self.token.cancel()
 
-    def _fork(self) -> Fork:
-        """A fork of the factory's line; the one of the job before, if that was stopped."""
-        before, self._before = self._before, None
-        fork = before.fork if before is not None else None
-        if before is None or fork is None or not self._goes_on(before, fork):
-            fork = Fork(self.factory.scope(), self.factory, self.total)
-            fork.seen = len(self.factory.generated_names)
-            return fork
-        fork.mend()
-        for number in sorted(fork.results):
-            self._count(fork.results[number])
-        return fork
-
-    def _goes_on(self, before: PeopleJob, fork: Fork) -> bool:
-        """Whether that fork is still open, at the place where the factory now is."""
-        asked_the_same = (before.total, before.arguments) == (self.total, self.arguments)
-        here = self.factory.scope()
-        moved = here.store is not None and here.line_of(self.factory) is not fork.line
-        return (
-            asked_the_same
-            and bool(fork.open_slots())
-            and not moved
-            and fork.line.head == fork.head
-            and len(self.factory.generated_names) == fork.seen + len(before.people)
+    def _too_late(self) -> TimeLimitReached:
+        return TimeLimitReached(
+            f"The time limit of {self.way.time_limit:g} s was reached with {self._done} of "
+            f"{self.order.total} people made. They are kept; the same call again goes on."
         )
 
-    def _in_slot(self, fork: Fork, number: int) -> None:
-        from tinyfactory.models.flow import cancellable
+    def _report(self, stack: ExitStack) -> None:
+        if self.way.progress:
+            from tinyfactory.factory.progress import reporting
 
-        with cancellable(self._token), fork.slot(number):
-            self._token.raise_if_cancelled()
-            person = self.factory.generate_person(*self.arguments)
-            fork.wait_for_turn(number)
-            self._made(person)
-            fork.end(number, person)
-
-    def _made(self, person: TinyPerson | None) -> None:
-        self._count(person)
-        if person is not None and self._on_person is not None:
-            self._on_person(person)
-
-    def _count(self, person: TinyPerson | None) -> None:
-        if person is None:
-            self._failed += 1
-            return
-        self.people.append(person)
-        step = self.factory.scope().step_of(origin_of(person))
-        self._replayed += step is not None and step.hit
+            stack.enter_context(reporting(self, self._changed))
 
     def _run_quietly(self) -> None:
         try:
             self.run()
         except BaseException as error:  # noqa: BLE001 - kept in the snapshot, raised by wait()
-            logger.info("The job stopped after %d people: %s", len(self.people), error)
+            logger.info("The job stopped after %d people: %s", self._done, error)
+
+    # -- what is made ------------------------------------------------------------------
+
+    def _begin(self, before: PeopleJob | None) -> None:
+        """Take up the job before where it was stopped, if it was; else begin with profiles."""
+        factory = self.factory
+        self.seen = len(factory.generated_names)
+        self.profiles: list[Json] | None = None
+        if before is not None and self._goes_on(before):
+            self.fork, self.profiles, self.seen = before.fork, before.profiles, before.seen
+            self.people.extend(before.people)
+            self._done = before._done  # noqa: SLF001 - the same class
+            self._replayed = before._replayed  # noqa: SLF001 - the same class
+            self.missing.extend(before.missing)
+            if self.fork is not None:
+                self.fork.mend()
+        elif factory.demography is not None:
+            taken = factory.scope().registry("person").names()
+            number, seed = self.order.total, factory.seed
+            self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
+            profiles.asked(self.profiles[0], self.order.particularities)  # now if they clash
+
+    def _goes_on(self, before: PeopleJob) -> bool:
+        """Whether that job was stopped in the middle, at the place where the factory now is."""
+        here, line, way = self.factory.scope(), before._line, before.way
+        if before.order != self.order or not before.was_stopped or line is None:
+            return False
+        alone = self.way.one_by_one and self.factory.demography is None
+        return (
+            alone == (before.fork is None)
+            and self.way.keep == way.keep
+            and (here.store is None or here.line_of(self.factory) is line)
+            and (here.store is None or line.head == before._head)
+            and len(self.factory.generated_names) == before.seen + before._done
+        )
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it was stopped before the last one was made."""
+        return self._state in ("cancelled", "failed") and self.ended < self.order.total
+
+    @property
+    def ended(self) -> int:
+        """How many are made or given up."""
+        return self._done + len(self.missing)
+
+    def arguments(self, number: int) -> tuple[Any, ...]:
+        """For the `generate_person` of that number."""
+        order = self.order
+        profile = None
+        if self.profiles is not None:
+            profile = self.profiles[number]
+            names = self.factory.scope().registry("person")
+            if profile["name"] in names:
+                profile = self.profiles[number] = profiles.another_name(profile, names.names())
+        return order.particularities, order.temperature, order.attempts, profile
+
+    def made(self, number: int, person: TinyPerson | None) -> None:
+        """Count a person, or one who was given up."""
+        if person is None:
+            reason = self.factory.last_failure or "the model gave no usable reply"
+            profile = self.profiles[number] if self.profiles is not None else None
+            self.missing.append(Missing(number, profile, reason))
+        else:
+            self._count(person)
+            if self.way.on_person is not None:
+                self.way.on_person(person)
+            if not self.way.keep:
+                person.let_go()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _count(self, person: TinyPerson) -> None:
+        step = self.factory.scope().step_of(origin_of(person))
+        self._replayed += step is not None and step.hit
+        if self.way.keep:
+            self.people.append(person)
+        self._done += 1
+
+    def is_at(self) -> None:
+        """Remember where the factory's line is now, for a job that goes on from here."""
+        here = self.factory.scope()
+        self._line = here.line_of(self.factory) if here.store is not None else Line("none")
+        self._head = self._line.head
+
+    # -- for the one who waits ---------------------------------------------------------
+
+    def __iter__(self) -> Iterator[TinyPerson]:
+        if not self.way.keep:
+            raise InvalidInput("With keep=False people are not kept; take them by on_person.")
+        if self._state == "waiting":
+            self.start()
+        given = 0
+        try:
+            while True:
+                with self._changed:
+                    ended = self._ended_or_more(given)
+                while given < len(self.people):
+                    yield self.people[given]
+                    given += 1
+                if ended:
+                    break
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        self.wait()
+
+    def _ended_or_more(self, given: int) -> bool:
+        """Wait for someone more or the end; whether that is reached."""
+        while len(self.people) == given and not self.snapshot().ended:
+            self._changed.wait(0.2)
+        return self.snapshot().ended
 
     def cancel(self) -> None:
         """Stop soon; people who are finished stay, those under way are undone."""
-        self._token.cancel()
+        self.token.cancel()
 
     def wait(self, timeout: float | None = None) -> People:
         """Wait for the end and give the people; Ctrl-C cancels the job.
@@ -249,16 +301,35 @@ class PeopleJob:
             raise self._error
         return self.people
 
+    def join(self) -> None:
+        """Wait for the end, whatever it is."""
+        if self._thread is not None:
+            self._thread.join()
+
     def snapshot(self) -> Snapshot:
         """How far it is; cheap, and safe to call from any thread."""
         running = self._state == "running"
         until = time.monotonic() if running else self._stopped
         return Snapshot(
             self._state,
-            self.total,
-            len(self.people),
-            self._failed,
+            self.order.total,
+            self._done,
+            len(self.missing),
             self._replayed,
             until - self._started,
             self._error,
+            self.meter.spent,
+            self.note,
+        )
+
+    def account(self) -> str:
+        """Who is there and who is missing, as a sentence or a few."""
+        told = f"{self._done} of {self.order.total} people were made."
+        if not self.missing:
+            return told
+        lines = [f"Number {one.number + 1} is missing: {one.reason}" for one in self.missing[:5]]
+        more = len(self.missing) - len(lines)
+        lines += [f"{more} more are missing; see job.missing."] if more else []
+        return " ".join(
+            [told, *lines, "To ask again for these: control.begin(retry_failures=True), then run."]
         )

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tinyfactory.errors import BadResponse, InvalidPersona, NameTaken, ReplyRejected
-from tinyfactory.factory import asking, replies
+from tinyfactory.factory import asking, profiles, replies
 from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.changes import Change
@@ -25,19 +25,22 @@ def make_person(
     particularities: Particularities,
     temperature: float | None,
     attempts: int,
+    profile: Json | None = None,
 ) -> TinyPerson | None:
     """One person, registered and staged to be remembered; or None, with the reason staged."""
     asking.check_asking(particularities, temperature, attempts)
-    fixed = replies.fixed_in(particularities)
+    asked = profiles.asked(profile, particularities)
+    fixed = replies.fixed_in(asked)
     _check_name_is_free(fixed.name)
     reason, answered = "", False
     for attempt in range(1, attempts + 1):
-        request = _request(factory, particularities, temperature, reason)
+        request = _request(factory, asked, temperature, reason)
         try:
             message = factory._aux_model_call(  # noqa: SLF001 - a name that users of it know
                 [dict(m) for m in request.messages], temperature
             )
-            person = _set_up(factory, message, replies.read_reply(message, fixed))
+            persona = replies.read_reply(message, fixed, asked)
+            person = _set_up(factory, message, persona, profile)
         except (ReplyRejected, InvalidPersona) as error:
             reason, answered = str(error), True
         except BadResponse as error:
@@ -64,12 +67,19 @@ def first_request(
     agent_particularities: Particularities,
     temperature: float | None,
     attempts: int,
+    profile: Json | None = None,
 ) -> Json:
     """What the step asks first, as it enters its key."""
     asking.check_asking(agent_particularities, temperature, attempts)
-    request = _request(factory, agent_particularities, temperature)
+    asked = profiles.asked(profile, agent_particularities)
+    request = _request(factory, asked, temperature)
     template = asking.template_digest(factory.template, factory.instructions)
     return asking.keyed(factory.chat_model(), request) | {"template": template}
+
+
+def request_for(factory: TinyPersonFactory, particularities: Particularities) -> ChatRequest:
+    """The request for the next person, with what is fixed about them."""
+    return _request(factory, particularities, None)
 
 
 def _request(
@@ -104,13 +114,19 @@ def _seen(factory: TinyPersonFactory) -> tuple[list[str], list[str], int]:
     return names[: fork.seen], minibios[: fork.seen], fork.seen + slot + 1
 
 
-def _set_up(factory: TinyPersonFactory, message: Json, persona: Json) -> TinyPerson:
+def _set_up(
+    factory: TinyPersonFactory, message: Json, persona: Json, profile: Json | None
+) -> TinyPerson:
     from tinyfactory.people import TinyPerson
 
+    provenance = message["provenance"]
+    if profile:
+        persona = profiles.complete(profile, persona)
+        provenance = provenance | {"profile": profile}
     person = TinyPerson(
         persona["name"],
         simulation_id=_simulation_id(),
-        provenance=message["provenance"],
+        provenance=provenance,
         register=False,
     )
     factory._setup_agent(person, persona)  # noqa: SLF001 - a name that users of it know

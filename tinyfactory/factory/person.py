@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory import models, prompts
-from tinyfactory.factory import asking, making, replies
+from tinyfactory.factory import asking, making, profiles, replies
 from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.contexts import write_contexts
 from tinyfactory.factory.job import PeopleJob
+from tinyfactory.factory.many import MakesMany
 from tinyfactory.journal.canonical import journaled_when_needed
 from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.scope import Scope
@@ -21,7 +21,8 @@ from tinyfactory.journal.transactions import transactional
 from tinyfactory.models.chat import ChatModel
 
 if TYPE_CHECKING:
-    from tinyfactory.people import People, TinyPerson
+    from tinyfactory.people import TinyPerson
+    from tinyfactory.populations import Demography
 
 
 def _person_class() -> type:
@@ -34,7 +35,7 @@ def _person_class() -> type:
 journaled_when_needed("TinyPerson", _person_class)
 
 
-class TinyPersonFactory(TinyFactory):
+class TinyPersonFactory(MakesMany, TinyFactory):
     """Makes people who belong to a context, with the help of a language model.
 
     Parameters
@@ -97,6 +98,8 @@ class TinyPersonFactory(TinyFactory):
         self.language = language
         self.template = _template_text(template, "template")
         self.instructions = _template_text(instructions, "instructions")
+        self.demography: Json | None = None
+        self.seed = 0
         super().__init__(simulation_id)
 
     # -- making factories --------------------------------------------------------------
@@ -167,6 +170,48 @@ class TinyPersonFactory(TinyFactory):
         contexts = write_contexts(number, context, language, model)
         return None if contexts is None else [cls(text) for text in contexts]
 
+    @classmethod
+    def from_demography(
+        cls,
+        demography: Demography | Json | str | Path,
+        context_text: str | None = None,
+        simulation_id: str | None = None,
+        *,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """A factory whose people match a demography: `generate_people` keeps to its numbers.
+
+        Parameters
+        ----------
+        demography : Demography, dict, str or path
+            A demography; what `Demography.from_dict` takes; the path of a JSON or CSV file; or
+            the name of a shipped one (``"illustrative_town"``).
+        context_text : str, optional
+            Who the people are and where; by default, what the demography says it is about.
+        simulation_id, **options
+            As for `TinyPersonFactory`.
+        seed : int
+            For another draw of the same numbers.
+
+        Raises
+        ------
+        InvalidInput
+            For a demography that cannot be, naming the cell.
+
+        Examples
+        --------
+        >>> factory = TinyPersonFactory.from_demography(  # doctest: +SKIP
+        ...     {"sex": {"female": 3, "male": 1}, "age": {"20-29": 1, "60-69": 1}},
+        ...     "Regulars of a library", model="offline")
+        >>> sorted(p.get("gender") for p in factory.generate_people(4))  # doctest: +SKIP
+        ['female', 'female', 'female', 'male']
+        """
+        read = profiles.read_demography(demography)
+        factory = cls(context_text or profiles.context_of(read), simulation_id, **options)
+        factory.demography, factory.seed = read.to_dict(), seed
+        return factory
+
     # -- making people -----------------------------------------------------------------
 
     @transactional(
@@ -179,6 +224,7 @@ class TinyPersonFactory(TinyFactory):
         agent_particularities: Particularities = None,
         temperature: float | None = 1.5,
         attempts: int = 5,
+        profile: Json | None = None,
     ) -> TinyPerson | None:
         """Make one person, as one atomic step.
 
@@ -191,6 +237,9 @@ class TinyPersonFactory(TinyFactory):
             From 0 to 2; the higher, the more varied. None leaves it to the endpoint.
         attempts : int
             How many replies to ask for at most.
+        profile : dict, optional
+            Fields that code has decided (`Demography.profiles`). The person is checked
+            against them, and bears those that the schema does not know as ``demographics``.
 
         Returns
         -------
@@ -206,82 +255,7 @@ class TinyPersonFactory(TinyFactory):
             When asking again cannot help (no key, unknown model, no endpoint), saying what
             to do. Factory, people and registries are then as they were.
         """
-        return making.make_person(self, agent_particularities, temperature, attempts)
-
-    def generate_people(
-        self,
-        number_of_people: int,
-        agent_particularities: Particularities = None,
-        temperature: float | None = 1.5,
-        attempts: int = 5,
-        *,
-        concurrency: int = 1,
-        on_person: Callable[[TinyPerson], object] | None = None,
-    ) -> People:
-        """Make several people; each is a step of its own that is kept at once.
-
-        Parameters
-        ----------
-        number_of_people : int
-            How many. Fewer come back only where `generate_person` gave None.
-        agent_particularities, temperature, attempts
-            As for `generate_person`; the particularities hold for each of them.
-        concurrency : int
-            How many are asked for at a time. The same people come out, in the same order,
-            whoever's answer was first. One by one (1), each is told of those before, which
-            makes for more variety.
-        on_person : callable, optional
-            Called with each person, in order, as soon as they are there.
-
-        Returns
-        -------
-        People
-            A list with a table of its own.
-
-        Raises
-        ------
-        InvalidInput, ModelError
-            As `generate_person`; the people made before stay in `last_job.people`, and in
-            a simulation on disk, too.
-
-        Examples
-        --------
-        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
-        >>> [person.name for person in factory.generate_people(2)] == factory.generated_names
-        True
-        """
-        arguments = (agent_particularities, temperature, attempts)
-        return self._job(number_of_people, arguments, concurrency, on_person).run()
-
-    def start_people(
-        self,
-        number_of_people: int,
-        agent_particularities: Particularities = None,
-        temperature: float | None = 1.5,
-        attempts: int = 5,
-        *,
-        concurrency: int = 1,
-        on_person: Callable[[TinyPerson], object] | None = None,
-    ) -> PeopleJob:
-        """`generate_people` in a thread of its own: a job to look at, wait for, or cancel."""
-        arguments = (agent_particularities, temperature, attempts)
-        return self._job(number_of_people, arguments, concurrency, on_person).start()
-
-    def _job(
-        self,
-        number: int,
-        arguments: tuple[Particularities, float | None, int],
-        concurrency: int,
-        on_person: Callable[[TinyPerson], object] | None,
-    ) -> PeopleJob:
-        asking.check_count(number, "number_of_people")
-        asking.check_count(concurrency, "concurrency")
-        asking.check_asking(*arguments)
-        before = self.last_job
-        self.last_job = PeopleJob(
-            self, number, arguments, concurrency=concurrency, on_person=on_person, before=before
-        )
-        return self.last_job
+        return making.make_person(self, agent_particularities, temperature, attempts, profile)
 
     @transactional(
         version="1",
@@ -341,7 +315,7 @@ class TinyPersonFactory(TinyFactory):
         A model given as an object is not part of it: code is no data. One given by its
         name is.
         """
-        own = {
+        own: Json = {
             "context_text": self.context_text,
             "generated_minibios": list(self.generated_minibios),
             "generated_names": list(self.generated_names),
@@ -351,6 +325,8 @@ class TinyPersonFactory(TinyFactory):
             "template": self.template,
             "instructions": self.instructions,
         }
+        if self.demography is not None:
+            own |= {"demography": copy.deepcopy(self.demography), "seed": self.seed}
         return super().encode_complete_state() | own
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
@@ -366,6 +342,7 @@ class TinyPersonFactory(TinyFactory):
         self.language = state["language"]
         self.template = state["template"]
         self.instructions = state["instructions"]
+        self.demography, self.seed = state.get("demography"), state.get("seed", 0)
         return super().decode_complete_state(state)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import ReplyRejected
-from tinyfactory.factory import spending
+from tinyfactory.factory import profiles, spending
 from tinyfactory.factory.asking import Json, Particularities, keyed, particularities_text
-from tinyfactory.journal.replies import keep_reply
+from tinyfactory.journal.budget import Meter
+from tinyfactory.journal.replies import Place, keep_reply
 from tinyfactory.journal.scope import free
 from tinyfactory.journal.transactions import current_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
@@ -16,6 +20,19 @@ from tinyfactory.prompts.wishes import Wishes, contradiction, read_wishes
 
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
+
+# Counts what a job spends, beside what the simulation does.
+job_meter: ContextVar[Meter | None] = ContextVar("tinyfactory_job_meter", default=None)
+# Whether what is not in the journal yet is put off, to be asked for together.
+put_off: ContextVar[bool] = ContextVar("tinyfactory_put_off", default=False)
+
+
+@dataclass
+class PutOff(Exception):
+    """A request that waits to be sent with others, and where its reply will belong."""
+
+    request: ChatRequest
+    place: Place
 
 
 def send(model: ChatModel, request: ChatRequest) -> ChatReply:
@@ -30,10 +47,18 @@ def send(model: ChatModel, request: ChatRequest) -> ChatReply:
     """
     _say_once_when_nothing_is_kept(model)
     transaction = current_transaction()
-    meter = free.meter if transaction is None else transaction.scope.meter
+    scope = free if transaction is None else transaction.scope
+    meter = job_meter.get() or scope.meter
+    asked = keyed(model, request)
+
+    def ask(arrived: Callable[[Json], None]) -> Json:
+        if put_off.get() and transaction is not None:
+            raise PutOff(request, Place.of(transaction, asked))
+        return spending.ask(model, request, meter, arrived).to_json()
+
     kept = keep_reply(
-        keyed(model, request),
-        lambda arrived: spending.ask(model, request, meter, arrived).to_json(),
+        asked,
+        ask,
         lambda reply: spending.usd_of_reply(model, request, meter, reply),
     )
     return ChatReply.from_json(kept)
@@ -62,7 +87,7 @@ def fixed_in(particularities: Particularities) -> Wishes:
     return read_wishes(particularities_text(particularities)).fixed()
 
 
-def read_reply(message: Json, fixed: Wishes) -> dict[str, Any]:
+def read_reply(message: Json, fixed: Wishes, asked: Particularities = None) -> dict[str, Any]:
     """The person that a reply describes, checked and in canonical form.
 
     Raises
@@ -75,7 +100,7 @@ def read_reply(message: Json, fixed: Wishes) -> dict[str, Any]:
 
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
     check_generated(persona)
-    reason = contradiction(fixed, persona)
+    reason = contradiction(fixed, persona) or profiles.strays(asked, persona)
     if reason is not None:
         raise ReplyRejected(reason)
     return persona

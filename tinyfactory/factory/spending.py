@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinyfactory.errors import (
+    EndpointDown,
     EndpointUnavailable,
     EndpointUnreachable,
     InvalidInput,
@@ -34,18 +35,18 @@ def ask(
         When no reply is to be had.
     """
     from tinyfactory.models import flow
-    from tinyfactory.models.hooks import before_request
+    from tinyfactory.models.hooks import before_request, complete
 
-    reservation = _reserve(model, request, meter)
+    reservation = set_aside(model, [request], meter)
 
-    async def complete() -> ChatReply:
+    async def work() -> ChatReply:
         before_request.set(reservation.one_more)  # in the context of this call alone
-        reply = await model.complete(request)
+        reply = await complete(model, request)
         arrived(reply.to_json())
         return reply
 
     try:
-        reply = flow.run(complete)
+        reply = flow.run(work)
     except ModelError as error:
         if reservation.bound.calls == 1 and _nothing_sent(error):
             reservation.release()
@@ -68,32 +69,53 @@ def ask(
     return reply
 
 
-def usd_of(identity: Json, usage: Usage, meter: Meter, answered_by: str = "") -> float | None:
+def usd_of(
+    identity: Json, usage: Usage, meter: Meter, answered_by: str = "", *, batch: bool = False
+) -> float | None:
     """What so many tokens cost in US dollars; None where no price is known."""
     from tinyfactory.models.prices import price
 
-    found = price(identity, usage, given=meter.budget.prices, answered_by=answered_by)
+    found = price(identity, usage, given=meter.prices, answered_by=answered_by, batch=batch)
     return None if found is None else found.usd
 
 
 def usd_of_reply(model: ChatModel, request: ChatRequest, meter: Meter, reply: Json) -> float | None:
     """What a reply cost, as it stands in the journal."""
     answer = ChatReply.from_json(reply)
-    return usd_of(dict(model.identity), _usage(request, answer), meter, answer.model)
+    usage = _usage(request, answer)
+    batch = answer.sent.get("batch") is True
+    return usd_of(dict(model.identity), usage, meter, answer.model, batch=batch)
+
+
+def cost_of(model: ChatModel, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
+    """What a reply took."""
+    usage = _usage(request, reply)
+    usd = usd_of_reply(model, request, meter, reply.to_json())
+    return Cost(reply.requests, _sum(usage), usd)
 
 
 def _nothing_sent(error: ModelError) -> bool:
     """Whether it is certain that the request did not go out."""
-    from tinyfactory.models.breaker import EndpointDown
-
     return isinstance(error, (NotConfigured, EndpointUnreachable, EndpointDown))
 
 
-def _reserve(model: ChatModel, request: ChatRequest, meter: Meter) -> Reservation:
+def set_aside(
+    model: ChatModel, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
+) -> Reservation:
+    """Set aside what these requests can take at most; waits for calls under way where it must.
+
+    Raises
+    ------
+    BudgetExceeded, UnknownPrice
+        As `Meter.try_reserve`; nothing was sent.
+    """
     from tinyfactory.models import flow
 
-    most = Usage(_prompt_tokens(request), request.max_tokens or COMPLETION_BOUND)
-    bound = Cost(1, _sum(most), usd_of(dict(model.identity), most, meter))
+    prompt = sum(prompt_tokens(request) for request in requests)
+    answers = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    most = Usage(prompt, answers)
+    usd = usd_of(dict(model.identity), most, meter, batch=batch)
+    bound = Cost(len(requests), _sum(most), usd)
     while True:
         reservation = meter.try_reserve(bound, seconds=0.2)
         if reservation is not None:
@@ -108,10 +130,11 @@ def _usage(request: ChatRequest, reply: ChatReply) -> Usage:
     """What the endpoint counted; estimated where it does not say, because that is not nothing."""
     if _sum(reply.usage):
         return reply.usage
-    return Usage(_prompt_tokens(request), _tokens(reply.text))
+    return Usage(prompt_tokens(request), _tokens(reply.text))
 
 
-def _prompt_tokens(request: ChatRequest) -> int:
+def prompt_tokens(request: ChatRequest) -> int:
+    """Tokens of a request, schema included, at four characters a token."""
     parts: list[Any] = [message.get("content", "") for message in request.messages]
     if request.schema is not None:
         parts.append(json.dumps(request.schema, separators=(",", ":")))

@@ -112,6 +112,9 @@ class Meter:
     ----------
     budget : Budget, optional
         Without one everything is counted and nothing refused.
+    within : Meter, optional
+        Of the whole of which this is a part: what is spent here is spent there, too, and both
+        budgets hold.
 
     Examples
     --------
@@ -126,14 +129,21 @@ class Meter:
     tinyfactory.errors.BudgetExceeded: The budget of this run allows 1 calls; 1 are spent and ...
     """
 
-    def __init__(self, budget: Budget | None = None) -> None:
+    def __init__(self, budget: Budget | None = None, within: Meter | None = None) -> None:
         self.budget = budget or Budget()
+        self._within = within
         self._changed = threading.Condition(open_after_fork(threading.RLock()))
         self._calls = self._tokens = 0
         self._usd = 0.0
         self._priced = self._unpriced = 0
         self._reserved: dict[int, Cost] = {}
         self._serial = 0
+
+    @property
+    def prices(self) -> Prices:
+        """Prices that were given, by the model's name."""
+        outer = self._within.prices if self._within is not None else {}
+        return {**outer, **self.budget.prices}
 
     @property
     def spent(self) -> Spent:
@@ -163,6 +173,23 @@ class Meter:
         UnknownPrice
             When there is a limit in US dollars, and no price.
         """
+        if self._within is None:
+            return self._try_reserve(bound, seconds)
+        outer = self._within.try_reserve(bound, seconds)
+        if outer is None:
+            return None
+        try:
+            reservation = self._try_reserve(bound, seconds)
+        except BaseException:
+            outer.release()
+            raise
+        if reservation is None:
+            outer.release()
+            return None
+        reservation.outer = outer
+        return reservation
+
+    def _try_reserve(self, bound: Cost, seconds: float) -> Reservation | None:
         if self.budget.usd is not None and bound.usd is None:
             raise UnknownPrice(
                 f"The budget of this run allows {self.budget.usd:g} USD, and the price of this "
@@ -246,6 +273,7 @@ class Reservation:
         self._meter = meter
         self._number = number
         self.bound = bound
+        self.outer: Reservation | None = None
 
     def one_more(self) -> None:
         """Set aside one more request, because the last was not answered.
@@ -257,18 +285,25 @@ class Reservation:
         BudgetExceeded
             When it could exceed the budget; it must not be sent then.
         """
+        if self.outer is not None:
+            self.outer.one_more()
         bound = replace(self.bound, calls=self.bound.calls + 1)
         self._meter.enlarge(self._number, bound)
         self.bound = bound
 
     def settle(self, cost: Cost) -> None:
         """Count what the call took."""
-        self._meter.settle(self._number, cost)
+        self._settle(cost)
 
     def keep(self) -> None:
         """Count the bound: the call was broken off, and what it took will never be known."""
-        self._meter.settle(self._number, self.bound)
+        self._settle(self.bound)
 
     def release(self) -> None:
         """Count nothing: nothing went out."""
-        self._meter.settle(self._number, None)
+        self._settle(None)
+
+    def _settle(self, cost: Cost | None) -> None:
+        self._meter.settle(self._number, cost)
+        if self.outer is not None:
+            self.outer._settle(cost)  # noqa: SLF001 - the same class

@@ -21,6 +21,11 @@ from tinyfactory.journal.locks import open_after_fork
 from tinyfactory.journal.scope import Scope
 
 _slot: ContextVar[tuple[Fork, int] | None] = ContextVar("tinyfactory_slot", default=None)
+_rehearsing: ContextVar[bool] = ContextVar("tinyfactory_rehearsing", default=False)
+
+
+class Rehearsed(Exception):
+    """A rehearsal came to where it would have been kept; it is undone."""
 
 
 class Fork:
@@ -56,8 +61,11 @@ class Fork:
             Line(self.line.root, self.line.origin, digest("slot", self.head, number))
             for number in range(slots)
         ]
-        self._turn = threading.Condition(open_after_fork(threading.RLock()))
-        self._failed: set[int] = set()
+        self._lock = open_after_fork(threading.RLock())
+        self._ended = 0  # all slots before this one have ended
+        self._first_failed: int | None = None
+        # Each waits for a bell of its own: of two hundred who wait, an end concerns one.
+        self._bells: dict[int, threading.Event] = {}
 
     @contextmanager
     def slot(self, number: int) -> Iterator[None]:
@@ -66,18 +74,45 @@ class Fork:
         try:
             yield
         except BaseException:
-            with self._turn:
-                self._failed.add(number)
-                self._turn.notify_all()
+            self._fail(number)
             raise
         finally:
             _slot.reset(token)
 
+    @contextmanager
+    def rehearsal(self, number: int) -> Iterator[None]:
+        """Within: the object's calls run as in this slot, and nothing of them is kept.
+
+        Raises
+        ------
+        Rehearsed
+            Where a call would have been kept.
+        """
+        slot, rehearsing = _slot.set((self, number)), _rehearsing.set(True)
+        try:
+            yield
+        finally:
+            _rehearsing.reset(rehearsing)
+            _slot.reset(slot)
+
     def end(self, number: int, result: Any) -> None:
         """A slot has ended well: the next one may commit."""
-        with self._turn:
+        with self._lock:
             self.results[number] = result
-            self._turn.notify_all()
+            while self._ended in self.results:
+                self._ended += 1
+            if (bell := self._bells.get(self._ended)) is not None:
+                bell.set()
+
+    def _fail(self, number: int) -> None:
+        """A slot has failed: none behind it may commit."""
+        with self._lock:
+            self._first_failed = (
+                number if self._first_failed is None else min(number, self._first_failed)
+            )
+            for other, bell in self._bells.items():
+                if other > number:
+                    bell.set()
 
     def open_slots(self) -> list[int]:
         """The slots that have not ended."""
@@ -85,7 +120,7 @@ class Fork:
 
     def mend(self) -> None:
         """Go on after a slot failed."""
-        self._failed.clear()
+        self._first_failed = None
 
     def line_of(self, number: int) -> Line:
         """The branch of a slot."""
@@ -100,14 +135,27 @@ class Fork:
             When one of them failed: what this slot was told is kept, and used when the fork
             goes on.
         """
-        before = set(range(number))
-        with self._turn:
-            self._turn.wait_for(lambda: before <= self.results.keys() or before & self._failed)
-            if not before <= self.results.keys():
-                raise Cancelled(
-                    "A step before this one failed, so this one was not kept; its replies are, "
-                    "and doing the same again goes on from there."
-                )
+        if _rehearsing.get():
+            raise Rehearsed
+        bell = threading.Event()
+        with self._lock:
+            self._bells[number] = bell
+            if self._need_not_wait(number):
+                bell.set()
+        try:
+            bell.wait()
+        finally:
+            with self._lock:
+                self._bells.pop(number, None)
+        if self._ended < number:
+            raise Cancelled(
+                "A step before this one failed, so this one was not kept; its replies are, "
+                "and doing the same again goes on from there."
+            )
+
+    def _need_not_wait(self, number: int) -> bool:
+        failed = self._first_failed
+        return self._ended >= number or (failed is not None and failed < number)
 
     def join(self) -> list[Any]:
         """All slots have ended: the line goes on from them together; their results in order."""
@@ -131,6 +179,11 @@ def slot_of(thing: Any) -> tuple[Fork, int] | None:
 def in_slot() -> bool:
     """Whether this runs in a slot, whose turn it may have to wait for."""
     return _slot.get() is not None
+
+
+def rehearsing() -> bool:
+    """Whether what runs here is a rehearsal, which does not count."""
+    return _rehearsing.get()
 
 
 def wait_for_turn() -> None:

@@ -128,15 +128,15 @@ def events_of(scope: Scope) -> Iterator[tuple[str, Record]]:
                 yield name.removeprefix("event:"), record
 
 
-def history_of(scope: Scope, thing: Any) -> History:
-    """The events that an object went through in this run."""
+def history_of(scope: Scope, thing: Any, latest: int = 0) -> History:
+    """The events that an object went through in this run; all, or so many of the latest."""
     if scope.store is None:
         raise InvalidInput(
             "There is no history: no simulation is open, so nothing is kept. "
             "Call tinyfactory.control.begin() first."
         )
     history = History()
-    for step in scope.line_of(thing).steps:
+    for step in scope.line_of(thing).steps[-latest:]:
         record = scope.store.get("event:" + step.key)
         if record is not None:
             history.append(Event.of(step.key, record, hit=step.hit, why=step.why))

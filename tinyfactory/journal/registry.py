@@ -24,6 +24,10 @@ def normalise_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", bare).casefold().split())
 
 
+# Stands for a thing whose name stays taken, and which nobody needs to find any more.
+_GONE = object()
+
+
 class Registry:
     """Named things; adding and removing are undone when the transaction around rolls back.
 
@@ -73,7 +77,18 @@ class Registry:
 
     def get(self, name: str) -> Any | None:
         """The thing of that name, or None."""
-        return self._things.get(normalise_name(name))
+        found = self._things.get(normalise_name(name))
+        return None if found is _GONE else found
+
+    def let_go(self, name: str, thing: Any) -> None:
+        """Keep the name taken, and the thing no longer; for more than fit into memory."""
+        with self._lock:
+            if self._things.get(normalise_name(name)) is thing:
+                self._things[normalise_name(name)] = _GONE
+
+    def names(self) -> list[str]:
+        """All names that are taken, as they are compared."""
+        return list(self._things)
 
     def clear(self) -> None:
         """Forget all; undone when the transaction around rolls back."""
@@ -85,7 +100,7 @@ class Registry:
         return normalise_name(name) in self._things
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(list(self._things.values()))
+        return iter([thing for thing in self._things.values() if thing is not _GONE])
 
     def __len__(self) -> int:
         return len(self._things)

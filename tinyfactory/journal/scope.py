@@ -79,6 +79,11 @@ class Scope:
             self.hits += hit
             self.misses += not hit
 
+    def uncount(self) -> None:
+        """Take back that a transaction ran: it was put off, and will be counted when it runs."""
+        with self.lock:
+            self.misses -= 1
+
     def went(self, step: Step) -> None:
         """Remember an outermost event of this run."""
         with self.lock:

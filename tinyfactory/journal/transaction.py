@@ -16,7 +16,7 @@ from tinyfactory.journal.aside import lock_of
 from tinyfactory.journal.call import Call
 from tinyfactory.journal.canonical import digest, encode, journal_state
 from tinyfactory.journal.changes import Change, State, apply, inverse
-from tinyfactory.journal.fork import slot_of
+from tinyfactory.journal.fork import rehearsing, slot_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Step
 from tinyfactory.journal.scope import Scope
@@ -108,7 +108,7 @@ class Transaction:
             if record is None:
                 # Before anything is done that could not be kept, let alone paid for.
                 self.scope.store.check_writable()
-                if self.parent is None:
+                if self.parent is None and not rehearsing():
                     self.scope.count(hit=False)
                 return None
             if record["composite"]:

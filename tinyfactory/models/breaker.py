@@ -12,16 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tinyfactory.errors import EndpointUnavailable
+from tinyfactory.errors import EndpointDown
 
 log = logging.getLogger("tinyfactory.models")
 
 # So many calls must have failed in a row, each after its own retries.
 THRESHOLD = 5
-
-
-class EndpointDown(EndpointUnavailable):
-    """Not asked, because the calls before were not answered; nothing was sent."""
 
 
 class _Probe:

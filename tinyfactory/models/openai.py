@@ -71,6 +71,7 @@ class OpenAIModel:
         self._model = model
         self._base_url = base_url
         self._api_key = api_key
+        self._target: Target | None = None
         self.retry = retry or RetryPolicy()
 
     @property
@@ -108,6 +109,12 @@ class OpenAIModel:
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"
 
+    def bound(self) -> OpenAIModel:
+        """The model as it is now, key included; for a process with other settings."""
+        copied = OpenAIModel(self._model, retry=self.retry)
+        copied._target = self.target()
+        return copied
+
     def _name(self) -> str:
         configured = self._model or settings.get("model")
         if isinstance(configured, str) and configured.strip().lower() != settings.OFFLINE:
@@ -116,6 +123,8 @@ class OpenAIModel:
 
     def target(self) -> Target:
         """Where its requests go, as the settings are now."""
+        if self._target is not None:
+            return self._target
         azure = settings.azure() if self._base_url is None else None
         if azure is not None:
             return Target(

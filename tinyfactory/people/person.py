@@ -224,6 +224,10 @@ class TinyPerson:
         if self.is_registered:
             self._registry().remove(self.name)
 
+    def let_go(self) -> None:
+        """Keep the name taken, while the simulation forgets the person, who may need memory."""
+        self._registry().let_go(self.name, self)
+
     def _leave_simulation(self, simulation_id: str) -> None:
         """The one there who is this person by content gives the name free."""
         self.simulation_id = simulation_id

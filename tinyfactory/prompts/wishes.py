@@ -114,7 +114,9 @@ def read_wishes(text: str | None) -> Wishes:
         keyed, text = _from_lines(text)
         loose = _from_prose(with_digits(text))
     else:
-        loose = Wishes()
+        # Words beside the fields; the fields count before them.
+        also = json.loads(text).get("also")
+        loose = _from_prose(with_digits(also)) if isinstance(also, str) else Wishes()
     found = {n: getattr(keyed, n) for n in keyed.certain}
     if "age_range" in found:
         loose = replace(loose, age=None, certain=loose.certain - {"age"})

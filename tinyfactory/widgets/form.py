@@ -8,7 +8,8 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.factory import TinyPersonFactory
-from tinyfactory.factory.job import PeopleJob, Snapshot
+from tinyfactory.factory.job import PeopleJob
+from tinyfactory.factory.way import Snapshot
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import People
 from tinyfactory.people.render import people_html, people_text

@@ -1,0 +1,187 @@
+"""Profiles: what code has decided about a person before a model is asked to write them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinyfactory.errors import InvalidInput
+from tinyfactory.factory.asking import Json, Particularities
+from tinyfactory.journal.canonical import digest
+from tinyfactory.prompts.wishes import Wishes, read_wishes
+
+if TYPE_CHECKING:
+    from tinyfactory.populations import Demography
+
+# A person's own words beside the fields of a profile; `read_wishes` knows the name.
+ALSO = "also"
+_SEX = ("sex", "gender")
+_PLACES = ("residence", "place", "city", "county", "state", "province", "region", "country")
+_TOLD_ELSEWHERE = frozenset(("name", "age", "occupation", "nationality", *_SEX, *_PLACES))
+
+
+def draw(demography: Json, number: int, seed: int, made: int, taken: Iterable[str]) -> list[Json]:
+    """So many profiles, whose numbers match the demography; others after `made` people."""
+    from tinyfactory.populations import Demography
+
+    if made:
+        seed = int(digest("people after", seed, made)[:12], 16)
+    found: list[Json] = Demography.from_dict(demography).profiles(
+        number, seed=seed, taken=list(taken)
+    )
+    return found
+
+
+def another_name(profile: Json, taken: Iterable[str]) -> Json:
+    """The profile under a name that is free, where someone took its name meanwhile."""
+    from tinyfactory.populations.names import draw_names
+
+    country = profile.get("country", profile.get("region"))
+    sex = next((profile[key] for key in _SEX if key in profile), None)
+    seed = int(digest("another name", profile["name"])[:12], 16)
+    return profile | {"name": draw_names([country], [sex], seed=seed, taken=taken)[0]}
+
+
+def asked(profile: Json | None, particularities: Particularities) -> Particularities:
+    """What is asked of the model about a person: the profile and the user's own words.
+
+    Raises
+    ------
+    InvalidInput
+        When both say something different of the same field.
+    """
+    if not profile:
+        return particularities
+    fields = {key: value for key, value in profile.items() if not _is_band(key, profile)}
+    if isinstance(particularities, dict):
+        clash = [k for k, v in particularities.items() if k in fields and fields[k] != v]
+        if clash:
+            raise InvalidInput(
+                f"{', '.join(clash)}: the demography decides this, and agent_particularities say "
+                "something else. Nothing was sent. Leave it out of one of them."
+            )
+        return fields | particularities
+    words = (particularities or "").strip()
+    return fields | ({ALSO: words} if words else {})
+
+
+def _is_band(key: str, profile: Json) -> bool:
+    return key.endswith("_band") and key.removesuffix("_band") in profile
+
+
+def strays(asked: Particularities, persona: Json) -> str | None:
+    """Where a person's sex or home differs from the fields asked for, in words for the model.
+
+    What is missing in the person is not compared: `complete` puts it in.
+
+    Examples
+    --------
+    >>> strays({"sex": "female", "region": "Tuscany"}, {"gender": "woman", "residence": "Rome"})
+    "The residence must name 'Tuscany', as was asked for; 'Rome' does not."
+    >>> strays({"country": "United States"}, {"residence": "Boise, Idaho, USA"}) is None
+    True
+    """
+    if not isinstance(asked, dict):
+        return None
+    fields = {key.lower().replace("_", " "): value for key, value in asked.items()}
+    wanted = _wishes(asked).gender
+    told = read_wishes(f"gender: {persona.get('gender') or '?'}").gender
+    if wanted and told and wanted != told:
+        return f"The gender must be {wanted!r}, as was asked for, not {persona['gender']!r}."
+    residence = persona.get("residence")
+    if isinstance(residence, str) and residence.strip():
+        for key in _PLACES:
+            place = fields.get(key)
+            if isinstance(place, str) and place.strip() and not _names(residence, place):
+                return (
+                    f"The residence must name {place!r}, as was asked for; {residence!r} does not."
+                )
+    return None
+
+
+def complete(profile: Json, persona: Json) -> Json:
+    """The person with what the profile says and the person does not, and its other fields.
+
+    Fields that are not read from the person's own description, such as a household or an
+    income, stand under ``demographics``.
+    """
+    added: Json = {}
+    sex = next((profile[key] for key in _SEX if profile.get(key)), None)
+    home = ", ".join(str(profile[key]) for key in _PLACES if profile.get(key))
+    if sex and not persona.get("gender"):
+        added["gender"] = str(sex)
+    if home and not persona.get("residence"):
+        added["residence"] = home
+    for key in ("age", "nationality"):
+        if profile.get(key) and not persona.get(key):
+            added[key] = profile[key]
+    if profile.get("occupation") and not (persona.get("occupation") or {}).get("title"):
+        added["occupation"] = (persona.get("occupation") or {}) | {"title": profile["occupation"]}
+    others = {
+        key: value
+        for key, value in profile.items()
+        if key.lower() not in _TOLD_ELSEWHERE and not _is_band(key, profile)
+    }
+    if others:
+        added["demographics"] = {**(persona.get("demographics") or {}), **others}
+    return persona | added
+
+
+def _wishes(asked: Json) -> Wishes:
+    from tinyfactory.factory.asking import particularities_text
+
+    return read_wishes(particularities_text(asked)).fixed()
+
+
+def _names(residence: str, place: str) -> bool:
+    """Whether a residence names a place; a country by any of its names."""
+    text = f" {_fold(residence)} "
+    return any(f" {_fold(name)} " in text for name in (place, *_other_names(place)))
+
+
+def _other_names(place: str) -> tuple[str, ...]:
+    from tinyfactory.models.offline.load import countries
+
+    wanted = _fold(place)
+    for country in countries():
+        names = (country.name, *country.aliases)
+        if wanted in map(_fold, names):
+            return names
+    # "Porto, Portugal" is met by "Porto".
+    first = place.split(",")[0].strip()
+    return (first,) if first != place else ()
+
+
+def _fold(text: str) -> str:
+    """A text as it is compared: without accents, case and punctuation."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w\s]", " ", bare.casefold()).split())
+
+
+def read_demography(given: Demography | Json | str | Path) -> Demography:
+    """A demography, in whatever form it was given."""
+    from tinyfactory.populations import Demography
+
+    if isinstance(given, Demography):
+        return given
+    if isinstance(given, dict):
+        return Demography.from_dict(given)
+    path = Path(given)
+    if path.suffix.lower() == ".csv":
+        return Demography.from_csv(path)
+    if path.suffix.lower() == ".json":
+        return Demography.from_json(path)
+    return Demography.shipped(str(given))
+
+
+def context_of(demography: Demography) -> str:
+    """A context for people of whom nothing but the demography is known."""
+    about = demography.to_dict().get("about", {})
+    name = about.get("name")
+    where = about.get("country")
+    return f"People of {name or where or 'a population'}" + (
+        f", {where}" if name and where and where not in name else ""
+    )

@@ -1,0 +1,88 @@
+"""How a job's people are made: one by one, or together in the slots of a fork."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from tinyfactory.errors import Cancelled
+from tinyfactory.factory.way import Lane, surroundings
+from tinyfactory.journal.fork import Fork
+
+if TYPE_CHECKING:
+    from tinyfactory.factory.job import PeopleJob
+
+# Whoever has an answer and waits for those before takes no turn from others; so many wait.
+_WAITING = 200
+
+
+def run(job: PeopleJob) -> None:
+    """Make the people of a job; what is finished stays when it raises."""
+    job.is_at()
+    if job.way.one_by_one and job.profiles is None:
+        _one_by_one(job)
+    else:
+        _together(job)
+
+
+def within(job: PeopleJob, lane: Lane) -> AbstractContextManager[None]:
+    """What a job's calls run in."""
+    return surroundings(job.token, job.meter, lane)
+
+
+def fork_of(job: PeopleJob) -> Fork:
+    """The fork that the job's slots are in; the one of the job before, if it goes on."""
+    if job.fork is None:
+        job.fork = Fork(job.factory.scope(), job.factory, job.order.total)
+        job.fork.seen = job.seen
+    return job.fork
+
+
+def in_slot(job: PeopleJob, fork: Fork, number: int) -> None:
+    """Make the person of a slot, and keep it when its turn has come."""
+    with fork.slot(number):
+        job.token.raise_if_cancelled()
+        person = job.factory.generate_person(*job.arguments(number))
+        fork.wait_for_turn(number)
+        job.made(number, person)
+        fork.end(number, person if job.way.keep else None)
+
+
+def _one_by_one(job: PeopleJob) -> None:
+    with within(job, Lane(job.way)):
+        for number in range(job.ended, job.order.total):
+            job.token.raise_if_cancelled()
+            person = job.factory.generate_person(*job.arguments(number))
+            job.is_at()
+            job.made(number, person)
+
+
+def _together(job: PeopleJob) -> None:
+    fork, lane = fork_of(job), Lane(job.way)
+    slots = fork.open_slots()
+    threads = min(len(slots), job.way.concurrency + min(job.way.concurrency, _WAITING)) or 1
+    if job.way.concurrency == 1:
+        threads = 1
+
+    def work(number: int) -> None:
+        with within(job, lane):
+            in_slot(job, fork, number)
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyfactory-slot")
+    # In order, so that whoever waits for a slot before its own waits for one that runs.
+    futures = [pool.submit(work, number) for number in slots]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    except BaseException:
+        job.token.cancel()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    errors = [f.exception() for f in futures if not f.cancelled() and f.exception()]
+    # Those that were cancelled because another failed say less than the one that did.
+    errors.sort(key=lambda error: isinstance(error, Cancelled))
+    for error in errors:
+        if error is not None:
+            raise error
+    fork.join()
