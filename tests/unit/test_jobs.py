@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from typing import Any
 
 import pytest
 
-from tests.support.answers import as_asked
 from tests.support.batches import Batches
 from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
@@ -165,7 +164,7 @@ def test_people_come_while_others_are_being_made(serve):
 
 def test_iterating_raises_what_stopped_the_job(serve):
     serve(rules=[refused_from(2, threading.Event()), counted])
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(AuthenticationFailed):
         seen.extend(TinyPersonFactory(CONTEXT).start_people(3))
     assert names(seen) == [persona(1)["name"]]
@@ -176,7 +175,7 @@ def test_iterating_raises_what_stopped_the_job(serve):
 
 def test_progress_is_told_and_ends_with_the_end(serve, capsys):
     serve(rules=[counted], slow=0.05)
-    seen = []
+    seen: list[Any] = []
     TinyPersonFactory(CONTEXT).generate_people(3, progress=seen.append)
     assert [s.done for s in seen] == sorted(s.done for s in seen)
     assert seen[-1].done == 3 and seen[-1].spent.calls == 3 and seen[0].total == 3
@@ -288,7 +287,7 @@ class Loses(Executor):
     def submit(self, function, /, *args, **kwargs):
         if self.lost > 0:
             self.lost -= 1
-            future = Future()
+            future: Future[Any] = Future()
             future.set_exception(RuntimeError("the worker died"))
             return future
         return self.threads.submit(function, *args, **kwargs)
@@ -422,14 +421,3 @@ def test_a_batch_beyond_the_budget_is_not_sent(serve, tmp_path):
         by_batch(4, budget=Budget(calls=3))
     assert batches.uploaded == 0
     assert len(by_batch(3, budget=Budget(calls=3))[1]) == 3
-
-
-def test_as_asked_is_what_a_good_model_does():
-    class Asked:
-        last_message = (
-            '<particularities>\n{"age": 50, "name": "Ana Lima"}\n</particularities>'
-            "<ordinal>3</ordinal>"
-        )
-
-    made = json.loads(as_asked(Asked).body["choices"][0]["message"]["content"])
-    assert (made["name"], made["age"]) == ("Ana Lima", 50)

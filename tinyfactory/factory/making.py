@@ -40,7 +40,8 @@ def make_person(
                 [dict(m) for m in request.messages], temperature
             )
             persona = replies.read_reply(message, fixed, asked)
-            person = _set_up(factory, message, persona, profile)
+            recipe = _recipe(factory, particularities, temperature)
+            person = _set_up(factory, message, persona, profile, recipe)
         except (ReplyRejected, InvalidPersona) as error:
             reason, answered = str(error), True
         except BadResponse as error:
@@ -98,7 +99,25 @@ def _request(
         asking.language_or_default(factory.language),
         rejected,
     )
+    return filled(factory, values, temperature)
+
+
+def filled(factory: TinyPersonFactory, values: Json, temperature: float | None) -> ChatRequest:
+    """The factory's request with these values in it."""
     return asking.person_request(values, temperature, factory.template, factory.instructions)
+
+
+def _recipe(
+    factory: TinyPersonFactory, particularities: Particularities, temperature: float | None
+) -> Json:
+    """What, beside the factory's own state, the first request was made of."""
+    names, _, ordinal = _seen(factory)
+    return {
+        "particularities": particularities,
+        "temperature": temperature,
+        "seen": len(names),
+        "ordinal": ordinal,
+    }
 
 
 def _seen(factory: TinyPersonFactory) -> tuple[list[str], list[str], int]:
@@ -115,11 +134,15 @@ def _seen(factory: TinyPersonFactory) -> tuple[list[str], list[str], int]:
 
 
 def _set_up(
-    factory: TinyPersonFactory, message: Json, persona: Json, profile: Json | None
+    factory: TinyPersonFactory,
+    message: Json,
+    persona: Json,
+    profile: Json | None,
+    recipe: Json,
 ) -> TinyPerson:
     from tinyfactory.people import TinyPerson
 
-    provenance = message["provenance"]
+    provenance = message["provenance"] | {"recipe": recipe}
     if profile:
         persona = profiles.complete(profile, persona)
         provenance = provenance | {"profile": profile}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory import models, prompts
-from tinyfactory.factory import asking, making, profiles, replies
+from tinyfactory.factory import asking, making, profiles, replies, twins
 from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.contexts import write_contexts
@@ -281,6 +281,28 @@ class TinyPersonFactory(MakesMany, TinyFactory):
             "refusal": reply.refusal,
             "provenance": replies.provenance(model, reply),
         }
+
+    @classmethod
+    @transactional(
+        version="1",
+        touches=(),
+        ignore=("model",),
+        request=lambda _cls, values, asked, temperature, _attempts, seed, texts, model: (
+            asking.keyed(model, twins.request(values, asked, temperature, seed, texts))
+        ),
+    )
+    def _write_twin(
+        cls,
+        values: Json,
+        asked: Json,
+        temperature: float | None,
+        attempts: int,
+        seed: int,
+        texts: Json,
+        model: ChatModel,
+    ) -> TinyPerson | None:
+        """A twin, as a step on a line of its own: the factory's line is left as it is."""
+        return twins.write(values, asked, temperature, attempts, seed, texts, model)
 
     @transactional(version="1", touches=("agent",))
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:

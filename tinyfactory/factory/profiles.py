@@ -55,7 +55,7 @@ def asked(profile: Json | None, particularities: Particularities) -> Particulari
     """
     if not profile:
         return particularities
-    fields = {key: value for key, value in profile.items() if not _is_band(key, profile)}
+    fields = without_bands(profile)
     if isinstance(particularities, dict):
         clash = [k for k, v in particularities.items() if k in fields and fields[k] != v]
         if clash:
@@ -66,6 +66,11 @@ def asked(profile: Json | None, particularities: Particularities) -> Particulari
         return fields | particularities
     words = (particularities or "").strip()
     return fields | ({ALSO: words} if words else {})
+
+
+def without_bands(profile: Json) -> Json:
+    """A profile without the bands beside its numbers."""
+    return {key: value for key, value in profile.items() if not _is_band(key, profile)}
 
 
 def _is_band(key: str, profile: Json) -> bool:

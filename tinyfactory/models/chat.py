@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,6 +25,9 @@ class ChatRequest:
         A short name for the schema, which endpoints ask for.
     max_tokens : int, optional
         Upper bound of the answer's length.
+    seed : int, optional
+        For a model that draws from a seed of its own, as the offline one does: draw from this
+        one instead. It is not sent to endpoints, few of which keep to it.
 
     Examples
     --------
@@ -36,6 +41,12 @@ class ChatRequest:
     schema: Json | None = None
     schema_name: str = "reply"
     max_tokens: int | None = None
+    seed: int | None = None
+
+    def fingerprint(self) -> int:
+        """A number that stands for the request: what a model without a seed may draw from."""
+        text = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def to_json(self) -> Json:
         """The request as plain JSON, as it enters an event's key."""
@@ -46,7 +57,7 @@ class ChatRequest:
             "schema": self.schema,
             "schema_name": self.schema_name,
             "max_tokens": self.max_tokens,
-        }
+        } | ({} if self.seed is None else {"seed": self.seed})
 
 
 @dataclass(frozen=True, slots=True)

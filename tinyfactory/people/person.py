@@ -17,6 +17,7 @@ from tinyfactory.people.spec import merge, normalise
 if TYPE_CHECKING:
     from tinyfactory.journal.registry import Registry
     from tinyfactory.people.people_list import People
+    from tinyfactory.people.twins import Twins
 
 Json = dict[str, Any]
 # What an agent file holds beside the persona and its memories.
@@ -200,6 +201,49 @@ class TinyPerson:
         except NameTaken:
             registry.add(before, self)
             raise
+
+    # With a model
+
+    def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins:
+        """Have the person written once more, with something changed, and compare the two.
+
+        All else that was asked is the same. Who was made to a profile keeps it but for the
+        change; of others, age, sex, nationality, residence and occupation are held. A name
+        that follows from what was changed is chosen anew, unless it is given.
+
+        Parameters
+        ----------
+        factory : TinyPersonFactory, optional
+            Who writes the twin; by default the factory here that made the person.
+        attempts : int
+            How many replies to ask for at most.
+        **changes
+            Fields and their new values: ``sex="male"``, ``age=70``, ``country="Kenya"``.
+
+        Returns
+        -------
+        Twins
+            A `Comparison` that shows what differs besides; `.twin` is in no registry.
+
+        Raises
+        ------
+        InvalidInput
+            When nothing would change, or no factory is known.
+        ReplyRejected, ModelError
+            When no twin is to be had.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Nurses in Porto, Portugal", model="offline")
+        >>> twins = factory.generate_person({"sex": "female", "age": 40}).twin(age=60)
+        >>> twins.original.get("age"), twins.twin.get("age")
+        (40, 60)
+        """
+        from tinyfactory.people.abilities import ability
+
+        twins: Twins = ability("twin")(self, changes, factory, attempts)
+        return twins
 
     # The registry of the simulation
 

@@ -12,7 +12,8 @@ from tinyfactory.people.render import escape
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.way import Snapshot
+    from tinyfactory.factory.way import Snapshot
+
 
 # Ten looks a second: smooth to the eye, and far below what floods a notebook's server.
 INTERVAL = 0.1

@@ -76,8 +76,8 @@ class OfflineModel:
         from tinyfactory.models.offline.reading import read_brief
         from tinyfactory.models.offline.writing import write_persona
 
-        asked = json.dumps(request.to_json(), sort_keys=True, ensure_ascii=True)
-        dice = Dice(digest(self.seed, asked))
+        drawn = request.fingerprint() if request.seed is None else request.seed
+        dice = Dice(digest(self.seed, drawn))
         match request.schema_name:
             case "persona":
                 answer = write_persona(read_brief(request), self.seed, dice)

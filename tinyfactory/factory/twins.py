@@ -1,0 +1,171 @@
+"""Counterfactual twins: the same request once more, with one attribute changed.
+
+The two texts show what a model makes of that attribute alone, such as other work for a woman
+than for a man. (The idea of changing one attribute and holding the rest: Kusner et al.,
+"Counterfactual Fairness", NeurIPS 2017, https://arxiv.org/abs/1703.06856.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
+from tinyfactory.factory import asking, making, profiles, replies
+from tinyfactory.factory.asking import Json
+from tinyfactory.factory.base import TinyFactory
+
+if TYPE_CHECKING:
+    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.models.chat import ChatModel, ChatRequest
+    from tinyfactory.people import TinyPerson
+    from tinyfactory.people.twins import Twins
+
+# Of one who was made without a profile: what makes them comparable, as far as it is known.
+_FACTS = {
+    "name": "name",
+    "age": "age",
+    "sex": "gender",
+    "nationality": "nationality",
+    "residence": "residence",
+    "occupation": "occupation.title",
+}
+
+
+def twin(
+    person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
+) -> Twins:
+    """See `TinyPerson.twin`."""
+    from tinyfactory.people.twins import Twins
+
+    factory = factory or _maker_of(person)
+    profile = _profile_of(person)
+    changed = _changed(profile, changes)
+    values, temperature, seed = _recipe(factory, person)
+    asked = _renamed(person, profile | {key: new for key, (_, new) in changed.items()}, changed)
+    made = type(factory)._write_twin(  # noqa: SLF001 - the factory's own, for this module
+        values,
+        asked,
+        temperature,
+        attempts,
+        seed,
+        {"template": factory.template, "instructions": factory.instructions},
+        factory.chat_model(),
+    )
+    if made is None:
+        raise ReplyRejected(
+            f"The model gave no usable twin of {person.name} in {attempts} attempts; the log says "
+            "why. Nothing else was changed. Call it again with more attempts, or another change."
+        )
+    made.provenance |= {"twin_of": person.name}
+    return Twins(person, made, changed)
+
+
+def write(
+    values: Json,
+    asked: Json,
+    temperature: float | None,
+    attempts: int,
+    seed: int,
+    texts: Json,
+    model: ChatModel,
+) -> TinyPerson | None:
+    """The twin, not registered; None when no reply could be used."""
+    from tinyfactory.factory.steps import fail
+    from tinyfactory.people import TinyPerson
+
+    reason, answered = "", False
+    for _ in range(attempts):
+        asking_now = request(values | {"rejected": reason}, asked, temperature, seed, texts)
+        reply = replies.send(model, asking_now)
+        message = {
+            "content": reply.text,
+            "finish_reason": reply.finish_reason,
+            "refusal": reply.refusal,
+        }
+        try:
+            persona = replies.read_reply(message, replies.fixed_in(asked), asked)
+        except (ReplyRejected, InvalidPersona) as error:
+            reason, answered = str(error), True
+        except BadResponse as error:
+            reason, answered = str(error), False
+        else:
+            provenance = replies.provenance(model, reply) | {"profile": asked}
+            persona = profiles.complete(asked, persona)
+            return TinyPerson(persona=persona, provenance=provenance, register=False)
+    fail(f"no usable reply in {attempts} attempts; last: {reason}", {}, keep=answered)
+    return None
+
+
+def request(
+    values: Json, asked: Json, temperature: float | None, seed: int, texts: Json
+) -> ChatRequest:
+    """The original's request with the twin's profile."""
+    values = values | {"particularities": asking.particularities_text(asked)}
+    made = asking.person_request(values, temperature, texts["template"], texts["instructions"])
+    return replace(made, seed=seed)
+
+
+def _maker_of(person: TinyPerson) -> TinyPersonFactory:
+    from tinyfactory.factory.person import TinyPersonFactory
+
+    for factory in TinyFactory.all_factories.values():
+        if isinstance(factory, TinyPersonFactory) and person.name in factory.generated_names:
+            return factory
+    raise InvalidInput(
+        f"No factory here made {person.name}, so what to ask again is not known. Nothing was sent. "
+        "Give one: person.twin(..., factory=factory)."
+    )
+
+
+def _profile_of(person: TinyPerson) -> Json:
+    kept = person.provenance.get("profile")
+    if isinstance(kept, dict):
+        return profiles.without_bands(kept)
+    facts = {key: person.get(path) for key, path in _FACTS.items()}
+    return {key: value for key, value in facts.items() if value not in (None, "")}
+
+
+def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
+    if not changes:
+        raise InvalidInput(
+            'A twin differs in something: person.twin(sex="male"). Nothing was sent.'
+        )
+    names = {"gender": "sex", "sex": "gender"}
+    changed = {}
+    for key, new in changes.items():
+        known = key if key in profile or names.get(key) not in profile else names[key]
+        if profile.get(known) == new:
+            raise InvalidInput(
+                f"{known} is {new!r} already, so there is no twin. Nothing was sent."
+            )
+        changed[known] = (profile.get(known), new)
+    return changed
+
+
+def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float | None, int]:
+    """What filled the original's templates, its temperature, and a seed that it stands for."""
+    recipe = person.provenance.get("recipe") or {}
+    seen = recipe.get("seen", 0)
+    values = asking.person_values(
+        factory.context_text,
+        profiles.asked(person.provenance.get("profile"), recipe.get("particularities")),
+        factory.generated_names[:seen],
+        factory.generated_minibios[:seen],
+        recipe.get("ordinal", 1),
+        asking.language_or_default(factory.language),
+    )
+    temperature = recipe.get("temperature", 1.5)
+    original = making.filled(factory, values, temperature)
+    # For a model that draws by a seed: the twin draws as the original did.
+    return values, temperature, original.fingerprint()
+
+
+def _renamed(person: TinyPerson, profile: Json, changed: dict[str, tuple[Any, Any]]) -> Json:
+    """A name follows from sex and country; one that code had drawn is drawn again."""
+    follows = {"sex", "gender", "country", "region", "nationality", "residence"} & changed.keys()
+    if "name" in changed or not follows:
+        return profile
+    if "profile" not in person.provenance:
+        return {key: value for key, value in profile.items() if key != "name"}
+    return profiles.another_name(profile, [person.name])
