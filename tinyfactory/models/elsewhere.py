@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import uuid
 from concurrent.futures import CancelledError, Executor, Future
 
 from tinyfactory.errors import (
@@ -25,8 +26,12 @@ log = logging.getLogger("tinyfactory.models")
 _ATTEMPTS = 3
 
 
-def answer(model: ChatModel, request: ChatRequest) -> Json | ModelError:
-    """In the worker: the reply as JSON, or the error that the caller is to raise."""
+def answer(model: ChatModel, request: ChatRequest, call: str) -> Json | ModelError:
+    """In the worker: the reply as JSON, or the error that the caller is to raise.
+
+    `call` makes each call another one: Dask takes the result of an equal one it knows.
+    """
+    del call
     try:
         return flow.run(model.complete, request).to_json()
     except ModelError as error:
@@ -103,7 +108,7 @@ class Elsewhere:
 
     def _submit(self, model: ChatModel, request: ChatRequest) -> Future[Json | ModelError]:
         try:
-            return self._executor.submit(answer, model, request)
+            return self._executor.submit(answer, model, request, uuid.uuid4().hex)
         except Exception as error:
             raise EndpointUnavailable(
                 f"The executor takes no more work ({error!r}). What was finished before is kept. "

@@ -144,7 +144,9 @@ def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: 
     with switch.calling(job.cancel) if switch else nullcontext():
         try:
             job.start()
-            while not job.wait(_PIECE):
+            # No signal comes to another thread; hundreds of them need not wake up in between.
+            main = threading.current_thread() is threading.main_thread()
+            while not job.wait(_PIECE if main else None):
                 continue
         except BaseException:
             # An interrupt: what runs there must have rolled back before it is seen here.
@@ -265,7 +267,7 @@ class _Job(Generic[T]):
     def cancel(self) -> None:
         self._loop.call_soon_threadsafe(self._stop)
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float | None) -> bool:
         return bool(concurrent.futures.wait([self.ended], timeout=seconds).done)
 
     def result(self, switch: CancelToken | None) -> T:

@@ -30,8 +30,11 @@ def choose_career(
     brief: Brief, wishes: Wishes, theme: Theme, low: int | None, high: int | None, dice: Dice
 ) -> tuple[int, str, Occupation, str]:
     """Age, status, occupation and its title, fitting one another."""
-    said = f"{wishes.occupation or ''} {brief.particularities}"
+    said = f"{wishes.occupation or ''} {brief.words}"
     status = next((s for pattern, s in _STATUS_WORDS if pattern.search(said)), None)
+    status = brief.profile.status or status
+    if status == "student" and high is not None and high < 17:
+        status = "pupil"
     if status is None and not wishes.occupation:
         if theme.kind == "study":
             status = theme.level
@@ -40,6 +43,9 @@ def choose_career(
             if status in {"student", "pupil"}:
                 status = None  # a context that merely mentions students
     pool = _pool(wishes, theme, status, brief.others)
+    if brief.profile.level and not wishes.occupation:
+        steps = _STEPS[brief.profile.level]
+        pool = [o for o in pool if o.education in steps] or pool
     free = low is None
     if low is None:
         age, status = _free_age(status, wishes, theme, dice)
@@ -52,6 +58,12 @@ def choose_career(
     if free and status == "work" and not _fits(chosen, age, status):
         age = max(chosen.ages[0], min(chosen.ages[1], age)) + dice.integer(0, 3)
     return age, status, chosen, _title(chosen, status, wishes, theme, age)
+
+
+# What people of an education work as: what asks for it, or for a little more or less.
+_STEPS = {"none": {"none", "school"}, "school": {"none", "school", "apprentice"},
+          "apprentice": {"apprentice", "school"}, "bachelor": {"bachelor"},
+          "master": {"master", "bachelor"}, "doctor": {"doctor", "master"}}  # fmt: skip
 
 
 def _free_age(status: str | None, wishes: Wishes, theme: Theme, dice: Dice) -> tuple[int, str]:

@@ -7,22 +7,17 @@ from dataclasses import dataclass, replace
 
 from tinyfactory.models.offline.careers import choose_career, subject_of
 from tinyfactory.models.offline.dice import Dice
-from tinyfactory.models.offline.load import (
-    Country,
-    Interest,
-    Occupation,
-    countries,
-)
+from tinyfactory.models.offline.homes import Home, choose_home
+from tinyfactory.models.offline.load import Country, Interest, Occupation
 from tinyfactory.models.offline.names import (
     Sex,
-    countries_of,
     family_name,
     full_name,
     sex_of,
     short_name,
 )
 from tinyfactory.models.offline.pastimes import choose_interests
-from tinyfactory.models.offline.places import Place, find_place
+from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, read_theme
 from tinyfactory.models.offline.titles import occupation_named
@@ -58,6 +53,7 @@ class Cast:
     interests: tuple[Interest, ...]
     big_five: dict[str, int]
     theme: Theme
+    profile: Profile
 
 
 def cast(brief: Brief, seed: int, dice: Dice) -> Cast:
@@ -68,26 +64,26 @@ def cast(brief: Brief, seed: int, dice: Dice) -> Cast:
     if wishes == Wishes() and around.certain and not theme.role:
         # The context describes one person: "A 34-year-old nurse named Ana Souza".
         wishes = around
-    if not wishes.occupation and (told := occupation_named(brief.particularities)):
+    if not wishes.occupation and (told := occupation_named(brief.words)):
         wishes = replace(wishes, occupation=told)
-    country, city, residence, nation, nationality = _places(brief, wishes, theme, dice)
+    home = choose_home(brief, wishes, around.name, theme, dice)
     gender, sex = _gender(brief, wishes, dice)
     low, high = _age_range(wishes, around, theme)
     age, status, occupation, title = choose_career(brief, wishes, theme, low, high, dice)
-    name = _name(brief, wishes, nation, sex, seed, dice)
+    name = _name(brief, wishes, home.nation, sex, seed, dice)
     big_five = _temperament(theme, age, dice)
     return Cast(
         name=name,
-        first=short_name(name, None if wishes.name else nation),
+        first=short_name(name, None if wishes.name else home.nation),
         sex=sex,
         gender=gender,
         age=age,
-        country=country,
-        city=city,
-        residence=residence,
-        nation=nation,
-        nationality=nationality,
-        origin=_origin(nation, country, city, dice),
+        country=home.country,
+        city=home.city,
+        residence=home.residence,
+        nation=home.nation,
+        nationality=home.nationality,
+        origin=_origin(home, dice),
         status=status,
         occupation=occupation,
         title=title,
@@ -95,81 +91,18 @@ def cast(brief: Brief, seed: int, dice: Dice) -> Cast:
         interests=choose_interests(wishes, theme, age, status, big_five, dice),
         big_five=big_five,
         theme=theme,
+        profile=brief.profile,
     )
 
 
-# Where people are when nothing is said: large countries a little more often.
-_OFTEN = (
-    "Brazil India United States China Nigeria Germany Japan Indonesia Mexico Kenya France "
-    "United Kingdom Turkey Philippines Vietnam Egypt Spain Italy Poland South Africa"
-)
-
-
-def _places(
-    brief: Brief, wishes: Wishes, theme: Theme, dice: Dice
-) -> tuple[Country, str, str, Country, str]:
-    wished = find_place(brief.particularities)
-    around = find_place(brief.context)
-    somewhere = dice.pick(countries())
-    if dice.chance(0.4):
-        often = [c for c in countries() if c.name in _OFTEN]
-        somewhere = dice.pick(often)
-    named = _country_by_name(wishes.name, dice) if wishes.name else None
-    country = wished.country or around.country or wished.nation or around.nation or named
-    country = country or somewhere
-    city = wished.city if wished.country else None
-    if city is None and country is around.country:
-        city = around.city
-    known_city = city is not None
-    city = city or dice.pick(country.cities)
-    residence = f"{city}, {country.name}"
-    if wishes.place and not wished.city and fold(wishes.place) != fold(country.name):
-        # A place that is in none of our tables stands as the user wrote it.
-        if not wished.country or not known_city:
-            city = wishes.place
-            residence = f"{city}, {wishes.country or country.name}"
-            if wishes.country is None and not (wished.country or around.country or wished.nation):
-                residence = wishes.place  # nobody said in which country that is
-    elif wishes.country and not wished.country:
-        residence, city = wishes.country, wishes.country
-    nation = _nation(wished, around, country, theme, named, dice)
-    nationality = nation.adjective
-    if not (wished.nation or wished.country):
-        if "nationality" in wishes.certain and wishes.nationality:
-            nationality = wishes.nationality
-        elif wishes.country:
-            nationality = wishes.country  # its adjective is not in the tables
-    return country, city, residence, nation, nationality
-
-
-def _country_by_name(name: str, dice: Dice) -> Country | None:
-    """A country where the name occurs, the family name first of all."""
-    known = countries_of(name)
-    return dice.pick(known) if known else None
-
-
-def _nation(
-    wished: Place, around: Place, country: Country, theme: Theme, named: Country | None, dice: Dice
-) -> Country:
-    if wished.nation or (wished.country and not around.nation):
-        return wished.nation or wished.country or country
-    if around.nation:
-        return around.nation
-    if named:
-        return named
-    foreign = theme.archetype is not None and theme.archetype.foreign
-    if foreign or dice.chance(0.04):
-        return dice.pick([c for c in countries() if c is not country])
-    return country
-
-
-def _origin(nation: Country, country: Country, city: str, dice: Dice) -> str:
-    if nation is country and dice.chance(0.45):
-        return city
+def _origin(home: Home, dice: Dice) -> str:
+    nation, abroad = home.nation, home.nation is not home.country
+    if not abroad and dice.chance(0.45):
+        return home.city
     place = dice.pick(nation.cities)
     if dice.chance(0.4):
         place = f"a small town near {place}"
-    return place if nation is country else f"{place}, {nation.name}"
+    return f"{place}, {nation.name}" if abroad else place
 
 
 _WOMEN = re.compile(
@@ -179,7 +112,7 @@ _MEN = re.compile(r"\b(?:m[ae]n|boys?|gentlem[ae]n|male|fathers?|monks?|brothers
 
 
 def _gender(brief: Brief, wishes: Wishes, dice: Dice) -> tuple[str, Sex]:
-    gender = wishes.gender
+    gender = wishes.gender or ("non-binary" if brief.profile.other_gender else None)
     first = re.split(r"(?<=[.!?])\s", brief.context, maxsplit=1)[0][:400]
     if gender is None and bool(_WOMEN.search(first)) != bool(_MEN.search(first)):
         gender = "female" if _WOMEN.search(first) else "male"

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from tinyfactory.models.offline.casting import Cast
 from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.grammar import Fact, Grammar
-from tinyfactory.models.offline.load import Occupation, countries, occupations, table
-from tinyfactory.models.offline.relations import KIN, Relation, any_family
+from tinyfactory.models.offline.load import (
+    Country,
+    Interest,
+    Occupation,
+    countries,
+    interests,
+    occupations,
+    table,
+)
+from tinyfactory.models.offline.relations import (
+    KIN,
+    Relation,
+    any_family,
+    lives_as_child,
+)
 from tinyfactory.models.offline.theme import at_occasion
 from tinyfactory.models.offline.words import (
     capitalise,
+    fold,
     listed,
     lower_first,
     plural,
@@ -51,11 +66,6 @@ LANGUAGES = {
     "China": "Mandarin", "Vietnam": "Vietnamese", "Thailand": "Thai",
     "Philippines": "Tagalog and English", "Indonesia": "Indonesian",
 }  # fmt: skip
-_LEVELS = (
-    "good enough to argue in", "learnt from songs", "mostly for menus", "with a strong accent",
-    "learnt at school and half forgotten", "fluently when tired", "better in writing than aloud",
-    "from a year abroad", "picked up from a neighbour", "with a dictionary at hand",
-)  # fmt: skip
 
 
 def _organization_kind(cast: Cast, dice: Dice) -> str:
@@ -104,7 +114,7 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         "first": cast.first,
         "city": cast.city,
         "city2": _other_city(cast, dice),
-        "country": cast.country.name if cast.country.name != "United Kingdom" else "Britain",
+        "country": _country(cast),
         "nationality": cast.nationality,
         "origin": cast.origin,
         "age": str(cast.age),
@@ -139,9 +149,19 @@ def grammar_for(cast: Cast, people: Sequence[Relation], org: str, dice: Dice) ->
         "at_theme": at_occasion(theme),
         "theme_people": _theme_people(cast),
         "theme_where": f"in {theme.phrase}" if theme.kind == "resident" else "there",
+        # Out of the tables, so that they differ from person to person.
+        "some_job": [o.title for o in dice.few(_ordinary(), 9)],
+        "some_pastime": [i.name for i in dice.few(_others_pastimes(cast), 6)],
+        "abroad": [dice.pick(_abroad(cast.country)) for _ in range(9)],
         "partner_job_a": [with_article(o.title) for o in dice.few(_ordinary(), 6)],
     }
     pools = dict(table("prose"))
+    if cast.profile.told_home or any(r.kind in {"partner", "child"} for r in people):
+        pools["home"] = [home for home in pools["home"] if "shared" not in home]
+    if cast.profile.told_home:
+        facts["members"] = _members(cast, people, dice)
+        for pool in ("fact.any", "fact.child"):
+            pools[pool] = [t for t in pools[pool] if not t.startswith("Lives ")]
     pools["subject"] = [s for s in pools["subject"] if s != cast.subject]
     young = cast.age < 18
     warm = cast.big_five["agreeableness"] >= 50
@@ -182,12 +202,50 @@ def job_of(age: int, dice: Dice) -> str:
     return with_article(f"retired {title}" if age >= 66 else title)
 
 
+@cache
 def _ordinary() -> Sequence[Occupation]:
     return [o for o in occupations() if o.ages[0] <= 24 and o.ages[1] >= 58]
 
 
+def _others_pastimes(cast: Cast) -> list[Interest]:
+    own = {i.name for i in cast.interests}
+    return [i for i in interests() if i.name not in own]
+
+
+@cache
+def _abroad(home: Country) -> Sequence[str]:
+    return [city for country in countries() if country is not home for city in country.cities]
+
+
 def _other_city(cast: Cast, dice: Dice) -> str:
     return dice.pick([c for c in cast.country.cities if c != cast.city] or [cast.city])
+
+
+def _members(cast: Cast, people: Sequence[Relation], dice: Dice) -> str:
+    """With whom the person lives: "with her husband Rui and her daughter Lia"."""
+    their = _PRONOUNS[cast.gender][0]
+    if lives_as_child(cast):
+        kinds = {"parent", "parent_child", "sibling"}
+        home = [r for r in people if r.kind in kinds]
+    else:
+        home = [r for r in people if r.kind == "partner" or (r.kind == "child" and r.age < 25)]
+        if cast.profile.parents:
+            home += [r for r in people if r.kind == "parent"]
+    if home:
+        return "with " + listed([f"{their} {r.noun} {r.short}" for r in home])
+    if re.search(r"(?i)shared|share|roommates?", cast.profile.household):
+        return f"with {dice.integer(2, 4)} others"
+    alone: str = dice.pick(table("prose")["members_alone"])
+    return alone.replace("{their}", their)
+
+
+def _country(cast: Cast) -> str:
+    """The country as it is called in a sentence; the place, where the tables lack the country."""
+    if fold(cast.nationality) == fold(cast.profile.country or "-"):
+        return cast.city
+    name = cast.country.name
+    named = {"United Kingdom": "Britain", "United States": "America"}
+    return f"the {name}" if name in {"Netherlands", "Philippines"} else named.get(name, name)
 
 
 def _plain_city(cast: Cast, dice: Dice) -> str:
@@ -245,7 +303,7 @@ def _languages(cast: Cast, dice: Dice) -> str:
     known = {x for c in countries() for x in LANGUAGES.get(c.name, "Spanish").split(" and ")}
     more = [x for x in ("English", "Spanish", "French", *sorted(known)) if x not in spoken]
     extra = more[0] if more[0] == "English" and dice.chance(0.55) else dice.pick(more)
-    return f"{listed(spoken)}, and some {extra}, {dice.pick(_LEVELS)}"
+    return f"{listed(spoken)}, and some {extra}"
 
 
 def _theme_people(cast: Cast) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from tinyfactory.models.offline import words
 from tinyfactory.models.offline.dice import Dice
@@ -26,6 +27,17 @@ _CHANGES: dict[str, Callable[[str], str]] = {
     "cap": words.capitalise,
 }
 _DEEPEST = 12
+
+
+@cache
+def _read_slot(
+    slot: str,
+) -> tuple[str, tuple[str, int, int] | None, tuple[Callable[[str], str], ...]]:
+    """What a slot names, the number that it asks for instead, and the changes to be made."""
+    name, *changes = slot.split("|")
+    kind, *bounds = name.split(" ")
+    number = (kind, int(bounds[0]), int(bounds[1])) if len(bounds) == 2 else None
+    return name, number, tuple(_CHANGES[change] for change in changes)
 
 
 class Grammar:
@@ -91,35 +103,34 @@ class Grammar:
         return _SLOT.sub(lambda match: self._fill(match[1], depth), template)
 
     def _fill(self, slot: str, depth: int) -> str:
-        name, *changes = slot.split("|")
-        text = self._number(name)
-        if text is None:
+        name, number, changes = _read_slot(slot)
+        if number is not None:
+            text = self._number(*number)
+        else:
             fact = self.facts.get(name)
             if fact is not None:  # taken as it stands: a user's words may hold braces
                 text = fact if isinstance(fact, str) else self._fresh(name, fact)
             else:
                 text = self.expand(self._fresh(name, self.pools[name]), depth + 1)
         for change in changes:
-            text = _CHANGES[change](text)
+            text = change(text)
         return text
 
-    def _number(self, name: str) -> str | None:
-        kind, *bounds = name.split(" ")
-        if len(bounds) != 2:
-            return None
-        low, high = int(bounds[0]), int(bounds[1])
-        if kind == "time":
-            return f"{self.dice.integer(low, high)}:{5 * self.dice.integer(0, 11):02d}"
+    def _number(self, kind: str, low: int, high: int) -> str:
         number = self.dice.integer(low, high)
+        if kind == "time":
+            return f"{number}:{5 * self.dice.integer(0, 11):02d}"
         return str(number + self.age if kind == "age+" else number)
 
     def _fresh(self, name: str, items: Sequence[str]) -> str:
         """One of the items, if possible one that was not used yet."""
         used = self._used.setdefault(name, set())
-        left = [item for item in items if item not in used]
-        if not left:
-            used.clear()
-            left = list(items)
-        chosen = self.dice.pick(left)
+        chosen = self.dice.pick(items)
+        if chosen in used:  # seldom, as the pools are large
+            left = [item for item in items if item not in used]
+            if not left:
+                used.clear()
+                left = list(items)
+            chosen = self.dice.pick(left)
         used.add(chosen)
         return chosen

@@ -105,6 +105,28 @@ def find_place(text: str) -> Place:
     return Place(of_city, name_of_city, nation)
 
 
+def country_called(text: str) -> Country | None:
+    """The country whose name, other name or adjective a text is.
+
+    Examples
+    --------
+    >>> [c and c.name for c in map(country_called, ("brasil", "Dutch", "Lisbon"))]
+    ['Brazil', 'Netherlands', None]
+    """
+    return _called().get(fold(text))
+
+
+@cache
+def _called() -> dict[str, Country]:
+    called: dict[str, Country] = {}
+    for country in countries():
+        for word in (country.name, *country.aliases, country.adjective):
+            called.setdefault(fold(word), country)
+    for word, name in _AS_WRITTEN.items():
+        called.setdefault(fold(word), country_named(name))
+    return called
+
+
 @cache
 def country_named(name: str) -> Country:
     """The country of this name."""

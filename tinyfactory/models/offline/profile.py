@@ -26,8 +26,8 @@ _LEVELS = (
     (r"\b(?:master|postgraduate|isced 7|m\.?sc|mba)\b|\bmasters?\b", "master"),
     (r"\b(?:no formal|no school|none|never|illiterate|less than primary|isced 0)", "none"),
     (r"\b(?:vocational|apprentice|trade|technical|isced [45])", "apprentice"),
-    (r"\b(?:high|secondary|primary|elementary|middle|basic|upper|lower|isced [123]|a.levels?|"
-     r"school|gcse|abitur|some college)", "school"),
+    (r"\b(?:high\b|secondary|primary|elementary|middle|basic|upper|lower|isced [123])", "school"),
+    (r"\b(?:a.levels?|school|gcse|abitur|some college)", "school"),
     (r"\b(?:bachelor|tertiary|university|college|degree|higher|graduate|isced [56]|b\.?sc)",
      "bachelor"),
 )  # fmt: skip
@@ -36,8 +36,8 @@ _STATUSES = (
     (r"\b(?:unemployed|jobless|out of work|seeking|job.?seeker|looking for work)\b", "seeking"),
     (r"\b(?:pupil|schoolchild|at school)\b", "pupil"),
     (r"\b(?:student|studying|in education)\b", "student"),
-    (r"\b(?:homemaker|housewife|househusband|home duties|looking after (?:the )?(?:home|family)|"
-     r"stay-at-home|caring for|inactive|not in the labou?r force)\b", "home"),
+    (r"\b(?:homemaker|housewife|househusband|home duties|stay-at-home|caring for)\b", "home"),
+    (r"\b(?:looking after|inactive|not in the labou?r force)\b", "home"),
     (r"\b(?:employed|self-employed|working|full.?time|part.?time|works|in work)\b", "work"),
 )  # fmt: skip
 _ALONE = (
@@ -81,6 +81,11 @@ class Profile:
     children: bool | None = None
     how_many: int | None = None
     parents: bool | None = None
+
+    @property
+    def told_home(self) -> bool:
+        """Whether the fields say with whom the person lives."""
+        return bool(self.household) or self.children is not None
 
 
 def fields_in(text: str) -> tuple[dict[str, Any], str]:
@@ -161,7 +166,9 @@ def read_profile(text: str) -> Profile:
         ),
         household=household,
         partner=partner,
-        married=bool(re.search(r"(?<!un)(?<!never )\bmarried\b|husband|wife|spouse", fold(household))),
+        married=bool(
+            re.search(r"(?<!un)(?<!never )\bmarried\b|husband|wife|spouse", fold(household))
+        ),
         children=children,
         how_many=how_many,
         parents=parents,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
 from tinyfactory.models.chat import ChatRequest
+from tinyfactory.models.offline.profile import Profile, fields_in, read_profile
 from tinyfactory.models.offline.words import fold
 from tinyfactory.prompts.wishes import Wishes, read_wishes
 
@@ -26,13 +28,16 @@ _TAGS = (
 class Brief:
     """What is asked for.
 
-    `taken` holds folded names; `ordinal` is None when the request does not say which
-    person of the factory is wanted.
+    `words` are the particularities without JSON and without the person's name, which might
+    be a place's or a trade's as well. `taken` holds folded names; `ordinal` is None when the
+    request does not say which person of the factory is wanted.
     """
 
     context: str
     particularities: str
     wishes: Wishes
+    profile: Profile
+    words: str
     number: int = 1
     language: str = "English"
     taken: frozenset[str] = frozenset()
@@ -61,12 +66,16 @@ def read_brief(request: ChatRequest) -> Brief:
         parts["context"] = text
     context = (parts["context"] or "").strip()
     particularities = (parts["particularities"] or "").strip()
+    wishes = _wishes(particularities)
+    profile = read_profile(particularities)
     taken = re.split(r"[;\n]", parts["taken_names"] or "")
     ordinal = _number(parts["ordinal"])
     return Brief(
         context=context,
         particularities=particularities,
-        wishes=read_wishes(particularities),
+        wishes=wishes,
+        profile=profile,
+        words=without_name(profile.words, wishes.name),
         number=max(1, min(_number(parts["number"]) or 1, 500)),
         language=(parts["language"] or "").strip() or "English",
         taken=frozenset(fold(name) for name in taken if name.strip()),
@@ -75,6 +84,26 @@ def read_brief(request: ChatRequest) -> Brief:
         rejected=(parts["rejected"] or "").strip(),
         ordinal=ordinal,
     )
+
+
+def _wishes(text: str) -> Wishes:
+    """What the user's words fix, also where a JSON object stands among them."""
+    fields, words = fields_in(text)
+    if not fields or not words:
+        return read_wishes(text)
+    also = " ".join(str(part) for part in (fields.get("also", ""), words) if part)
+    return read_wishes(json.dumps(fields | {"also": also}))
+
+
+def without_name(text: str, name: str | None) -> str:
+    """The text without the words of a person's name.
+
+    Examples
+    --------
+    >>> without_name("Chad Mendoza, 34, from Ohio", "Chad Mendoza")
+    ', 34, from Ohio'
+    """
+    return re.sub(re.escape(name), "", text, flags=re.IGNORECASE).strip() if name else text
 
 
 def _part(text: str, tag: str) -> str | None:

@@ -37,8 +37,20 @@ def relations(cast: Cast, dice: Dice) -> list[Relation]:
     circle.add_others()
     # Relatives give way, so that a friend and a colleague are always among them.
     kin = [r for r in circle.found if r.kind in KIN]
+    kin.sort(key=lambda r: r.kind not in {"partner", "child"})  # who must be there stays
     others = [r for r in circle.found if r.kind not in KIN]
-    return kin[: 5 - len(others)] + others
+    return (
+        kin[: max(5, sum(r.kind in {"partner", "child"} for r in kin) + 2) - len(others)] + others
+    )
+
+
+def lives_as_child(cast: Cast) -> bool:
+    """Whether the household that the fields tell is that of the person's parents."""
+    told = cast.profile
+    if not told.household or told.married:
+        return False
+    with_children = told.children is True or told.parents is True
+    return with_children and (cast.age < 18 or (cast.age < 23 and not told.how_many))
 
 
 class _Circle:
@@ -66,24 +78,67 @@ class _Circle:
 
     def add_family(self) -> None:
         """Partner, children, a parent, a brother or a sister."""
-        age, dice = self.cast.age, self.dice
+        age, dice, told = self.cast.age, self.dice, self.cast.profile
+        if lives_as_child(self.cast):
+            self._add_parents()
+            return
         partnered = age >= 22 and dice.chance(0.25 if age < 28 else 0.68)
+        if told.partner is not None:
+            partnered = told.partner and age >= 16
         if partnered:
-            nouns = ("wife", "husband") if age > 27 else ("girlfriend", "boyfriend")
+            wed = told.married or (age > 27 and "cohabit" not in told.household.lower())
+            nouns = ("wife", "husband") if wed else ("girlfriend", "boyfriend")
             women = 0.06 if self.cast.sex == "female" else 0.94
-            self.add("partner", nouns, max(20, age + round(dice.bell(0, 4))), women)
-        parents = self.cast.theme.role == "parents"
-        self._add_children(1.0 if parents else 0.75 if partnered else 0.3)
+            self.must("partner", nouns, max(min(age, 20), age + round(dice.bell(0, 4))), women)
+        if told.children:
+            self._add_children_told()
+        elif told.children is None:
+            parents = self.cast.theme.role == "parents"
+            self._add_children(1.0 if parents else 0.75 if partnered else 0.3)
         parent = age + dice.integer(21, 36)
-        if parent <= 90 and (age < 25 or dice.chance(0.55)):
+        if parent <= 90 and (age < 25 or told.parents or dice.chance(0.55)):
             kind = "parent_child" if age < 18 else "parent"
             self.add(kind, ("mother", "father"), parent)
         if not self.found or dice.chance(0.35):
-            gap = dice.integer(2, 7)
-            older = age < 5 + gap or dice.chance(0.5)
-            word = "older" if older else "younger"
-            nouns = (f"{word} sister", f"{word} brother")
-            self.add("sibling", nouns, age + gap if older else age - gap)
+            self._add_sibling()
+
+    def must(self, kind: str, nouns: tuple[str, str], age: int, women: float = 0.5) -> None:
+        """Add somebody who was asked for, whatever names come up."""
+        before = len(self.found)
+        for _ in range(20):
+            self.add(kind, nouns, age, women)
+            if len(self.found) > before:
+                return
+
+    def _add_parents(self) -> None:
+        """Those with whom a child lives: one parent or both, as the household says."""
+        age, dice = self.cast.age, self.dice
+        kind = "parent_child" if age < 18 else "parent"
+        oldest = age + dice.integer(22, 36)
+        first = dice.chance(0.5) or self.cast.profile.partner is False
+        self.must(kind, ("mother", "father"), oldest, 0.85 if first else 0.0)
+        if self.cast.profile.partner is not False:
+            other = 1.0 if self.found and not self.found[0].female else 0.0
+            self.must(kind, ("mother", "father"), oldest + dice.integer(-3, 3), other)
+        if dice.chance(0.6):
+            self._add_sibling()
+
+    def _add_children_told(self) -> None:
+        """As many children as the fields say, young enough to live at home where they can be."""
+        age, dice = self.cast.age, self.dice
+        number = self.cast.profile.how_many or (2 if dice.chance(0.5) else 1)
+        youngest_first = min(2 * number - 1, max(0, age - 20))
+        oldest = dice.integer(max(youngest_first, age - 45), max(0, min(age - 19, 19)))
+        for older in range(number):
+            self.must("child", ("daughter", "son"), max(0, oldest - 2 * older))
+
+    def _add_sibling(self) -> None:
+        age, dice = self.cast.age, self.dice
+        gap = dice.integer(2, 7)
+        older = age < 5 + gap or dice.chance(0.5)
+        word = "older" if older else "younger"
+        nouns = (f"{word} sister", f"{word} brother")
+        self.add("sibling", nouns, age + gap if older else age - gap)
 
     def _add_children(self, probability: float) -> None:
         dice = self.dice

@@ -114,10 +114,10 @@ def read_theme(text: str) -> Theme:
     text = text[:4000]
     first = re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0][:400]
     whole = text
-    general = any(a.cue in text.lower() for a in archetypes() if a.kind == "general")
-    if general and ": " in first:
+    before, _, after = first.partition(": ")
+    if after and any(a.cue in before.lower() for a in archetypes() if a.kind == "general"):
         # One of our own contexts: "Older people, over 65: farmers in Kenya."
-        text = first = first.partition(": ")[2]
+        text = first = after
     if not re.search(r"\w", text):
         return Theme()
     named = occupations_in(first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tinyfactory.models.offline.casting import TRAITS, Cast, cast
@@ -11,7 +12,7 @@ from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.relations import Relation, relations
-from tinyfactory.models.offline.words import capitalise, lower_first
+from tinyfactory.models.offline.words import capitalise, fold, lower_first
 
 Json = dict[str, Any]
 
@@ -66,13 +67,27 @@ def _education(who: Cast, say: Grammar) -> str:
     if who.status == "pupil":
         return say.say("edu.pupil")
     if who.status == "student":
-        return say.say("edu.student")
-    level = who.occupation.education
+        now, told = say.say("edu.student"), who.profile.education
+        return f"{capitalise(told)}: {lower_first(now)}" if told else now
+    level = who.profile.level or who.occupation.education
+    if who.profile.education:
+        return _education_told(who.profile.education, level, say)
     # Too young to have finished, as when an age was asked for: a step lower.
     finished = {"doctor": 27, "master": 23, "bachelor": 21, "apprentice": 18}
     if who.age < finished.get(level, 0):
         level = "school"
     return say.say(f"edu.{level}")
+
+
+def _education_told(told: str, level: str, say: Grammar) -> str:
+    """The education that was asked for, in the words that were used."""
+    taught = level in {"bachelor", "master", "doctor"}
+    if taught and re.search(r"(?i)degree$|doctorate$|ph\.?d\.?$|bachelor$|master$", told):
+        return f"{capitalise(told)} {say.expand('in {field_subject} from {uni}, {edu_how}.')}"
+    sentence = say.say(f"edu.{level}")
+    if fold(sentence).startswith(fold(told)):
+        return sentence
+    return f"{capitalise(told)}: {lower_first(sentence)}"
 
 
 def _description(who: Cast, say: Grammar) -> str:
@@ -104,17 +119,25 @@ def _traits(who: Cast, say: Grammar) -> list[str]:
     for trait in order[:4]:
         degree = _degree(who.big_five[trait])
         pool = "trait.middle" if degree == "mid" else f"trait.{trait}.{degree}"
-        said.append(say.say(pool))
+        said.append(_with_tail(say.say(pool), say))
         if degree == "mid" and len(said) >= 3:
             break
     strongest = order[0]
     if abs(who.big_five[strongest] - 50) >= 28:
-        said.insert(1, say.say(f"trait.{strongest}.{_degree(who.big_five[strongest])}"))
+        more = say.say(f"trait.{strongest}.{_degree(who.big_five[strongest])}")
+        said.insert(1, _with_tail(more, say))
     return list(dict.fromkeys(said))[:5]
 
 
+def _with_tail(sentence: str, say: Grammar) -> str:
+    """The trait, and as a rule what it comes from, what it leads to, or who minds."""
+    if say.dice.chance(0.15):
+        return sentence
+    return f"{sentence.removesuffix('.')}{say.one_of('trait.tail')}."
+
+
 def _likes(who: Cast, say: Grammar) -> list[str]:
-    own = [i.likes for i in who.interests[:2]]
+    own = [i.likes + say.one_of("like.tail") for i in who.interests[:2]]
     if who.theme.kind == "activity" and say.dice.chance(0.5):
         own[-1:] = [say.say("activity.like")]
     return [capitalise(text) for text in own] + say.several(3, "like")
@@ -124,7 +147,11 @@ def _skills(who: Cast, say: Grammar) -> list[str]:
     work = [] if who.status in {"pupil", "student", "home"} else list(who.occupation.skills)
     play = [i.skill for i in who.interests]
     skills = say.dice.few(work, 3) + say.dice.few(play, 2 if work else 4)
-    return [capitalise(skill) for skill in skills]
+    said = []
+    for skill in skills:
+        say.facts["skill_said"] = skill
+        said.append(say.say("skill.own"))
+    return said
 
 
 def _beliefs(who: Cast, say: Grammar) -> list[str]:
@@ -178,7 +205,7 @@ def _relationship(who: Cast, person: Relation, say: Grammar) -> dict[str, str]:
     say.facts["n_years"] = f"{_years_together(who, person, say.dice)} years"
     say.facts["partner_job"] = job_of(person.age, say.dice)
     if person.kind == "child":
-        ages = ((6, "small"), (17, "school"), (22, "young"), (200, "grown"))
+        ages = ((2, "baby"), (6, "small"), (17, "school"), (22, "young"), (200, "grown"))
         stage = next(stage for until, stage in ages if person.age < until)
         say.facts["child_does"] = say.one_of(f"child_does.{stage}")
     if person.kind == "parent":
@@ -217,7 +244,9 @@ def _goals(who: Cast, say: Grammar) -> list[str]:
 
 def _facts(who: Cast, language: str, say: Grammar) -> list[str]:
     pool = "fact.child" if who.age < 18 else "fact.any"
-    facts = say.several(3, pool)
+    facts = say.several(2 if who.profile.told_home else 3, pool)
+    if who.profile.told_home:
+        facts.insert(0, say.say("household.fact"))
     themed = f"{who.theme.kind}.fact"
     learns = who.status in {"pupil", "student"}
     if themed in say.pools and (learns or themed != "study.fact"):
