@@ -5,6 +5,7 @@ A message says what happened, what was kept, and what to do next::
     TinyFactoryError
     ├── InvalidInput (ValueError)       refused before anything was sent
     │   ├── InvalidPersona              a person that cannot be
+    │   ├── DemographyError             a table of a population that cannot be
     │   └── NameTaken                   a name that someone in the simulation bears
     ├── ModelError                      no usable answer came from the model
     │   ├── NotConfigured               neither a key nor the offline model chosen
@@ -42,6 +43,10 @@ class InvalidInput(TinyFactoryError, ValueError):
 
 class InvalidPersona(InvalidInput):
     """A description of a person that cannot be; the message can be sent to a model."""
+
+
+class DemographyError(InvalidInput):
+    """A table that describes no possible population; the message names the cell."""
 
 
 class NameTaken(InvalidInput):

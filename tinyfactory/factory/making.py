@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.changes import Change
 from tinyfactory.journal.fork import slot_of, wait_for_turn
+from tinyfactory.journal.secrets import Secrets
 from tinyfactory.models.chat import ChatRequest
 
 if TYPE_CHECKING:
@@ -110,10 +112,14 @@ def filled(factory: TinyPersonFactory, values: Json, temperature: float | None) 
 def _recipe(
     factory: TinyPersonFactory, particularities: Particularities, temperature: float | None
 ) -> Json:
-    """What, beside the factory's own state, the first request was made of."""
+    """What, beside the factory's own state, the first request was made of.
+
+    Particularities that hold a key or the like are left out: a person may be given away.
+    """
     names, _, ordinal = _seen(factory)
+    told = json.dumps(particularities, ensure_ascii=False)
     return {
-        "particularities": particularities,
+        "particularities": None if Secrets().what_in(told) else particularities,
         "temperature": temperature,
         "seen": len(names),
         "ordinal": ordinal,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["ReportCard", "Row", "report"]
+__all__ = ["Demography", "ReportCard", "Row", "report"]
 
 _ROOMS = {
+    "demography": ("Demography",),
     "reporting": ("ReportCard", "Row", "report"),
 }
 

@@ -30,7 +30,7 @@ _Names = Iterator[Named]
 
 
 def draw_names(
-    countries: Sequence[Any], sexes: Sequence[Any], *, seed: int, taken: Iterable[str] = ()
+    countries: Iterable[Any], sexes: Iterable[Any], *, seed: int, taken: Iterable[str] = ()
 ) -> list[str]:
     """A full name for each row of a population, each different from all others.
 
@@ -136,7 +136,7 @@ def _countries_by_word() -> dict[str, Country]:
     return known
 
 
-def _values(column: Sequence[Any], what: str) -> list[str | None]:
+def _values(column: Iterable[Any], what: str) -> list[str | None]:
     """The column with None for whatever is empty."""
     values = column.tolist() if hasattr(column, "tolist") else list(column)
     read: dict[Any, str | None] = {}

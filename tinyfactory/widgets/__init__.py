@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
 
-__all__ = ["PersonaBrowser", "PersonaForm"]
+_ROOMS = {
+    "PersonaBrowser": "browser",
+    "PersonaForm": "form",
+}
+__all__ = [*sorted(_ROOMS)]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _ROOMS:
         raise AttributeError(f"module 'tinyfactory.widgets' has no attribute {name!r}")
     from importlib import import_module
 
-    room = {"PersonaBrowser": "browser", "PersonaForm": "form"}[name]
-    return getattr(import_module(f"tinyfactory.widgets.{room}"), name)
+    return getattr(import_module(f"tinyfactory.widgets.{_ROOMS[name]}"), name)

@@ -1,0 +1,181 @@
+"""What making many people costs: time against the ideal, requests, prompt, memory.
+
+python benchmarks/bench_scale.py [--quick] [--json PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import Row, Table, machine
+from people import InstantModel
+
+import tinyfactory
+from tinyfactory import TinyPersonFactory, control
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "bench_scale.json"
+CONTEXT = "People of a town of forty thousand by a river, some of whom work in its joineries."
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    latency: float
+    alone: int
+    together: int
+    concurrency: int
+    prompts: tuple[int, ...]
+    memory: int
+
+
+FULL = Size(1.0, 50, 1_000, 200, (1, 10, 100, 1_000), 5_000)
+QUICK = Size(0.1, 3, 40, 20, (1, 10), 100)
+
+
+@contextmanager
+def endpoint(latency: float) -> Iterator[Any]:
+    """A server in a process of its own, and a function that says what it was asked."""
+    command = [sys.executable, str(HERE / "server.py"), str(latency)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        tinyfactory.configure(model="bench", base_url=f"{address}/v1", api_key="none")
+
+        def counted() -> dict[str, int]:
+            with urllib.request.urlopen(address) as answer:
+                found: dict[str, int] = json.load(answer)
+                return found
+
+        yield counted
+        server.stdin.close()
+        server.wait()
+
+
+def wall(table: Table, size: Size, folder: Path) -> None:
+    """Wall time against the ideal, and requests per person."""
+    group = f"Wall time with {size.latency:g} s of latency, kept in a journal on disk"
+    ways = (
+        ("one by one", size.alone, 1, 1.05),
+        ("together", size.together, size.concurrency, 1.15),
+    )
+    with endpoint(size.latency) as counted:
+        TinyPersonFactory(CONTEXT).generate_person()  # imports, connections, the first journal
+        counted()
+        requests = people = 0
+        for name, number, concurrency, aim in ways:
+            control.begin(folder / f"wall-{name}")
+            start = time.perf_counter()
+            made = len(TinyPersonFactory(CONTEXT).generate_people(number, concurrency=concurrency))
+            seconds = time.perf_counter() - start
+            ideal = -(-number // concurrency) * size.latency
+            what = f"{made:,} people {name}" + (f", {concurrency}" if concurrency > 1 else "")
+            table.add(
+                Row(group, what, seconds, "s", seconds / ideal, f"the ideal {ideal:g} s", aim)
+            )
+            requests += counted()["requests"]
+            people += made
+        asked = "Requests without faults"
+        ratio = requests / people
+        table.add(Row(asked, f"for {people:,} people", requests, "", ratio, "the people", 1.02))
+
+
+def prompts(table: Table, size: Size, folder: Path) -> None:
+    """Prompt tokens per person, by how many are made."""
+    group = "Prompt tokens per person (characters / 4, schema included)"
+    with endpoint(0.0) as counted:
+        for name, aim in (("together", 1.02), ("one by one", None)):
+            first = 0.0
+            for number in size.prompts:
+                control.begin(folder / f"prompts-{name}-{number}")
+                concurrency = 20 if name == "together" else 1
+                if name == "together":  # also for one: the way, not the number, is compared
+                    job = TinyPersonFactory(CONTEXT)
+                    job.generate_people(number, concurrency=concurrency)
+                else:
+                    TinyPersonFactory(CONTEXT).generate_people(number)
+                tokens = counted()["prompt_characters"] / 4 / number
+                first = first or tokens
+                against = f"that of {size.prompts[0]}"
+                row = Row(
+                    group, f"{name}, N = {number:,}", tokens, "tokens", tokens / first, against
+                )
+                row.aim = aim if number > size.prompts[0] else None
+                table.add(row)
+
+
+def _make(number: int, folder: str, keep: bool, answers: Any) -> None:
+    """In a process of its own: how much more memory so many people take, and their file."""
+    from tinyfactory.people import PeopleWriter
+
+    control.begin(Path(folder) / f"memory-{keep}-{number}")
+    factory = TinyPersonFactory(CONTEXT, model=InstantModel())
+    writer = PeopleWriter(Path(folder) / f"{keep}-{number}.parquet")
+    factory.generate_people(20, concurrency=8, on_person=writer.add)  # imports and pools
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    factory.generate_people(number, concurrency=8, on_person=writer.add, keep=keep)
+    seconds = time.perf_counter() - start
+    writer.close()
+    answers.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, seconds))
+    answers.close()
+    answers.join_thread()
+    os._exit(0)
+
+
+def memory(table: Table, size: Size, folder: Path) -> None:
+    """Memory that people take who are kept, and who go to a file."""
+    group = f"Memory for {size.memory:,} people who also go to a Parquet file"
+    spawn = multiprocessing.get_context("spawn")
+    found: dict[bool, float] = {}
+    for keep in (True, False):
+        answers = spawn.Queue()
+        process = spawn.Process(target=_make, args=(size.memory, str(folder), keep, answers))
+        process.start()
+        kilobytes, seconds = answers.get()
+        process.join()
+        found[keep] = max(kilobytes / size.memory, 0.001)
+        name = "kept" if keep else "not kept (keep=False)"
+        against = "" if keep else "those kept"
+        ratio = None if keep else found[False] / found[True]
+        table.add(Row(group, name, found[keep], "kB each", ratio, against))
+        table.add(Row(group, f"{name}: time", seconds / size.memory * 1e3, "ms each"))
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    size = QUICK if options.quick else FULL
+    table = Table()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wall(table, size, folder)
+        prompts(table, size, folder)
+        memory(table, size, folder)
+        print("\n" + table.summary())
+        table.write(options.json, machine(folder) | {"quick": options.quick})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""`Demography`: who lives somewhere, as a table; and people drawn from it, exactly."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory.errors import DemographyError
+from tinyfactory.populations import frames, layouts
+from tinyfactory.populations.bands import Band, band_of, read_bands
+from tinyfactory.populations.complete import check_categories, completed
+from tinyfactory.populations.layouts import Cells, Json, Shares
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tinyfactory.populations.fitting import Block
+
+_EXTRA = (
+    "Demographies need packages that are not installed ({missing}). Nothing was changed. Install "
+    "them: pip install 'tinyfactory[populations]'."
+)
+_MOST = 10_000_000
+_SEX = ("sex", "gender")
+_PLACES = ("country", "nationality", "residence", "region", "state", "city")
+
+
+class Demography:
+    """Fields, their categories, and the share of people in each.
+
+    Made by `from_dict`, `from_json`, `from_csv`, `from_frame` or `shipped`, which check it.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        In the order of the table.
+    about : dict
+        Name, source, year, licence, country; ``illustrative`` where nobody was counted.
+    impossible : list of dict
+        Combinations of categories that nobody has.
+
+    Examples
+    --------
+    >>> town = Demography.from_dict({
+    ...     "sex": {"female": 0.51, "male": 0.49},
+    ...     "age": {"18-29": 0.2, "30-64": 0.55, "65-90": 0.25},
+    ... })
+    >>> town.sample(200, seed=1)["sex"].value_counts().to_dict()
+    {'female': 102, 'male': 98}
+    """
+
+    def __init__(self, tables: layouts.Tables) -> None:
+        self._tables = tables
+        self.about: Json = dict(tables.about)
+        self._margins = completed(tables)
+        self.fields = tuple(self._margins)
+        self._bands = {
+            name: bands
+            for name, shares in self._margins.items()
+            if (bands := read_bands(name, shares)) is not None
+        }
+        self.impossible = [dict(rule) for rule in tables.impossible]
+        check_categories(tables, self._margins)
+        if any(f"{name}_band" in self.fields or name == "name" for name in self.fields):
+            raise DemographyError('No field may be called "name", or like the band of another.')
+
+    # -- reading -----------------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, data: Json) -> Demography:
+        """A demography out of a dictionary.
+
+        Parameters
+        ----------
+        data : dict
+            Each field with its categories and their shares, counts or percentages. A field
+            whose categories are all ranges (``"18-29"``, ``"65+"``, ``"40"``) is a number:
+            people have one within their band. Besides, each of them optional:
+
+            ``"joint"``
+                Tables over several fields, ``{"fields": ["sex", "age"], "table": [...]}``, with
+                rows ``{"sex": "female", "age": "18-29", "share": 0.1}`` or nested dictionaries.
+            ``"conditional"``
+                ``{"field": "occupation", "given": "age", "table": {"18-29": {"student": 0.6,
+                ...}, ...}}``; `given` may be a list, with nested dictionaries.
+            ``"impossible"``
+                ``[{"age": "18-29", "occupation": "retired"}]``.
+            ``"about"``
+                ``{"name": ..., "source": ..., "year": ..., "licence": ..., "country": ...}``.
+
+            Where a field has shares of its own, these are kept exactly, and tables say how
+            fields go together; else its shares come from the table. The layout of TinyTroupe's
+            ``populations/*.json`` is read, too: see `layouts.from_peer`.
+
+        Raises
+        ------
+        DemographyError
+            For what cannot be, naming the cell.
+        """
+        if not isinstance(data, dict):
+            raise DemographyError(f"A demography is a dictionary, not {type(data).__name__}.")
+        return cls(layouts.read_tables(layouts.from_peer(data) or data))
+
+    @classmethod
+    def from_json(cls, source: str | Path) -> Demography:
+        """A demography out of a JSON file, given by its path, or out of JSON text."""
+        text = str(source)
+        if not text.lstrip().startswith("{"):
+            try:
+                text = Path(source).read_text(encoding="utf-8")
+            except OSError as error:
+                raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise DemographyError(f"This is no JSON: {error}.") from None
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> Demography:
+        """A demography out of a CSV file with a header; the columns are those of `from_frame`."""
+        return cls.from_dict(frames.from_rows(frames.csv_rows(Path(path))))
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Demography:
+        """A demography out of a data frame.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Either columns ``field``, ``category`` and ``share`` (or ``count``), a row a category;
+            or a column a field, and ``share`` or ``count``, a row a combination.
+        """
+        columns = [str(column) for column in frame.columns]
+        rows = [dict(zip(columns, row, strict=True)) for row in frame.itertuples(index=False)]
+        return cls.from_dict(frames.from_rows(rows))
+
+    @classmethod
+    def shipped(cls, name: str) -> Demography:
+        """One of the demographies of this package; `shipped_names` lists them."""
+        names = cls.shipped_names()
+        if name not in names:
+            raise DemographyError(
+                f"There is no demography {name!r} in this package, and no such file. There are: "
+                f"{', '.join(names)}. For a file, give its path, ending in .json or .csv."
+            )
+        path = files("tinyfactory.populations") / "tables" / f"{name}.json"
+        return cls.from_json(path.read_text(encoding="utf-8"))
+
+    @staticmethod
+    def shipped_names() -> list[str]:
+        """The names of the demographies of this package."""
+        folder = files("tinyfactory.populations") / "tables"
+        return sorted(
+            p.name.removesuffix(".json") for p in folder.iterdir() if p.name[-5:] == ".json"
+        )
+
+    # -- what it says ------------------------------------------------------------------
+
+    def to_dict(self) -> Json:
+        """The demography in the layout of `from_dict`, which reads it back."""
+        tables = self._tables
+        out: Json = {"about": copy.deepcopy(self.about)} if self.about else {}
+        out |= {name: dict(shares) for name, shares in tables.margins.items()}
+        if tables.joints:
+            out["joint"] = [
+                {
+                    "fields": list(fields),
+                    "table": [
+                        dict(zip(fields, k, strict=True)) | {"share": v} for k, v in cells.items()
+                    ],
+                }
+                for fields, cells in tables.joints
+            ]
+        if tables.conditionals:
+            out["conditional"] = [
+                {"field": of, "given": list(given), "table": _nested(table)}
+                for of, given, table in tables.conditionals
+            ]
+        if tables.impossible:
+            out["impossible"] = [dict(rule) for rule in tables.impossible]
+        return out
+
+    def margins(self) -> dict[str, Shares]:
+        """Field -> category -> share."""
+        return {name: dict(shares) for name, shares in self._margins.items()}
+
+    def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
+        """The fields of each table, and the share of each combination, fitted to the margins."""
+        import numpy as np
+
+        found = []
+        tied = [fields for fields, _ in self._tables.joints]
+        tied += [(*given, of) for of, given, _ in self._tables.conditionals]
+        for fields in dict.fromkeys(tied):
+            block = next(b for b in self._blocks if set(fields) <= set(b.fields))
+            cells = block.over(fields)
+            names = [list(self._margins[name]) for name in fields]
+            found.append(
+                (
+                    fields,
+                    {
+                        tuple(names[i][j] for i, j in enumerate(index)): float(share)
+                        for index, share in np.ndenumerate(cells)
+                    },
+                )
+            )
+        return found
+
+    def bands(self, field: str) -> dict[str, Band] | None:
+        """The bands of a field that is a number; None for one of words."""
+        return self._bands.get(field)
+
+    def category_of(self, field: str, value: Any) -> str | None:
+        """The category that a value is in; a number is put into its band."""
+        if value in self._margins.get(field, ()):
+            return str(value)
+        bands = self._bands.get(field)
+        return band_of(bands, value) if bands is not None else None
+
+    # -- drawing -----------------------------------------------------------------------
+
+    def sample(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> pd.DataFrame:
+        """So many people as the table says: every margin within one person of n times its share.
+
+        Parameters
+        ----------
+        n : int
+            From 1 to 10,000,000.
+        seed : int
+            The same seed gives the same people on every machine, with the same release of Faker.
+        taken : iterable of str
+            Names that nobody is given.
+
+        Returns
+        -------
+        DataFrame, n rows
+            ``name``, then a column a field; for a field of bands the number, and the band in a
+            column ``<field>_band`` beside it.
+
+        Raises
+        ------
+        DemographyError
+            For a number that cannot be, or margins that cannot be met together.
+        """
+        pandas = _needed("pandas")
+        from tinyfactory.populations.names import draw_names
+        from tinyfactory.populations.sampling import draw_codes, draw_numbers
+
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _MOST:
+            raise DemographyError(f"n is a whole number from 1 to {_MOST:,}, not {n!r}.")
+        codes = draw_codes(self._blocks, self._margins, n, seed)
+        columns: dict[str, Any] = {}
+        for name in self.fields:
+            words = pandas.Categorical.from_codes(codes[name], list(self._margins[name]))
+            bands = self._bands.get(name)
+            if bands is None:
+                columns[name] = words
+            else:
+                columns[name] = draw_numbers(codes[name], list(bands.values()), seed, name)
+                columns[f"{name}_band"] = words
+        frame: pd.DataFrame = pandas.DataFrame(columns)
+        places = [name for name in _PLACES if name in frame]
+        place = frame[places[0]].astype(object).to_numpy() if places else [None] * n
+        if not places or (
+            places[0] not in ("country", "nationality") and self.about.get("country")
+        ):
+            place = [self.about.get("country")] * n
+        sexes = next(
+            (frame[name].astype(object).to_numpy() for name in _SEX if name in frame), None
+        )
+        names = draw_names(place, [None] * n if sexes is None else sexes, seed=seed, taken=taken)
+        frame.insert(0, "name", names)
+        return frame
+
+    def profiles(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> list[Json]:
+        """The rows of `sample` as plain dictionaries; the country of `about` stands in each.
+
+        Examples
+        --------
+        >>> Demography.from_dict({"sex": {"female": 1}, "age": {"40": 1}}).profiles(1)[0]["age"]
+        40
+        """
+        frame = self.sample(n, seed, taken)
+        columns = [frame[name].tolist() for name in frame.columns]
+        country = self.about.get("country")
+        whole = {"country": country} if country and "country" not in self.fields else {}
+        return [
+            dict(zip(frame.columns, row, strict=True)) | whole for row in zip(*columns, strict=True)
+        ]
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        for module in ("numpy", "pandas", "scipy", "ipfn"):
+            _needed(module)
+        from tinyfactory.populations.fitting import fit
+
+        return fit(self._tables, self._margins)
+
+    # -- shown -------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        name = self.about.get("name")
+        lines = [f"{name or 'Demography'}: {', '.join(self.fields)}"]
+        if self.about.get("illustrative"):
+            lines.append("  illustrative: nobody was counted")
+        for field, shares in self._margins.items():
+            told = ", ".join(
+                f"{category} {share:.1%}" for category, share in list(shares.items())[:8]
+            )
+            more = f", and {len(shares) - 8} more" if len(shares) > 8 else ""
+            lines.append(f"  {field}: {told}{more}")
+        return "\n".join(lines)
+
+
+def _needed(module: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(_EXTRA.format(missing=error.name)) from None
+
+
+def _nested(table: dict[tuple[str, ...], Shares]) -> Json:
+    out: Json = {}
+    for row, shares in table.items():
+        here = out
+        for category in row[:-1]:
+            here = here.setdefault(category, {})
+        here[row[-1]] = dict(shares)
+    return out

@@ -1,0 +1,60 @@
+"""Tables of rows, as they come out of CSV files and data frames."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tinyfactory.errors import DemographyError
+from tinyfactory.populations.layouts import Json
+
+_WEIGHTS = ("share", "count", "proportion", "weight", "n")
+Row = dict[str, Any]
+
+
+def csv_rows(path: Path) -> list[Row]:
+    """The rows of a CSV file with a header."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def from_rows(rows: Sequence[Row]) -> Json:
+    """Rows in the layout of `Demography.from_dict`.
+
+    Raises
+    ------
+    DemographyError
+        When there are no rows, or no column of numbers.
+    """
+    if not rows:
+        raise DemographyError("The table has no rows.")
+    columns = [str(column).strip() for column in rows[0]]
+    rows = [{str(k).strip(): v for k, v in row.items()} for row in rows]
+    small = {column.lower(): column for column in columns}
+    weight = next((small[name] for name in _WEIGHTS if name in small), None)
+    if weight is None:
+        raise DemographyError(
+            f"The table has no column of numbers; it has {', '.join(columns)}. Call one of them "
+            '"share" or "count".'
+        )
+    if "field" in small and "category" in small:
+        found: Json = {}
+        for row in rows:
+            name, category = str(row[small["field"]]).strip(), str(row[small["category"]]).strip()
+            shares = found.setdefault(name, {})
+            if category in shares:
+                raise DemographyError(f"{name} / {category}: this category stands there twice.")
+            shares[category] = row[weight]
+        return found
+    fields = [column for column in columns if column != weight]
+    if len(fields) == 1:
+        return from_rows(
+            [{"field": fields[0], "category": row[fields[0]], "share": row[weight]} for row in rows]
+        )
+    table = [{f: str(row[f]).strip() for f in fields} | {"share": row[weight]} for row in rows]
+    return {"joint": [{"fields": fields, "table": table}]}
