@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.lab import jupyter_lab
+from tests.support.lab import jupyter
 
 CELLS = [
     """from tinyfactory import TinyPersonFactory
@@ -21,7 +21,7 @@ browser""",
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def lab(request, tmp_path_factory):
-    with jupyter_lab(tmp_path_factory.mktemp("lab"), request.param) as lab:
+    with jupyter(tmp_path_factory.mktemp("lab"), "lab", request.param) as lab:
         yield lab
 
 

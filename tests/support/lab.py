@@ -1,10 +1,9 @@
-"""A real JupyterLab on loopback and a real Chromium that looks at it."""
+"""A real JupyterLab, Notebook 7 or Voila on loopback, and a real Chromium that looks at it."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -13,112 +12,75 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from tests.support.notebook_kernel import kernel_environment
+from tests.support.page import Notebook
 
+App = Literal["lab", "notebook", "voila"]
 TOKEN = "test"  # of a server that lives for one test
-# Noise of an empty JupyterLab, without any notebook of ours.
-NOISE = re.compile(r"favicon|ERR_FAILED|ERR_BLOCKED|api/me|translations|service-worker|CLOSING")
 BROWSER_OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-
-
-class Notebook:
-    """One notebook, opened on a page of its own."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _heard(self, message: Any) -> None:
-        if message.type == "error" and not NOISE.search(message.text):
-            self.errors.append(message.text)
-
-    def run_all(self, timeout: float = 90) -> None:
-        """Run every cell and wait until the last prompt has its number."""
-        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-        self.page.wait_for_function(
-            "() => { const p = [...document.querySelectorAll("
-            "'.jp-CodeCell .jp-InputArea-prompt')].map(e => e.textContent);"
-            "return p.length && p.every(t => /\\[\\d+\\]/.test(t)) }",
-            timeout=timeout * 1000,
-        )
-
-    def cell_errors(self) -> list[str]:
-        """Tracebacks that stand under cells."""
-        return self.page.locator(
-            "[data-mime-type='application/vnd.jupyter.error']"
-        ).all_inner_texts()
-
-    def python(self, code: str) -> str:
-        """What code prints in the notebook's kernel, outside any cell."""
-        return str(
-            self.page.evaluate(
-                """async code => {
-                    const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                    const f = k.requestExecute({code, store_history: false}); let out = '';
-                    f.onIOPub = m => { const c = m.content;
-                      if (m.header.msg_type === 'stream') out += c.text;
-                      if (m.header.msg_type === 'error') out += c.ename + ': ' + c.evalue; };
-                    await f.done; return out; }""",
-                code,
-            )
-        )
-
-    def field(self, description: str) -> Locator:
-        """The input of the widget with this description."""
-        label = self.page.locator(".jp-OutputArea .widget-label", has_text=description).first
-        return label.locator("xpath=..").locator("input, textarea, select").first
-
-    def button(self, text: str) -> Locator:
-        """A widget's button by its text."""
-        return self.page.locator(".jp-OutputArea button.jupyter-button", has_text=text).first
-
-    def wait_text(self, selector: str, text: str, timeout: float = 30) -> None:
-        """Wait until an element that fits the selector shows the text."""
-        self.page.locator(selector, has_text=text).first.wait_for(timeout=timeout * 1000)
+READY = (
+    "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
+    "?.status === 'idle'"
+)
+# Voila runs the notebook while the page loads, behind a curtain.
+LOADED = (
+    "() => { const c = document.querySelector('#loading');"
+    " return !c || getComputedStyle(c).display === 'none' }"
+)
 
 
 class Lab:
     """The server and the browser; `open` gives notebooks."""
 
-    def __init__(self, root: Path, address: str, browser: Any, theme: str) -> None:
-        self.root, self.address, self.browser, self.theme = root, address, browser, theme
+    def __init__(self, app: App, root: Path, address: str, browser: Any, theme: str) -> None:
+        self.app, self.root, self.address = app, root, address
+        self.browser, self.theme = browser, theme
         self.outside: list[str] = []
+        self._opened = 0
 
-    def open(self, cells: list[str], name: str = "test.ipynb") -> Notebook:
-        """Open a new notebook with these cells."""
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        )
-        nbformat.write(notebook, self.root / name)
+    def open(self, cells: Sequence[str] | Path, name: str = "test.ipynb") -> Notebook:
+        """Open a new notebook with these cells, or a copy of one that there is."""
+        if isinstance(cells, Path):
+            name = cells.name
+            shutil.copy(cells, self.root / name)
+        else:
+            notebook = nbformat.v4.new_notebook(
+                cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+                metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            )
+            nbformat.write(notebook, self.root / name)
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 1000}, color_scheme=self.theme
         )
         context.route(lambda url: not url.startswith(self.address), self._refuse)
-        opened = Notebook(context.new_page())
-        # A workspace of its own: a shared one brings back the notebooks opened before.
-        place = f"workspaces/{name.partition('.')[0]}/tree/{name}"
-        opened.page.goto(f"{self.address}/lab/{place}?token={TOKEN}")
-        opened.page.wait_for_function(
-            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
-            "?.status === 'idle'",
-            timeout=90_000,
-        )
-        opened.errors.clear()  # of Lab's own start
+        opened = Notebook(context.new_page(), self.app)
+        opened.page.goto(f"{self.address}/{self._place(name)}?token={TOKEN}", timeout=120_000)
+        if self.app == "voila":
+            opened.page.wait_for_function(LOADED, timeout=120_000)
+        else:
+            opened.page.wait_for_function(READY, timeout=90_000)
+            opened.errors.clear()  # of the application's own start
         return opened
+
+    def _place(self, name: str) -> str:
+        # A workspace of its own: a shared one brings back the notebooks opened before.
+        self._opened += 1
+        return {
+            "lab": f"lab/workspaces/test{self._opened}/tree/{name}",
+            "notebook": f"notebooks/{name}",
+            "voila": f"voila/render/{name}",
+        }[self.app]
 
     def _refuse(self, route: Any) -> None:
         if not route.request.url.startswith(("data:", "blob:")):
@@ -127,55 +89,79 @@ class Lab:
 
 
 @contextmanager
-def jupyter_lab(place: Path, theme: str = "light") -> Iterator[Lab]:
+def jupyter(place: Path, app: App = "lab", theme: str = "light") -> Iterator[Lab]:
     """Start both, and end them by the ids of the processes started here."""
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing; `make test` installs Debian's package"
     root, port = place / "notebooks", _free_port()
     root.mkdir()
-    settings = place / "settings" / "@jupyterlab"
-    _write(settings / "apputils-extension/themes.jupyterlab-settings",
-           {"theme": "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"})  # fmt: skip
-    _write(settings / "apputils-extension/notification.jupyterlab-settings",
-           {"fetchNews": "false", "checkForUpdates": False})  # fmt: skip
-    _write(settings / "notebook-extension/tracker.jupyterlab-settings", {"windowingMode": "none"})
-    command = [
-        sys.executable, "-m", "jupyterlab", f"--port={port}", "--no-browser",
-        f"--IdentityProvider.token={TOKEN}", "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port_retries=0", "--ServerApp.allow_root=True",
-        f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True",
-        "--LabApp.extension_manager=readonly",
-    ]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     with kernel_environment(place), (place / "server.log").open("wb") as log:
         environment = {
             **os.environ,
-            "JUPYTERLAB_SETTINGS_DIR": str(settings.parent),
+            "JUPYTERLAB_SETTINGS_DIR": str(_settings(place / "settings", theme)),
             "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
         }
         server = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, cwd=root, start_new_session=True
-        )
+            _command(app, root, port, theme),
+            stdout=log, stderr=log, env=environment, cwd=root, start_new_session=True,
+        )  # fmt: skip
         try:
-            _wait_for(address, server, place / "server.log")
+            _wait_for(address, app, server, place / "server.log")
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
-                yield Lab(root, address, browser, theme)
+                yield Lab(app, root, address, browser, theme)
                 browser.close()
         finally:
             _end(server)
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _command(app: App, root: Path, port: int, theme: str) -> list[str]:
+    common = [f"--port={port}", "--no-browser"]
+    if app == "voila":
+        return [
+            sys.executable, "-m", "voila", str(root), *common, "--Voila.ip=127.0.0.1",
+            f"--theme={theme}", "--show_tracebacks=True", f"--token={TOKEN}",
+        ]  # fmt: skip
+    # Lab and Notebook load each other and share one page configuration, in which whichever
+    # wrote last decides: so the application is exposed to the page in both.
+    return [
+        sys.executable, "-m", {"lab": "jupyterlab", "notebook": "notebook"}[app], *common,
+        f"--IdentityProvider.token={TOKEN}", "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port_retries=0", "--ServerApp.allow_root=True",
+        f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+
+
+def _settings(folder: Path, theme: str) -> Path:
+    wanted: dict[str, dict[str, Any]] = {
+        "apputils-extension/themes": {
+            "theme": "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
+        },
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        # Otherwise what is below the fold is not in the page.
+        "notebook-extension/tracker": {"windowingMode": "none"},
+        "docmanager-extension/plugin": {"autosave": False},
+    }
+    for name, value in wanted.items():
+        path = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value))
+    return folder
+
+
+def _wait_for(address: str, app: App, server: subprocess.Popen[bytes], log: Path) -> None:
+    probe = f"{address}{'/' if app == 'voila' else '/api/status'}?token={TOKEN}"
     for _ in range(450):
-        assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()[-3000:]}"
+        assert server.poll() is None, f"{app} ended:\n{log.read_text()[-3000:]}"
         try:
-            urllib.request.urlopen(f"{address}/api/status?token={TOKEN}", timeout=5).read()
+            urllib.request.urlopen(probe, timeout=5).read()
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
         else:
             return
-    raise AssertionError(f"JupyterLab did not answer:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"{app} did not answer:\n{log.read_text()[-3000:]}")
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -189,11 +175,6 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         except ProcessLookupError:
             pass
         return
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
 
 
 def _free_port() -> int:

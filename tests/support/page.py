@@ -1,0 +1,123 @@
+"""One notebook on a page of a real browser: what a person can do there, and what they see."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+from playwright.sync_api import Locator, Page
+
+# Noise of an empty JupyterLab or Voila, without any notebook of ours.
+NOISE = re.compile(
+    r"favicon|ERR_FAILED|ERR_BLOCKED|api/me|translations|service-worker|CLOSING|/lsp/|"
+    r"Fetch request was aborted|Content Security Policy"
+)
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+
+
+class Notebook:
+    """One notebook, opened on a page of its own."""
+
+    def __init__(self, page: Page, app: str = "lab") -> None:
+        self.page = page
+        self.app = app
+        self.errors: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and not NOISE.search(message.text):
+            self.errors.append(message.text)
+
+    # -- the kernel --------------------------------------------------------------------
+
+    def run_all(self, timeout: float = 90) -> None:
+        """Run every cell and wait until the last prompt has its number."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+        self.wait_run(timeout)
+
+    def wait_run(self, timeout: float = 90) -> None:
+        """Wait until every prompt has its number."""
+        self.page.wait_for_function(
+            "() => { const p = [...document.querySelectorAll("
+            "'.jp-CodeCell .jp-InputArea-prompt')].map(e => e.textContent);"
+            "return p.length && p.every(t => /\\[\\d+\\]/.test(t)) }",
+            timeout=timeout * 1000,
+        )
+
+    def cell_errors(self) -> list[str]:
+        """Tracebacks that stand under cells."""
+        return self.page.locator(
+            "[data-mime-type='application/vnd.jupyter.error']"
+        ).all_inner_texts()
+
+    def python(self, code: str) -> str:
+        """What code prints in the notebook's kernel, outside any cell."""
+        return str(
+            self.page.evaluate(
+                f"""async code => {{
+                    const f = {KERNEL}.requestExecute({{code, store_history: false}});
+                    let out = '';
+                    f.onIOPub = m => {{ const c = m.content;
+                      if (m.header.msg_type === 'stream') out += c.text;
+                      if (m.header.msg_type === 'error') out += c.ename + ': ' + c.evalue; }};
+                    await f.done; return out; }}""",
+                code,
+            )
+        )
+
+    def interrupt(self) -> None:
+        """What the stop button of the notebook does."""
+        self.page.evaluate(f"() => {KERNEL}.interrupt()")
+
+    def restart(self) -> None:
+        """A new kernel, which knows nothing; the outputs stay until cells run again."""
+        self.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
+        self.page.wait_for_function(f"() => {KERNEL}.status === 'idle'", timeout=60_000)
+
+    # -- what stands there -------------------------------------------------------------
+
+    @property
+    def outputs(self) -> Locator:
+        """Where widgets stand: below cells, or, in Voila, anywhere."""
+        return self.page.locator("body" if self.app == "voila" else ".jp-OutputArea")
+
+    def field(self, description: str) -> Locator:
+        """The input of the widget with this description."""
+        label = self.outputs.locator(".widget-label", has_text=description).first
+        return label.locator("xpath=..").locator("input, textarea, select").first
+
+    def button(self, text: str) -> Locator:
+        """The first button that is seen with this text alone; an icon does not count."""
+        exact = re.compile(rf"^\s*{re.escape(text)}\s*$")
+        return self.outputs.locator("button:visible").filter(has_text=exact).first
+
+    def wait_text(self, selector: str, text: str, timeout: float = 30) -> None:
+        """Wait until an element that fits the selector shows the text."""
+        self.page.locator(selector, has_text=text).first.wait_for(timeout=timeout * 1000)
+
+    def picture(self, path: Path) -> None:
+        """What the page looks like now, as a PNG."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))
+
+    # -- who else can use it -----------------------------------------------------------
+
+    def barriers(self, selector: str) -> list[str]:
+        """What axe-core (WCAG 2.1, A and AA) finds wrong within elements of ours, a line each."""
+        if not self.page.evaluate("() => Boolean(window.axe)"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate(
+            """async selector => (await axe.run(
+                [...document.querySelectorAll(selector)],
+                {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})).violations""",
+            selector,
+        )
+        return [
+            f"{rule['id']}: {rule['help']}: {node['html'][:200]} ({node['failureSummary']})"
+            for rule in found
+            for node in rule["nodes"]
+        ]
