@@ -149,14 +149,6 @@ def test_what_a_model_wrote_is_never_markup():
         assert "<script" not in html and "<img" not in html
 
 
-def test_output_holds_text_and_static_html():
-    browser = PersonaBrowser(some_people())
-    bundle = browser._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    for person in browser.people:
-        assert person.name in bundle["text/html"] and person.name in bundle["text/plain"]
-
-
 def test_no_thread_is_left_over():
     form = PersonaForm("Bakers in Vienna", model="offline")
     form.generate()

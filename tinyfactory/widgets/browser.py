@@ -9,7 +9,8 @@ import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import people_html, people_text, person_html
-from tinyfactory.widgets.shared import StaticForm, Status, count
+from tinyfactory.widgets.saved import StaticForm
+from tinyfactory.widgets.shared import Status, count
 
 # Rows that are in the page at once; the search narrows the rest.
 MOST_ROWS = 200

@@ -13,7 +13,8 @@ from tinyfactory.factory.way import Snapshot
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import People
 from tinyfactory.people.render import people_html, people_text
-from tinyfactory.widgets.shared import StaticForm, Status, Watch, count
+from tinyfactory.widgets.saved import StaticForm
+from tinyfactory.widgets.shared import Status, Watch, count
 
 # A text typed right before the click may arrive after it: the browser sends both at once.
 SETTLE = 0.15

@@ -10,7 +10,8 @@ import ipywidgets as widgets
 
 from tinyfactory.people.render import escape
 from tinyfactory.widgets.explain import in_plain_words
-from tinyfactory.widgets.shared import StaticForm, Status
+from tinyfactory.widgets.saved import StaticForm
+from tinyfactory.widgets.shared import Status
 
 
 class Panel(StaticForm):
@@ -31,7 +32,7 @@ class Panel(StaticForm):
         if ready:
             self._status.say(ready)
         self._code = CodeView(self.code)
-        super().__init__(children=[*children, self._status, self._code])
+        super().__init__([*children, self._status, self._code])
 
     @property
     def status(self) -> str:
@@ -47,6 +48,7 @@ class Panel(StaticForm):
         self.error = None
         self._status.say(text)
         self._code.refresh()
+        self.store_soon()
 
     def failed(self, error: BaseException) -> None:
         """Show an error and keep it."""

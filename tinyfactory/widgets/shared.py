@@ -1,10 +1,10 @@
-"""What the widgets share: a status line, a progress bar over a job, and their static form."""
+"""What the widgets share: a status line, and a look at a job now and then."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
@@ -19,29 +19,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.1
 
 
-class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A box whose output cell also holds what it shows as text and static HTML.
-
-    GitHub, nbviewer and a printed page show those; a live notebook shows the widget.
-    """
-
-    def static_text(self) -> str:
-        """What stands in the output for programs that show text alone."""
-        return f"{type(self).__name__}()"
-
-    def static_html(self) -> str:
-        """What stands in the output where no widget can be shown."""
-        return f"<pre>{escape(self.static_text())}</pre>"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
-        return bundle | {"text/plain": self.static_text(), "text/html": self.static_html()}
-
-    def __repr__(self) -> str:
-        return self.static_text()
-
-
-class Status(widgets.HTML):  # type: ignore[misc]
+class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
     """One line that says how things stand, read out by screen readers; text only."""
 
     def say(self, text: str, *, wrong: bool = False) -> None:
