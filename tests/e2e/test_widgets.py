@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.lab import jupyter
-
 CELLS = [
     """from tinyfactory import TinyPersonFactory
 from tinyfactory.widgets import PersonaBrowser, PersonaForm
@@ -19,15 +17,9 @@ browser""",
 ]
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def lab(request, tmp_path_factory):
-    with jupyter(tmp_path_factory.mktemp("lab"), "lab", request.param) as lab:
-        yield lab
-
-
 @pytest.mark.timeout(240)
-def test_form_and_browser_work_in_a_browser(lab):
-    notebook = lab.open(CELLS)
+def test_form_and_browser_work_in_a_browser(anywhere):
+    notebook = anywhere.open(CELLS)
     notebook.run_all()
     assert notebook.cell_errors() == []
 
@@ -59,12 +51,12 @@ def test_form_and_browser_work_in_a_browser(lab):
     notebook.wait_text(".widget-html-content", last)
     assert notebook.python("print(browser.selected.name)").strip() == last
 
-    assert notebook.errors == [] and lab.outside == []
+    assert notebook.errors == [] and anywhere.outside == []
 
 
 @pytest.mark.timeout(240)
-def test_an_error_stands_in_the_form(lab):
-    notebook = lab.open(CELLS[:1], "error.ipynb")
+def test_an_error_stands_in_the_form(anywhere):
+    notebook = anywhere.open(CELLS[:1], "error.ipynb")
     notebook.run_all()
     notebook.field("Context:").fill(" ")
     notebook.button("Generate").click()

@@ -41,7 +41,7 @@ LOADED = (
 
 
 class Lab:
-    """The server and the browser; `open` gives notebooks."""
+    """A server, and the browser that looks at it; `open` gives notebooks."""
 
     def __init__(self, app: App, root: Path, address: str, browser: Any, theme: str) -> None:
         self.app, self.root, self.address = app, root, address
@@ -60,17 +60,27 @@ class Lab:
                 metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
             )
             nbformat.write(notebook, self.root / name)
+        opened = self._visit(name)
+        if self.app == "voila":
+            opened.page.wait_for_function(LOADED, timeout=120_000)
+        else:
+            opened.page.wait_for_function(READY, timeout=90_000)
+            opened.errors.clear()  # of the application's own start
+        return opened
+
+    def reopen(self, name: str = "test.ipynb") -> Notebook:
+        """Open a notebook as it was saved; the cells are there, and nothing has been run."""
+        opened = self._visit(name)
+        opened.page.locator(".jp-Cell").first.wait_for(timeout=90_000)
+        return opened
+
+    def _visit(self, name: str) -> Notebook:
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 1000}, color_scheme=self.theme
         )
         context.route(lambda url: not url.startswith(self.address), self._refuse)
         opened = Notebook(context.new_page(), self.app)
         opened.page.goto(f"{self.address}/{self._place(name)}?token={TOKEN}", timeout=120_000)
-        if self.app == "voila":
-            opened.page.wait_for_function(LOADED, timeout=120_000)
-        else:
-            opened.page.wait_for_function(READY, timeout=90_000)
-            opened.errors.clear()  # of the application's own start
         return opened
 
     def _place(self, name: str) -> str:
@@ -89,13 +99,23 @@ class Lab:
 
 
 @contextmanager
-def jupyter(place: Path, app: App = "lab", theme: str = "light") -> Iterator[Lab]:
-    """Start both, and end them by the ids of the processes started here."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Chromium is missing; `make test` installs Debian's package"
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright; one for a whole run, which allows no second."""
+    program = shutil.which("chromium")
+    assert program, "Chromium is missing; `make test` installs Debian's package"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def jupyter(browser: Any, place: Path, app: App = "lab", theme: str = "light") -> Iterator[Lab]:
+    """Start a server, and end it by the id of the process started here."""
     root, port = place / "notebooks", _free_port()
     root.mkdir()
     address = f"http://127.0.0.1:{port}"
+    # The server and its kernels inherit the environment; nobody else shall.
     with kernel_environment(place), (place / "server.log").open("wb") as log:
         environment = {
             **os.environ,
@@ -106,14 +126,11 @@ def jupyter(place: Path, app: App = "lab", theme: str = "light") -> Iterator[Lab
             _command(app, root, port, theme),
             stdout=log, stderr=log, env=environment, cwd=root, start_new_session=True,
         )  # fmt: skip
-        try:
-            _wait_for(address, app, server, place / "server.log")
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
-                yield Lab(app, root, address, browser, theme)
-                browser.close()
-        finally:
-            _end(server)
+    try:
+        _wait_for(address, app, server, place / "server.log")
+        yield Lab(app, root, address, browser, theme)
+    finally:
+        _end(server)
 
 
 def _command(app: App, root: Path, port: int, theme: str) -> list[str]:

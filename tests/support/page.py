@@ -78,6 +78,19 @@ class Notebook:
         self.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
         self.page.wait_for_function(f"() => {KERNEL}.status === 'idle'", timeout=60_000)
 
+    def save(self) -> None:
+        """Save the notebook, with its outputs."""
+        self.page.evaluate(
+            "async () => { await window.jupyterapp.commands.execute('docmanager:save') }"
+        )
+
+    def close_and_shut_down(self) -> None:
+        """Leave as one does in the evening: the kernel ends, the file stays."""
+        self.page.evaluate(
+            "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown() }"
+        )
+        self.page.close()
+
     # -- what stands there -------------------------------------------------------------
 
     @property
