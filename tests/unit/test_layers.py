@@ -21,6 +21,7 @@ PACKAGE = Path(tinyfactory.__file__).parent
 # The only rooms that import each outside package, wherever in the file the import stands.
 ROOMS = {
     "IPython": {"tinyfactory.widgets", "tinyfactory.people.render"},
+    "anywidget": {"tinyfactory.widgets"},
     "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
     "chevron": {"tinyfactory.prompts"},
     "datasketch": {"tinyfactory.populations.reporting"},
