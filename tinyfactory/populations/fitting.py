@@ -168,6 +168,8 @@ def _ipf(cells: Array, targets: Sequence[tuple[Array, tuple[int, ...]]]) -> Arra
         if mask is not None:
             cells = cells * mask
     aggregates = [np.where(target > 0, target, 1e-300) for target, _ in targets]
+    # It prints how it ended whatever it is told; `_check` says so where that matters.
+    vars(ipfn)["print"] = _silent
     # The library wants axes in rising order.
     turned = [
         np.transpose(target, np.argsort(axes)) if len(axes) > 1 else target
@@ -184,6 +186,10 @@ def _ipf(cells: Array, targets: Sequence[tuple[Array, tuple[int, ...]]]) -> Arra
         ).iteration()
     found: Array = np.nan_to_num(np.asarray(fitted, dtype=float))
     return found
+
+
+def _silent(*_: object) -> None:
+    pass
 
 
 def _check(cells: Array, fields: tuple[str, ...], margins: dict[str, Shares]) -> None:

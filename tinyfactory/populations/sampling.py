@@ -26,7 +26,8 @@ def draw_codes(
     The first field of a block gets its counts by rounding n·p. Each further one is given
     within the combinations of the fields that it is tied to (made a chain by elimination,
     as in a junction tree: Lauritzen and Spiegelhalter, JRSS B 50, 1988), so that the whole
-    has the distribution of the block, and each margin is within one person.
+    has the distribution of the block, and each margin is within one person; so is each cell of
+    a table, wherever the sums leave that.
     """
     codes: dict[str, Ints] = {}
     for block in blocks:
@@ -71,9 +72,9 @@ def _give(
     sizes = table.shape[:-1]
     rows = np.ravel_multi_index(tuple(codes[p] for p in parents), sizes)
     present, row_of, counts = np.unique(rows, return_inverse=True, return_counts=True)
-    within = table.reshape(-1, table.shape[-1])[present]
-    totals = within.sum(axis=1, keepdims=True)
-    cells = within / np.where(totals > 0, totals, 1) * counts[:, None]
+    # Against n·p itself, not against shares of the row's count, which is rounded already: so
+    # cells of a table are within one person, too, wherever the sums leave that.
+    cells = table.reshape(-1, table.shape[-1])[present] * n
     given = round_table(cells, counts, np.asarray(shares) * n, rng)
     # Within each row in random order: those of the row stand together in `order`.
     order = np.lexsort((rng.random(n), row_of))

@@ -20,7 +20,10 @@ _PROSE = {
     *("education", "style", "personality", "preferences", "skills", "beliefs", "behaviors"),
     *("health", "relationships", "long_term_goals", "other_facts"),
 }
-_TOP = {"name", "age", "gender", "nationality", "residence", "occupation", *_PROSE}
+_TOP = {
+    *("name", "age", "gender", "nationality", "residence", "occupation", "demographics"),
+    *_PROSE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,19 @@ def _empty(value: Any) -> bool:
 
 
 def own_fields(persona: dict[str, Any]) -> dict[str, Any]:
-    """Top-level fields that the schema does not know: tinyfactory set them from the profile.
+    """What a profile said of a person: `demographics`, and fields that the schema does not know.
+
+    tinyfactory sets `demographics` from the profile; other people's data has such fields at
+    the top.
 
     Examples
     --------
-    >>> own_fields({"name": "Ana", "age": 30, "income": "low"})
-    {'income': 'low'}
+    >>> own_fields({"name": "Ana", "income": "low", "demographics": {"household": "alone"}})
+    {'income': 'low', 'household': 'alone'}
     """
-    return {key: value for key, value in persona.items() if key not in _TOP}
+    told = persona.get("demographics")
+    own = {key: value for key, value in persona.items() if key not in _TOP}
+    return own | told if isinstance(told, dict) else own
 
 
 def sentences(persona: dict[str, Any]) -> list[Sentence]:

@@ -73,8 +73,8 @@ def read_field(field: str, personas: list[dict[str, Any]], target: Target | None
 
     Sex is read from `gender`, age from `age`, an occupation from its title (one significant
     word of the category has to stand in it), a place from `residence`, nationality from
-    `nationality`; any other field from the person's own field of that name, which
-    tinyfactory sets from the profile and which is therefore no evidence about the text.
+    `nationality`; any other field from `demographics` or the person's own field of that name,
+    which tinyfactory sets from the profile and which is therefore no evidence about the text.
 
     Examples
     --------
