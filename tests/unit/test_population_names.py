@@ -13,8 +13,9 @@ import pytest
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.registry import normalise_name
-from tinyfactory.models.offline.load import countries
+from tinyfactory.models.offline.load import countries, table
 from tinyfactory.models.offline.names import name_table
+from tinyfactory.populations.births import decade_of, first_names
 from tinyfactory.populations.names import country_of, draw_names, sex_of
 
 ALL = [country.name for country in countries()]
@@ -183,12 +184,80 @@ def test_what_cannot_be_read_is_refused(where, sexes, said):
         draw_names(where, sexes, seed=1)
 
 
+def test_first_names_are_those_of_the_decade_of_birth():
+    years = [1912, 1938, 1957, 1984, 2016] * 60
+    sexes = ["f", "m"] * 150
+    names = draw_names(["Boston"] * 300, sexes, seed=2, births=years)
+    assert distinct(names) == 300
+    for name, sex, year in zip(names, sexes, years, strict=True):
+        key = {"f": "female", "m": "male"}[sex]
+        assert name.split()[0] in first_names("United States", str(year // 10 * 10), key)
+    old, young = ({n.split()[0] for n in names[start::5]} for start in (0, 4))
+    assert len(old & young) < len(old) / 4  # fashions pass
+
+
+def test_within_a_decade_first_names_are_gone_through_evenly():
+    names = draw_names(["United States"] * 1500, ["f"] * 1500, seed=8, births=[1950] * 1500)
+    firsts = [name.split()[0] for name in names]
+    assert all(8 <= firsts.count(first) <= 12 for first in set(firsts))  # 10 each
+    assert len(set(firsts)) == 150
+    assert not any(a == b for a, b in pairwise(name.split()[-1] for name in names))
+
+
+def test_years_change_nothing_where_nobody_has_counted_or_none_is_known():
+    where, sexes = ["Brazil", "Kenya", None] * 30, ["f", "m", None] * 30
+    plain = draw_names(where, sexes, seed=5)
+    assert draw_names(where, sexes, seed=5, births=[1950, None, np.nan] * 30) == plain
+    us = ["United States"] * 20, ["m"] * 20
+    assert draw_names(*us, seed=5, births=[None] * 20) == draw_names(*us, seed=5)
+    assert draw_names(*us, seed=5, births=[1950] * 20) != draw_names(*us, seed=5)
+
+
+def test_years_are_read_out_of_an_array_with_gaps():
+    where, sexes = ["United States"] * 3, ["f"] * 3
+    told = draw_names(where, sexes, seed=1, births=np.array([1950, np.nan, 1984]))
+    assert told == draw_names(where, sexes, seed=1, births=[1950, None, 1984])
+
+
+def test_a_decade_nobody_counted_takes_the_nearest():
+    assert [decade_of("United States", year) for year in (1850, 1909, 2031)] == [
+        "1900", "1900", "2010",
+    ]  # fmt: skip
+
+
+def test_the_table_of_births_says_whose_it_is_and_is_whole():
+    for row in table("births").values():
+        assert {"source", "licence", "changes", "says"} <= set(row["about"])
+        assert sorted(row["decades"]) == [str(year) for year in range(1900, 2020, 10)]
+        for pools in row["decades"].values():
+            for names in pools.values():
+                assert len(names.split()) == len(set(names.split())) == 150
+                assert all(name.isalpha() and name.istitle() for name in names.split())
+
+
+@pytest.mark.parametrize(
+    ("births", "said"),
+    [
+        ([1950], "There are 2 countries and 1 years of birth"),
+        ([1950, "1950"], "The year of birth in row 2 is '1950'"),
+        ([1950.5, 1950], "The year of birth in row 1 is 1950.5"),
+        ([True, 1950], "The year of birth in row 1 is True"),
+    ],
+)
+def test_years_that_cannot_be_are_refused(births, said):
+    with pytest.raises(InvalidInput, match=said):
+        draw_names(["Kenya"] * 2, ["f"] * 2, seed=1, births=births)
+
+
 def test_nobody_needs_no_name():
     assert draw_names([], [], seed=1) == []
 
 
 def test_a_hundred_thousand_names_take_seconds():
     start = time.perf_counter()
-    names = draw_names(["Mexico", None] * 50_000, ["f", "m", None, "x"] * 25_000, seed=1)
+    years = [None, 1950, 1984, 2001] * 25_000
+    names = draw_names(
+        ["Mexico", "United States"] * 50_000, ["f", "m", None, "x"] * 25_000, seed=1, births=years
+    )
     assert len(set(names)) == 100_000
     assert time.perf_counter() - start < 20  # about half a second here

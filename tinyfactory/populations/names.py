@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any
@@ -15,6 +16,7 @@ from tinyfactory.models.offline.load import Country, countries
 from tinyfactory.models.offline.names import NameTable, name_table
 from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.words import fold
+from tinyfactory.populations.births import decade_of, first_names, years
 
 __all__ = ["country_of", "draw_names", "sex_of"]
 
@@ -30,15 +32,21 @@ _Names = Iterator[Named]
 
 
 def draw_names(
-    countries: Iterable[Any], sexes: Iterable[Any], *, seed: int, taken: Iterable[str] = ()
+    countries: Iterable[Any],
+    sexes: Iterable[Any],
+    *,
+    seed: int,
+    taken: Iterable[str] = (),
+    births: Iterable[Any] | None = None,
 ) -> list[str]:
     """A full name for each row of a population, each different from all others.
 
     Names come from Faker's tables of the country, or the project's own where Faker has none
     in Latin script. Each country's usual form is used up before middle names and second family
     names are added. Within a country and sex, first and family names are gone through
-    evenly, so the same one does not come again soon. Faker has no years of birth: an old
-    person's name is drawn from the same table as a child's.
+    evenly, so the same one does not come again soon. Faker has no years of birth; where a
+    year is given and somebody has counted (`births`), the first name is one of the commonest
+    of the decade, each of them equally likely.
 
     Parameters
     ----------
@@ -53,6 +61,10 @@ def draw_names(
         The same seed gives the same names on every machine, with the same release of Faker.
     taken : iterable of str
         Names that are not to be given.
+    births : sequence of int or None, shape (n,), optional
+        Years of birth. In the United States first names then come from the 150 commonest of
+        that decade and sex (of the nearest one from the 1900s to the 2010s); elsewhere, and
+        for None and NaN, from the country's table.
 
     Returns
     -------
@@ -63,7 +75,8 @@ def draw_names(
     Raises
     ------
     InvalidInput
-        When the two are of different lengths, or hold anything but text, None and NaN.
+        When they are of different lengths, or hold anything but text (years: whole numbers),
+        None and NaN.
 
     Notes
     -----
@@ -77,6 +90,8 @@ def draw_names(
     >>> names = draw_names(["Brazil", "Lisbon", None], ["female", "m", "unknown"], seed=1)
     >>> len(set(names)), names == draw_names(["Brazil", "Lisbon", None], "fmx", seed=1)
     (3, True)
+    >>> draw_names(["United States"] * 2, ["f"] * 2, births=[1925, 2005], seed=4)
+    ['Frances Vega', 'Erin Taylor']
     """
     where, sexes = _values(countries, "country"), _values(sexes, "sex")
     if len(where) != len(sexes):
@@ -84,11 +99,17 @@ def draw_names(
             f"There are {len(where)} countries and {len(sexes)} sexes; give one of each for "
             "every row (None where it is not known). No name was drawn."
         )
+    born = [None] * len(where) if births is None else years(births)
+    if len(born) != len(where):
+        raise InvalidInput(
+            f"There are {len(where)} countries and {len(born)} years of birth; give one of each "
+            "for every row (None where it is not known). No name was drawn."
+        )
     seen = {normalise_name(name) for name in taken}
     pools = _Pools(seed)
     drawn: list[str] = []
-    for place, sex in zip(where, sexes, strict=True):
-        name, key = next(named for named in pools.of(place, sex) if named[1] not in seen)
+    for place, sex, year in zip(where, sexes, born, strict=True):
+        name, key = next(named for named in pools.of(place, sex, year) if named[1] not in seen)
         seen.add(key)
         drawn.append(name)
     return drawn
@@ -164,11 +185,11 @@ class _Pools:
         self.dice = Dice(digest("names", seed))
         self._places: dict[str | None, Country | None] = {None: None}
         self._sexes: dict[str | None, str | None] = {None: None}
-        self._streams: dict[tuple[str, str, tuple[str, ...]], _Names] = {}
-        self._cells: dict[tuple[str, str], tuple[_Names, ...]] = {}
-        self._turns: dict[tuple[str, str], int] = {}
+        self._streams: dict[tuple[str, str, tuple[str, ...], str | None], _Names] = {}
+        self._cells: dict[tuple[str, str, str | None], tuple[_Names, ...]] = {}
+        self._turns: dict[tuple[str, str, str | None], int] = {}
 
-    def of(self, place: str | None, sex: str | None) -> _Names:
+    def of(self, place: str | None, sex: str | None, born: int | None) -> _Names:
         """The names for a row; a country with two tables takes them in turn."""
         if place not in self._places:
             self._places[place] = country_of(place or "")
@@ -176,26 +197,33 @@ class _Pools:
         if sex not in self._sexes:
             self._sexes[sex] = sex_of(sex or "")
         which = self._sexes[sex] or self.dice.pick(("female", "male"))
-        cell = (country.name, which)
+        decade = None if born is None else decade_of(country.name, born)
+        cell = (country.name, which, decade)
         if cell not in self._cells:
-            self._cells[cell] = tuple(self._stream(s, which, country) for s in country.names)
+            self._cells[cell] = tuple(
+                self._stream(source, which, country, decade) for source in country.names
+            )
         streams = self._cells[cell]
         if len(streams) == 1:
             return streams[0]
         turn = self._turns[cell] = self._turns.get(cell, -1) + 1
         return streams[turn % len(streams)]
 
-    def _stream(self, source: str, sex: str, country: Country) -> _Names:
+    def _stream(self, source: str, sex: str, country: Country, decade: str | None) -> _Names:
         # Countries that take the same names in the same form share one stream.
-        key = (source, sex, country.patterns)
+        key = (source, sex, country.patterns, decade)
         if key not in self._streams:
-            self._streams[key] = _names(source, sex, country.patterns, self.seed)
+            names, of = name_table(source), source
+            if decade is not None:
+                given = first_names(country.name, decade, sex)
+                names, of = replace(names, given={**names.given, sex: given}), f"{source} {decade}"
+            self._streams[key] = _names(names, of, sex, country.patterns, self.seed)
         return self._streams[key]
 
 
-def _names(source: str, sex: str, patterns: tuple[str, ...], seed: int) -> _Names:
+def _names(names: NameTable, source: str, sex: str, patterns: tuple[str, ...], seed: int) -> _Names:
     """All names of a table, each once; longer forms when the usual ones are used up."""
-    parts = _parts(name_table(source), sex, Dice(digest("order", seed, source, sex)))
+    parts = _parts(names, sex, Dice(digest("order", seed, source, sex)))
     for pattern in _forms(patterns):
         pools = [parts[part] for part in reversed(pattern)]
         size = math.prod(map(len, pools))
