@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinyfactory.people.fields import in_words, sections
 from tinyfactory.people.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -34,13 +35,6 @@ _CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {_TEXT
 # script; these classes keep MathJax out.
 _NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 
-_SECTIONS = {
-    "Identity": ("age", "gender", "nationality", "residence", "education", "occupation"),
-    "Personality and style": ("personality", "style"),
-    "Interests, skills and beliefs": ("preferences", "skills", "beliefs"),
-    "Habits and routines": ("behaviors",),
-    "Life": ("health", "relationships", "long_term_goals", "other_facts"),
-}
 _COLUMNS = {
     "Name": "name",
     "Age": "age",
@@ -78,7 +72,7 @@ def person_html(person: TinyPerson) -> str:
     """A person as a card that needs no kernel."""
     persona = person.persona
     parts = []
-    for title, keys in _sections(persona):
+    for title, keys in sections(persona):
         rows = "".join(_row(key, _big_five_apart(key, persona[key])) for key in keys)
         if rows:
             opened = " open" if title == "Identity" else ""
@@ -120,7 +114,7 @@ def person_text(person: TinyPerson) -> str:
     """A person as plain text, every field included."""
     persona = person.persona
     lines = [legible(person.minibio())]
-    for _, keys in _sections(persona):
+    for _, keys in sections(persona):
         for key in keys:
             lines += _text_lines(key, persona[key], 0)
     return "\n".join([*lines, legible(origin(person))])
@@ -176,19 +170,6 @@ def _title(person: TinyPerson) -> str:
     return escape(person.name) or "(no name yet)"
 
 
-def _sections(persona: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """The fields under their headings; those that nobody knows come last."""
-    known = {"name", *(key for keys in _SECTIONS.values() for key in keys)}
-    sections = [(title, [k for k in keys if k in persona]) for title, keys in _SECTIONS.items()]
-    return [*sections, ("More", [key for key in persona if key not in known])]
-
-
-def _label(key: str) -> str:
-    """A field's name in words."""
-    words = key.replace("_", " ").strip() or key
-    return words[:1].upper() + words[1:]
-
-
 def _big_five_apart(key: str, value: Any) -> Any:
     """Personality without the five numbers that are shown as bars; whatever else stays."""
     if key != "personality" or not isinstance(value, dict):
@@ -204,7 +185,7 @@ def _table(rows: str) -> str:
 def _row(key: str, value: Any) -> str:
     if value == {}:
         return ""
-    label = f'<th style="{_CELL}">{escape(_label(key))}</th>'
+    label = f'<th style="{_CELL}">{escape(in_words(key))}</th>'
     return f'<tr>{label}<td style="{_CELL}">{_value(value)}</td></tr>'
 
 
@@ -235,7 +216,10 @@ def _bars(big_five: dict[str, Any]) -> str:
             f'<div style="width: 10em; height: 0.7em; margin-top: 0.3em; background: {_TRACK};">'
             f'<div style="width: {score:d}%; height: 100%; background: {_BAR};"></div></div>'
         )
-        cells = (f"<th{_styled('')}>{_label(trait)}</th>", f"<td{_styled('right')}>{score:d}</td>")
+        cells = (
+            f"<th{_styled('')}>{in_words(trait)}</th>",
+            f"<td{_styled('right')}>{score:d}</td>",
+        )
         rows.append(f"<tr>{''.join(cells)}<td{_styled('')}>{bar}</td></tr>")
     return _table("".join(rows)) if rows else ""
 
@@ -263,7 +247,7 @@ def _identicon(name: str) -> str:
 def _text_lines(key: str, value: Any, depth: int) -> list[str]:
     """Any JSON as indented lines."""
     margin = "  " * depth
-    label = f"{margin}{legible(_label(key))}:"
+    label = f"{margin}{legible(in_words(key))}:"
     if isinstance(value, dict):
         return [label, *(line for k, v in value.items() for line in _text_lines(k, v, depth + 1))]
     if isinstance(value, list):

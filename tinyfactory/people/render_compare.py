@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from tinyfactory.people.fields import in_words
 from tinyfactory.people.render import (
     _CELL,
     _FAINT,
     _LINE,
     _NO_MATH,
     _TEXT,
-    _label,
     escape,
     legible,
 )
@@ -139,7 +139,7 @@ def _table(comparison: Comparison, fields: Iterable[Difference]) -> str:
 
 
 def _row(field: Difference) -> str:
-    label = ": ".join(_label(key) for key in field.path.split("."))
+    name = ": ".join(in_words(key) for key in field.path.split("."))
     note: str = field.state if field.state != "changed" else ""
     if field.state == "changed" and all(s == "both" for item in field.items for s, _ in item):
         note = _unmarked(field)
@@ -147,7 +147,7 @@ def _row(field: Difference) -> str:
     cells = "".join(
         f'<td style="{_CELL} width: 42%;">{_cell(field, side)}</td>' for side in ("left", "right")
     )
-    return f'<tr><th style="{_CELL}">{escape(label)}{told}</th>{cells}</tr>'
+    return f'<tr><th style="{_CELL}">{escape(name)}{told}</th>{cells}</tr>'
 
 
 def _cell(field: Difference, side: str) -> str:
