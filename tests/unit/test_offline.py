@@ -344,6 +344,14 @@ def test_names_bear_no_titles():
         assert not re.search(r"\b(?:Dr|Sr|Sra|Prof|Dipl|Ing|Herr|Frau|Mr|Mrs|B\.)\b|\.", p["name"])
 
 
+def test_a_state_is_no_part_of_a_country_that_begins_like_it():
+    # Niger is a state of Nigeria, and stands in its name only by its letters.
+    for region, country in (("Niger", "Nigeria"), ("Île-de-France", "France")):
+        home = person("Residents", f'{{"region": "{region}", "country": "{country}"}}')["residence"]
+        assert re.search(rf"\b{region}\b", home), home
+        assert country in home
+
+
 def test_the_tables_are_large_enough():
     assert len(countries()) >= 35 and len(occupations()) >= 120 and len(interests()) >= 80
     assert all(len(c.cities) >= 4 for c in countries())

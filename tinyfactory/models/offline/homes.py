@@ -87,8 +87,8 @@ def _address(
     """What to call the place, and the residence, which names every place that was given."""
     kept: list[str] = []
     for place in profile.places:
-        if not any(fold(place) in fold(other) for other in kept):
-            kept = [other for other in kept if fold(other) not in fold(place)] + [place]
+        if not any(_holds(other, place) for other in kept):
+            kept = [other for other in kept if not _holds(place, other)] + [place]
     within = [p for p in kept if country_called(p) is None and p != profile.country]
     settlement = next((p for p in within if _SETTLEMENT.fullmatch(p)), None)
     proper = [p for p in within if p != settlement and not _PART.fullmatch(p)]
@@ -106,7 +106,7 @@ def _address(
     if not city:
         city = country.name if known else capitalise(within[0])
     parts = [p for p in kept if p != settlement]
-    if not any(fold(city) in fold(part) for part in parts):
+    if not any(_holds(part, city) for part in parts):
         parts.insert(0, city)
     if settlement:
         parts[0] = f"{parts[0]} ({settlement})"
@@ -116,11 +116,12 @@ def _address(
 
 
 def _names(parts: list[str], country: Country) -> bool:
-    text = fold(", ".join(parts))
-    return any(
-        re.search(rf"(?<!\w){re.escape(fold(name))}(?!\w)", text)
-        for name in (country.name, *country.aliases)
-    )
+    return any(_holds(", ".join(parts), name) for name in (country.name, *country.aliases))
+
+
+def _holds(text: str, place: str) -> bool:
+    """Whether a text names a place: Nigeria does not name Niger, which is a state in it."""
+    return bool(re.search(rf"(?<!\w){re.escape(fold(place))}(?!\w)", fold(text)))
 
 
 def _from_words(
