@@ -1,17 +1,19 @@
-"""What happened: the events of an object, and the lines of a simulation."""
+"""What happened: one event in short, the events of an object, and what a line is."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.journal.events import origin_of
 from tinyfactory.journal.scope import Scope
 
 Record = dict[str, Any]
+# Of a list, so many are named.
+_MOST_ITEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +21,17 @@ class Event:
     """One event, as a person reads it.
 
     `at` is None where it came out of a recording. `hit` says whether it was replayed in
-    this run, `attempts` how many replies of a model it took, `usd` what those cost, or None
-    where that is not known.
+    this run, and is None where this run did not come by it; `result` is what came of it in
+    short, `attempts` how many replies of a model it took, `usd` what those cost, or None where
+    that is not known.
     """
 
     key: str
     at: dt.datetime | None
     method: str
     arguments: str
-    hit: bool
+    result: str
+    hit: bool | None
     why: str
     model: str
     prompt_tokens: int
@@ -38,7 +42,7 @@ class Event:
     failure: str | None
 
     @classmethod
-    def of(cls, key: str, record: Record, *, hit: bool, why: str) -> Event:
+    def of(cls, key: str, record: Record, *, hit: bool | None, why: str) -> Event:
         """The event that a record of the journal tells of."""
         at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
@@ -49,6 +53,7 @@ class Event:
             at=dt.datetime.fromtimestamp(at).astimezone() if at else None,
             method=f"{record['class'].rpartition('.')[2]}.{record['method']}",
             arguments=_arguments(record["arguments"]),
+            result=in_short(record["result"]),
             hit=hit,
             why=why,
             model=", ".join(dict.fromkeys(str(reply.get("model") or "") for reply in replies)),
@@ -102,7 +107,8 @@ class History(list[Event]):
 class LineInfo:
     """One line of a simulation, as it stands on disk.
 
-    `heads` are the ends of its branches, `origin` what it began from.
+    `heads` are the ends of its branches, `origin` what it began from. What ran in slots beside
+    each other and joined is no branch.
     """
 
     root: str
@@ -143,24 +149,61 @@ def history_of(scope: Scope, thing: Any, latest: int = 0) -> History:
     return history
 
 
-def lines_of(scope: Scope) -> list[LineInfo]:
-    """The lines of a simulation on disk, oldest first, with the ends of their branches."""
-    by_root: dict[str, list[Record]] = defaultdict(list)
-    for _, record in events_of(scope):
-        if record["line"] is not None:
-            by_root[record["line"]].append(record)
-    lines = []
-    for root, records in by_root.items():
-        parents = {record["parent"] for record in records}
-        heads = tuple(record["head"] for record in records if record["head"] not in parents)
-        origin = scope.store.get("line:" + root) or {"kind": "object", "class": "?"}
-        lines.append(LineInfo(root, origin["kind"], origin, len(records), heads))
-    return lines
+def event_of(scope: Scope, thing: Any) -> Event | None:
+    """The event of this run that an object came from; None where no event made it."""
+    step = scope.step_of(origin_of(thing))
+    if step is None or scope.store is None:
+        return None
+    record = scope.store.get("event:" + step.key)
+    return None if record is None else Event.of(step.key, record, hit=step.hit, why=step.why)
 
 
-def _arguments(arguments: Record) -> str:
-    shown = [f"{k}={v!r}" for k, v in arguments.items() if v is not None]
-    return _cut(", ".join(shown), 50)
+def in_short(value: Any, length: int = 60) -> str:
+    """A value of the journal in a few words: an object's name, the first of many.
+
+    Examples
+    --------
+    >>> in_short({"$": "object", "type": "Shop", "state": {"name": "Corner", "open": True}})
+    'Corner'
+    >>> in_short([1, "a"]), in_short(None)
+    ("1, 'a'", 'nothing')
+    """
+    match value:
+        case None:
+            words = "nothing"
+        case {"$": "object", "type": str(kind), "state": state}:
+            words = _name_in(state) or f"{kind}({_arguments(state, length)})"
+        case {"$": "list" | "tuple", "items": list(items)} | list(items):
+            words = ", ".join(in_short(item, length) for item in items[:_MOST_ITEMS])
+            if len(items) > _MOST_ITEMS:
+                words = f"{len(items):,}: {words}, …"
+        case _:
+            words = repr(value)
+    return _cut(words, length)
+
+
+def _name_in(state: Any) -> str:
+    """What an object is called by its own state, or by a part of it."""
+    if not isinstance(state, dict):
+        return ""
+    parts = [state, *(part for part in state.values() if isinstance(part, dict))]
+    names = [part["name"] for part in parts if isinstance(part.get("name"), str)]
+    return names[0] if names else ""
+
+
+def _arguments(arguments: Any, length: int = 50) -> str:
+    if not isinstance(arguments, dict):
+        return ""
+    shown = [
+        f"{name}={_argument(value)}"
+        for name, value in arguments.items()
+        if value is not None and value != [] and value != {}
+    ]
+    return _cut(", ".join(shown), length)
+
+
+def _argument(value: Any) -> str:
+    return in_short(value) if isinstance(value, dict) and "$" in value else repr(value)
 
 
 def _cut(text: str, length: int = 60) -> str:

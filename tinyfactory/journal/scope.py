@@ -73,6 +73,11 @@ class Scope:
                 _lines.put(thing, (self._run, line))
             return line
 
+    def begun_line_of(self, thing: Any) -> Line | None:
+        """The line of an object in this run, or None; looking begins none."""
+        run, line = _lines.get(thing) or (None, None)
+        return line if run is self._run else None
+
     def count(self, *, hit: bool) -> None:
         """Count an outermost transaction as replayed or done."""
         with self.lock:

@@ -175,9 +175,9 @@ class Simulation(Scope):
 
     def lines(self) -> list[LineInfo]:
         """The lines on disk, of this run and of earlier ones, with their branches."""
-        from tinyfactory.journal.history import lines_of
+        from tinyfactory.journal.chronicle import Chronicle
 
-        return lines_of(self._opened())
+        return Chronicle(self._opened()).lines
 
     def explain(self, event: str | None = None) -> str:
         """Why an event was replayed or done anew, in words.
