@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tinyfactory.factory import making, profiles
 from tinyfactory.factory.asking import Json, Particularities, check_count
 from tinyfactory.factory.spending import prompt_tokens, usd_of
+from tinyfactory.journal.budget import Budget, Meter
 from tinyfactory.journal.history import history_of
 from tinyfactory.models.chat import Usage
 
@@ -85,10 +86,11 @@ def estimate(
     attempts: int,
     *,
     batch: bool,
+    budget: Budget | None = None,
 ) -> Estimate:
     """See `TinyPersonFactory.estimate`."""
     check_count(number, "number_of_people")
-    model, meter = factory.chat_model(), factory.scope().meter
+    model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
     prompts = [
         prompt_tokens(making.request_for(factory, profiles.asked(one, particularities)))
@@ -126,7 +128,7 @@ def _some_profiles(factory: TinyPersonFactory, number: int) -> list[Json | None]
 def _answers(factory: TinyPersonFactory) -> list[int]:
     """Tokens of the answers that the factory's latest people came from."""
     scope = factory.scope()
-    if scope.store is None:
-        return []
+    if scope.store is None or not factory.generated_names:
+        return []  # and its line is not begun by looking
     latest = history_of(scope, factory, latest=_SAMPLE)
     return [e.completion_tokens // e.attempts for e in latest if e.attempts and e.completion_tokens]

@@ -171,11 +171,12 @@ class MakesMany:
         attempts: int = 5,
         *,
         batch: bool = False,
+        budget: Budget | None = None,
     ) -> Estimate:
         """What making so many people will take; nothing is sent.
 
         Prompts are counted at four characters a token, answers by those that this factory
-        had in this simulation, or by what the schema asks for.
+        had in this simulation, or by what the schema asks for. The prices of `budget` count.
 
         Examples
         --------
@@ -187,7 +188,9 @@ class MakesMany:
         from tinyfactory.factory.estimate import estimate
 
         factory = cast("TinyPersonFactory", self)
-        return estimate(factory, number_of_people, agent_particularities, attempts, batch=batch)
+        return estimate(
+            factory, number_of_people, agent_particularities, attempts, batch=batch, budget=budget
+        )
 
     def _job(self, order: Order, way: Way) -> PeopleJob:
         factory = cast("TinyPersonFactory", self)

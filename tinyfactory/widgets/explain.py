@@ -13,6 +13,8 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.EndpointDown, "The model's server does not answer at the moment."),
     (errors.EndpointUnreachable, "There is nothing at the model's address."),
     (errors.EndpointUnavailable, "The model's server is too busy or does not answer."),
+    (errors.RequestRejected, "The model's server refuses what it was asked."),
+    (errors.BadResponse, "What stands at the model's address does not answer as a model does."),
     (errors.UnknownPrice, "There is a limit in dollars, and the price of this model is not known."),
     (errors.BudgetExceeded, "The budget is used up, so nothing more was asked."),
     (errors.ReplayMiss, "This step is not in the recording."),
@@ -20,9 +22,11 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.Cancelled, "Stopped."),
     (errors.NameTaken, "Someone here has this name already."),
     (errors.InvalidPersona, "A person cannot be like this."),
+    (errors.DemographyError, "The table of the population cannot be used."),
     (errors.InvalidInput, "Something in the fields cannot work."),
     (errors.JournalError, "The record of this simulation cannot be read or written."),
     (errors.ModelError, "The model could not be asked."),
+    (ImportError, "A package that this needs is not installed."),
 )
 
 

@@ -3,45 +3,79 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
+from typing import Any
 
-import ipywidgets as widgets
+import traitlets
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
-from tinyfactory.factory import TinyPersonFactory
+from tinyfactory.errors import TinyFactoryError
+from tinyfactory.factory import TinyPersonFactory, profiles
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.way import Snapshot
+from tinyfactory.journal.budget import Budget
+from tinyfactory.journal.simulation import scope
 from tinyfactory.models.chat import ChatModel
-from tinyfactory.people import People
-from tinyfactory.people.render import people_html, people_text
-from tinyfactory.widgets.saved import StaticForm
-from tinyfactory.widgets.shared import Status, Watch, count
+from tinyfactory.populations import Demography
+from tinyfactory.widgets.estimating import draft, estimate_in_words
+from tinyfactory.widgets.explain import in_plain_words
+from tinyfactory.widgets.fields import MOST_AT_ONCE, MOST_ATTEMPTS, MOST_PEOPLE, Fields
+from tinyfactory.widgets.form_code import code_of
+from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.running import RunPanel
+from tinyfactory.widgets.shared import Hint
 
-# A text typed right before the click may arrive after it: the browser sends both at once.
-SETTLE = 0.15
-WIDE = {"description_width": "9em"}
+# How long nothing is typed before the price is reckoned anew.
+PAUSE = 0.3
+_FIELDS = (
+    "context", "particularities", "number", "temperature", "attempts", "concurrency", "model",
+    "demography",
+)  # fmt: skip
+
+# Two forms may share a factory; it works at one job at a time.
+_starting = threading.Lock()
 
 
-class PersonaForm(StaticForm):
+class PersonaForm(RunPanel):
     """A form that makes people; the code for the same is `TinyPersonFactory.generate_people`.
+
+    It says what a run will cost before it starts, shows how far it is, and keeps whoever is
+    finished when it is stopped. A form for a factory, or a context, whose job runs or was
+    stopped in another one takes that job up. Enter in a field presses Generate.
 
     Parameters
     ----------
     context : str
         What stands in the context field at first.
     factory : TinyPersonFactory, optional
-        Make people with this one, whose context is shown and used; else a factory is made
-        for each context that is typed, and used again while the context stays.
+        Make people with this one; its context, model and demography are shown and used. Else
+        a factory is made for what stands in the fields, and used again while that stays.
     model : str or ChatModel, optional
         As for `TinyPersonFactory`.
+    demography : Demography, dict, str or path, optional
+        As for `TinyPersonFactory.from_demography`.
+    seed : int
+        For another draw from the demography.
+    budget : Budget, optional
+        What each run may spend.
+    foreground : bool, optional
+        Whether a click runs the job itself and returns when it has ended, for hosts that show
+        nothing that comes from a thread. Other cells wait then, a field has to be left before
+        the button is clicked, and the kernel's interrupt takes the place of Cancel. By default
+        in Colab, which is known to be such a host, and nowhere else.
 
     Attributes
     ----------
     people : People
-        All people that this form made.
+        All people that this form made; can be observed, and grows while a run goes on.
     error : Exception or None
         What stopped the last run.
     job : PeopleJob or None
         The last run.
+    factory : TinyPersonFactory or None
+        The one that made it.
+    context, particularities, number, temperature, attempts, concurrency, model, demography, seed
+        What stands in the fields; can be set and observed.
+    budget : Budget or None
+        What each run may spend; can be set.
 
     Examples
     --------
@@ -49,7 +83,23 @@ class PersonaForm(StaticForm):
     >>> form.number = 2
     >>> len(form.generate()), len(form.people)
     (2, 2)
+    >>> print(form.code())
+    from tinyfactory import TinyPersonFactory
+    <BLANKLINE>
+    factory = TinyPersonFactory("Bakers in Vienna", model="offline")
+    people = factory.generate_people(2)
     """
+
+    factory = traitlets.Instance(TinyPersonFactory, allow_none=True)
+    context = traitlets.Unicode()
+    particularities = traitlets.Unicode()
+    number = traitlets.Int(1, min=1, max=MOST_PEOPLE)
+    temperature = traitlets.Float(1.5, min=0, max=2)
+    attempts = traitlets.Int(5, min=1, max=MOST_ATTEMPTS)
+    concurrency = traitlets.Int(1, min=1, max=MOST_AT_ONCE)
+    model = traitlets.Any()
+    demography = traitlets.Any()
+    seed = traitlets.Int()
 
     def __init__(
         self,
@@ -57,232 +107,172 @@ class PersonaForm(StaticForm):
         *,
         factory: TinyPersonFactory | None = None,
         model: str | ChatModel | None = None,
+        demography: Demography | dict[str, Any] | str | Path | None = None,
+        seed: int = 0,
+        budget: Budget | None = None,
+        foreground: bool | None = None,
     ) -> None:
-        self.people = People()
-        self.error: BaseException | None = None
-        self.job: PeopleJob | None = None
-        self.factory = factory
         self._given = factory
-        self._model = model
-        self._watch: Watch | None = None
-        self._lock = threading.Lock()
-        text = factory.context_text if factory is not None else context
-        self._fields(text, fixed=factory is not None)
-        super().__init__(
-            children=[
-                self._context,
-                self._particularities,
-                widgets.HBox([self._number, self._temperature, self._attempts]),
-                widgets.HBox([self._generate, self._cancel, self._bar]),
-                self._status,
-                self._shown,
-            ]
+        self._key: Any = None
+        if factory is not None:
+            context, model, seed = factory.context_text, factory.model, factory.seed
+            demography = factory.demography
+        self._fields = Fields(
+            context, model, demography, seed, fixed=factory is not None, failed=self.failed
         )
+        self._fields.budget = budget
+        self._cost = Hint()
+        super().__init__(self._fields, [self._fields.more], self._cost, foreground=foreground)
+        self._reckoned = Later(self._reckon, 0 if self._foreground else PAUSE)
+        self._link()
+        self.factory = factory
+        self._take_up()
+        self._reckoned.soon()
 
-    def _fields(self, context: str, *, fixed: bool) -> None:
-        wide = widgets.Layout(width="98%")
-        narrow = widgets.Layout(width="16em")
-        self._context = widgets.Textarea(
-            context, description="Context:", rows=3, style=WIDE, layout=wide, disabled=fixed,
-            placeholder="Who are the people, and where?",
-        )  # fmt: skip
-        self._particularities = widgets.Text(
-            "", description="Particularities:", style=WIDE, layout=wide,
-            placeholder="What is fixed, e.g. a 34-year-old nurse from Lisbon",
-        )  # fmt: skip
-        self._number = widgets.BoundedIntText(
-            1, min=1, max=1000, description="People:", style=WIDE, layout=narrow
-        )
-        self._temperature = widgets.BoundedFloatText(
-            1.5, min=0, max=2, step=0.1, description="Temperature:", style=WIDE, layout=narrow
-        )
-        self._attempts = widgets.BoundedIntText(
-            5, min=1, max=20, description="Attempts:", style=WIDE, layout=narrow
-        )
-        self._generate = widgets.Button(
-            description="Generate", icon="user-plus", button_style="primary",
-            tooltip="Make people",
-        )  # fmt: skip
-        self._cancel = widgets.Button(
-            description="Cancel", icon="stop", disabled=True,
-            tooltip="Stop; people who are finished stay",
-        )  # fmt: skip
-        self._bar = widgets.IntProgress(
-            0, min=0, max=1, layout=widgets.Layout(width="14em", visibility="hidden")
-        )
-        self._status = Status()
-        self._status.say("Ready.")
-        self._shown = widgets.HTML()
-        self._generate.on_click(self._clicked)
-        self._cancel.on_click(lambda _: self.cancel())
+    def _link(self) -> None:
+        """What stands in the fields, as values of the form."""
+        fields = self._fields
+        for name in _FIELDS:
+            traitlets.link((getattr(fields, name), "value"), (self, name))
+        traitlets.link((fields.demography.seed, "value"), (self, "seed"))
+        changed = self.guarded(lambda _: self._changed())
+        self.observe(changed, [*_FIELDS, "seed", "people"])
+        for field in (fields.usd, fields.calls):
+            field.observe(changed, "value")
 
-    # -- values, as code sets and reads them -------------------------------------------
+    @traitlets.validate("demography")
+    def _read_demography(self, proposal: Any) -> Demography | None:
+        given = proposal["value"]
+        if given is not None and not isinstance(given, Demography):
+            self._fields.demography.give(given)
+            given = self._fields.demography.value
+        return given
 
     @property
-    def context(self) -> str:
-        """What stands in the context field."""
-        return str(self._context.value)
+    def budget(self) -> Budget | None:
+        """What each run may spend; None without a limit."""
+        return self._fields.budget
 
-    @context.setter
-    def context(self, text: str) -> None:
-        self._context.value = text
+    @budget.setter
+    def budget(self, budget: Budget | None) -> None:
+        self._fields.budget = budget
+        self._changed()  # prices stand in no field
 
-    @property
-    def particularities(self) -> str:
-        """What stands in the particularities field."""
-        return str(self._particularities.value)
-
-    @particularities.setter
-    def particularities(self, text: str) -> None:
-        self._particularities.value = text
-
-    @property
-    def number(self) -> int:
-        """How many people the next run makes."""
-        return int(self._number.value)
-
-    @number.setter
-    def number(self, number: int) -> None:
-        self._number.value = number
-
-    @property
-    def temperature(self) -> float:
-        """The temperature of the next run."""
-        return float(self._temperature.value)
-
-    @temperature.setter
-    def temperature(self, temperature: float) -> None:
-        self._temperature.value = temperature
-
-    @property
-    def attempts(self) -> int:
-        """How many replies are asked for at most, for each person."""
-        return int(self._attempts.value)
-
-    @attempts.setter
-    def attempts(self, attempts: int) -> None:
-        self._attempts.value = attempts
-
-    @property
-    def status(self) -> str:
-        """What the status line says."""
-        return str(self._status.text)
-
-    @property
-    def running(self) -> bool:
-        """Whether people are being made now."""
-        return self.job is not None and not self.job.snapshot().ended
-
-    # -- running -----------------------------------------------------------------------
-
-    def generate(self) -> People:
-        """Make people with what stands in the fields, and wait for them.
-
-        Raises
-        ------
-        TinyFactoryError
-            As `TinyPersonFactory.generate_people`; it also stands in the form and in `error`.
-        """
-        if not self._begin():
-            raise InvalidInput("This form is already making people. Wait, or call cancel().")
-        self._run()
-        return self.wait()
-
-    def cancel(self) -> None:
-        """Stop the run; people who are finished stay."""
-        if self.job is not None and self.running:
-            self._status.say("Stopping …")
-            self.job.cancel()
-
-    def wait(self, timeout: float | None = None) -> People:
-        """Wait for the run's end and give its people, or raise what stopped it."""
-        if self._watch is not None:
-            self._watch.join(timeout)
-        if self.error is not None:
-            raise self.error
-        return self.job.wait(timeout) if self.job is not None else People()
-
-    def _clicked(self, _: widgets.Button) -> None:
-        # At once, so that a double click does not pay twice.
-        if self._begin():
-            threading.Timer(SETTLE, self._run).start()
-
-    def _begin(self) -> bool:
-        with self._lock:
-            if self._generate.disabled:
-                return False
-            self._generate.disabled = True
-        self.error, self.job, self._watch = None, None, None
-        return True
-
-    def _run(self) -> None:
-        """Start the job with the values as they stand now; errors stand in the form."""
+    def code(self) -> str:
+        """The lines of Python that make the same people."""
         try:
-            factory = self._factory()
-            self._status.say(f"Making {count(self.number, 'person', 'people')} …")
-            self.job = factory.start_people(
-                self.number, self.particularities or None, self.temperature, self.attempts,
-                on_person=self.people.append,
-            )  # fmt: skip
+            self._fields.check()
+            order, budget = self._fields.order, self.budget
         except TinyFactoryError as error:
-            self._stopped(error)
+            return f"# {error}"
+        return code_of(
+            self.context, self.model, self._fields.demography.source, self.seed, order,
+            self.concurrency, budget, given=self._given is not None,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close the form; a run goes on, and another form for its factory shows it."""
+        self._reckoned.cancel()
+        super().close()
+
+    # -- what it will cost -------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._code.refresh()
+        self._reckoned.soon()
+
+    def _reckon(self) -> None:
+        """Say what the next run will take."""
+        if not self.context.strip() and self.demography is None:
+            self._cost.say("Say who the people are; what it will cost stands here then.")
             return
-        self._cancel.disabled = False
-        self._bar.max, self._bar.value = self.number, 0
-        self._bar.layout.visibility = "visible"
-        self._watch = Watch(self.job, self._show)
-        self._watch.start()
+        try:
+            self._fields.check()
+            factory = self._standing() or draft(
+                self.context, self.model, self.demography, self.seed, scope().id
+            )
+            self._cost.say(estimate_in_words(factory, self._fields.order, self.budget))
+        except Exception as error:  # noqa: BLE001 - from a thread, where nobody else would say it
+            self._cost.say(in_plain_words(error))
+
+    # -- the job -----------------------------------------------------------------------
+
+    def new_job(self, stopped: PeopleJob | None) -> PeopleJob:
+        """The job that its factory works at, else the stopped one continued, else a new one."""
+        budget, order, concurrency = self.budget, self._fields.order, self.concurrency
+        if stopped is not None:
+            factory, order, concurrency = stopped.factory, stopped.order, stopped.way.concurrency
+        else:
+            self._fields.check()
+            factory = self._factory()
+        self.factory = factory
+        with _starting:
+            last = factory.last_job
+            if last is not None and not last.snapshot().ended:
+                return last
+            return factory.start_people(
+                order.total, order.particularities, order.temperature, order.attempts,
+                concurrency=concurrency, budget=budget,
+            )  # fmt: skip
 
     def _factory(self) -> TinyPersonFactory:
-        """The factory for this context: the one given, the one before, or a new one."""
+        """The factory for what stands in the fields: the one before, or a new one."""
+        standing = self._standing()
+        if standing is not None:
+            return standing
+        key = self._asked()
+        if self.demography is None:
+            made = TinyPersonFactory(self.context, model=self.model)
+        else:
+            made = TinyPersonFactory.from_demography(
+                self.demography, self.context.strip() or None, seed=self.seed, model=self.model
+            )
+        self._key = key
+        return made
+
+    def _standing(self) -> TinyPersonFactory | None:
+        """The factory that is there already for what stands in the fields."""
         if self._given is not None:
             return self._given
-        if self.factory is None or self.factory.context_text != self.context:
-            self.factory = TinyPersonFactory(self.context, model=self._model)
-        return self.factory
+        made = self.factory if self._key == self._asked() else None
+        # A simulation that is begun anew forgets the factories of its earlier run.
+        known = made is not None and TinyPersonFactory.all_factories.get(made.name) is made
+        return made if known else None
 
-    def _show(self, snapshot: Snapshot) -> None:
-        self._bar.value = snapshot.done + snapshot.failed
-        if not snapshot.ended:
-            text = f"{snapshot.done} of {snapshot.total} made, {snapshot.seconds:.0f} s"
-            if not self._status.text.startswith("Stopping"):
-                self._status.say(text)
+    def _asked(self) -> tuple[Any, ...]:
+        """What makes a factory another one."""
+        table = None if self.demography is None else self.demography.to_dict()
+        context = self.context
+        if self.demography is not None and not context.strip():
+            context = profiles.context_of(self.demography)
+        return scope().id, context, self.model, table, self.seed
+
+    # -- shown again -------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Show a job that another form for the same began, while it runs or can go on."""
+        factory = self._given or self._found()
+        job = factory.last_job if factory is not None else None
+        if factory is None or job is None:
             return
-        self._shown.value = self.static_html() if self.people else ""
-        if snapshot.state == "failed":
-            self._stopped(snapshot.error)
-            return
-        made = count(snapshot.done, "person", "people")
-        if snapshot.state == "cancelled":
-            text = f"Stopped: {made} of {snapshot.total} made and kept. Generate makes more."
-        elif snapshot.failed:
-            text = f"{made} of {snapshot.total} made. {self._last_failure()}"
-        else:
-            text = f"{made} made in {snapshot.seconds:.1f} s."
-        self._status.say(text, wrong=snapshot.failed > 0)
-        self._idle()
+        now = job.snapshot()
+        if not now.ended or (job.was_stopped and job.ended):
+            self.factory, self._key = factory, self._asked()
+            self.follow(job)
 
-    def _last_failure(self) -> str:
-        return (self.factory.last_failure if self.factory is not None else None) or ""
+    def _found(self) -> TinyPersonFactory | None:
+        asked = self._asked()[1:]
+        for factory in reversed([*TinyPersonFactory.all_factories.values()]):
+            if isinstance(factory, TinyPersonFactory) and factory.last_job is not None:
+                own = factory.context_text, factory.model, factory.demography, factory.seed
+                if factory.scope() is scope() and own == asked:
+                    return factory
+        return None
 
-    def _stopped(self, error: BaseException | None) -> None:
-        self.error = error
-        self._status.say(str(error) or type(error).__name__, wrong=True)
-        self._idle()
-
-    def _idle(self) -> None:
-        self._cancel.disabled = True
-        self._bar.layout.visibility = "hidden"
-        self._generate.disabled = False
-
-    # -- the static form ---------------------------------------------------------------
+    # -- what stands in the saved notebook ----------------------------------------------
 
     def static_text(self) -> str:
         """The people as text."""
         if not self.people:
             return f"PersonaForm(context={self.context!r}, no people yet)"
-        return people_text(self.people)
-
-    def static_html(self) -> str:
-        """The people as a table."""
-        return people_html(self.people)
+        return super().static_text()

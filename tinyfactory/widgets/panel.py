@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+import traitlets
 
-from tinyfactory.people.render import escape
+from tinyfactory.people.render_parts import code_html
 from tinyfactory.widgets.explain import in_plain_words
+from tinyfactory.widgets.page import PANEL, Page
 from tinyfactory.widgets.saved import StaticForm
 from tinyfactory.widgets.shared import Status
 
@@ -18,7 +20,17 @@ class Panel(StaticForm):
     """A box of widgets with a status line and a "Code" button below it.
 
     A subclass makes its widgets, calls `super().__init__(children)`, and says by `code` which
-    lines of Python do what was last done with it.
+    lines of Python do what was last done with it. What it ends in are traits that are not
+    synchronised: they can be set and observed, and are never sent to the page.
+
+    Parameters
+    ----------
+    children : sequence of Widget
+        What stands above the status line.
+    below : sequence of Widget
+        What stands between it and the code.
+    ready : str
+        What the status line says at first.
 
     Attributes
     ----------
@@ -26,13 +38,21 @@ class Panel(StaticForm):
         What went wrong last; the status line says it in plain words.
     """
 
-    def __init__(self, children: Sequence[widgets.Widget], *, ready: str = "") -> None:
-        self.error: BaseException | None = None
+    error = traitlets.Instance(BaseException, allow_none=True)
+
+    def __init__(
+        self,
+        children: Sequence[widgets.Widget],
+        *,
+        below: Sequence[widgets.Widget] = (),
+        ready: str = "",
+    ) -> None:
         self._status = Status()
         if ready:
             self._status.say(ready)
         self._code = CodeView(self.code)
-        super().__init__([*children, self._status, self._code])
+        super().__init__([*children, self._status, *below, self._code, Page()])
+        self.add_class(PANEL)
 
     @property
     def status(self) -> str:
@@ -50,10 +70,12 @@ class Panel(StaticForm):
         self._code.refresh()
         self.store_soon()
 
-    def failed(self, error: BaseException) -> None:
-        """Show an error and keep it."""
+    def failed(self, error: BaseException, kept: str = "") -> None:
+        """Show an error, with what was kept, and keep it."""
         self.error = error
-        self._status.say(in_plain_words(error), wrong=True)
+        self._status.say(f"{in_plain_words(error)} {kept}".strip(), wrong=True)
+        self._code.refresh()
+        self.store_soon()
 
     def guarded(self, handler: Callable[..., Any]) -> Callable[..., None]:
         """A handler whose errors stand in the panel: ipywidgets would only log them."""
@@ -66,6 +88,20 @@ class Panel(StaticForm):
                 self.failed(error)
 
         return guarded
+
+    def close(self) -> None:
+        """Close it and every widget within: ipywidgets would keep those for ever."""
+        for widget in [*_parts(self)]:
+            widget.close()
+        super().close()
+
+
+def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """All that a widget is made of; layouts and styles are widgets, too."""
+    for child in getattr(widget, "children", ()):
+        yield from _parts(child)
+        yield child
+    yield from (part for name in ("style", "layout") if (part := getattr(widget, name, None)))
 
 
 class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -90,9 +126,5 @@ class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def refresh(self) -> None:
         """Show the lines as they are now, if they are asked for."""
         if self.toggle.value:
-            self._shown.value = (
-                '<pre class="tf-code" style="white-space: pre-wrap; padding: 0.5em; color: '
-                "var(--jp-ui-font-color1, inherit); background: var(--jp-layout-color2, "
-                f'rgba(128, 128, 128, 0.1))">{escape(self._lines())}</pre>'
-            )
+            self._shown.value = code_html(self._lines())
         self._shown.layout.display = "" if self.toggle.value else "none"

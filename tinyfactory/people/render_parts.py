@@ -1,0 +1,72 @@
+"""What stands around people in a widget: lines that say how things stand, code, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tinyfactory.people.render import _CELL, _COLUMNS, _FAINT, _NO_MATH, _TEXT, _short, escape
+
+if TYPE_CHECKING:
+    from tinyfactory.people.person import TinyPerson
+
+# Someone who waits looks at the latest few; each look sends them again.
+LATEST = 6
+_CALM = ("status", "tf-status", "")
+
+
+def status_html(text: str, *, wrong: bool = False) -> str:
+    """A line that screen readers read out; at once when something went wrong.
+
+    Examples
+    --------
+    >>> status_html("<made>").partition(">")[2]
+    '&lt;made&gt;</div>'
+    """
+    role, kind, mark = ("alert", "tf-status tf-wrong", "<b>⚠</b> ") if wrong else _CALM
+    return (
+        f'<div role="{role}" class="{kind}" style="white-space: pre-wrap;">{mark}'
+        f"{escape(text)}</div>"
+    )
+
+
+def hint_html(text: str) -> str:
+    """A line that is there to be read, and is not read out by itself."""
+    return f'<div class="tf-hint" style="color: {_FAINT};">{escape(text)}</div>'
+
+
+def code_html(lines: str) -> str:
+    """Lines of Python, to be read and copied; the keyboard can scroll them."""
+    return (
+        '<pre class="tf-code" tabindex="0" aria-label="Python that does the same">'
+        f"{escape(lines)}</pre>"
+    )
+
+
+def progress_html(done: int, total: int, what: str, text: str) -> str:
+    """How far something is: a bar that says so to everyone, and the same in words.
+
+    Examples
+    --------
+    >>> "<progress" in progress_html(2, 5, "People made", "2 of 5")
+    True
+    """
+    return (
+        f'<div class="tf-progress"><progress value="{done:d}" max="{max(total, 1):d}" '
+        f'aria-label="{escape(what)}"></progress> <span>{escape(text)}</span></div>'
+    )
+
+
+def latest_html(people: Sequence[TinyPerson]) -> str:
+    """The people who came last, the newest first, numbered as they came."""
+    shown = [*enumerate(people, 1)][-LATEST:]
+    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in ("#", *_COLUMNS))
+    rows = []
+    for number, person in reversed(shown):
+        values = [number, *(person.get(path) for path in _COLUMNS.values())]
+        cells = "".join(f'<td style="{_CELL}">{escape(_short(value))}</td>' for value in values)
+        rows.append(f"<tr>{cells}</tr>")
+    return (
+        f'<div {_NO_MATH}><table style="border-collapse: collapse; color: {_TEXT};">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
