@@ -141,5 +141,5 @@ def test_looking_for_the_line_of_an_object_begins_none(tmp_path):
     assert simulation.begun_line_of(other).root == line.root
     looked_at.generate_person()
     assert simulation.begun_line_of(looked_at).root != line.root
-    control.begin(tmp_path / "j")
+    simulation.begin()
     assert simulation.begun_line_of(other) is None
