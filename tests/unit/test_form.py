@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 import traitlets
@@ -246,7 +247,7 @@ def test_no_file_chosen_is_said():
 def test_code_can_set_a_demography_in_any_form():
     form = PersonaForm("Regulars", model="offline", demography=TOWN)
     assert form.demography.fields == ("sex", "age")
-    form.demography = "illustrative_town"
+    form.demography = "illustrative_town"  # read into a Demography
     assert form._fields.demography.way.value == "illustrative_town"
     form.demography = None
     assert form._fields.demography.way.value == ""
@@ -254,7 +255,7 @@ def test_code_can_set_a_demography_in_any_form():
     assert form._fields.demography.value is form.demography
     with pytest.raises(DemographyError):
         form.demography = {"sex": {"female": -1}}
-    assert form.demography.fields == ("sex", "age")
+    assert form.demography.to_dict()["sex"] == {"female": 0.75, "male": 0.25}
 
 
 # --- what it will cost ---------------------------------------------------------------------
@@ -646,7 +647,7 @@ def test_the_kernels_interrupt_stops_it_and_keeps_who_is_finished(serve, foregro
 def made_by(code):
     TinyPerson.clear_people()
     TinyFactory.clear_factories()
-    space = {}
+    space: dict[str, Any] = {}
     exec(code, space)
     return [person.to_dict() for person in space["people"]]
 
