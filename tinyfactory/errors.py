@@ -6,6 +6,7 @@ A message says what happened, what was kept, and what to do next::
     ├── InvalidInput (ValueError)       refused before anything was sent
     │   ├── InvalidPersona              a person that cannot be
     │   ├── DemographyError             a table of a population that cannot be
+    │   ├── SecretFound                 something secret stands in what is to be given away
     │   └── NameTaken                   a name that someone in the simulation bears
     ├── ModelError                      no usable answer came from the model
     │   ├── NotConfigured               neither a key nor the offline model chosen
@@ -24,6 +25,7 @@ A message says what happened, what was kept, and what to do next::
     │   ├── JournalUnavailable          the folder cannot be written or read
     │   ├── ForkedTransaction           a transaction carried into a forked process
     │   └── ReplayMiss                  a step that the recording does not hold
+    ├── MissingPackage (ImportError)    a package for an extra that is not installed
     ├── BudgetExceeded                  the next call could cost more than was allowed
     │   └── UnknownPrice                a limit in US dollars, and a model without a price
     └── Cancelled                       stopped on request; what was finished is kept
@@ -49,8 +51,16 @@ class DemographyError(InvalidInput):
     """A table that describes no possible population; the message names the cell."""
 
 
+class SecretFound(InvalidInput):
+    """Something that looks secret stands where it cannot be left out; the message names it."""
+
+
 class NameTaken(InvalidInput):
     """Someone in this simulation already bears the name."""
+
+
+class MissingPackage(TinyFactoryError, ImportError):
+    """A package that an extra brings is not installed; the message has the line for pip."""
 
 
 class ModelError(TinyFactoryError):

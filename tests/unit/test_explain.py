@@ -134,6 +134,13 @@ def no_table(serve, monkeypatch):
     Demography.from_dict({"sex": {"female": -1}})
 
 
+def a_key_in_the_context(serve, monkeypatch):
+    with control.begin("town") as simulation:
+        made = TinyPersonFactory("The key is sk-canary0123456789abcdef", model="offline")
+        made.generate_person()
+        simulation.export("lesson.recording.jsonl.gz")
+
+
 def no_context(serve, monkeypatch):
     TinyPersonFactory(" ")
 
@@ -165,6 +172,7 @@ REAL = [
     (name_is_taken, errors.NameTaken),
     (no_person, errors.InvalidPersona),
     (no_table, errors.DemographyError),
+    (a_key_in_the_context, errors.SecretFound),
     (no_context, errors.InvalidInput),
     (no_folder, errors.JournalError),
     (no_package, ImportError),

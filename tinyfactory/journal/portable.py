@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.errors import DamagedRecord, SecretFound
 from tinyfactory.journal.secrets import Secrets, strings_replaced
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ class Portable:
 
         Raises
         ------
-        InvalidInput
+        SecretFound
             Naming the place, when something secret stands there.
         """
 
@@ -106,7 +106,7 @@ class Portable:
             if self.strip:
                 self.stripped += 1
                 return self._secrets.without(text)
-            raise InvalidInput(
+            raise SecretFound(
                 f"The export was stopped: {place} holds what looks like {what}. No file was "
                 "written, and the journal is unharmed. Take it out of the notebook and run that "
                 "step again; or export with strip=True, after which the steps that depend on "

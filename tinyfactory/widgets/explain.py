@@ -23,6 +23,7 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.NameTaken, "Someone here has this name already."),
     (errors.InvalidPersona, "A person cannot be like this."),
     (errors.DemographyError, "The table of the population cannot be used."),
+    (errors.SecretFound, "It would give away something secret."),
     (errors.InvalidInput, "Something in the fields cannot work."),
     (errors.JournalError, "The record of this simulation cannot be read or written."),
     (errors.ModelError, "The model could not be asked."),

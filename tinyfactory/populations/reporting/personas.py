@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.errors import InvalidInput, MissingPackage
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.people.columns import KNOWN
 
@@ -162,9 +162,9 @@ def _leaves(value: Any) -> Iterator[str]:
         yield from _leaves(value.tolist())
 
 
-def missing(package: str, error: ImportError) -> TinyFactoryError:
+def missing(package: str, error: ImportError) -> MissingPackage:
     """The error for a package that is not installed."""
-    return TinyFactoryError(
+    return MissingPackage(
         f"A report card needs {package}, which is not installed. "
         f"Run: pip install 'tinyfactory[report]' (it reads: {error})"
     )
