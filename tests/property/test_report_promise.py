@@ -16,7 +16,7 @@ from tinyfactory.populations.reporting import report
 
 TOWN = "illustrative_town"
 N = 1000
-FEMALE_MARGINS = {"margin:sex", "joint:sex,age", "joint:sex,age,employment"}
+SEX = {"margin:sex", "joint:sex,age", "joint:sex,age,employment", "evenness:sex"}
 
 
 def made(name, n=N, seed=0):
@@ -52,7 +52,9 @@ def test_a_thousand_people_of_the_town_pass_every_mark(town, target):
     assert card.passed
     marked = {row.key for row in card if row.passed is not None}
     assert {f"margin:{field}" for field in target.fields} <= marked
-    assert {"impossible", "names:full", "names:first", "sentences", "near_duplicates"} <= marked
+    assert {"impossible", "names:full", "names:first", "occupations", "big_five"} <= marked
+    assert {"sentences", "near_duplicates", "distinct_1", "distinct_2", "compression"} <= marked
+    assert "positivity" in marked
 
 
 @pytest.mark.parametrize(("name", "seed"), [("united_states_2020", 0), ("world_2020", 2)])
@@ -71,19 +73,20 @@ def test_people_of_another_table_fail_the_rows_in_which_it_differs():
     for row in joint["table"]:
         row["share"] /= whole
     rows = {"margin:sex", "margin:age", "joint:sex,age", "coverage:age"}
+    rows |= {"evenness:sex", "evenness:age"}
     assert failed(made(given, 400), Demography.from_dict(asked)) == rows
 
 
 def test_women_only_fail_the_rows_of_sex_and_no_other(people, target):
     for person in people:
         person["gender"] = "female"
-    assert failed(people, target) == FEMALE_MARGINS | {"coverage:sex"}
+    assert failed(people, target) == SEX | {"coverage:sex"}
 
 
 def test_sixteen_women_to_four_men_fail_the_rows_of_sex_and_no_other(people, target):
     for number, person in enumerate(people):
         person["gender"] = "male" if number % 5 == 0 else "female"
-    assert failed(people, target) == FEMALE_MARGINS | {"association:sex,employment"}
+    assert failed(people, target) == SEX | {"association:sex,employment"}
 
 
 def test_nobody_of_65_or_over_fails_the_rows_of_age_and_no_other(people, target):
@@ -92,7 +95,7 @@ def test_nobody_of_65_or_over_fails_the_rows_of_age_and_no_other(people, target)
         if person["age"] >= 65:
             person["age"] = chance.randint(18, 64)
     ages = {"margin:age", "joint:sex,age", "joint:age,education", "joint:age,household"}
-    ages |= {"joint:sex,age,employment", "coverage:age", "impossible"}
+    ages |= {"joint:sex,age,employment", "coverage:age", "evenness:age", "impossible"}
     assert failed(people, target) == ages | {"association:age,employment"}
 
 
@@ -108,19 +111,30 @@ def test_the_retired_of_18_are_told_as_impossible(people, target):
 def test_one_town_for_all_fails_the_rows_of_region_and_no_other(people, target):
     for person in people:
         person["residence"] = "Riverside, United States"
-    assert failed(people, target) == {"margin:region", "coverage:region"}
+    assert failed(people, target) == {"margin:region", "coverage:region", "evenness:region"}
 
 
-def test_the_same_words_in_everyone_fail_the_row_of_sentences_and_no_other(people, target):
-    for person in people:
-        person["beliefs"] = [*town_sayings(), *person["beliefs"]]
-    assert failed(people, target) == {"sentences"}
-
-
-def town_sayings():
-    said = "{} is worth more than anything that {} could bring along one day"
+@pytest.mark.parametrize(
+    ("many", "rows"), [(10, {"sentences"}), (30, {"sentences", "compression", "distinct_2"})]
+)
+def test_the_same_words_in_everyone_fail_the_rows_of_repetition_and_no_other(
+    people, target, many, rows
+):
     things = "rain bread music silence patience work sleep laughter walking reading".split()
-    return [said.format(a, b) for a, b in zip(things, reversed(things), strict=True)] * 2
+    said = [
+        f"Good {a} is worth more than what {b} brings along."
+        for a, b in zip(things * 3, [*things, *things[1:], *things[2:], *things], strict=False)
+    ]
+    for person in people:
+        person["beliefs"] = [*said[:many], *person["beliefs"]]
+    assert failed(people, target) == rows
+
+
+def test_one_kind_of_person_fails_the_rows_of_work_and_traits_and_no_other(people, target):
+    for number, person in enumerate(people):
+        person["occupation"]["title"] = ("Software engineer", "Barista", "Teacher")[number % 3]
+        person["personality"]["big_five"]["openness"] = 80 + number % 7
+    assert failed(people, target) == {"occupations", "big_five"}
 
 
 def test_one_person_under_many_names_fails_near_duplicates_and_sentences(people, target):

@@ -273,6 +273,70 @@ def test_facts_labels_and_the_offline_mark_are_no_sentences():
     assert [s.text for s in sentences(persona)] == ["Works.", "Nights!", "A friend.", "Swims."]
 
 
+def _rows(card, *keys):
+    return [card[key].passed for key in keys]
+
+
+def test_variety_is_marked_on_whole_samples_of_english_only():
+    keys = ("distinct_1", "distinct_2", "compression")
+    everyone = people(16)
+    assert _rows(report(everyone), *keys) == [None] * 3  # too few words to compare
+    chant = " ".join(f"ever{chr(97 + i % 9)} the same song" for i in range(250)) + "."
+    for person in everyone:
+        person["beliefs"] = [chant]
+    card = report(everyone)
+    assert _rows(card, *keys) == [False] * 3
+    assert "Vim" in card["compression"].threshold
+    for person in everyone:
+        person["beliefs"] = [chant.replace("song", "песня о море")]
+    assert _rows(report(everyone), *keys) == [None] * 3
+
+
+def test_traits_that_are_all_alike_or_lean_to_one_side_fail_from_30_people_on():
+    def spread(scores):
+        return report([{"personality": {"big_five": {"openness": s}}} for s in scores])["big_five"]
+
+    assert spread([50, 51] * 20).passed is False
+    assert spread([20, 80] * 20).passed is True
+    assert spread([95] * 36 + [10] * 4).passed is False  # wide, but nearly all at one end
+    assert spread([50, 51] * 14).passed is None
+
+
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [
+        ("A wonderful, joyful day with loving and brilliant friends.", False),
+        ("A hateful, miserable day with cruel and disgusting enemies.", False),
+        ("The bus goes at nine.", True),
+    ],
+)
+def test_wording_that_is_all_praise_or_all_blame_fails(said, passed):
+    card = report([{"name": "Ana Lima", "beliefs": [said]}])
+    assert card["positivity"].passed is passed
+
+
+def test_occupations_are_marked_where_the_target_leaves_them_to_the_model():
+    everyone = people()
+    for person in everyone:
+        person["occupation"]["title"] = "Barista"
+    assert failed(report(everyone, target())) == {"occupations"}
+    sets = target()
+    sets._margins["occupation"] = {"barista": 1.0}
+    sets.fields = tuple(sets._margins)
+    assert report(everyone, sets)["occupations"].passed is None
+    assert report(everyone)["occupations"].passed is None
+
+
+def test_evenness_is_marked_against_what_was_asked_where_there_are_enough_people():
+    everyone = people()
+    for person in everyone[1:60:2]:
+        person["gender"] = "female"
+    assert report(everyone, target())["evenness:sex"].passed is False
+    assert report(people(), target())["evenness:sex"].passed is True
+    assert report(everyone[:8], target())["evenness:sex"].passed is None
+    assert report(everyone)["evenness:sex"].passed is None
+
+
 def test_every_row_names_its_source_and_every_mark_its_threshold():
     for row in report(people(), target(impossible=[{"sex": "male", "income": "low"}])):
         assert row.source and row.sentence.endswith((".", "%"))

@@ -21,6 +21,7 @@ _MISS_SOURCE = (
     "Total variation distance: Levin, Peres & Wilmer 2009, Markov Chains and Mixing Times, "
     "sec. 4.1. Chi-squared goodness of fit: Pearson 1900, Philosophical Magazine 50"
 )
+_EVENNESS_ALLOWED = 0.1  # of the whole scale, as for association
 _LEAST_EXPECTED = 5  # Cochran 1954, Biometrics 10: below this the chi-squared p is unreliable
 
 
@@ -163,6 +164,8 @@ def evenness_row(reading: Reading, margin: Mapping[str, float] | None) -> Row:
     asked = pielou({k: float(v) for k, v in margin.items()}) if margin else None
     beside = f", {asked:.2f} was asked" if asked is not None else ""
     said = f"{got:.2f} of 1{beside}" if got is not None else "Fewer than two categories"
+    enough = sum(counts.values()) >= _LEAST_EXPECTED * len(counts)
+    marked = asked is not None and got is not None and enough
     return Row(
         f"evenness:{reading.field}",
         f"Evenness: {reading.field}",
@@ -170,7 +173,12 @@ def evenness_row(reading: Reading, margin: Mapping[str, float] | None) -> Row:
         "",
         "Pielou 1966, J. Theoretical Biology 13: Shannon entropy over its largest value",
         f"{said}; 1 means as many people in each of the {len(counts)} categories.",
-        details={"asked": asked, "got": got},
+        abs((got or 0) - (asked or 0)) <= _EVENNESS_ALLOWED if marked else None,
+        f"within {_EVENNESS_ALLOWED} of what was asked; no mark with fewer than five people a "
+        "category"
+        if asked is not None
+        else "",
+        {"asked": asked, "got": got},
     )
 
 

@@ -36,7 +36,7 @@ def report(people: Any, target: Target | None = None, *, groups: str | None = No
     ------
     InvalidInput
         For people that are none, or nobody, and for a target that is no demography.
-    TinyFactoryError
+    MissingPackage
         When one of the packages it measures with is not installed.
 
     Examples
@@ -66,7 +66,7 @@ def report(people: Any, target: Target | None = None, *, groups: str | None = No
     rows += [
         repetition.full_names_row(personas),
         repetition.first_names_row(personas),
-        repetition.occupations_row(personas),
+        repetition.occupations_row(personas, marked=_leaves_occupations(target)),
         repetition.sentences_row(said, _SEED),
         repetition.near_duplicates_row(said, _SEED + 1),
         *diversity.diversity_rows(said, _SEED),
@@ -92,6 +92,13 @@ def _against(target: Target, readings: dict[str, Reading]) -> list[Row]:
         rows.append(margins.coverage_row(readings[field], margin))
         rows.append(margins.evenness_row(readings[field], margin))
     return rows
+
+
+def _leaves_occupations(target: Target | None) -> bool:
+    """Whether a target is there that says nothing of what people work as."""
+    return target is not None and not any(
+        "occupation" in str(field).lower() for field in target.fields
+    )
 
 
 def _sexes(personas: list[dict[str, Any]]) -> Row:

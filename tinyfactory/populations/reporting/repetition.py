@@ -17,6 +17,7 @@ SENTENCE_WORDS = 5  # shorter ones ("Likes old maps.") coincide by themselves
 _SENTENCES_ALLOWED = 0.15
 _FEW = 100  # people, to set populations of different sizes side by side
 _NAMES_IN_THE_BAG = 100
+_OCCUPATIONS_IN_THE_BAG = 43  # ILO 2012, International Standard Classification of Occupations
 _SHINGLE = 5  # words, as in Lee et al. 2022
 _PERMUTATIONS = 128
 _SIMILAR = 0.5
@@ -87,8 +88,8 @@ def first_names_row(personas: Sequence[dict[str, Any]]) -> Row:
     )
 
 
-def occupations_row(personas: Sequence[dict[str, Any]]) -> Row:
-    """How many occupations there are; information, since the target may ask for few."""
+def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
+    """How many occupations there are; `marked` where the target leaves them to the model."""
     titles: Counter[str] = Counter()
     for persona in personas:
         work = persona.get("occupation")
@@ -97,16 +98,29 @@ def occupations_row(personas: Sequence[dict[str, Any]]) -> Row:
             titles[" ".join(title.casefold().split())] += 1
     n = titles.total()
     common = ", ".join(f"{title} ({count})" for title, count in titles.most_common(3))
+    least = least_distinct(n, _OCCUPATIONS_IN_THE_BAG) if n else 0
     return Row(
         "occupations",
         "Distinct occupations",
         len(titles) / n if n else None,
         "share",
-        "Type-token ratio of occupation titles",
+        "Type-token ratio of occupation titles; occupancy: Feller 1968, An Introduction to "
+        "Probability Theory vol. 1, ch. IV",
         f"{len(titles)} occupations for {n} people; the most common: {common}."
         if n
         else "Nobody has an occupation.",
-        details={"distinct": len(titles), "people": n, "most": dict(titles.most_common(10))},
+        len(titles) >= least if n and marked else None,
+        f"at least {least}: as many as draws from {_OCCUPATIONS_IN_THE_BAG} equally common ones "
+        "would give by chance (less two standard deviations), which is how many sub-major groups "
+        "ISCO-08 has; no mark where the target sets occupations"
+        if marked
+        else "",
+        {
+            "distinct": len(titles),
+            "people": n,
+            "least": least,
+            "most": dict(titles.most_common(10)),
+        },
     )
 
 

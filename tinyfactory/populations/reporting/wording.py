@@ -17,6 +17,7 @@ _MOST_GROUPS = 8
 _LEAST_GROUP = 5  # people: words of fewer are words of persons, not of a group
 _LEAST_COUNT = 5
 SIGNIFICANT = 1.96  # two-sided 5 %, as in both papers
+_NEUTRAL = 0.5
 _POSITIVE = 0.05  # where the authors of VADER draw the line
 _PEOPLE_READ = 300  # for positivity, which takes about a millisecond for each few sentences
 
@@ -107,7 +108,7 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
 
     Raises
     ------
-    TinyFactoryError
+    MissingPackage
         When vaderSentiment is not installed.
     """
     try:
@@ -140,7 +141,10 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "",
         "VADER: Hutto & Gilbert 2014, ICWSM",
         words,
-        details={
+        abs(mean) <= _NEUTRAL if mean is not None else None,
+        f"no further from neutral than {_NEUTRAL}: VADER gives 'The book was good.' 0.44, and "
+        "not everything in people's lives is better than that",
+        {
             "sentences": len(scores),
             "positive": positive,
             "negative": negative,
