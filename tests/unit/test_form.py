@@ -254,7 +254,7 @@ def test_code_can_set_a_demography_in_any_form():
     form.demography = Demography.from_dict(TOWN)
     assert form._fields.demography.value is form.demography
     with pytest.raises(DemographyError):
-        form.demography = {"sex": {"female": -1}}
+        form.set_trait("demography", {"sex": {"female": -1}})
     assert form.demography.to_dict()["sex"] == {"female": 0.75, "male": 0.25}
 
 
