@@ -32,7 +32,7 @@ MORE = "More"
 HINTS = {
     "line": "",
     "text": "",
-    "number": "A whole number.",
+    "number": "",
     "list": "One a line.",
     "people": "One a line, as “Name: who it is”.",
     "json": "As JSON.",

@@ -70,6 +70,27 @@ def escape(value: Any) -> str:
 
 def person_html(person: TinyPerson) -> str:
     """A person as a card that needs no kernel."""
+    return (
+        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
+        f'padding: 12px 16px; margin: 4px 0; max-width: 60em; color: {_TEXT};">'
+        f"{head_html(person)}{body_html(person)}"
+        f'<p style="margin: 8px 0 0; color: {_FAINT};"><small>{escape(origin(person))}</small></p>'
+        "</div>"
+    )
+
+
+def head_html(person: TinyPerson) -> str:
+    """Who someone is at a glance: a pattern of their own, the name, and one line."""
+    return (
+        '<div style="display: flex; align-items: center; padding-bottom: 8px; '
+        f'color: {_TEXT};">{_identicon(person.name)}'
+        f'<div><div style="font-size: 1.5em; line-height: 1.3;"><b>{_title(person)}</b></div>'
+        f'<div style="color: {_FAINT};">{escape(person.minibio())}</div></div></div>'
+    )
+
+
+def body_html(person: TinyPerson) -> str:
+    """All fields of a person but the name: the Big Five as bars, the rest in parts that fold."""
     persona = person.persona
     parts = []
     for title, keys in sections(persona):
@@ -77,19 +98,12 @@ def person_html(person: TinyPerson) -> str:
         if rows:
             opened = " open" if title == "Identity" else ""
             parts.append(
-                f'<details{opened} style="margin: 2px 0;"><summary style="cursor: pointer;">'
-                f"<b>{escape(title)}</b></summary>{_table(rows)}</details>"
+                f'<details{opened} style="border-top: 1px solid {_LINE}; padding: 6px 0;">'
+                f'<summary style="cursor: pointer; padding: 2px 0;"><b>{escape(title)}</b>'
+                f"</summary>{_table(rows)}</details>"
             )
-    bars = _bars(persona.get("personality", {}).get("big_five", {}))
-    return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
-        f'padding: 8px 12px; margin: 4px 0; max-width: 60em; color: {_TEXT};">'
-        f'<div>{_identicon(person.name)}<b style="font-size: 1.2em;">{_title(person)}</b></div>'
-        f'<p style="margin: 4px 0;">{escape(person.minibio())}</p>'
-        f"{bars}{''.join(parts)}"
-        f'<p style="margin: 4px 0 0; color: {_FAINT};"><small>{escape(origin(person))}</small></p>'
-        "</div>"
-    )
+    big_five = persona.get("personality", {}).get("big_five", {})
+    return f"{_bars(big_five)}{''.join(parts)}"
 
 
 def people_html(people: Sequence[TinyPerson]) -> str:
@@ -192,6 +206,8 @@ def _row(key: str, value: Any) -> str:
 def _value(value: Any) -> str:
     """Any JSON as HTML: lists as lists, objects as tables, all else as text."""
     if isinstance(value, dict):
+        if value.keys() == {"name", "description"}:  # someone in a person's life
+            return f"<b>{_value(value['name'])}</b>: {_value(value['description'])}"
         return _table("".join(_row(key, item) for key, item in value.items()))
     if isinstance(value, list):
         items = "".join(f"<li>{_value(item)}</li>" for item in value)
@@ -239,8 +255,9 @@ def _identicon(name: str) -> str:
         if digest[1 + 3 * y + min(x, 4 - x)] % 2
     )
     return (
-        '<svg width="32" height="32" viewBox="0 0 5 5" aria-hidden="true" '
-        f'style="vertical-align: middle; margin-right: 8px;" fill="{colour}">{squares}</svg>'
+        '<svg width="48" height="48" viewBox="-0.5 -0.5 6 6" aria-hidden="true" style="flex: none; '
+        'margin-right: 12px; border-radius: 8px; background: rgba(128, 128, 128, 0.15);" '
+        f'fill="{colour}">{squares}</svg>'
     )
 
 

@@ -60,6 +60,14 @@ def comparison_html(comparison: Comparison) -> str:
     )
 
 
+def proposal_html(comparison: Comparison) -> str:
+    """What stands beside what is proposed in its place."""
+    table = _table(comparison, comparison.differences, ("As it stands", "Proposed"))
+    return (
+        f'<div {_NO_MATH} style="color: {_TEXT};">{table or _paragraph("Nothing differs.")}</div>'
+    )
+
+
 def _name(comparison: Comparison, side: int) -> str:
     return legible(comparison.names[side]) or "(no name yet)"
 
@@ -126,12 +134,14 @@ def _paragraph(text: str, bold: bool = False) -> str:
     return f'<p style="margin: 4px 0;">{told}</p>'
 
 
-def _table(comparison: Comparison, fields: Iterable[Difference]) -> str:
+def _table(
+    comparison: Comparison, fields: Iterable[Difference], names: tuple[str, str] | None = None
+) -> str:
     rows = "".join(_row(field) for field in fields)
     if not rows:
         return ""
-    names = ("", *(escape(_name(comparison, side)) for side in (0, 1)))
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in names)
+    heads = names or (_name(comparison, 0), _name(comparison, 1))
+    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in ("", *heads))
     return (
         f'<table style="border-collapse: collapse; color: {_TEXT};">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
+    from tinyfactory.widgets.card import PersonaCard as PersonaCard
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
 
 _ROOMS = {
     "PersonaBrowser": "browser",
+    "PersonaCard": "card",
     "PersonaForm": "form",
 }
 __all__ = [*sorted(_ROOMS)]
