@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.canonical import digest
+from tinyfactory.journal.canonical import digest, encode
 from tinyfactory.models.chat import ChatModel, ChatRequest
 
 Json = dict[str, Any]
@@ -114,8 +114,15 @@ def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...
 
 
 def keyed(model: ChatModel, request: ChatRequest) -> Json:
-    """A request with the model it goes to, as it enters an event's key."""
-    return {"model": dict(model.identity), **request.to_json()}
+    """A request with the model it goes to, as it enters an event's key.
+
+    Raises
+    ------
+    NotSerialisable
+        For a model of one's own whose identity is not JSON.
+    """
+    identity = encode(dict(model.identity), "the identity of the model")
+    return {"model": identity, **request.to_json()}
 
 
 def language_or_default(language: str | None) -> str:

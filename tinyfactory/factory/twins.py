@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
 from tinyfactory.factory import asking, making, profiles, replies
 from tinyfactory.factory.asking import Json
-from tinyfactory.factory.base import TinyFactory
+from tinyfactory.factory.makers import maker_of
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person import TinyPersonFactory
@@ -107,15 +107,13 @@ def request(
 
 
 def _maker_of(person: TinyPerson) -> TinyPersonFactory:
-    from tinyfactory.factory.person import TinyPersonFactory
-
-    for factory in TinyFactory.all_factories.values():
-        if isinstance(factory, TinyPersonFactory) and person.name in factory.generated_names:
-            return factory
-    raise InvalidInput(
-        f"No factory here made {person.name}, so what to ask again is not known. Nothing was sent. "
-        "Give one: person.twin(..., factory=factory)."
-    )
+    factory = maker_of(person)
+    if factory is None:
+        raise InvalidInput(
+            f"No factory here made {person.name}, so what to ask again is not known. Nothing was "
+            "sent. Give one: person.twin(..., factory=factory)."
+        )
+    return factory
 
 
 def _profile_of(person: TinyPerson) -> Json:

@@ -52,7 +52,9 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     with deferred_interrupts(), undone_on_error():
         on_rollback(lambda: thing.decode_complete_state(before))
         _each_made(leaving, "_leave_simulation", scope)
-        thing.decode_complete_state(before | state)
+        # What a state leaves out, such as a conversation not yet begun, was not there.
+        hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
+        thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)

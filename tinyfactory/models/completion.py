@@ -68,8 +68,11 @@ def _text(content: Any) -> str:
     """A message's text; some servers send it in parts."""
     if isinstance(content, list):
         parts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+        content = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(content, str):
+        return ""
+    # JSON can name half of a character pair ("\\ud800"), which no journal can write.
+    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _usage(usage: Any) -> Usage:

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from tinyfactory.people.csv_table import from_csv, iter_csv, to_csv
     from tinyfactory.people.edsl import from_edsl, to_edsl
     from tinyfactory.people.interchange import load_people, save_people, to_frame
+    from tinyfactory.people.panel import Panel
     from tinyfactory.people.people_list import People
     from tinyfactory.people.person import TinyPerson
+    from tinyfactory.people.proposal import Proposal
     from tinyfactory.people.reply import read_contexts, read_persona
+    from tinyfactory.people.revisions import Revision
     from tinyfactory.people.spec import (
         PersonaSpec,
         check_generated,
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Panel",
     "People",
     "PeopleWriter",
     "PersonaSpec",
+    "Proposal",
+    "Revision",
     "TinyPerson",
     "check_generated",
     "compare",
@@ -54,9 +60,12 @@ _ROOMS = {
     "csv_table": ("from_csv", "iter_csv", "to_csv"),
     "edsl": ("from_edsl", "to_edsl"),
     "interchange": ("load_people", "save_people", "to_frame"),
+    "panel": ("Panel",),
     "people_list": ("People",),
     "person": ("TinyPerson",),
+    "proposal": ("Proposal",),
     "reply": ("read_contexts", "read_persona"),
+    "revisions": ("Revision",),
     "spec": (
         *("PersonaSpec", "check_generated", "contexts_schema"),
         *("merge", "normalise", "reply_schema"),

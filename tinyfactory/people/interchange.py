@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,17 @@ def load_people(path: str | Path) -> People:
     return People(_people_in(path, text))
 
 
+def frame_of(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> Any:
+    """Rows of a table as a pandas data frame.
+
+    Raises
+    ------
+    TinyFactoryError
+        When pandas is not installed.
+    """
+    return _pandas().DataFrame([list(row) for row in rows], columns=list(columns))
+
+
 def to_frame(people: Iterable[TinyPerson]) -> Any:
     """People as a pandas data frame, one row a person.
 
@@ -152,18 +163,22 @@ def to_frame(people: Iterable[TinyPerson]) -> Any:
     >>> frame.loc[0, "occupation_title"]
     'nurse'
     """
+    from tinyfactory.people.columns import KNOWN, NUMBERS, row_of
+
+    rows = [row_of(person.persona, person.provenance) for person in people]
+    unknown = sorted({column for row in rows for column in row} - {*KNOWN, "source", "model"})
+    frame = _pandas().DataFrame(rows, columns=[*KNOWN, *unknown, "source", "model"], dtype=object)
+    return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:
         raise TinyFactoryError(
             "Tables need pandas, which is not installed. Run: pip install 'tinyfactory[tables]'"
         ) from error
-    from tinyfactory.people.columns import KNOWN, NUMBERS, row_of
-
-    rows = [row_of(person.persona, person.provenance) for person in people]
-    unknown = sorted({column for row in rows for column in row} - {*KNOWN, "source", "model"})
-    frame = pd.DataFrame(rows, columns=[*KNOWN, *unknown, "source", "model"], dtype=object)
-    return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
+    return pd
 
 
 def _format_of(path: Path) -> str:

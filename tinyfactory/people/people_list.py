@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from tinyfactory.journal.canonical import journaled
 
 if TYPE_CHECKING:
+    from tinyfactory.people.panel import Panel
     from tinyfactory.people.person import TinyPerson
 
 
@@ -41,6 +42,57 @@ class People(list["TinyPerson"]):
     def copy(self) -> People:
         """A new list of the same people."""
         return People(self)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        concurrency: int = 1,
+        model: Any = None,
+        temperature: float | None = 1.0,
+        on_answer: Any = None,
+    ) -> Panel:
+        """Ask everyone the same; each answer is a step of its own on that person's line.
+
+        Someone who gives no answer stands in the table with the reason, and the others' answers
+        stay. They do not hear each other.
+
+        Parameters
+        ----------
+        question : str
+        concurrency : int
+            How many are asked at a time; the answers are the same, and in the same order.
+        model, temperature
+            As for `TinyPerson.ask`.
+        on_answer : callable, optional
+            Called with number, answer and reason as each comes in.
+
+        Returns
+        -------
+        Panel
+            Shown as a table.
+
+        Raises
+        ------
+        InvalidInput
+            For a blank question and the like, before anything is sent.
+        TinyFactoryError
+            When nobody answered: the reason of the first.
+
+        Examples
+        --------
+        >>> from tinyfactory.people import TinyPerson
+        >>> ana = TinyPerson("Ana", {"skills": ["sewing"]}, register=False)
+        >>> panel = People([ana]).ask("What are your skills?", model="offline")
+        >>> panel.question, "sewing" in panel.answers[0]
+        ('What are your skills?', True)
+        """
+        from tinyfactory.people.abilities import ability
+
+        panel: Panel = ability("ask_all")(
+            self, question, model, temperature, concurrency, on_answer
+        )
+        return panel
 
     def to_frame(self) -> Any:
         """A pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidPersona, NameTaken
 from tinyfactory.journal.canonical import journaled
+from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.undo import on_rollback
 from tinyfactory.people import edit
 from tinyfactory.people.bio import minibio
 from tinyfactory.people.plain import plain
+from tinyfactory.people.revisions import Revises
 from tinyfactory.people.spec import merge, normalise
+from tinyfactory.people.talks import Talks
 
 if TYPE_CHECKING:
     from tinyfactory.journal.registry import Registry
     from tinyfactory.people.people_list import People
-    from tinyfactory.people.twins import Twins
 
 Json = dict[str, Any]
 # What an agent file holds beside the persona and its memories.
@@ -25,7 +27,7 @@ _FILE_KEYS = frozenset(("type", "persona", "tinyfactory"))
 
 
 @journaled
-class TinyPerson:
+class TinyPerson(Talks, Revises):
     """A simulated person.
 
     What is read is a copy, and what is written is checked: a person is valid at any time.
@@ -87,6 +89,7 @@ class TinyPerson:
             self._persona = normalise({**_nameless(persona or {}), "name": name})
         self.simulation_id = simulation_id
         self.provenance: Json = plain(provenance or {})
+        self._conversation, self._revisions, self._proposals = [], [], 0
         if register:
             self.register()
 
@@ -202,49 +205,6 @@ class TinyPerson:
             registry.add(before, self)
             raise
 
-    # With a model
-
-    def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins:
-        """Have the person written once more, with something changed, and compare the two.
-
-        All else that was asked is the same. Who was made to a profile keeps it but for the
-        change; of others, age, sex, nationality, residence and occupation are held. A name
-        that follows from what was changed is chosen anew, unless it is given.
-
-        Parameters
-        ----------
-        factory : TinyPersonFactory, optional
-            Who writes the twin; by default the factory here that made the person.
-        attempts : int
-            How many replies to ask for at most.
-        **changes
-            Fields and their new values: ``sex="male"``, ``age=70``, ``country="Kenya"``.
-
-        Returns
-        -------
-        Twins
-            A `Comparison` that shows what differs besides; `.twin` is in no registry.
-
-        Raises
-        ------
-        InvalidInput
-            When nothing would change, or no factory is known.
-        ReplyRejected, ModelError
-            When no twin is to be had.
-
-        Examples
-        --------
-        >>> from tinyfactory import TinyPersonFactory
-        >>> factory = TinyPersonFactory("Nurses in Porto, Portugal", model="offline")
-        >>> twins = factory.generate_person({"sex": "female", "age": 40}).twin(age=60)
-        >>> twins.original.get("age"), twins.twin.get("age")
-        (40, 60)
-        """
-        from tinyfactory.people.abilities import ability
-
-        twins: Twins = ability("twin")(self, changes, factory, attempts)
-        return twins
-
     # The registry of the simulation
 
     def _registry(self) -> Registry:
@@ -329,12 +289,18 @@ class TinyPerson:
 
     def encode_complete_state(self) -> Json:
         """All that makes this person, as JSON that shares nothing with it."""
+        # What was said and done stands beside the description, once there is any.
+        beside = {
+            "conversation": self._conversation,
+            "revisions": self._revisions,
+            "proposals": self._proposals,
+        }
         return {
             "persona": self.persona,
             "provenance": copy.deepcopy(self.provenance),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        }
+        } | {key: copy.deepcopy(value) for key, value in beside.items() if value}
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Become what `encode_complete_state` returned; a registered person stays registered.
@@ -349,9 +315,20 @@ class TinyPerson:
         if hasattr(self, "_persona"):  # else made by the journal, without a state before
             self._rename(persona.get("name", ""))
         self._persona, self.provenance = persona, provenance
+        self._conversation = copy.deepcopy(state.get("conversation", []))
+        self._revisions = copy.deepcopy(state.get("revisions", []))
+        self._proposals = state.get("proposals", 0)
         self.simulation_id = state.get("simulation_id", getattr(self, "simulation_id", None))
         self._joins = bool(state.get("registered"))
         return self
+
+    def _apply_change(self, change: Change) -> None:
+        """Make a change; one more answer costs that, however long the conversation is."""
+        said = change.get("append", {}).get("conversation")
+        if change == {"append": {"conversation": said}}:
+            self._conversation.extend(copy.deepcopy(said))
+        else:
+            self.decode_complete_state(apply(self.encode_complete_state(), change))
 
     def _join_simulation(self, simulation_id: str) -> TinyPerson:
         """Come out of a journal into a simulation, registered if it was so when it went in."""

@@ -61,6 +61,31 @@ def read_persona(
         raise ReplyRejected(str(reason)) from reason
 
 
+def read_part(text: str | None, finish_reason: str, refusal: str | None, key: str) -> Any:
+    """What a model wrote for one field: the value under its key.
+
+    Raises
+    ------
+    ReplyRejected
+        With a reason that can be told to the model.
+
+    Examples
+    --------
+    >>> read_part('{"beliefs": ["Rain is fair."]}', "stop", None, "beliefs")
+    ['Rain is fair.']
+    """
+    wanted = f"one JSON object with the one key {key!r}"
+    value = _read(text, finish_reason, refusal, wanted)
+    # The key alone, or within the parts around it.
+    for _ in range(_WRAPPERS):
+        if isinstance(value, dict) and key in value:
+            return value[key]
+        if not isinstance(value, dict) or len(value) != 1:
+            break
+        value = next(iter(value.values()))
+    raise ReplyRejected(f"The reply had no {key!r}. Answer with {wanted}.")
+
+
 def read_contexts(
     text: str | None,
     finish_reason: str = "stop",

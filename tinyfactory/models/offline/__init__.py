@@ -74,6 +74,7 @@ class OfflineModel:
         from tinyfactory.models.offline.dice import Dice, digest
         from tinyfactory.models.offline.generic import instance
         from tinyfactory.models.offline.reading import read_brief
+        from tinyfactory.models.offline.talk import rewrite, talk
         from tinyfactory.models.offline.writing import write_persona
 
         drawn = request.fingerprint() if request.seed is None else request.seed
@@ -83,6 +84,10 @@ class OfflineModel:
                 answer = write_persona(read_brief(request), self.seed, dice)
             case "contexts":
                 answer = {"contexts": write_contexts(read_brief(request), dice)}
+            case "talk":
+                return talk(request)
+            case "rewrite":
+                answer = rewrite(request, self.seed, dice)
             case _ if request.schema is None:
                 return _NO_MODEL
             case _:

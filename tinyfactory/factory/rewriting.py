@@ -1,0 +1,140 @@
+"""One field or part of a person, asked for anew."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory import models, prompts
+from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
+from tinyfactory.factory import asking, replies
+from tinyfactory.factory.makers import maker_of
+from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.journal.canonical import digest
+from tinyfactory.journal.transactions import transactional
+from tinyfactory.models.chat import ChatModel, ChatRequest
+
+if TYPE_CHECKING:
+    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.people import TinyPerson
+    from tinyfactory.people.proposal import Proposal
+
+Json = dict[str, Any]
+logger = logging.getLogger("tinyfactory")
+_NOT_TOLD = ("agent_state",)
+
+
+def rewrite(
+    person: TinyPerson, path: str, wish: str, factory: TinyPersonFactory | None, attempts: int
+) -> Proposal:
+    """See `TinyPerson.rewrite`."""
+    from tinyfactory.people import TinyPerson, parts
+    from tinyfactory.people.proposal import Proposal
+
+    asking.check_count(attempts, "attempts")
+    if not isinstance(wish, str):
+        raise InvalidInput(f"A wish is a text, not {wish!r}. Nothing was sent.")
+    part = parts.part_of(person.persona, path)
+    factory = factory or maker_of(person)
+    around = {
+        "context": factory.context_text if factory is not None else "",
+        "language": asking.language_or_default(factory.language if factory is not None else None),
+    }
+    model = factory.chat_model() if factory is not None else models.resolve(None)
+    found: Json | None = propose(person, part.path, wish.strip(), attempts, around, model)
+    if found is None:
+        raise ReplyRejected(
+            f"The model gave no usable {part.path} in {attempts} attempts; the log says why. "
+            "Nothing was changed. Call it again with more attempts, or another wish."
+        )
+    changed = TinyPerson(
+        persona=parts.with_part(person.persona, part, found["value"]), register=False
+    )
+    after = changed.get(part.path)
+    return Proposal(person, part.path, after, changed, found["origin"])
+
+
+@transactional(
+    version="1",
+    touches=(),
+    ignore=("model",),
+    request=lambda person, path, wish, _attempts, around, model: asking.keyed(
+        model, request_for(person, path, wish, around)
+    ),
+)
+def propose(
+    person: TinyPerson, path: str, wish: str, attempts: int, around: Json, model: ChatModel
+) -> Json | None:
+    """What a model writes in place of a field, as a step on the person's own line."""
+    from tinyfactory.people import parts
+    from tinyfactory.people.reply import read_part
+
+    part = parts.part_of(person.persona, path)
+    reason, answered = "", False
+    for attempt in range(1, attempts + 1):
+        try:
+            reply = replies.send(model, request_for(person, path, wish, around, reason))
+            value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
+            changed = parts.with_part(person.persona, part, value)
+            parts.check_anew(person.persona, changed, part)
+            _check_name(person, changed.get("name", ""))
+        except (ReplyRejected, InvalidPersona) as error:
+            reason, answered = str(error), True
+        except BadResponse as error:
+            reason, answered = str(error), False
+        else:
+            transaction().stage({"set": {"proposals": person.proposals + 1}})
+            origin = replies.provenance(model, reply)["source"]
+            return {"value": value, "origin": origin}
+        logger.info("Attempt %d of %d gave no %s: %s", attempt, attempts, path, reason)
+    logger.error("No new %s for %s: %s", path, person.name, reason)
+    fail(f"no usable reply in {attempts} attempts; last: {reason}", {}, keep=answered)
+    return None
+
+
+def request_for(
+    person: TinyPerson, path: str, wish: str, around: Json, rejected: str = ""
+) -> ChatRequest:
+    """The request: how to write, the rest of the person, then the field and the wish."""
+    from tinyfactory.people import parts
+
+    persona = person.persona
+    part = parts.part_of(persona, path)
+    rest = {
+        key: value for key, value in parts.rest_of(persona, part).items() if key not in _NOT_TOLD
+    }
+    values = {
+        "context": around["context"],
+        "language": around["language"],
+        "person": json.dumps(rest, ensure_ascii=False),
+        "field": part.path,
+        "key": part.key,
+        "description": part.schema.get("description", ""),
+        "now": json.dumps(person.get(part.path), ensure_ascii=False),
+        "wish": wish,
+        "rejected": rejected,
+    }
+    messages = (
+        {
+            "role": "system",
+            "content": prompts.render(
+                prompts.template("rewrite.instructions"), values, "the instructions"
+            ),
+        },
+        {
+            "role": "user",
+            "content": prompts.render(prompts.template("rewrite.request"), values, "the template"),
+        },
+    )
+    request = ChatRequest(messages, 1.0, part.reply_schema(), "rewrite")
+    # For a model that draws by a seed: another one each time that it is asked.
+    seed = int(digest("rewrite", request.fingerprint(), person.proposals)[:15], 16)
+    return replace(request, seed=seed)
+
+
+def _check_name(person: TinyPerson, name: str) -> None:
+    if name == person.name or transaction().scope.registry("person").get(name) in (None, person):
+        return
+    raise ReplyRejected(f"The name {name} is taken by someone else; give another name.")

@@ -1,0 +1,191 @@
+"""Talking to a person: what the model is told, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory import prompts
+from tinyfactory.errors import BadResponse, InvalidInput, ReplyRejected
+from tinyfactory.factory import asking, replies
+from tinyfactory.factory.makers import model_for
+from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.journal.transactions import transactional
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+
+if TYPE_CHECKING:
+    from tinyfactory.people import TinyPerson
+
+Json = dict[str, Any]
+logger = logging.getLogger("tinyfactory")
+
+# How much of a conversation a prompt holds: the hundredth question costs what the twentieth
+# did. What falls out does so in blocks, so that the prompts between two blocks begin alike and
+# a provider can cache them.
+MOST_EXCHANGES = 20
+BLOCK = 10
+MOST_CHARACTERS = 30_000
+ATTEMPTS = 3
+# Memories of another tool; they may be megabytes.
+_NOT_TOLD = ("agent_state",)
+
+
+def answer(
+    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+) -> str:
+    """See `TinyPerson.ask`."""
+    check_question(question)
+    asking.check_asking(None, temperature, ATTEMPTS)
+    text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
+    if text is None:
+        raise ReplyRejected(
+            f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
+            "conversation is as it was before. Ask again, or in other words."
+        )
+    return text
+
+
+async def answer_soon(
+    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+) -> str:
+    """See `TinyPerson.aask`."""
+    from tinyfactory.models import flow
+
+    switch, around = flow.CancelToken(), flow.token.get()
+
+    def work() -> str:
+        with flow.cancellable(switch):
+            return answer(person, question, model, temperature)
+
+    # A thread of its own: those that `asyncio.to_thread` has are few.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
+    with ExitStack() as stack:
+        stack.callback(pool.shutdown, wait=False)
+        if around is not None:
+            stack.enter_context(around.calling(switch.cancel))
+        asked = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            switch.cancel()
+            await asyncio.wait([asked])  # seen here when it has been rolled back there
+            if not asked.cancelled():
+                asked.exception()
+            raise
+
+
+@transactional(
+    version="1",
+    touches=(),
+    ignore=("model",),
+    request=lambda person, question, temperature, model: asking.keyed(
+        model, request_for(person, question, temperature)
+    ),
+)
+def ask(
+    person: TinyPerson, question: str, temperature: float | None, model: ChatModel
+) -> str | None:
+    """One question and its answer, as a step on the person's own line."""
+    reason, answered = "", False
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            text = _read(replies.send(model, request_for(person, question, temperature, reason)))
+        except ReplyRejected as error:
+            reason, answered = str(error), True
+        except BadResponse as error:
+            reason, answered = str(error), False
+        else:
+            said = [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": text},
+            ]
+            transaction().stage({"append": {"conversation": said}})
+            return text
+        logger.info("Attempt %d of %d gave no answer: %s", attempt, ATTEMPTS, reason)
+    logger.error("%s gave no answer: %s", person.name or "The person", reason)
+    fail(f"no usable answer in {ATTEMPTS} attempts; last: {reason}", {}, keep=answered)
+    return None
+
+
+def request_for(
+    person: TinyPerson, question: str, temperature: float | None, rejected: str = ""
+) -> ChatRequest:
+    """The request: who the person is, which is the same each time, then what was said last."""
+    told = {key: value for key, value in person.persona.items() if key not in _NOT_TOLD}
+    system = prompts.render(
+        prompts.template("talk.instructions"),
+        {"person": json.dumps(told, ensure_ascii=False)},
+        "the instructions",
+    )
+    asked = f"{question}\n\n[{rejected}]" if rejected else question
+    messages = (
+        {"role": "system", "content": system},
+        *latest(person.conversation),
+        {"role": "user", "content": asked},
+    )
+    return ChatRequest(messages, temperature, schema_name="talk")
+
+
+def latest(conversation: Sequence[Json]) -> list[Json]:
+    r"""The last part of a conversation, bounded; its beginning says so where some is left out.
+
+    Examples
+    --------
+    >>> pair = [{"role": "user", "content": "Hm?"}, {"role": "assistant", "content": "Hm."}]
+    >>> told = latest(pair * 21)
+    >>> len(told), told[0]["content"]
+    (22, '[10 earlier questions and their answers are left out here.]\n\nHm?')
+    """
+    pairs = [conversation[i : i + 2] for i in range(0, len(conversation), 2)]
+    sizes = [sum(len(line["content"]) for line in pair) for pair in pairs]
+    start = 0
+    while len(pairs) - start > MOST_EXCHANGES:
+        start += BLOCK
+    while start < len(pairs) and sum(sizes[start:]) > MOST_CHARACTERS:
+        start += 1
+    told = [dict(line) for pair in pairs[start:] for line in pair]
+    if start and told:
+        told[0]["content"] = (
+            f"[{start} earlier questions and their answers are left out here.]\n\n"
+            f"{told[0]['content']}"
+        )
+    return told
+
+
+def check_question(question: Any) -> None:
+    """A question that can be asked, or a clear refusal before anything is sent."""
+    from tinyfactory.people.plain import clean
+
+    if not isinstance(question, str) or not question.strip():
+        raise InvalidInput(
+            f"A question is a text that is not blank, not {question!r}. Nothing was sent."
+        )
+    if question != clean(question):
+        raise InvalidInput(
+            "The question holds half of a character pair or a NUL, which cannot be sent. Nothing "
+            "was sent."
+        )
+
+
+def _read(reply: ChatReply) -> str:
+    """What the person says."""
+    from tinyfactory.people.plain import clean
+
+    if reply.refusal:
+        raise ReplyRejected(
+            f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
+        )
+    if reply.finish_reason == "content_filter":
+        raise ReplyRejected(
+            "Your last answer was stopped by a content filter. Say something fit for everyone."
+        )
+    text = clean(reply.text or "").strip()
+    if not text:
+        raise ReplyRejected("Your last answer was empty. Answer in words.")
+    return text
