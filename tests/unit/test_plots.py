@@ -80,7 +80,12 @@ def test_a_long_table_says_how_much_is_not_drawn():
 
 def test_a_long_label_is_cut_and_whole_in_its_title():
     svg = bars([("x" * 60, 1)], "c")
-    assert f"<title>{'x' * 60}</title>" in svg and f">{'x' * 25}…<" in svg
+    assert f"<title>{'x' * 60}</title>" in svg and f">{'x' * 39}…<" in svg
+
+
+def test_long_labels_have_room_and_short_ones_take_none():
+    assert numbers(bars([("x" * 22, 1)], "c"), "x", "rect") == [170]
+    assert numbers(bars([("x" * 22, 1), ("x" * 23, 1)], "c"), "x", "rect") == [290, 290]
 
 
 def test_colours_come_from_the_page():

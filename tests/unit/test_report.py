@@ -367,6 +367,15 @@ def test_text_holds_marks_sentences_and_sources():
     assert "names:full" in card and len(card) == len(card.rows)
 
 
+def test_of_many_categories_those_furthest_off_are_drawn():
+    towns = [f"Town {chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(60)]
+    asked = Asked({"region": dict.fromkeys(towns, 1 / 60)})
+    everyone = [{"residence": town} for town in [*towns, *[towns[-1]] * 60]]
+    html = report(everyone, asked).to_html()
+    assert f"<title>{towns[-1]}</title>" in html
+    assert "and 20 more" in html
+
+
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</svg>{{x}}`", "\x1b[2J"]
 )

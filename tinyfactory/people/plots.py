@@ -7,7 +7,7 @@ stand beside every bar, so that nothing is lost where styles or pictures are tak
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tinyfactory.people.render import escape
@@ -20,7 +20,9 @@ _MARKS = {"pass": "✓ pass", "FAIL": "✗ FAIL", "info": "info"}
 _CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
 _NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _LABEL, _BAR, _NUMBER, _STEP = 170, 240, 130, 20  # pixels
-_LONGEST = 26  # characters of a label
+_WIDE = 290  # for labels that are longer than...
+_SHORT = 22  # characters
+_LONGEST = 40
 # The page's own colours are used, light or dark, whatever the reader prefers.
 _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" '
@@ -90,16 +92,17 @@ def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
     """
     most = max((max(_size(asked), _size(got)) for _, asked, got in rows), default=0) or 1
     drawn = []
+    left = _room(label for label, _, _ in rows[:MAX_BARS])
     for number, (label, asked, got) in enumerate(rows[:MAX_BARS]):
         y = number * _STEP
-        at = _LABEL + _BAR * _size(asked) / most
+        at = left + _BAR * _size(asked) / most
         drawn.append(
-            _bar(label, y, _size(got) / most)
+            _bar(label, left, y, _size(got) / most)
             + f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y + 1}" y2="{y + 17}" '
             'stroke="currentColor" stroke-width="2"/>'
-            + _text(_LABEL + _BAR + 8, y, f"{_number(got)} of {_number(asked)}")
+            + _text(left + _BAR + 8, y, f"{_number(got)} of {_number(asked)}")
         )
-    return _svg("Bar: there; line: asked", drawn, len(rows) - MAX_BARS)
+    return _svg("Bar: there; line: asked", left, drawn, len(rows) - MAX_BARS)
 
 
 def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
@@ -111,12 +114,13 @@ def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
     1
     """
     most = max((_size(value) for _, value in rows), default=0) or 1
+    left = _room(label for label, _ in rows[:MAX_BARS])
     drawn = [
-        _bar(label, number * _STEP, _size(value) / most)
-        + _text(_LABEL + _BAR + 8, number * _STEP, _number(value))
+        _bar(label, left, number * _STEP, _size(value) / most)
+        + _text(left + _BAR + 8, number * _STEP, _number(value))
         for number, (label, value) in enumerate(rows[:MAX_BARS])
     ]
-    return _svg(caption, drawn, len(rows) - MAX_BARS)
+    return _svg(caption, left, drawn, len(rows) - MAX_BARS)
 
 
 def _section(section: Section) -> str:
@@ -136,11 +140,16 @@ def _mark(mark: str) -> str:
     return f'<span style="font-weight: {weight};">{escape(_MARKS.get(mark, mark))}</span>'
 
 
-def _bar(label: str, y: int, part: float) -> str:
+def _room(labels: Iterable[str]) -> int:
+    """How far to the right the bars begin."""
+    return _WIDE if any(len(label) > _SHORT for label in labels) else _LABEL
+
+
+def _bar(label: str, left: int, y: int, part: float) -> str:
     short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
     return (
-        f"<g><title>{escape(label)}</title>{_text(_LABEL - 8, y, short, 'end')}"
-        f'<rect x="{_LABEL}" y="{y + 4}" width="{_BAR * part:.1f}" height="10" '
+        f"<g><title>{escape(label)}</title>{_text(left - 8, y, short, 'end')}"
+        f'<rect x="{left}" y="{y + 4}" width="{_BAR * part:.1f}" height="10" '
         f'style="fill: {_GOT};"/></g>'
     )
 
@@ -152,11 +161,11 @@ def _text(x: int, y: int, text: str, anchor: str = "start") -> str:
     )
 
 
-def _svg(caption: str, drawn: list[str], more: int) -> str:
+def _svg(caption: str, left: int, drawn: list[str], more: int) -> str:
     if more > 0:
-        drawn = [*drawn, _text(_LABEL, len(drawn) * _STEP, f"and {more:,} more")]
-    width, height = _LABEL + _BAR + _NUMBER, (len(drawn) + 1) * _STEP + 4
-    head = _text(_LABEL, 0, caption)
+        drawn = [*drawn, _text(left, len(drawn) * _STEP, f"and {more:,} more")]
+    width, height = left + _BAR + _NUMBER, (len(drawn) + 1) * _STEP + 4
+    head = _text(left, 0, caption)
     return (
         f'<svg role="img" aria-label="{escape(caption)}" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" style="display: block; max-width: 100%; '

@@ -70,6 +70,8 @@ def _plots(row: Row) -> list[str]:
     kind = row.key.partition(":")[0]
     if kind in ("margin", "joint"):
         rows = list(zip(details["categories"], details["asked"], details["got"], strict=True))
+        if len(rows) > plots.MAX_BARS:  # not all are drawn: those that are furthest off
+            rows.sort(key=lambda row: -abs(row[1] - row[2]))
         return [plots.asked_against_got(rows)]
     if kind == "sentences" and details["by_field"]:
         percents = [(field, 100 * share) for field, share in details["by_field"].items()]
