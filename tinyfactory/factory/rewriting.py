@@ -60,7 +60,7 @@ def rewrite(
     version="1",
     touches=(),
     ignore=("model",),
-    request=lambda person, path, wish, _attempts, around, model: asking.keyed(
+    request=lambda person, path, wish, attempts, around, model: asking.keyed(  # noqa: ARG005 - given by name
         model, request_for(person, path, wish, around)
     ),
 )
