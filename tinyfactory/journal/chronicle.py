@@ -216,10 +216,14 @@ class Chronicle:
 
     def events(self, root: str, branch: int | None = None) -> list[Event]:
         """The events of a line in order; with a branch, the whole way to the end of that one."""
+        return [self.event(key) for key in self.keys(root, branch)]
+
+    def keys(self, root: str, branch: int | None = None) -> list[str]:
+        """The keys of those events."""
         keys = self._order.get(root, [])
-        if branch is not None:
-            keys = self._way_to([key for key in keys if self._places[key].branch == branch])
-        return [self._now(key) for key in keys]
+        if branch is None:
+            return list(keys)
+        return self._way_to([key for key in keys if self._places[key].branch == branch])
 
     def _way_to(self, branch: list[str]) -> list[str]:
         way: list[str] = []
@@ -259,19 +263,19 @@ class Chronicle:
                 f"{len(found)} events of simulation {self.simulation.id!r} begin with "
                 f"{beginning!r}. Nothing was changed. Its history lists what there is."
             )
-        return self._now(found[0])
+        return self.event(found[0])
 
     def totals(self, root: str | None = None) -> Totals:
         """What the events of a line, or of all lines, come to."""
         keys = self._read if root is None else self._order.get(root, [])
-        return Totals.of(self._now(key) for key in keys)
+        return Totals.of(self.event(key) for key in keys)
 
     def title(self, root: str) -> str:
         """What a line is about, in short."""
         return line_title(self._origins.get(root) or {"class": "?"})
 
-    def _now(self, key: str) -> Event:
-        """An event with what it was in this run: replayed, done, or not met yet."""
+    def event(self, key: str) -> Event:
+        """An event with what it was in this run by now: replayed, done, or not met yet."""
         step = self.simulation.step_of(key)
         event = self._read[key].event
         return event if step is None else replace(event, hit=step.hit, why=step.why)

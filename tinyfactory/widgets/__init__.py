@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
     from tinyfactory.widgets.card import PersonaCard as PersonaCard
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
+    from tinyfactory.widgets.history import HistoryView as HistoryView
 
 _ROOMS = {
+    "HistoryView": "history",
     "PersonaBrowser": "browser",
     "PersonaCard": "card",
     "PersonaForm": "form",

@@ -1,0 +1,39 @@
+"""Who goes along a line in this kernel, so that it can be put back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinyfactory.factory import TinyFactory
+
+if TYPE_CHECKING:
+    from tinyfactory.journal.simulation import Simulation
+
+
+def alive(simulation: Simulation, root: str) -> Any:
+    """The factory or person that goes along a line, and can go back; None without one."""
+    for thing in (*TinyFactory.all_factories.values(), *simulation.registry("person")):
+        line = simulation.begun_line_of(thing)
+        if line is not None and line.root == root and hasattr(thing, "checkout"):
+            return thing
+    return None
+
+
+def called(thing: Any) -> str:
+    """What a factory or a person is called."""
+    return str(getattr(thing, "name", "")) or type(thing).__name__
+
+
+def in_code(thing: Any) -> str:
+    """How a notebook gets hold of it."""
+    name = called(thing)
+    if TinyFactory.all_factories.get(name) is thing:
+        return f"TinyFactory.all_factories[{name!r}]"
+    return f"next(p for p in TinyPerson.all_people() if p.name == {name!r})"
+
+
+def begin_in_code(simulation: Simulation) -> str:
+    """The line that opens the same simulation."""
+    if simulation.path.is_file():
+        return f"simulation = control.begin(recording={str(simulation.path)!r})"
+    return f"simulation = control.begin({str(simulation.path)!r}, {simulation.id!r})"

@@ -1,0 +1,193 @@
+"""Lines and events as rows of text, and by what they are sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinyfactory.journal.chronicle import Chronicle, Place, Totals
+from tinyfactory.journal.history import Event
+from tinyfactory.widgets.progress import time_in_words
+from tinyfactory.widgets.shared import count
+from tinyfactory.widgets.table import Column
+
+EVENTS = (
+    Column("number", "#", "right"),
+    Column("branch", "Branch"),
+    Column("what", "What was done"),
+    Column("result", "Result"),
+    Column("was", "Hit or miss"),
+    Column("model", "Model"),
+    Column("tokens", "Tokens", "right"),
+    Column("usd", "USD", "right"),
+    Column("seconds", "Seconds", "right"),
+    Column("attempts", "Tries", "right"),
+)
+LINES = (
+    Column("line", "Line"),
+    Column("what", "Began as"),
+    Column("events", "Events", "right"),
+    Column("branches", "Branches", "right"),
+    Column("hits", "Hits", "right"),
+    Column("misses", "Misses", "right"),
+    Column("failed", "Failed", "right"),
+    Column("tokens", "Tokens", "right"),
+    Column("usd", "USD", "right"),
+)
+
+
+def was(event: Event) -> str:
+    """Whether an event was a hit in this run, and why."""
+    if event.hit is None:
+        return "not met in this run"
+    return f"{'hit' if event.hit else 'miss'}: {event.why}"
+
+
+def outcome(event: Event) -> str:
+    """What came of an event, in short."""
+    return event.result if event.failure is None else f"✗ {event.failure}"
+
+
+def method(event: Event) -> str:
+    """The method of an event without its class, which the line says."""
+    return event.method.rpartition(".")[2]
+
+
+def dollars(usd: float | None, places: int = 4) -> str:
+    """A price; a question mark where it is not known."""
+    return "?" if usd is None else f"{usd:.{places}f}"
+
+
+def branch(place: Place, number_before: int | None) -> str:
+    """A branch by its number: where it leaves another one, and where others leave it.
+
+    Examples
+    --------
+    >>> branch(Place(7, 2, "key", 1), 3), branch(Place(3, 1, "key", 2), 2)
+    ('2, after #3', '1 ⑂ 2 ways on')
+    """
+    words = str(place.branch)
+    if number_before is None and place.branch > 1:
+        words += ", from the start"
+    elif number_before is not None and number_before != place.number - 1:
+        words += f", after #{number_before}"
+    return words + (f" ⑂ {place.ways} ways on" if place.ways > 1 else "")
+
+
+def event_cells(chronicle: Chronicle, key: str) -> list[str]:
+    """An event as the cells of its row."""
+    event, place = chronicle.event(key), chronicle.place(key)
+    before = None if place.before is None else chronicle.place(place.before).number
+    return [
+        str(place.number),
+        branch(place, before),
+        f"{method(event)}({event.arguments})",
+        outcome(event),
+        was(event),
+        event.model or "–",
+        f"{event.prompt_tokens + event.completion_tokens:,}" if event.attempts else "–",
+        dollars(event.usd) if event.attempts else "–",
+        f"{event.seconds:.1f}" if event.at is not None else "–",
+        str(event.attempts) if event.attempts else "–",
+    ]
+
+
+def line_cells(chronicle: Chronicle, root: str) -> list[str]:
+    """A line as the cells of its row."""
+    totals = chronicle.totals(root)
+    return [
+        root[:8],
+        chronicle.title(root),
+        f"{totals.events:,}",
+        str(len(chronicle.branches(root))),
+        f"{totals.replayed:,}",
+        f"{totals.done:,}",
+        f"{totals.failed:,}" if totals.failed else "–",
+        f"{totals.tokens:,}",
+        dollars(totals.usd) + (" +?" if totals.unpriced else ""),
+    ]
+
+
+def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
+    """What events are sorted by, given their keys; equal ones stay in their order."""
+    orders: dict[str, Callable[[Event], Any]] = {
+        "number": lambda event: chronicle.place(event.key).number,
+        "branch": lambda event: chronicle.place(event.key).branch,
+        "what": lambda event: (event.method, event.arguments),
+        "result": lambda event: outcome(event).casefold(),
+        "was": was,
+        "model": lambda event: event.model,
+        "tokens": lambda event: event.prompt_tokens + event.completion_tokens,
+        "usd": lambda event: -1.0 if event.usd is None else event.usd,
+        "seconds": lambda event: event.seconds,
+        "attempts": lambda event: event.attempts,
+    }
+    order = orders[column]
+    return lambda key: order(chronicle.event(key))
+
+
+def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
+    """What lines are sorted by."""
+    orders: dict[str, Callable[[str], Any]] = {
+        "line": str,
+        "what": lambda root: chronicle.title(root).casefold(),
+        "events": lambda root: chronicle.totals(root).events,
+        "branches": lambda root: len(chronicle.branches(root)),
+        "hits": lambda root: chronicle.totals(root).replayed,
+        "misses": lambda root: chronicle.totals(root).done,
+        "failed": lambda root: chronicle.totals(root).failed,
+        "tokens": lambda root: chronicle.totals(root).tokens,
+        "usd": lambda root: chronicle.totals(root).usd,
+    }
+    return orders[column]
+
+
+def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str, str]]:
+    """Everything that is known of an event, as names and texts."""
+    place = chronicle.place(event.key)
+    before = None if place.before is None else chronicle.place(place.before).number
+    usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"
+    price = "price not known" if event.usd is None else f"{dollars(event.usd, 6)} USD"
+    replies = count(event.attempts, "reply", "replies")
+    branches = f"; {place.ways} ways on from here" if place.ways > 1 else ""
+    return [
+        ("Event", event.key),
+        ("Call", f"{event.method}({event.arguments})"),
+        ("Result", event.result),
+        ("Failure", event.failure or ""),
+        ("Hit or miss", f"{was(event)}\n{explained}".strip()),
+        ("Model", f"{event.model}: {replies}, {usages}, {price}" if event.attempts else "none"),
+        (
+            "When",
+            f"{event.at:%Y-%m-%d %H:%M:%S}, {time_in_words(event.seconds)}" if event.at else "",
+        ),
+        (
+            "Place",
+            f"branch {place.branch}, "
+            + ("at the start" if before is None else f"after #{before}")
+            + branches,
+        ),
+    ]
+
+
+def totals_in_words(totals: Totals) -> str:
+    """What some events come to, in a sentence.
+
+    Examples
+    --------
+    >>> totals_in_words(Totals(events=2, replayed=1, done=1, attempts=3, tokens=1200, usd=0.5))
+    '2 events; in this run 1 hit, 1 miss; 3 replies of models, 1,200 tokens, 0.5000 USD'
+    """
+    parts = [count(totals.events, "event", "events")]
+    if totals.failed:
+        parts[0] += f", {totals.failed:,} of them failed"
+    hits, misses = count(totals.replayed, "hit", "hits"), count(totals.done, "miss", "misses")
+    parts.append(f"in this run {hits}, {misses}")
+    price = f"{dollars(totals.usd)} USD"
+    if totals.unpriced:
+        price += f" and {count(totals.unpriced, 'event', 'events')} of unknown price"
+    replies = count(totals.attempts, "reply of a model", "replies of models")
+    parts.append(f"{replies}, {totals.tokens:,} tokens, {price}")
+    if totals.seconds >= 0.05:
+        parts[-1] += f", {time_in_words(totals.seconds)}"
+    return "; ".join(parts)
