@@ -21,8 +21,10 @@ from tinyfactory.models.chat import ChatModel, ChatRequest
 from tinyfactory.models.offline import OFFLINE_MARK, OfflineModel
 from tinyfactory.models.offline.casting import cast
 from tinyfactory.models.offline.dice import Dice, digest
+from tinyfactory.models.offline.lines import occupations_of
 from tinyfactory.models.offline.load import countries, interests, occupations
 from tinyfactory.models.offline.places import find_place
+from tinyfactory.models.offline.profile import read_profile
 from tinyfactory.models.offline.reading import read_brief
 from tinyfactory.models.offline.theme import read_theme
 from tinyfactory.people.spec import contexts_schema, reply_schema
@@ -350,6 +352,58 @@ def test_a_state_is_no_part_of_a_country_that_begins_like_it():
         home = person("Residents", f'{{"region": "{region}", "country": "{country}"}}')["residence"]
         assert re.search(rf"\b{region}\b", home), home
         assert country in home
+
+
+LINES = (
+    "management, professional work, office and clerical work, sales, crafts and repair, machine "
+    "operation, transport, labouring and cleaning, services, technical work, farming and fishing, "
+    "protective services, domestic work, armed forces, health, education, finance, construction"
+).split(", ")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_work_is_kept_to(line):
+    titles = {occupation.title.lower() for occupation in occupations_of(line)}
+    assert titles
+    for ordinal in range(1, 6):
+        asked = json.dumps({"line_of_work": line, "age": 40, "employment": "self-employed"})
+        assert person("Residents", asked, ordinal)["occupation"]["title"].lower() in titles
+
+
+@pytest.mark.parametrize(
+    ("line", "among", "not_among"),
+    [
+        ("services", {"waiter", "hairdresser", "care assistant"}, {"truck driver", "cashier"}),
+        ("Protective services", {"firefighter"}, {"waiter"}),
+        ("professional work", {"lawyer", "ward nurse"}, {"marketing manager", "cleaner"}),
+        ("transport", {"bus driver"}, {"football coach"}),
+        ("Machine operators", {"factory worker"}, {"nanny"}),
+    ],
+)
+def test_lines_of_work_hold_what_belongs_to_them(line, among, not_among):
+    titles = {occupation.title for occupation in occupations_of(line)}
+    assert among <= titles
+    assert not not_among & titles
+
+
+def test_an_occupation_counts_before_its_line_and_an_unknown_line_for_nothing():
+    both = '{"occupation": "nurse", "line_of_work": "transport", "age": 40}'
+    assert "nurse" in person("Residents", both)["occupation"]["title"].lower()
+    odd = '{"name": "Ana Lima", "line_of_work": "magic", "age": 40}'
+    plain = '{"name": "Ana Lima", "age": 40}'
+    assert person("Residents", odd)["occupation"]["title"]
+    assert occupations_of("magic") == occupations_of("") == ()
+    assert person("Residents", plain)["name"] == "Ana Lima"
+
+
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [("no high school diploma", "none"), ("high school diploma", "school"),
+     ("some college, no degree", "school"), ("associate degree", "apprentice"),
+     ("bachelor's degree", "bachelor"), ("professional degree or doctorate", "doctor")],
+)  # fmt: skip
+def test_levels_of_education_as_tables_call_them(said, level):
+    assert read_profile(json.dumps({"education": said})).level == level
 
 
 def test_the_tables_are_large_enough():

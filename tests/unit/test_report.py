@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -72,6 +73,28 @@ def test_young_women_only_fails_joint_and_association_though_margins_hold():
     for person in everyone:
         person["age"] = 25 if person["gender"] == "woman" else 60
     assert failed(report(everyone, target())) == {"joint:sex,age", "association:sex,age"}
+
+
+@pytest.mark.parametrize(("pick", "passed"), [("quotas", True), ("freely", True), ("none", False)])
+def test_a_weak_association_passes_met_by_quotas_or_by_chance_and_fails_where_there_is_none(
+    pick, passed
+):
+    # V of 0.2 between six regions and two sexes: in 120 people chance alone brings as much.
+    shares = {(s, f"r{k}"): (1 + (0.2 if (s == "female") == k % 2 else -0.2)) / 12
+              for k in range(6) for s in ("female", "male")}  # fmt: skip
+    margins = {"sex": {"female": 0.5, "male": 0.5}, "region": {f"r{k}": 1 / 6 for k in range(6)}}
+    asked = Asked(margins, joints=[(("sex", "region"), shares)])
+    n = 120 if pick == "quotas" else 2000
+    if pick == "quotas":
+        cells = [cell for cell, share in shares.items() for _ in range(round(n * share))]
+    elif pick == "freely":
+        cells = random.Random(3).choices(list(shares), list(shares.values()), k=n)
+    else:
+        cells = [(("female", "male")[i % 2], f"r{i // 2 % 6}") for i in range(1200)]
+    everyone = [{"gender": sex, "residence": f"{region}, Land"} for sex, region in cells]
+    row = report(everyone, asked)["association:sex,region"]
+    assert row.details["asked"] == pytest.approx(0.2)
+    assert row.passed is passed, row.sentence
 
 
 def test_an_association_without_a_joint_table_has_no_mark():

@@ -11,6 +11,7 @@ import pytest
 from tests.support.build_tables import written
 from tinyfactory.errors import DemographyError
 from tinyfactory.factory.profiles import context_of
+from tinyfactory.models.offline.lines import occupations_of
 from tinyfactory.people import TinyPerson
 from tinyfactory.populations import Demography
 from tinyfactory.populations.names import country_of
@@ -27,7 +28,9 @@ def raw(name):
 
 
 def test_there_are_real_tables_and_one_to_play_with():
-    assert {"illustrative_town", "united_states_2020", "world_2020"} <= set(SHIPPED)
+    assert {"illustrative_town", "united_states_2020", "us_earners_1994", "world_2020"} <= set(
+        SHIPPED
+    )
     invented = [name for name in SHIPPED if Demography.shipped(name).about.get("illustrative")]
     assert invented == ["illustrative_town"]
 
@@ -82,7 +85,7 @@ def test_countries_are_ones_that_have_names_here(name):
     assert town.about["name"] in context_of(town)
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith("_2020")])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name[-4:].isdigit()])
 def test_the_files_are_as_the_script_writes_them(name):
     text = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert text == written(json.loads(text)) + "\n"
@@ -96,6 +99,16 @@ def test_some_numbers_as_the_united_nations_have_them():
     )
     old = {n: Demography.shipped(n).margins()["age"]["80+"] for n in ("japan_2020", "nigeria_2020")}
     assert old["japan_2020"] > 0.1 > 0.01 > old["nigeria_2020"]
+
+
+def test_earners_are_not_passed_off_as_the_population():
+    earners = Demography.shipped("us_earners_1994")
+    assert earners.margins()["sex"]["female"] == pytest.approx(1 / 3, abs=0.03)
+    said = earners.about["description"]
+    assert "not the population" in said
+    assert "only a third are women" in said
+    lines = earners.margins()["line_of_work"]
+    assert all(occupations_of(line) for line in lines)
 
 
 def test_what_cannot_be_in_the_town_is_in_nobody():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tinyfactory.models.offline.dice import Dice
+from tinyfactory.models.offline.lines import occupations_of
 from tinyfactory.models.offline.load import Occupation, occupations
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme
@@ -43,6 +44,8 @@ def choose_career(
             if status in {"student", "pupil"}:
                 status = None  # a context that merely mentions students
     pool = _pool(wishes, theme, status, brief.others)
+    if not wishes.occupation and (own := occupations_of(brief.profile.line)):
+        pool = own
     if brief.profile.level and not wishes.occupation:
         steps = _STEPS[brief.profile.level]
         pool = [o for o in pool if o.education in steps] or pool

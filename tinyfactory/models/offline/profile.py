@@ -19,13 +19,15 @@ _EDUCATION = ("education", "education level", "educational attainment", "highest
               "qualification", "degree", "schooling")  # fmt: skip
 _WORK = ("employment", "employment status", "work status", "working status", "economic activity",
          "labour force status", "labor force status", "occupation")  # fmt: skip
+_LINE = ("line of work", "field of work", "occupation group", "occupational group", "industry")
 _CHILDREN = ("children", "number of children", "kids")
 
 _LEVELS = (
     (r"\b(?:ph\.? ?d|doctora|isced 8)", "doctor"),
     (r"\b(?:master|postgraduate|isced 7|m\.?sc|mba)\b|\bmasters?\b", "master"),
     (r"\b(?:no formal|no school|none|never|illiterate|less than primary|isced 0)", "none"),
-    (r"\b(?:vocational|apprentice|trade|technical|isced [45])", "apprentice"),
+    (r"\b(?:no (?:\w+ ){0,2}diploma|less than high school)", "none"),
+    (r"\b(?:vocational|apprentice|associate|trade|technical|isced [45])", "apprentice"),
     (r"\b(?:high\b|secondary|primary|elementary|middle|basic|upper|lower|isced [123])", "school"),
     (r"\b(?:a.levels?|school|gcse|abitur|some college)", "school"),
     (r"\b(?:bachelor|tertiary|university|college|degree|higher|graduate|isced [56]|b\.?sc)",
@@ -64,7 +66,8 @@ class Profile:
     """What the fields say; None or empty where they say nothing.
 
     `places` run from the narrow to the wide; `words` are what stands beside the fields, or
-    the whole text where there are none. `level` is an education as the tables name it.
+    the whole text where there are none. `level` is an education as the tables name it, `line`
+    the group of occupations that the person's belongs to.
     """
 
     words: str = ""
@@ -74,6 +77,7 @@ class Profile:
     education: str = ""
     level: str | None = None
     status: str | None = None
+    line: str = ""
     other_gender: bool = False
     household: str = ""
     partner: bool | None = None
@@ -161,6 +165,7 @@ def read_profile(text: str) -> Profile:
         education=education,
         level=_first(_LEVELS, education),
         status=_first(_STATUSES, said(*_WORK)),
+        line=said(*_LINE),
         other_gender=bool(
             re.search(r"\b(?:other|divers\w*|x|third)\b", said("gender", "sex"), re.IGNORECASE)
         ),

@@ -98,7 +98,8 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
     both = [
         (x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None and y is not None
     ]
-    got = cramers_v(Counter(both))
+    counts = Counter(both)
+    got, plain = cramers_v(counts), cramers_v(counts, corrected=False)
     asked = cramers_v(joint, corrected=False) if joint else None
     cells = len({x for x, _ in both}) * len({y for _, y in both})
     enough = len(both) >= _PEOPLE_A_CELL * cells
@@ -113,7 +114,8 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
     else:
         few = "" if enough else " With so few people a cell there is no mark."
         words = (
-            f"V is {got:.2f}, {asked:.2f} was asked (0 independent, 1 one tells the other).{few}"
+            f"V is {got:.2f} ({plain or 0:.2f} without correction), {asked:.2f} was asked (0 "
+            f"independent, 1 one tells the other).{few}"
         )
     return Row(
         f"association:{a.field},{b.field}",
@@ -122,7 +124,18 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
         "",
         _SOURCE,
         words,
-        abs((got or 0) - (asked or 0)) <= _ALLOWED if marked else None,
+        _apart(asked or 0, got or 0, plain or 0) <= _ALLOWED if marked else None,
         _THRESHOLD if joint else "",
-        {"asked": asked, "got": got, "people": len(both)},
+        {"asked": asked, "got": got, "uncorrected": plain, "people": len(both)},
     )
+
+
+def _apart(asked: float, corrected: float, plain: float) -> float:
+    """How far what was asked is from the V that is there.
+
+    The correction takes away what chance adds. Quotas leave nothing to chance, so the V of people
+    who meet a weak association exactly is too small with it, that of people drawn freely too
+    large without.
+    """
+    low, high = sorted((corrected, plain))
+    return max(low - asked, asked - high, 0.0)
