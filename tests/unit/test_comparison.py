@@ -9,6 +9,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, TinyPerson, compare
+from tinyfactory.people.render_compare import side_by_side_html
 
 
 def someone(**fields) -> TinyPerson:
@@ -201,13 +202,40 @@ def test_html_shows_both_sides_with_marks_that_are_no_colours():
     html = compare(a, b)._repr_html_()
     page = Page(html)
     assert page.open == []
-    assert "works nights on the ward" in page.within["del"]
-    assert "teaches mathematics" in page.within["ins"]
-    assert "works nights" not in page.within["ins"]
+    assert "Bruno" in page.within["del"] and "Carla" in page.within["ins"]
+    assert "works nights on the ward" in html and "teaches mathematics" in html
+    assert html.count("≠ different") == len(compare(a, b).differences)
     assert "line-through" in html and "underline" in html
     assert "old maps" in page.within["details"]
     assert "var(--jp-ui-font-color1, inherit)" in html
     assert "<style" not in html and " id=" not in html
+
+
+def test_texts_with_little_in_common_are_read_without_marks():
+    a, b = (
+        someone(style="Speaks softly, and late."),
+        someone(style="Shouts from the first word on."),
+    )
+    page = Page(compare(a, b)._repr_html_())
+    assert not {"del", "ins"} & page.within.keys()
+    b.define("style", "Speaks loudly, and late.")
+    page = Page(compare(a, b)._repr_html_())
+    assert (page.within["del"], page.within["ins"]) == ("softly,", "loudly,")
+
+
+def test_several_people_stand_beside_the_first():
+    people = [someone(age=n, style=f"Speaks softly {n}.", beliefs=["x"]) for n in (1, 2, 2)]
+    people[2].define("health", "Well.")
+    html = side_by_side_html([compare(people[0], other) for other in people[1:]])
+    page = Page(html)
+    assert page.open == [] and "Different: 3 of 5 fields." in html
+    assert "The same in all: 2 fields" in html and html.count("≠ different") == 3
+    assert html.count("<del") == 0 and "2." in page.within["ins"]
+    assert html.count("Well.") == 1
+    shorter = side_by_side_html(
+        [compare(people[0], other) for other in people[1:]], only_differences=True
+    )
+    assert "The same in all" not in shorter and "Beliefs" not in shorter
 
 
 @pytest.mark.parametrize(

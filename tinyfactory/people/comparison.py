@@ -65,6 +65,7 @@ class Comparison:
 
     Attributes
     ----------
+    people : tuple of TinyPerson
     fields : tuple of Difference
         Every field of either, in the order of the left one's.
     share : float
@@ -107,6 +108,7 @@ class Comparison:
         b: TinyPerson,
         asked: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
+        self.people = (a, b)
         self.names = (a.name, b.name)
         self.asked = _pairs(asked or {})
         on_purpose = {ALIASES.get(key, key) for key in self.asked}

@@ -1,4 +1,4 @@
-"""Two people side by side, as text and as static HTML.
+"""People side by side, as text and as static HTML.
 
 What differs is struck out or underlined as well as coloured, by the elements that mean so
 (``del``, ``ins``), so that it shows in print, without styles, and to those who see no colour.
@@ -6,7 +6,9 @@ What differs is struck out or underlined as well as coloured, by the elements th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.fields import in_words
@@ -23,6 +25,8 @@ from tinyfactory.people.render import (
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, Difference, Pieces
 
+# Of texts with less in common than this, marking every word tells less than reading them.
+_ALIKE = 0.4
 # See-through colours, over a light page and a dark one.
 _LEFT = "background: rgba(215, 58, 73, 0.2); color: inherit; text-decoration: line-through;"
 _RIGHT = "background: rgba(40, 167, 69, 0.2); color: inherit; text-decoration: underline;"
@@ -39,33 +43,49 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join([*lines, *(legible(line) for line in _word_lines(comparison))])
 
 
-def comparison_html(comparison: Comparison) -> str:
+def comparison_html(comparison: Comparison, *, only_differences: bool = False) -> str:
     """A comparison as HTML that needs no kernel: first what was asked for, then the rest."""
-    parts = [_heading(comparison)]
+    parts = []
     if comparison.asked:
         fields = [field for field in comparison.fields if field.asked]
-        parts += [_paragraph(_asked(comparison), bold=True), _table(comparison, fields)]
+        parts += [_paragraph(_asked(comparison), bold=True), _table(_rows(comparison, fields))]
     parts += [_paragraph(_summary(comparison), bold=True)]
-    parts.append(_table(comparison, comparison.differences))
+    parts.append(_table(_rows(comparison, comparison.differences)))
     parts += [_paragraph(line) for line in _word_lines(comparison)]
-    if same := [field for field in comparison.fields if field.state == "same" and not field.asked]:
-        parts.append(
-            '<details style="margin: 2px 0;"><summary style="cursor: pointer;">'
-            f"The same in both: {_count(len(same))}</summary>"
-            f"{_table(comparison, same)}</details>"
-        )
-    return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; padding: 8px 12px; '
-        f'margin: 4px 0; max-width: 80em; color: {_TEXT};">{"".join(parts)}</div>'
-    )
+    same = [field for field in comparison.fields if field.state == "same" and not field.asked]
+    if same and not only_differences:
+        parts.append(_the_same(_rows(comparison, same), "both"))
+    return _framed([_name(comparison, side) for side in (0, 1)], parts)
+
+
+def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bool = False) -> str:
+    """One person and several others: each of them with what they have that the first has not.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        All with the same person on the left.
+    only_differences : bool
+        Whether to leave out what is the same in all.
+    """
+    if len(comparisons) == 1:
+        return comparison_html(comparisons[0], only_differences=only_differences)
+    rows = _rows_of_many(comparisons)
+    differ = [row for row in rows if row.differs]
+    names = [_name(comparisons[0], 0), *(_name(comparison, 1) for comparison in comparisons)]
+    summary = f"Different: {len(differ)} of {_count(len(rows))}." if differ else "Nothing differs."
+    parts = [_paragraph(summary, bold=True), _table(_Table(names, differ))]
+    same = [row for row in rows if not row.differs]
+    if same and not only_differences:
+        parts.append(_the_same(_Table(names, same), "all"))
+    return _framed(names, parts)
 
 
 def proposal_html(comparison: Comparison) -> str:
     """What stands beside what is proposed in its place."""
-    table = _table(comparison, comparison.differences, ("As it stands", "Proposed"))
-    return (
-        f'<div {_NO_MATH} style="color: {_TEXT};">{table or _paragraph("Nothing differs.")}</div>'
-    )
+    rows = _rows(comparison, comparison.differences).rows
+    told = _table(_Table(["As it stands", "Proposed"], rows)) or _paragraph("Nothing differs.")
+    return f'<div {_NO_MATH} style="color: {_TEXT};">{told}</div>'
 
 
 def _name(comparison: Comparison, side: int) -> str:
@@ -124,9 +144,13 @@ def _marked(item: Pieces) -> str:
     return " ".join(part for part in told if part)
 
 
-def _heading(comparison: Comparison) -> str:
-    left, right = (escape(_name(comparison, side)) for side in (0, 1))
-    return f'<div><b style="font-size: 1.2em;">{left} and {right}</b></div>'
+def _framed(names: Sequence[str], parts: Sequence[str]) -> str:
+    told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return (
+        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
+        f'padding: 12px 16px; margin: 4px 0; max-width: 80em; color: {_TEXT};">'
+        f'<div><b style="font-size: 1.2em;">{escape(told)}</b></div>{"".join(parts)}</div>'
+    )
 
 
 def _paragraph(text: str, bold: bool = False) -> str:
@@ -134,34 +158,98 @@ def _paragraph(text: str, bold: bool = False) -> str:
     return f'<p style="margin: 4px 0;">{told}</p>'
 
 
-def _table(
-    comparison: Comparison, fields: Iterable[Difference], names: tuple[str, str] | None = None
-) -> str:
-    rows = "".join(_row(field) for field in fields)
-    if not rows:
-        return ""
-    heads = names or (_name(comparison, 0), _name(comparison, 1))
-    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in ("", *heads))
+def _the_same(table: _Table, whom: str) -> str:
     return (
-        f'<table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        '<details style="margin: 4px 0;"><summary style="cursor: pointer;">'
+        f"The same in {whom}: {_count(len(table.rows))}</summary>{_table(table)}</details>"
     )
 
 
-def _row(field: Difference) -> str:
-    name = ": ".join(in_words(key) for key in field.path.split("."))
-    note: str = field.state if field.state != "changed" else ""
-    if field.state == "changed" and all(s == "both" for item in field.items for s, _ in item):
-        note = _unmarked(field)
-    told = f'<br><small style="color: {_FAINT};">{escape(note)}</small>' if note else ""
-    cells = "".join(
-        f'<td style="{_CELL} width: 42%;">{_cell(field, side)}</td>' for side in ("left", "right")
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A field of several people: its label and note as text, a cell of markup for each."""
+
+    label: str
+    note: str
+    cells: Sequence[str]
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    names: Sequence[str]
+    rows: Sequence[_Row]
+
+
+def _table(table: _Table) -> str:
+    if not table.rows:
+        return ""
+    width = 84 // max(1, len(table.names))
+    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in ("", *table.names))
+    body = []
+    for row in table.rows:
+        told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
+        line = f"{_CELL} border-top: 1px solid {_LINE};"
+        cells = "".join(f'<td style="{line} width: {width}%;">{cell}</td>' for cell in row.cells)
+        body.append(f'<tr><th style="{line}">{escape(row.label)}{told}</th>{cells}</tr>')
+    return (
+        f'<table style="border-collapse: collapse; width: 100%; color: {_TEXT};">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
-    return f'<tr><th style="{_CELL}">{escape(name)}{told}</th>{cells}</tr>'
 
 
-def _cell(field: Difference, side: str) -> str:
-    items = [_side(item, side) for item in field.items]
+def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
+    names = [_name(comparison, side) for side in (0, 1)]
+    rows = []
+    for field in fields:
+        cells = [_cell(field, side) for side in ("left", "right")]
+        rows.append(_Row(_label(field.path), _note(field), cells, field.state != "same"))
+    return _Table(names, rows)
+
+
+def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
+    """A row for each field of anyone; a dotted name can mean two of them."""
+    of_each = []
+    for comparison in comparisons:
+        seen: Counter[str] = Counter()
+        found: dict[tuple[str, int], Difference] = {}
+        for field in comparison.fields:
+            found[field.path, seen[field.path]] = field
+            seen[field.path] += 1
+        of_each.append(found)
+    rows = []
+    for key in dict.fromkeys(key for found in of_each for key in found):
+        fields = [found.get(key) for found in of_each]
+        first = next(field for field in fields if field is not None)
+        differs = any(field is None or field.state != "same" for field in fields)
+        # Who lacks a field that only another one has is in no comparison that knows it.
+        others = ["" if field is None else _cell(field, "right") for field in fields]
+        cells = [_cell(first, "left", marked=False), *others]
+        rows.append(_Row(_label(key[0]), "≠ different" if differs else "", cells, differs))
+    return rows
+
+
+def _label(path: str) -> str:
+    return ": ".join(in_words(key) for key in path.split("."))
+
+
+def _note(field: Difference) -> str:
+    """How a field differs, in words: what is marked by signs and colours alone is lost on many."""
+    if field.state == "same":
+        return ""
+    if field.state != "changed":
+        return f"≠ {field.state}"
+    return "≠ different" if _words_differ(field) else f"≠ {_unmarked(field)}"
+
+
+def _words_differ(field: Difference) -> bool:
+    return any(side != "both" for item in field.items for side, _ in item)
+
+
+def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
+    """What one of the two has; words are marked where the two have enough in common for that."""
+    marked = marked and any(_common(item) >= _ALIKE for item in field.items)
+    items = [_side(item, side, marked=marked) for item in field.items]
     value: Any = getattr(field, side)
     if not isinstance(value, list):
         return "".join(items)
@@ -169,12 +257,20 @@ def _cell(field: Difference, side: str) -> str:
     return f'<ul style="margin: 0; padding-left: 1.2em;">{listed}</ul>' if listed else ""
 
 
-def _side(item: Pieces, side: str) -> str:
+def _common(item: Pieces) -> float:
+    """How much of what stands beside each other is the same, from 0 to 1, by words."""
+    sizes = Counter[str]()
+    for where, text in item:
+        sizes[where] += len(text.split()) * (2 if where == "both" else 1)
+    return sizes["both"] / max(1, sizes.total())
+
+
+def _side(item: Pieces, side: str, *, marked: bool) -> str:
     """What one of the two has of an item, marked where the other has it not."""
     tag, style = ("del", _LEFT) if side == "left" else ("ins", _RIGHT)
     parts = []
     for where, text in item:
-        if where == "both":
+        if where == "both" or (where == side and not marked):
             parts.append(escape(text))
         elif where == side:
             start = text[: len(text) - len(text.lstrip())]  # no mark on the blank before

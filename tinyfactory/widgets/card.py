@@ -17,22 +17,9 @@ from tinyfactory.widgets.editing import Editor
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.rewriting import Rewriter
+from tinyfactory.widgets.traits import OnePerson
 
 NOBODY = "Nobody is shown. Set `card.person`, or choose someone in a list."
-
-
-class OnePerson(traitlets.Instance[Any]):
-    """A person or None; another person with the same content is another one."""
-
-    def __init__(self) -> None:
-        super().__init__(TinyPerson, allow_none=True)
-
-    def set(self, obj: Any, value: Any) -> None:
-        """Take a person, and tell of it even where both are equal."""
-        before = obj._trait_values.get(self.name)  # noqa: SLF001 - as traitlets' own `set`
-        super().set(obj, value)
-        if before is not None and value is not None and before is not value and before == value:
-            obj._notify_trait(self.name, before, value)  # noqa: SLF001
 
 
 class PersonaCard(Panel):
