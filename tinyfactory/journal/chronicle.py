@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.history import Event, LineInfo, Record, in_short
+from tinyfactory.journal.history import Event, LineInfo, Record, arguments_in_short, in_short
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
@@ -245,6 +245,12 @@ class Chronicle:
         """The root of the line of an event."""
         return self._read[key].line
 
+    def arguments(self, key: str, length: int = 2000) -> str:
+        """What an event was called with, at length."""
+        with self._store() as store:
+            record = store.get("event:" + key)
+        return "" if record is None else arguments_in_short(record["arguments"], length)
+
     def within(self, key: str) -> list[Event]:
         """The steps that were done within an event."""
         return list(self._within.get(key, ()))
@@ -292,4 +298,5 @@ def line_title(origin: Record) -> str:
     name = str(origin["class"]).rpartition(".")[2]
     begun = origin.get("state") if "state" in origin else origin.get("arguments")
     method = origin.get("method")
-    return in_short({"$": "object", "type": f"{name}.{method}" if method else name, "state": begun})
+    kind = f"{name}.{method}" if method else name
+    return in_short({"$": "object", "type": kind, "state": begun}, 100)

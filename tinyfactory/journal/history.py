@@ -52,7 +52,7 @@ class Event:
             key=key,
             at=dt.datetime.fromtimestamp(at).astimezone() if at else None,
             method=f"{record['class'].rpartition('.')[2]}.{record['method']}",
-            arguments=_arguments(record["arguments"]),
+            arguments=arguments_in_short(record["arguments"]),
             result=in_short(record["result"]),
             hit=hit,
             why=why,
@@ -172,7 +172,7 @@ def in_short(value: Any, length: int = 60) -> str:
         case None:
             words = "nothing"
         case {"$": "object", "type": str(kind), "state": state}:
-            words = _name_in(state) or f"{kind}({_arguments(state, length)})"
+            words = _name_in(state) or f"{kind}({arguments_in_short(state, length)})"
         case {"$": "list" | "tuple", "items": list(items)} | list(items):
             words = ", ".join(in_short(item, length) for item in items[:_MOST_ITEMS])
             if len(items) > _MOST_ITEMS:
@@ -191,7 +191,8 @@ def _name_in(state: Any) -> str:
     return names[0] if names else ""
 
 
-def _arguments(arguments: Any, length: int = 50) -> str:
+def arguments_in_short(arguments: Any, length: int = 50) -> str:
+    """Names and values of what is there, as they stand in a call."""
     if not isinstance(arguments, dict):
         return ""
     shown = [

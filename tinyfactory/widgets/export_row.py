@@ -25,7 +25,7 @@ class ExportRow(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def __init__(self) -> None:
         self.file = widgets.Text(
-            description="File:", continuous_update=False, layout=widgets.Layout(width="28em")
+            description="File:", continuous_update=False, layout=widgets.Layout(width="22em")
         )
         self.replies = _box("With the models' replies")
         self.strip = _box("Take out what looks secret")

@@ -199,8 +199,9 @@ class HistoryView(Panel):
         here = self._chronicle
         self._offer_branches(here.branches(self.line))
         keys = here.keys(self.line, self.branch or None)
-        totals = rows.totals_in_words(Totals.of(map(here.event, keys)))
-        self._of_line.say(f"{here.title(self.line)}: {totals}.")
+        alone = len(here.lines) == 1 and not self.branch
+        totals = "" if alone else f": {rows.totals_in_words(Totals.of(map(here.event, keys)))}"
+        self._of_line.say(f"{here.title(self.line)}{totals}")
         self._lines.show([line.root for line in here.lines], self.line)
         self._events.show(keys, None if self.selected is None else self.selected.key)
         self.store_soon()
@@ -272,7 +273,7 @@ class HistoryView(Panel):
     def _explained(self, event: Event) -> str:
         simulation = self.simulation
         if simulation is None or simulation.store is None:
-            return f"When it was done: {event.why}." if event.why else ""
+            return event.why
         return simulation.explain(event.key)
 
     # -- going back, and out -----------------------------------------------------------
@@ -393,5 +394,8 @@ def _more(total: int) -> list[str]:
 
 def _button(title: str, icon: str, tooltip: str) -> widgets.Button:
     return widgets.Button(
-        description=title, icon=icon, tooltip=tooltip, layout=widgets.Layout(width="auto")
+        description=title,
+        icon=icon,
+        tooltip=tooltip,
+        layout=widgets.Layout(flex="0 0 auto", width="auto"),
     )

@@ -14,14 +14,15 @@ from tinyfactory.widgets.table import Column
 EVENTS = (
     Column("number", "#", "right"),
     Column("branch", "Branch"),
+    Column("was", "Was"),
     Column("what", "What was done"),
     Column("result", "Result"),
-    Column("was", "Hit or miss"),
-    Column("model", "Model"),
     Column("tokens", "Tokens", "right"),
     Column("usd", "USD", "right"),
     Column("seconds", "Seconds", "right"),
     Column("attempts", "Tries", "right"),
+    Column("model", "Model"),
+    Column("why", "Why"),
 )
 LINES = (
     Column("line", "Line"),
@@ -37,10 +38,13 @@ LINES = (
 
 
 def was(event: Event) -> str:
-    """Whether an event was a hit in this run, and why."""
-    if event.hit is None:
-        return "not met in this run"
-    return f"{'hit' if event.hit else 'miss'}: {event.why}"
+    """Whether an event was a hit in this run, or a miss; a dash where this run did not meet it."""
+    return {True: "hit", False: "miss", None: "–"}[event.hit]
+
+
+def why(event: Event) -> str:
+    """Why an event was a hit or a miss; or why it was done at all, in an earlier run."""
+    return event.why if event.hit is not None else f"not met in this run; done once: {event.why}"
 
 
 def outcome(event: Event) -> str:
@@ -64,14 +68,14 @@ def branch(place: Place, number_before: int | None) -> str:
     Examples
     --------
     >>> branch(Place(7, 2, "key", 1), 3), branch(Place(3, 1, "key", 2), 2)
-    ('2, after #3', '1 ⑂ 2 ways on')
+    ('2, after #3', '1, goes on 2 ways')
     """
     words = str(place.branch)
     if number_before is None and place.branch > 1:
         words += ", from the start"
     elif number_before is not None and number_before != place.number - 1:
         words += f", after #{number_before}"
-    return words + (f" ⑂ {place.ways} ways on" if place.ways > 1 else "")
+    return words + (f", goes on {place.ways} ways" if place.ways > 1 else "")
 
 
 def event_cells(chronicle: Chronicle, key: str) -> list[str]:
@@ -81,14 +85,15 @@ def event_cells(chronicle: Chronicle, key: str) -> list[str]:
     return [
         str(place.number),
         branch(place, before),
+        was(event),
         f"{method(event)}({event.arguments})",
         outcome(event),
-        was(event),
-        event.model or "–",
         f"{event.prompt_tokens + event.completion_tokens:,}" if event.attempts else "–",
         dollars(event.usd) if event.attempts else "–",
         f"{event.seconds:.1f}" if event.at is not None else "–",
         str(event.attempts) if event.attempts else "–",
+        event.model or "–",
+        why(event),
     ]
 
 
@@ -116,6 +121,7 @@ def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
         "what": lambda event: (event.method, event.arguments),
         "result": lambda event: outcome(event).casefold(),
         "was": was,
+        "why": why,
         "model": lambda event: event.model,
         "tokens": lambda event: event.prompt_tokens + event.completion_tokens,
         "usd": lambda event: -1.0 if event.usd is None else event.usd,
@@ -144,6 +150,7 @@ def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
 
 def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str, str]]:
     """Everything that is known of an event, as names and texts."""
+    hit = {True: "hit", False: "miss", None: "not met in this run"}[event.hit]
     place = chronicle.place(event.key)
     before = None if place.before is None else chronicle.place(place.before).number
     usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"
@@ -152,10 +159,11 @@ def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str,
     branches = f"; {place.ways} ways on from here" if place.ways > 1 else ""
     return [
         ("Event", event.key),
-        ("Call", f"{event.method}({event.arguments})"),
+        ("Call", f"{event.method}({chronicle.arguments(event.key)})"),
         ("Result", event.result),
         ("Failure", event.failure or ""),
-        ("Hit or miss", f"{was(event)}\n{explained}".strip()),
+        ("Hit or miss", hit),
+        ("Why", explained or event.why),
         ("Model", f"{event.model}: {replies}, {usages}, {price}" if event.attempts else "none"),
         (
             "When",
