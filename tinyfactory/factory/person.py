@@ -287,7 +287,7 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         version="1",
         touches=(),
         ignore=("model",),
-        request=lambda _cls, values, asked, temperature, _attempts, seed, texts, model: (
+        request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
             asking.keyed(model, twins.request(values, asked, temperature, seed, texts))
         ),
     )
