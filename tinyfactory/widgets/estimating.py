@@ -77,7 +77,7 @@ def told(found: Estimate, budget: Budget | None, *, kept: bool) -> str:
     else:
         price = f"{people} will cost about {_money(*found.usd)}: {work}."
     if kept:
-        price += " What the journal holds already is free."
+        price += " What the journal holds is free."
     limit = None if budget is None else budget.usd
     if limit is not None and found.usd is not None and found.usd[1] > limit:
         price += f" The budget of {limit:g} USD may end before."

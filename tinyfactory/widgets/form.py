@@ -8,7 +8,7 @@ from typing import Any
 
 import traitlets
 
-from tinyfactory.errors import TinyFactoryError
+from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.factory import TinyPersonFactory, profiles
 from tinyfactory.factory.job import PeopleJob
 from tinyfactory.journal.budget import Budget
@@ -179,6 +179,8 @@ class PersonaForm(RunPanel):
 
     def _changed(self) -> None:
         self._code.refresh()
+        if isinstance(self.error, InvalidInput) and not self._busy:
+            self.say("Ready.")  # what was wrong in the fields stands there no longer
         self._reckoned.soon()
 
     def _reckon(self) -> None:

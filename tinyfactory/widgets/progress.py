@@ -98,7 +98,7 @@ def told(now: Snapshot, *, journal: bool) -> str:
     --------
     >>> from tinyfactory.factory.way import Snapshot
     >>> told(Snapshot("running", 10, 4, 1, 2, 30.0, None), journal=True)
-    '4 of 10 people · 1 given up · about 50 s left · 0 tokens, 0.0000 USD · 2 hits, 2 misses'
+    '4 of 10 people · 1 given up · about 50 s left · 0 tokens, 0 USD · 2 hits, 2 misses'
     """
     parts = [f"{now.done:,} of {now.total:,} people"]
     if now.failed:
@@ -117,7 +117,7 @@ def told(now: Snapshot, *, journal: bool) -> str:
 
 def _spent(now: Snapshot) -> str:
     usd = now.spent.usd
-    price = "price unknown" if usd is None else f"{usd:.4f} USD"
+    price = "price unknown" if usd is None else f"{usd:.4f} USD" if usd else "0 USD"
     more = " and more" if now.spent.unknown_price and usd is not None else ""
     return f"{now.spent.tokens:,} tokens, {price}{more}"
 

@@ -176,6 +176,7 @@ class RunPanel(Panel):
                 return False
             self._busy = self._generate.disabled = self._resume.disabled = True
         self.error, self._resumes = None, stopped
+        self._progress.hide()
         return True
 
     def _start(self) -> None:
@@ -237,6 +238,8 @@ class RunPanel(Panel):
         made = f"{now.done:,} of {now.total:,} people are made and kept."
         rest = " Resume makes the rest." if self._can_resume() else ""
         if now.state == "failed" and now.error is not None:
+            if not now.done:
+                self._progress.hide()
             self.failed(now.error, f"{made}{rest}" if now.done else "")
         elif now.state == "cancelled":
             self.say(f"Stopped. {made}{rest}")
@@ -246,7 +249,7 @@ class RunPanel(Panel):
             self.say(self.job.account())
             self._status.say(self._status.text, wrong=True)
         else:
-            self.say(f"{count(now.done, 'person', 'people')} made in {now.seconds:.1f} s.")
+            self.say(f"{count(now.done, 'person', 'people')} made.")
         self._idle()
 
     def _idle(self) -> None:
