@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
     from tinyfactory.widgets.card import PersonaCard as PersonaCard
     from tinyfactory.widgets.compare import PersonaCompare as PersonaCompare
+    from tinyfactory.widgets.chat import PersonaChat as PersonaChat
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
     from tinyfactory.widgets.history import HistoryView as HistoryView
 
@@ -20,6 +21,7 @@ _ROOMS = {
     "PersonaBrowser": "browser",
     "PersonaCard": "card",
     "PersonaCompare": "compare",
+    "PersonaChat": "chat",
     "PersonaForm": "form",
 }
 __all__ = [*sorted(_ROOMS)]

@@ -49,6 +49,7 @@ class Work:
         self._waiting = waiting
         self._token = CancelToken()
         self._ended = threading.Event()
+        self._told = threading.Event()
         self._telling = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name="tinyfactory-work", daemon=True),
@@ -72,23 +73,27 @@ class Work:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it was told what came of it; the kernel's interrupt stops the work."""
+        # Not the thread's own join: one that was interrupted takes the thread for ended.
         try:
-            self._threads[0].join(timeout)
+            self._told.wait(timeout)
         except KeyboardInterrupt:
             self.cancel()
-            self._threads[0].join()
+            self._told.wait()
             raise
 
     def _run(self) -> None:
         try:
-            with cancellable(self._token):
-                result = self._do()
-        except BaseException as error:  # noqa: BLE001 - it is told, and nobody else would see it
-            self._end()
-            self._failed(error)
-        else:
-            self._end()
-            self._done(result)
+            try:
+                with cancellable(self._token):
+                    result = self._do()
+            except BaseException as error:  # noqa: BLE001 - it is told; nobody else would see it
+                self._end()
+                self._failed(error)
+            else:
+                self._end()
+                self._done(result)
+        finally:
+            self._told.set()
 
     def _end(self) -> None:
         with self._telling:  # so that nothing is told of the clock after what came of it
