@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
     from tinyfactory.widgets.card import PersonaCard as PersonaCard
-    from tinyfactory.widgets.compare import PersonaCompare as PersonaCompare
     from tinyfactory.widgets.chat import PersonaChat as PersonaChat
+    from tinyfactory.widgets.compare import PersonaCompare as PersonaCompare
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
     from tinyfactory.widgets.history import HistoryView as HistoryView
 
@@ -20,8 +20,8 @@ _ROOMS = {
     "HistoryView": "history",
     "PersonaBrowser": "browser",
     "PersonaCard": "card",
-    "PersonaCompare": "compare",
     "PersonaChat": "chat",
+    "PersonaCompare": "compare",
     "PersonaForm": "form",
 }
 __all__ = [*sorted(_ROOMS)]
