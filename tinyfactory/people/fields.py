@@ -94,6 +94,18 @@ def sections(persona: Json) -> list[tuple[str, list[str]]]:
     return [*found, (MORE, [key for key in persona if key not in known])]
 
 
+def section_of(path: str) -> str:
+    """The heading that a field stands under.
+
+    Examples
+    --------
+    >>> section_of("occupation.title"), section_of("name"), section_of("cats")
+    ('Identity', 'Identity', 'More')
+    """
+    key = path.split(".")[0]
+    return next((title for title, keys in SECTIONS.items() if key in ("name", *keys)), MORE)
+
+
 def fields(persona: Json) -> list[Field]:
     """Every field that a person has, and those they could have, in the order of reading.
 

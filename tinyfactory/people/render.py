@@ -30,6 +30,7 @@ _FAINT = "var(--jp-ui-font-color2, inherit)"
 _LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _BAR = "var(--jp-brand-color1, #1976d2)"
 _TRACK = "var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
+_ROW = "background: transparent;"  # notebooks stripe every table, and tables within tables
 _CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {_TEXT};"
 # Notebooks set what stands between dollar signs as mathematics, whose macros can link to
 # script; these classes keep MathJax out.
@@ -200,7 +201,7 @@ def _row(key: str, value: Any) -> str:
     if value == {}:
         return ""
     label = f'<th style="{_CELL}">{escape(in_words(key))}</th>'
-    return f'<tr>{label}<td style="{_CELL}">{_value(value)}</td></tr>'
+    return f'<tr style="{_ROW}">{label}<td style="{_CELL}">{_value(value)}</td></tr>'
 
 
 def _value(value: Any) -> str:
@@ -236,7 +237,7 @@ def _bars(big_five: dict[str, Any]) -> str:
             f"<th{_styled('')}>{in_words(trait)}</th>",
             f"<td{_styled('right')}>{score:d}</td>",
         )
-        rows.append(f"<tr>{''.join(cells)}<td{_styled('')}>{bar}</td></tr>")
+        rows.append(f'<tr style="{_ROW}">{"".join(cells)}<td{_styled("")}>{bar}</td></tr>')
     return _table("".join(rows)) if rows else ""
 
 

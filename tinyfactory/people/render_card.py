@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.fields import path_in_words
-from tinyfactory.people.render import _CELL, _FAINT, _NO_MATH, _TEXT, _short, escape, legible
+from tinyfactory.people.render import _CELL, _FAINT, _NO_MATH, _ROW, _TEXT, _short, escape, legible
 
 if TYPE_CHECKING:
     from tinyfactory.journal.history import Event
@@ -113,6 +113,8 @@ def _revision(revision: Any) -> str:
 def _told(value: Any) -> str:
     if value in (None, "", [], {}):
         return "nothing"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = "; ".join(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     short = _short(text)
     return short if len(short) <= 60 else f"{short[:59]}…"
@@ -128,7 +130,7 @@ def _line(text: str) -> str:
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:
     cells = "".join(
-        f'<tr><th style="{_CELL} white-space: nowrap;">{escape(name)}</th>'
+        f'<tr style="{_ROW}"><th style="{_CELL} white-space: nowrap;">{escape(name)}</th>'
         f'<td style="{_CELL}">{escape(text)}</td></tr>'
         for name, text in rows
     )

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.people.fields import in_words
+from tinyfactory.people.fields import path_in_words, section_of
 from tinyfactory.people.render import (
     _CELL,
     _FAINT,
     _LINE,
     _NO_MATH,
+    _ROW,
     _TEXT,
     escape,
     legible,
@@ -167,12 +168,20 @@ def _the_same(table: _Table, whom: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A field of several people: its label and note as text, a cell of markup for each."""
+    """A field of several people: its path and note as text, a cell of markup for each."""
 
-    label: str
+    path: str
     note: str
     cells: Sequence[str]
     differs: bool
+
+    @property
+    def label(self) -> str:
+        return path_in_words(self.path)
+
+    @property
+    def section(self) -> str:
+        return section_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +195,20 @@ def _table(table: _Table) -> str:
         return ""
     width = 84 // max(1, len(table.names))
     head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in ("", *table.names))
-    body = []
+    body: list[str] = []
+    section = ""
     for row in table.rows:
         told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
         line = f"{_CELL} border-top: 1px solid {_LINE};"
         cells = "".join(f'<td style="{line} width: {width}%;">{cell}</td>' for cell in row.cells)
-        body.append(f'<tr><th style="{line}">{escape(row.label)}{told}</th>{cells}</tr>')
+        if row.section != section:
+            section = row.section
+            body.append(
+                f'<tr style="{_ROW}"><td colspan="{len(table.names) + 1}" style="{_CELL} '
+                f'padding-top: 12px; color: {_FAINT};"><b>{escape(section)}</b></td></tr>'
+            )
+        name = f'<th style="{line} font-weight: normal;">{escape(row.label)}{told}</th>'
+        body.append(f'<tr style="{_ROW}">{name}{cells}</tr>')
     return (
         f'<table style="border-collapse: collapse; width: 100%; color: {_TEXT};">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
@@ -203,7 +220,7 @@ def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
     rows = []
     for field in fields:
         cells = [_cell(field, side) for side in ("left", "right")]
-        rows.append(_Row(_label(field.path), _note(field), cells, field.state != "same"))
+        rows.append(_Row(field.path, _note(field), cells, field.state != "same"))
     return _Table(names, rows)
 
 
@@ -225,12 +242,8 @@ def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
         # Who lacks a field that only another one has is in no comparison that knows it.
         others = ["" if field is None else _cell(field, "right") for field in fields]
         cells = [_cell(first, "left", marked=False), *others]
-        rows.append(_Row(_label(key[0]), "≠ different" if differs else "", cells, differs))
+        rows.append(_Row(key[0], "≠ different" if differs else "", cells, differs))
     return rows
-
-
-def _label(path: str) -> str:
-    return ": ".join(in_words(key) for key in path.split("."))
 
 
 def _note(field: Difference) -> str:
@@ -248,8 +261,11 @@ def _words_differ(field: Difference) -> bool:
 
 def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
     """What one of the two has; words are marked where the two have enough in common for that."""
-    marked = marked and any(_common(item) >= _ALIKE for item in field.items)
-    items = [_side(item, side, marked=marked) for item in field.items]
+    whole = _common(field.items) >= _ALIKE
+    items = [
+        _side(item, side, marked=marked and (whole or _common([item]) >= _ALIKE))
+        for item in field.items
+    ]
     value: Any = getattr(field, side)
     if not isinstance(value, list):
         return "".join(items)
@@ -257,11 +273,12 @@ def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
     return f'<ul style="margin: 0; padding-left: 1.2em;">{listed}</ul>' if listed else ""
 
 
-def _common(item: Pieces) -> float:
+def _common(items: Sequence[Pieces]) -> float:
     """How much of what stands beside each other is the same, from 0 to 1, by words."""
     sizes = Counter[str]()
-    for where, text in item:
-        sizes[where] += len(text.split()) * (2 if where == "both" else 1)
+    for item in items:
+        for where, text in item:
+            sizes[where] += len(text.split()) * (2 if where == "both" else 1)
     return sizes["both"] / max(1, sizes.total())
 
 

@@ -118,6 +118,11 @@ class PersonaCard(Panel):
             return "from tinyfactory.widgets import PersonaCard\n\nPersonaCard(person)"
         return "\n".join(self._lines or ["person  # shows the same, without a kernel"])
 
+    def close(self) -> None:
+        """Close it; a model that is being asked is stopped."""
+        self.rewriter.cancel()
+        super().close()
+
     # -- how it goes on ----------------------------------------------------------------
 
     def _met(self) -> None:

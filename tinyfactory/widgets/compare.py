@@ -83,7 +83,7 @@ class PersonaCompare(Panel):
         self.maker.layout.display = "none"
         traitlets.link((self, "only_differences"), (self._only, "value"))
         self._twin.observe(lambda change: self._open(change.new), "value")
-        super().__init__([self._shown, self._only, self._twin, self.maker])
+        super().__init__([widgets.HBox([self._twin, self._only]), self.maker], below=[self._shown])
         self.observe(lambda _: self._show(), "only_differences")
         self.observe(lambda _: self._met(), "people")
         self.people = people

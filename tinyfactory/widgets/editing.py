@@ -67,9 +67,9 @@ class FieldRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def close(self) -> None:
         """Close it with all that it is made of."""
-        for part in (self.input.style, self.input.layout, self.input, self._said.layout):
-            part.close()
-        self._said.close()
+        for widget in (self.input, self._said):
+            for part in (widget.style, widget.layout, widget):
+                part.close()
         self.layout.close()
         super().close()
 
@@ -153,11 +153,11 @@ class Editor(widgets.VBox):  # type: ignore[misc]
 
     def type(self, path: str, text: str) -> None:
         """Type into a field, as someone does who looks for it first."""
-        self.part.value = self._field(path).section
-        self._row(self._field(path)).input.value = text
+        self.row(path).input.value = text
 
     def row(self, path: str) -> FieldRow:
-        """The row of a field of the part that is shown."""
+        """The row of a field, whose part is shown then."""
+        self.part.value = self._field(path).section
         return self._row(self._field(path))
 
     def _field(self, path: str) -> Field:
@@ -219,6 +219,14 @@ class Editor(widgets.VBox):  # type: ignore[misc]
 
     def _titles(self) -> list[str]:
         return [field.section for field in self._fields]
+
+    def close(self) -> None:
+        """Close it with the rows of all parts."""
+        self._settled.cancel()
+        for row in self._rows.values():
+            row.close()
+        self._rows = {}
+        super().close()
 
     # -- what it does ------------------------------------------------------------------
 

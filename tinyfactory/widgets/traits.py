@@ -35,6 +35,8 @@ class ByIdentity(traitlets.Any):
 class OnePerson(ByIdentity):
     """A person, or None."""
 
+    info_text = "a TinyPerson or None"
+
     def validate(self, obj: Any, value: Any) -> TinyPerson | None:
         """Refuse what is no person."""
         if value is not None and not isinstance(value, TinyPerson):
