@@ -14,6 +14,7 @@ from tinyfactory.populations.reporting.repetition import (
     least_distinct,
     near_duplicates,
     repeated_sentences,
+    sentences_row,
 )
 from tinyfactory.populations.reporting.traits import big_five_row, spread_and_skew
 from tinyfactory.populations.reporting.wording import log_odds, positivity_row
@@ -94,6 +95,21 @@ def test_repeated_sentences_by_hand():
     assert (found["repeated"], found["sentences"]) == (3, 5)
     assert found["most"] == [[one, 2]]
     assert repeated_sentences([said(one, one)])["repeated"] == 0
+
+
+def test_repetition_is_marked_within_a_thousand_people_however_many_there_are():
+    # Each sentence is said by two of 4,000 people: all of it twice in the whole, little in a part.
+    def words(number):
+        return "".join(chr(97 + int(digit)) for digit in f"{number % 2000:04}")
+
+    people = [said(f"the {words(k)} of the {words(k)}s is best") for k in range(4000)]
+    row = sentences_row(people, seed=0)
+    assert row.details["share"] == 1
+    assert row.value == pytest.approx(0.25, abs=0.06)
+    assert row.passed is False
+    assert "within 1,000 it is" in row.sentence
+    part = sentences_row(people[:1000], seed=0)
+    assert (part.value, part.details["share"], part.passed) == (0, 0, True)
 
 
 def test_least_distinct_allows_what_chance_gives_from_a_hundred_names():

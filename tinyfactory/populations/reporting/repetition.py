@@ -16,6 +16,7 @@ from tinyfactory.populations.reporting.personas import WORD, Sentence, missing
 SENTENCE_WORDS = 5  # shorter ones ("Likes old maps.") coincide by themselves
 _SENTENCES_ALLOWED = 0.15
 _FEW = 100  # people, to set populations of different sizes side by side
+_MANY = 1000  # people: among more, even what only few say comes again, whoever wrote it
 _NAMES_IN_THE_BAG = 100
 _OCCUPATIONS_IN_THE_BAG = 43  # ILO 2012, International Standard Classification of Occupations
 _SHINGLE = 5  # words, as in Lee et al. 2022
@@ -157,10 +158,13 @@ def repeated_sentences(people: Sequence[Sequence[Sentence]]) -> dict[str, Any]:
 def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
     """How much of what is written stands word for word in another person, too."""
     details = repeated_sentences(people)
-    share = details["share"]
     few = random.Random(seed).sample(range(len(people)), min(len(people), _FEW))
     among = repeated_sentences([people[number] for number in few])["share"]
-    details |= {"sample": len(few), "share_in_sample": among}
+    share = details["share"]
+    if len(people) > _MANY:
+        many = random.Random(seed + 1).sample(range(len(people)), _MANY)
+        share = repeated_sentences([people[number] for number in many])["share"]
+    details |= {"sample": len(few), "share_in_sample": among, "share_marked": share}
     if share is None:
         words = f"There are no sentences of {SENTENCE_WORDS} words or more."
     else:
@@ -172,7 +176,10 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         )
         if among is not None and len(few) < len(people):
             # The more people, the more repeats: only samples of one size compare.
-            words += f" Within {len(few)} of them drawn at random it is {100 * among:.1f} %."
+            words += f" Within {len(few)} of them drawn at random it is {100 * among:.1f} %"
+            words += (
+                f", within {_MANY:,} it is {100 * share:.1f} %." if len(people) > _MANY else "."
+            )
     return Row(
         "sentences",
         "Sentences word for word in another person",
@@ -182,8 +189,9 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "Data Makes Language Models Better, ACL",
         words,
         share <= _SENTENCES_ALLOWED if share is not None else None,
-        "at most 15 %: set phrases recur in any text, but beyond about one sentence in seven "
-        "a reader of a few people meets the same words again",
+        f"at most 15 % (of more than {_MANY:,} people, within so many drawn at random): set "
+        "phrases recur in any text, but beyond about one sentence in seven a reader of a few "
+        "people meets the same words again",
         details,
     )
 
