@@ -87,6 +87,8 @@ class PersonaCompare(Panel):
         self.observe(lambda _: self._show(), "only_differences")
         self.observe(lambda _: self._met(), "people")
         self.people = people
+        if not self.people:
+            self._met()
 
     # -- what code does ----------------------------------------------------------------
 
