@@ -78,7 +78,8 @@ def marked_words_row(
         )
         sentence = (
             f"Words that stand out against everybody else (z above {SIGNIFICANT}): {said_of}. "
-            "Names of people are left out; pronouns are not."
+            "Names of people are left out; pronouns are not. Which of them are a cliché is for "
+            "a reader to say: there is no mark."
         )
     else:
         sentence = f"There are no two groups with {_LEAST_GROUP} people or more in one of them."
