@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.support.populations import Asked, people, target
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.populations.reporting import ReportCard, report
 from tinyfactory.populations.reporting.personas import sentences
@@ -447,3 +447,30 @@ def test_people_of_the_offline_model_meet_the_profiles_they_were_made_from():
     assert card["margin:sex"].value == card["margin:age"].value == 0
     assert card["near_duplicates"].passed
     assert failed(card) == {"names:first"}  # all are called Robin
+
+
+def test_of_more_people_the_prose_of_some_is_measured_and_the_rows_say_so():
+    everyone = report(people(80), target())
+    some = report(people(80), target(), texts=32)
+    assert [row.key for row in some] == [row.key for row in everyone]
+    sampled = {row.key for row in some if "32 of the 80 people" in row.sentence}
+    assert {"sentences", "positivity"} <= sampled
+    for row in some:
+        if row.key not in sampled:
+            assert row == everyone[row.key]
+    assert "big_five" not in sampled and "margin:sex" not in sampled
+    assert some == report(people(80), target(), texts=32)
+    assert report(people(80), target(), texts=80) == everyone
+
+
+def test_a_watcher_hears_of_each_part_and_can_end_it():
+    heard = []
+    report(people(16), watch=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 9) for done in range(10)]
+
+    def stop(done, total):
+        if done == 4:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        report(people(16), watch=stop)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.compare import PersonaCompare as PersonaCompare
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
     from tinyfactory.widgets.history import HistoryView as HistoryView
+    from tinyfactory.widgets.population import PopulationView as PopulationView
 
 _ROOMS = {
     "HistoryView": "history",
@@ -23,6 +24,7 @@ _ROOMS = {
     "PersonaChat": "chat",
     "PersonaCompare": "compare",
     "PersonaForm": "form",
+    "PopulationView": "population",
 }
 __all__ = [*sorted(_ROOMS)]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
@@ -11,10 +14,19 @@ from tinyfactory.populations.reporting.personas import personas_of, sentences
 from tinyfactory.populations.reporting.reading import Reading, Target, read_field
 from tinyfactory.populations.reporting.traits import big_five_row
 
+_PARTS = 9  # of the work, each of which takes some time
+_SAMPLED = " Measured on the texts of {:,} of the {:,} people, drawn at random."
 _SEED = 0  # of samples and of MinHash: the same people always get the same card
 
 
-def report(people: Any, target: Target | None = None, *, groups: str | None = None) -> ReportCard:
+def report(
+    people: Any,
+    target: Target | None = None,
+    *,
+    groups: str | None = None,
+    texts: int | None = None,
+    watch: Callable[[int, int], object] | None = None,
+) -> ReportCard:
     """Measure a population: against a target, and for repetition and wording.
 
     Parameters
@@ -25,6 +37,11 @@ def report(people: Any, target: Target | None = None, *, groups: str | None = No
         What was asked for. Without it only the rows that need none are measured.
     groups : str, optional
         The field whose groups are compared by their words; ``"sex"`` unless told.
+    texts : int, optional
+        Of more people than this, the prose of so many is measured, drawn at random, the same
+        each time; the rows say so. All other rows are of everyone. Everyone's unless told.
+    watch : callable, optional
+        ``watch(done, total)`` is called between the parts of the work. What it raises ends it.
 
     Returns
     -------
@@ -54,26 +71,44 @@ def report(people: Any, target: Target | None = None, *, groups: str | None = No
             f"The target is a {type(target).__name__}, not a Demography. Make one with "
             "Demography.from_dict({'sex': {'female': 0.5, 'male': 0.5}}) and ask again."
         )
+    on = watch or (lambda *_: None)
+    on(0, _PARTS)
     readings: dict[str, Reading] = {}
     if target is not None:
         readings = {str(f): read_field(str(f), personas, target) for f in target.fields}
+    on(1, _PARTS)
     by = groups or "sex"
     compared = readings.get(by) or read_field(by, personas, target)
     if groups is not None and not any(value is not None for value in compared.values):
         raise InvalidInput(f"Nobody has anything under {groups!r}; groups are compared by a field.")
-    said = [sentences(persona) for persona in personas]
     rows = _against(target, readings) if target is not None else [_sexes(personas)]
     rows += [
         repetition.full_names_row(personas),
         repetition.first_names_row(personas),
         repetition.occupations_row(personas, marked=_leaves_occupations(target)),
-        repetition.sentences_row(said, _SEED),
-        repetition.near_duplicates_row(said, _SEED + 1),
-        *diversity.diversity_rows(said, _SEED),
-        big_five_row(personas),
-        wording.positivity_row(said, _SEED),
-        wording.marked_words_row(compared, personas, said),
     ]
+    on(2, _PARTS)
+    read: Sequence[int] = range(len(personas))
+    if texts is not None and len(personas) > texts:
+        read = sorted(random.Random(_SEED).sample(read, texts))
+    said = [sentences(personas[number]) for number in read]
+    by_words = replace(compared, values=tuple(compared.values[number] for number in read))
+    note = "" if len(read) == len(personas) else _SAMPLED.format(len(read), len(personas))
+    parts: list[Callable[[], list[Row]]] = [
+        lambda: [repetition.sentences_row(said, _SEED)],
+        lambda: [repetition.near_duplicates_row(said, _SEED + 1)],
+        lambda: diversity.diversity_rows(said, _SEED),
+        lambda: [big_five_row(personas)],
+        lambda: [wording.positivity_row(said, _SEED)],
+        lambda: [wording.marked_words_row(by_words, [personas[n] for n in read], said)],
+    ]
+    for number, part in enumerate(parts, 3):
+        on(number, _PARTS)
+        rows += [
+            replace(row, sentence=row.sentence + (note if row.key != "big_five" else ""))
+            for row in part()
+        ]
+    on(_PARTS, _PARTS)
     return ReportCard(tuple(rows), len(personas))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people import plots
@@ -48,8 +49,11 @@ def card_text(card: ReportCard) -> str:
     return "\n".join(lines)
 
 
-def card_html(card: ReportCard, *, page: bool) -> str:
-    """The card as static HTML: a table of marks, then every row with its plot."""
+def card_html(card: ReportCard, *, page: bool, without: Sequence[str] = ()) -> str:
+    """The card as static HTML: a table of marks, then every row with its plot.
+
+    `without` names kinds of rows that are drawn elsewhere and get no plot here.
+    """
     sections = [
         plots.Section(
             row.mark,
@@ -57,7 +61,7 @@ def card_html(card: ReportCard, *, page: bool) -> str:
             row.shown,
             row.sentence,
             [f"Passes: {row.threshold}."] * bool(row.threshold) + [f"Source: {row.source}."],
-            "".join(_plots(row)),
+            "".join(_plots(row)) if row.key.partition(":")[0] not in without else "",
         )
         for row in card.rows
     ]
