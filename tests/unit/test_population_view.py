@@ -17,7 +17,7 @@ from tinyfactory import TinyPerson
 from tinyfactory.errors import Cancelled, InvalidInput, MissingPackage
 from tinyfactory.people import People
 from tinyfactory.populations import Demography
-from tinyfactory.populations.reporting import charts
+from tinyfactory.populations.reporting import charts, report
 from tinyfactory.widgets import PersonaBrowser
 from tinyfactory.widgets import population as module
 from tinyfactory.widgets.population import PopulationView
@@ -160,7 +160,7 @@ def test_other_people_or_another_target_are_measured_anew():
 
 def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
     go_on, under_way = threading.Event(), threading.Event()
-    read = charts.report
+    read = report
 
     def slow(*arguments, watch, **options):
         def held(done, total):
@@ -186,7 +186,7 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
 
 def test_people_who_were_replaced_while_measured_are_never_shown(monkeypatch):
     go_on = threading.Event()
-    real = module.measure
+    real = charts.measure
 
     def slow(people, *arguments, **options):
         if len(people) == 16:
