@@ -6,7 +6,7 @@ import pytest
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.chronicle import Chronicle, line_title
+from tinyfactory.journal.chronicle import Chronicle, began_as
 
 CONTEXT = "A group of friends are on a camping trip."
 
@@ -99,7 +99,12 @@ def test_looking_again_reads_what_is_new_and_nothing_else(tmp_path, monkeypatch)
     factory.generate_person()
     read = []
     get = simulation.store.get
-    monkeypatch.setattr(simulation.store, "get", lambda name: read.append(name) or get(name))
+
+    def noted(name):
+        read.append(name)
+        return get(name)
+
+    monkeypatch.setattr(simulation.store, "get", noted)
     chronicle.refresh()
     assert [name.partition(":")[0] for name in read] == ["event"]
     assert numbers(chronicle, chronicle.lines[0].root) == [1, 2, 3, 4, 5, 6]
@@ -127,9 +132,9 @@ def test_an_event_that_is_not_there_is_said(tmp_path):
 
 def test_a_line_is_called_by_what_it_began_from():
     person = {"class": "TinyPerson", "state": {"persona": {"name": "Ana"}, "registered": True}}
-    assert line_title(person) == "Ana"
+    assert began_as(person) == ("TinyPerson", "Ana")
     call = {"class": "shop.Baker", "method": "bake", "arguments": {"number": 2, "note": None}}
-    assert line_title(call) == "Baker.bake(number=2)"
+    assert began_as(call) == ("Baker.bake", "number=2")
 
 
 def test_looking_for_the_line_of_an_object_begins_none(tmp_path):

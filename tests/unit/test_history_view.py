@@ -59,7 +59,8 @@ def test_the_first_line_is_shown_with_its_branches(lesson):
     assert cells(view, "branch") == ["1, goes on 2 ways", "1", "2, after #1"]
     assert set(cells(view, "was")) == {"miss"}
     assert "4 events" in view._totals.text and "4 misses" in view._totals.text
-    assert [row[1][:19] for row in view._lines.rows.cells] == 2 * ["TinyPersonFactory(c"]
+    began = [row[1] for row in view._lines.rows.cells]
+    assert began[1] == "context_text='A choir in Cardiff', model='offline' · TinyPersonFactory"
 
 
 def test_a_branch_is_the_whole_way_to_its_end(lesson):

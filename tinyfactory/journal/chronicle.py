@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.history import Event, LineInfo, Record, arguments_in_short, in_short
+from tinyfactory.journal.history import Event, LineInfo, Record, arguments_in_short, name_in
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
@@ -276,9 +276,14 @@ class Chronicle:
         keys = self._read if root is None else self._order.get(root, [])
         return Totals.of(self.event(key) for key in keys)
 
+    def began_as(self, root: str) -> tuple[str, str]:
+        """What a line is of, and what it began from, in short."""
+        return began_as(self._origins.get(root) or {"class": "?"})
+
     def title(self, root: str) -> str:
-        """What a line is about, in short."""
-        return line_title(self._origins.get(root) or {"class": "?"})
+        """Both of these together."""
+        kind, words = self.began_as(root)
+        return f"{kind}: {words}" if words else kind
 
     def event(self, key: str) -> Event:
         """An event with what it was in this run by now: replayed, done, or not met yet."""
@@ -287,16 +292,18 @@ class Chronicle:
         return event if step is None else replace(event, hit=step.hit, why=step.why)
 
 
-def line_title(origin: Record) -> str:
-    """What a line began from, in short.
+def began_as(origin: Record) -> tuple[str, str]:
+    """What a line is of, a class or a method, and what it began from, in short.
 
     Examples
     --------
-    >>> line_title({"class": "shop.Baker", "state": {"town": "Vienna", "made": []}})
-    "Baker(town='Vienna')"
+    >>> began_as({"class": "shop.Baker", "state": {"town": "Vienna", "made": []}})
+    ('Baker', "town='Vienna'")
+    >>> began_as({"class": "TinyPerson", "state": {"persona": {"name": "Ana"}}})
+    ('TinyPerson', 'Ana')
     """
-    name = str(origin["class"]).rpartition(".")[2]
-    begun = origin.get("state") if "state" in origin else origin.get("arguments")
-    method = origin.get("method")
-    kind = f"{name}.{method}" if method else name
-    return in_short({"$": "object", "type": kind, "state": begun}, 100)
+    kind = str(origin["class"]).rpartition(".")[2]
+    if "method" in origin:
+        kind = f"{kind}.{origin['method']}"
+    begun = origin["state"] if "state" in origin else origin.get("arguments")
+    return kind, name_in(begun) or arguments_in_short(begun, 100)

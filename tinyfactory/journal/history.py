@@ -172,7 +172,7 @@ def in_short(value: Any, length: int = 60) -> str:
         case None:
             words = "nothing"
         case {"$": "object", "type": str(kind), "state": state}:
-            words = _name_in(state) or f"{kind}({arguments_in_short(state, length)})"
+            words = name_in(state) or f"{kind}({arguments_in_short(state, length)})"
         case {"$": "list" | "tuple", "items": list(items)} | list(items):
             words = ", ".join(in_short(item, length) for item in items[:_MOST_ITEMS])
             if len(items) > _MOST_ITEMS:
@@ -182,7 +182,7 @@ def in_short(value: Any, length: int = 60) -> str:
     return _cut(words, length)
 
 
-def _name_in(state: Any) -> str:
+def name_in(state: Any) -> str:
     """What an object is called by its own state, or by a part of it."""
     if not isinstance(state, dict):
         return ""

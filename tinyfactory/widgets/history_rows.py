@@ -102,7 +102,7 @@ def line_cells(chronicle: Chronicle, root: str) -> list[str]:
     totals = chronicle.totals(root)
     return [
         root[:8],
-        chronicle.title(root),
+        " · ".join(part for part in reversed(chronicle.began_as(root)) if part),
         f"{totals.events:,}",
         str(len(chronicle.branches(root))),
         f"{totals.replayed:,}",
@@ -197,5 +197,5 @@ def totals_in_words(totals: Totals) -> str:
     replies = count(totals.attempts, "reply of a model", "replies of models")
     parts.append(f"{replies}, {totals.tokens:,} tokens, {price}")
     if totals.seconds >= 0.05:
-        parts[-1] += f", {time_in_words(totals.seconds)}"
+        parts[-1] += f", {time_in_words(totals.seconds)} added up"
     return "; ".join(parts)
