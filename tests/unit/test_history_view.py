@@ -129,6 +129,19 @@ def test_check_out_puts_the_living_factory_back(lesson):
     assert factory.generated_names == [person.name for person in people[:2]]
 
 
+def test_a_person_goes_back_along_their_own_line(tmp_path):
+    control.begin(tmp_path / "j")
+    person = TinyPersonFactory(CONTEXT, model="offline").generate_person()
+    person.revise({"age": 41})
+    person.revise({"age": 42})
+    view = HistoryView()
+    view.line = next(r for r in view._lines.items if "TinyPerson:" in view._chronicle.title(r))
+    assert len(view._events.items) == 2
+    view.selected = view._events.items[0]
+    assert view.checkout() is person and person.get("age") == 41
+    assert "checkout(simulation, person, " in view.code()
+
+
 def test_check_out_says_so_when_nothing_of_the_line_is_alive(tmp_path, lesson):
     _, factory, _ = lesson
     key = factory.history()[0].key

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.history import Event, LineInfo, Record, arguments_in_short, name_in
+from tinyfactory.journal.locks import new_lock
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
@@ -101,6 +102,7 @@ class Chronicle:
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
         self.lines: list[LineInfo] = []
+        self._lock = new_lock()
         self._seen: set[str] = set()
         self._read: dict[str, _Read] = {}
         self._origins: dict[str, Record] = {}
@@ -117,18 +119,19 @@ class Chronicle:
 
     def refresh(self) -> None:
         """Read what was added since."""
-        changed = set()
-        with self._store() as store:
-            for name in store:
-                if name not in self._seen:
-                    self._seen.add(name)
-                    changed |= self._take(store, name)
-        for head in list(self._joins):
-            changed |= self._join(head)
-        for root in changed:
-            self._arrange(root)
-        if changed:
-            self.lines = [self._info(root) for root in self._order]
+        with self._lock:
+            changed = set()
+            with self._store() as store:
+                for name in store:
+                    if name not in self._seen:
+                        self._seen.add(name)
+                        changed |= self._take(store, name)
+            for head in list(self._joins):
+                changed |= self._join(head)
+            for root in changed:
+                self._arrange(root)
+            if changed:
+                self.lines = [self._info(root) for root in self._order]
 
     def _store(self) -> Any:
         simulation = self.simulation

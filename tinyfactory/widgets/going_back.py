@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def alive(simulation: Simulation, root: str) -> Any:
-    """The factory or person that goes along a line, and can go back; None without one."""
+    """The factory or registered person that goes along a line; None without one."""
     for thing in (*TinyFactory.all_factories.values(), *simulation.registry("person")):
         line = simulation.begun_line_of(thing)
-        if line is not None and line.root == root and hasattr(thing, "checkout"):
+        if line is not None and line.root == root:
             return thing
     return None
 
@@ -24,12 +24,19 @@ def called(thing: Any) -> str:
     return str(getattr(thing, "name", "")) or type(thing).__name__
 
 
-def in_code(thing: Any) -> str:
-    """How a notebook gets hold of it."""
+def go(simulation: Simulation, thing: Any, key: str) -> str:
+    """Put it back to where it was after an event; the lines of code that do the same."""
+    from tinyfactory.journal.checkout import checkout
+
+    checkout(simulation, thing, key)
     name = called(thing)
     if TinyFactory.all_factories.get(name) is thing:
-        return f"TinyFactory.all_factories[{name!r}]"
-    return f"next(p for p in TinyPerson.all_people() if p.name == {name!r})"
+        return f"TinyFactory.all_factories[{name!r}].checkout({key[:12]!r})"
+    return (
+        "from tinyfactory.journal.checkout import checkout\n"
+        f"person = next(p for p in TinyPerson.all_people() if p.name == {name!r})\n"
+        f"checkout(simulation, person, {key[:12]!r})"
+    )
 
 
 def begin_in_code(simulation: Simulation) -> str:

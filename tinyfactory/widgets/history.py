@@ -301,8 +301,7 @@ class HistoryView(Panel):
                 "in this kernel. Nothing was changed. Run the cells that make it and take its "
                 f"steps, which costs nothing; then: factory.checkout({event.key[:12]!r})"
             )
-        thing.checkout(event.key)
-        self._done = f"{going_back.in_code(thing)}.checkout({event.key[:12]!r})"
+        self._done = going_back.go(here.simulation, thing, event.key)
         number = here.place(event.key).number
         self.refresh()
         self.say(
