@@ -1,0 +1,116 @@
+"""`Choices`: groups of boxes to tick, each with how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import traitlets
+
+from tinyfactory.people.render import legible
+from tinyfactory.widgets.dialogue import Dialogue
+
+# A box's text, and boxes of a group beside those that are ticked: more than these nobody reads.
+_LONGEST = 60
+_MOST = 12
+_MOST_TICKED = 40
+
+
+@dataclass(slots=True)
+class Group:
+    """Boxes under one heading: each with its value, its text and a number or None.
+
+    What is in `ticked` and has no box gets one, with the number 0.
+    """
+
+    key: str
+    label: str
+    boxes: Sequence[tuple[str, str, int | None]] = ()
+    ticked: Sequence[str] = ()
+    open: bool = False
+    most: int = _MOST
+    _values: dict[str, str] = field(default_factory=dict)
+
+    def shown(self) -> dict[str, Any]:
+        """What is sent of the group: all that is ticked, and the first of the rest."""
+        known = {value for value, _, _ in self.boxes}
+        ticked = set(self.ticked)
+        boxes = [(v, v, 0) for v in self.ticked if v not in known]
+        rest = 0
+        options: list[list[Any]] = []
+        for value, label, number in [*boxes, *self.boxes]:
+            on = value in ticked
+            if len(options) < (self.most + _MOST_TICKED if on else self.most):
+                self._values[_short(value)] = value
+                options.append([_short(value), _short(label), number, on])
+            else:
+                rest += 1
+        more = f"and {rest:,} more; search for them" if rest else ""
+        return {
+            "key": self.key,
+            "label": self.label,
+            "open": self.open,
+            "options": options,
+            "more": more,
+        }
+
+    def value(self, sent: str) -> str:
+        """The whole value that a box stands for."""
+        return self._values.get(sent, sent)
+
+
+class Choices(Dialogue):
+    """Groups of boxes to tick.
+
+    Parameters
+    ----------
+    ticked : callable
+        ``ticked(key, value, on)`` is called when a box of a group is ticked or cleared.
+    failed : callable, optional
+        Gets what goes wrong in it.
+
+    Examples
+    --------
+    >>> choices = Choices(lambda key, value, on: None)
+    >>> choices.show([Group("pet", "Pet", [("cat", "cat", 3), ("dog", "dog", 2)], ["dog"])])
+    >>> choices.groups["pet"].shown()["options"]
+    [['cat', 'cat', 3, False], ['dog', 'dog', 2, True]]
+    """
+
+    _esm = Path(__file__).with_name("choices.js")
+    _css = Path(__file__).with_name("choices.css")
+    _groups: Any = traitlets.List().tag(sync=True)
+
+    def __init__(
+        self,
+        ticked: Callable[[str, str, bool], object],
+        failed: Callable[[Exception], object] | None = None,
+    ) -> None:
+        self._ticked = ticked
+        self.groups: dict[str, Group] = {}
+        super().__init__(failed)
+
+    def show(self, groups: Sequence[Group]) -> None:
+        """Show these groups."""
+        self.groups = {group.key: group for group in groups}
+        self.publish()
+
+    def wished(self, wish: dict[str, Any]) -> None:
+        """Tell which box was ticked."""
+        match wish:
+            case {"key": str() as key, "value": str() as value, "on": bool() as on}:
+                if key in self.groups:
+                    self._ticked(key, self.groups[key].value(value), on)
+
+    def publish(self) -> None:
+        """Show how things stand."""
+        if not self._held:
+            number = self._begin()
+            self._show(number, {}, _groups=[group.shown() for group in self.groups.values()])
+
+
+def _short(text: str) -> str:
+    line = legible(text[:_LONGEST])
+    return line if len(text) <= _LONGEST else line[:-1] + "…"
