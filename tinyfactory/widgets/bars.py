@@ -16,6 +16,7 @@ from tinyfactory.widgets.shared import count
 
 _LONGEST = 80
 _MOST_CHARTS = 60
+_KEY = "Bar and number: got; line and brackets: asked."
 _MARKS = {True: "✓ pass", False: "✗ FAIL", None: ""}
 
 
@@ -113,7 +114,7 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
     return {
         "title": _short(chart.field),
         "mark": mark,
-        "key": "Bar: got; line: asked." if chart.row is not None else "Nothing was asked for.",
+        "key": _KEY if chart.row is not None else "Got; nothing was asked for.",
         "more": f"{count(rest, 'category', 'categories')} not drawn." if rest > 0 else "",
         "bars": [
             {
@@ -135,7 +136,7 @@ def _name(field: str, bar: Bar, people: int) -> str:
 
 
 def _text(bar: Bar, people: int) -> str:
-    asked = "" if bar.asked is None else f" of {_percent(bar.asked, people)} asked"
+    asked = "" if bar.asked is None else f" ({_percent(bar.asked, people)})"
     return f"{_percent(bar.got, people)}{asked}"
 
 

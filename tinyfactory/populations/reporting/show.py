@@ -24,7 +24,7 @@ def headline(card: ReportCard) -> str:
     info = len(card.rows) - len(marked)
     return (
         f"Report card of {count}: {len(marked) - len(card.failed)} of {len(marked)} marks passed, "
-        f"{info} rows for information."
+        f"{info} {'row' if info == 1 else 'rows'} for information."
     )
 
 
