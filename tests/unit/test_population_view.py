@@ -174,7 +174,7 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
     view = PopulationView(some_people(16))
     assert under_way.wait(10) and view._running.layout.display == ""
     view._cancel.click()
-    assert view._cancel.disabled
+    assert view._cancel.disabled and "Stopping" in view.status
     go_on.set()
     with pytest.raises(Cancelled):
         view.wait()

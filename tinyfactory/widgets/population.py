@@ -142,10 +142,12 @@ class PopulationView(Panel):
 
     def cancel(self) -> None:
         """Stop measuring, at the end of the part that is under way; people are as they were."""
-        measuring = self._measuring
-        if measuring is not None:
+        with self._lock:
+            if self._measuring is None or self._measuring.ended:
+                return
             self._cancel.disabled = True
-            measuring.stopped = True
+            self._measuring.stopped = True
+            self.say("Stopping at the end of the part that is under way …")
 
     def wait(self, timeout: float | None = None) -> ReportCard | None:
         """Wait for the card; the kernel's interrupt stops the measuring.
@@ -181,6 +183,7 @@ class PopulationView(Panel):
         with self._lock:
             if self._measuring is not measuring:
                 return  # other people were set meanwhile
+            measuring.ended = True
             self._running.layout.display = "none"
             self._again.layout.display = ""
             if isinstance(result, Cancelled):
@@ -304,7 +307,7 @@ class _Measuring:
     """One run of the measuring, in a thread of its own."""
 
     def __init__(self, view: PopulationView, people: People, target: Any) -> None:
-        self.stopped = False
+        self.stopped = self.ended = False
         self.started = time.monotonic()
         self._view, self._people, self._target = view, people, target
         self.thread = threading.Thread(target=self._run, name="tinyfactory-population", daemon=True)
