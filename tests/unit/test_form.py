@@ -219,7 +219,7 @@ def test_an_upload_that_cannot_be_names_the_cell_and_stops_the_run():
     form = PersonaForm("Regulars of a library", model="offline")
     upload(form, "town.json", b'{"sex": {"female": -3, "male": 1}}')
     assert isinstance(form.error, DemographyError)
-    assert "sex / female" in form.status and form._status.wrong
+    assert "sex / female" in form.status and form._status.wrong and cost(form) == ""
     with pytest.raises(DemographyError, match="sex / female"):
         form.generate()
     assert form.people == []

@@ -118,7 +118,7 @@ class PersonaForm(RunPanel):
             context, model, seed = factory.context_text, factory.model, factory.seed
             demography = factory.demography
         self._fields = Fields(
-            context, model, demography, seed, fixed=factory is not None, failed=self.failed
+            context, model, demography, seed, fixed=factory is not None, failed=self._refused
         )
         self._fields.budget = budget
         self._cost = Hint()
@@ -175,6 +175,10 @@ class PersonaForm(RunPanel):
         self._reckoned.cancel()
         super().close()
 
+    def _refused(self, error: BaseException) -> None:
+        self.failed(error)
+        self._reckoned.soon()
+
     # -- what it will cost -------------------------------------------------------------
 
     def _changed(self) -> None:
@@ -194,6 +198,8 @@ class PersonaForm(RunPanel):
                 self.context, self.model, self.demography, self.seed, scope().id
             )
             self._cost.say(estimate_in_words(factory, self._fields.order, self.budget))
+        except InvalidInput:
+            self._cost.say("")  # said when it is uploaded, or sent
         except Exception as error:  # noqa: BLE001 - from a thread, where nobody else would say it
             self._cost.say(in_plain_words(error))
 
