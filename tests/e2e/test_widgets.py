@@ -52,15 +52,3 @@ def test_form_and_browser_work_in_a_browser(anywhere):
     assert notebook.python("print(browser.selected.name)").strip() == last
 
     assert notebook.errors == [] and anywhere.outside == []
-
-
-@pytest.mark.timeout(240)
-def test_an_error_stands_in_the_form(anywhere):
-    notebook = anywhere.open(CELLS[:1], "error.ipynb")
-    notebook.run_all()
-    notebook.field("Context:").fill(" ")
-    notebook.button("Generate").click()
-    notebook.wait_text(".tf-status", "context")
-    assert notebook.python("print(type(form.error).__name__)") == "InvalidInput\n"
-    assert notebook.button("Generate").is_enabled()
-    assert notebook.errors == []

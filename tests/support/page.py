@@ -69,6 +69,10 @@ class Notebook:
             )
         )
 
+    def start_python(self, code: str) -> None:
+        """Have the kernel run code, as a cell does, and do not wait for it."""
+        self.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}) }}", code)
+
     def interrupt(self) -> None:
         """What the stop button of the notebook does."""
         self.page.evaluate(f"() => {KERNEL}.interrupt()")
