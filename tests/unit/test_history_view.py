@@ -125,7 +125,8 @@ def test_check_out_puts_the_living_factory_back(lesson):
     assert factory.generated_names == [person.name for person in people[:2]]
     assert view.error is None and factory.name in view.status
     namespace: dict[str, object] = {}
-    exec(view.code().replace("control.begin(", "control.current_simulation() or ("), namespace)
+    factory.checkout(0)
+    exec(view.code(), namespace)
     assert factory.generated_names == [person.name for person in people[:2]]
 
 
@@ -191,6 +192,7 @@ def test_a_recording_and_an_ended_simulation_can_be_looked_at(tmp_path, lesson):
     ended = HistoryView(simulation)
     assert cells(ended, "result") == [person.name for person in people]
     assert "has ended" in ended._totals.text
+    assert f"control.begin({str(simulation.path)!r}, 'lesson')" in ended.code()
     ended.selected = ended._chronicle.keys(ended.line)[1]
     assert "nothing like it" in ended._detail.value
     with Simulation.from_recording(path) as replayed:

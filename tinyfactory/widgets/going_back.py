@@ -39,8 +39,12 @@ def go(simulation: Simulation, thing: Any, key: str) -> str:
     )
 
 
-def begin_in_code(simulation: Simulation) -> str:
-    """The line that opens the same simulation."""
+def simulation_in_code(simulation: Simulation) -> str:
+    """The line that gets hold of a simulation; one that is open is not begun again."""
+    from tinyfactory.journal.simulation import current_simulation
+
+    if simulation is current_simulation():
+        return "simulation = control.current_simulation()"
     if simulation.path.is_file():
         return f"simulation = control.begin(recording={str(simulation.path)!r})"
     return f"simulation = control.begin({str(simulation.path)!r}, {simulation.id!r})"

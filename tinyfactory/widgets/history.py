@@ -348,7 +348,7 @@ class HistoryView(Panel):
             "simulation = control.begin()",
         ]
         if simulation is not None:
-            lines[-1] = going_back.begin_in_code(simulation)
+            lines[-1] = going_back.simulation_in_code(simulation)
         lines.append("for line in simulation.lines():\n    print(line)")
         if self.selected is not None:
             lines.append(f"print(simulation.explain({self.selected.key[:12]!r}))")
