@@ -23,7 +23,7 @@ from tinyfactory.models.offline.load import countries
 TABLES = Path(__file__).parents[2] / "tinyfactory" / "populations" / "tables"
 YEAR = 2020
 FIRST = 20  # the source has groups of five years: an adult's first whole one
-LAST = 80
+LAST = 90  # and over
 NAMES = "Brazil France Germany India Japan Kenya Mexico Nigeria United_States".split()
 _UN = (
     "United Nations, Department of Economic and Social Affairs, Population Division (2024). World "
