@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -421,3 +422,20 @@ def test_a_batch_beyond_the_budget_is_not_sent(serve, tmp_path):
         by_batch(4, budget=Budget(calls=3))
     assert batches.uploaded == 0
     assert len(by_batch(3, budget=Budget(calls=3))[1]) == 3
+
+
+def test_an_interrupt_of_a_wait_is_raised_when_the_job_has_ended(serve):
+    serve(slow=0.3)
+    job = TinyPersonFactory(CONTEXT).start_people(5)
+
+    def interrupt():
+        while not job.people:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        job.wait()
+    assert job.snapshot().state == "cancelled" and 1 <= len(job.people) < 5
+    interrupter.join()

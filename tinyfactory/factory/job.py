@@ -287,15 +287,14 @@ class PeopleJob:
         TimeoutError
             When it has not ended in time; it goes on.
         """
-        thread = self._thread
-        if thread is not None:
+        if self._thread is not None:
             try:
-                thread.join(timeout)
+                ended = self._until_ended(timeout)
             except KeyboardInterrupt:
                 self.cancel()
-                thread.join()
+                self._until_ended()
                 raise
-            if thread.is_alive():
+            if not ended:
                 raise TimeoutError(f"The job has not ended after {timeout} s; it goes on.")
         if self._error is not None:
             raise self._error
@@ -304,7 +303,12 @@ class PeopleJob:
     def join(self) -> None:
         """Wait for the end, whatever it is."""
         if self._thread is not None:
-            self._thread.join()
+            self._until_ended()
+
+    def _until_ended(self, timeout: float | None = None) -> bool:
+        # Not the thread's own join: once interrupted, it takes a thread that runs for ended.
+        with self._changed:
+            return self._changed.wait_for(lambda: self.snapshot().ended, timeout)
 
     def snapshot(self) -> Snapshot:
         """How far it is; cheap, and safe to call from any thread."""
