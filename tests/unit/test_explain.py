@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.answers import Answer
 from tests.support.chat_server import (
+    Answer,
     hang,
     html_page,
     quota_exhausted,

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import traitlets
 
-from tests.support.answers import Answer
-from tests.support.chat_server import quota_exhausted, unknown_model, wrong_key
+from tests.support.chat_server import Answer, quota_exhausted, unknown_model, wrong_key
 from tests.support.widgets import raise_in_handlers, wait_until, widgets_alive
 from tinyfactory import Budget, People, TinyPerson, TinyPersonFactory, configure, control
 from tinyfactory.errors import (
