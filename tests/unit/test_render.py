@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.people import People, TinyPerson
+from tinyfactory.people.origin_words import origin
 from tinyfactory.people.render import (
     escape,
     legible,
-    origin,
     people_html,
     people_text,
     person_html,

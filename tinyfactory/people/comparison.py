@@ -148,7 +148,7 @@ class Comparison:
         return found
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render_compare import comparison_text
+        from tinyfactory.people.comparison_words import comparison_text
 
         return comparison_text(self)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.fields import in_words, sections
+from tinyfactory.people.origin_words import origin, ways
 from tinyfactory.people.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud8
 _TEXT = "var(--jp-ui-font-color1, inherit)"
 _FAINT = "var(--jp-ui-font-color2, inherit)"
 _LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
-_BAR = "var(--jp-brand-color1, #1976d2)"
-_TRACK = "var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
+# Twice, because a notebook that is not trusted keeps no variables.
+_BAR = "#1976d2; background: var(--jp-brand-color1, #1976d2)"
+_TRACK = "rgba(128, 128, 128, 0.3); background: var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
 _ROW = "background: transparent;"  # notebooks stripe every table, and tables within tables
 _CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {_TEXT};"
 # Notebooks set what stands between dollar signs as mathematics, whose macros can link to
@@ -74,9 +76,7 @@ def person_html(person: TinyPerson) -> str:
     return (
         f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
         f'padding: 12px 16px; margin: 4px 0; max-width: 60em; color: {_TEXT};">'
-        f"{head_html(person)}{body_html(person)}"
-        f'<p style="margin: 8px 0 0; color: {_FAINT};"><small>{escape(origin(person))}</small></p>'
-        "</div>"
+        f"{head_html(person)}{body_html(person)}{_footer(person)}</div>"
     )
 
 
@@ -146,21 +146,21 @@ def people_text(people: Sequence[TinyPerson]) -> str:
     return "\n".join(lines)
 
 
-def origin(person: TinyPerson) -> str:
-    """Where the description came from, in a sentence.
-
-    Examples
-    --------
-    >>> from tinyfactory.people import TinyPerson
-    >>> origin(TinyPerson("Ana", provenance={"source": "model", "model": "m-1"}, register=False))
-    'Written by the model m-1.'
-    """
-    source, model = person.provenance.get("source"), person.provenance.get("model")
-    if source == "offline":
-        return "Made by the offline writer; no language model was asked."
-    if source == "model":
-        return f"Written by the model {model}." if model else "Written by a model."
-    return f"From: {source}." if source else "Where this description came from is not recorded."
+def _footer(person: TinyPerson) -> str:
+    """Where the description came from: in a sentence, and at a click field by field."""
+    said = f"<small>{escape(origin(person))}</small>"
+    rows = "".join(
+        f'<tr style="{_ROW}"><th style="{_CELL}">{escape(words)}</th>'
+        f'<td style="{_CELL}">{escape(paths)}</td></tr>'
+        for words, paths in ways(person)
+    )
+    style = f"border-top: 1px solid {_LINE}; padding-top: 8px; color: {_FAINT};"
+    if not rows:
+        return f'<p style="margin: 0; {style}">{said}</p>'
+    return (
+        f'<details style="{style}"><summary style="cursor: pointer;">{said}</summary>'
+        f"{_table(rows)}</details>"
+    )
 
 
 def _source(person: TinyPerson) -> str:

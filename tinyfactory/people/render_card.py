@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.fields import path_in_words
-from tinyfactory.people.render import _CELL, _FAINT, _NO_MATH, _ROW, _TEXT, _short, escape, legible
+from tinyfactory.people.origin_words import ways
+from tinyfactory.people.render import (
+    _CELL,
+    _FAINT,
+    _NO_MATH,
+    _ROW,
+    _TEXT,
+    _short,
+    escape,
+    legible,
+)
 
 if TYPE_CHECKING:
     from tinyfactory.journal.history import Event
     from tinyfactory.people.person import TinyPerson
 
-# How a field came to be, in the order in which it is told.
-_WAYS = {
-    "asked": "Asked for",
-    "sampled": "Drawn from a table, by code",
-    "model": "Written by a model",
-    "offline": "Made by the offline writer",
-    "edited": "Edited",
-}
 
-
-def origins_html(origins: Mapping[str, str], event: Event | None, revisions: Sequence[Any]) -> str:
+def origins_html(person: TinyPerson, event: Event | None) -> str:
     """Where each field came from, the event that made the person, and what was edited since.
 
     Parameters
     ----------
-    origins : mapping
-        As `TinyPerson.origins` gives it.
+    person : TinyPerson
     event : Event or None
         None where no event of this run made the person.
-    revisions : sequence of Revision
     """
     made = _rows(_event_rows(event)) if event is not None else _line(_NO_EVENT)
-    edits = "".join(_revision(revision) for revision in revisions)
+    edits = "".join(_revision(revision) for revision in person.revisions)
+    origins = ways(person)
     return (
         f'<div {_NO_MATH} style="color: {_TEXT};">{_heading("Where each field came from")}'
-        f"{_rows(_ways(origins)) if origins else _line(_NO_ORIGINS)}"
+        f"{_rows(origins) if origins else _line(_NO_ORIGINS)}"
         f"{_heading('The event that made this person')}{made}"
         f"{_heading('Edits')}"
         f"{f'<ol style={_LIST}>{edits}</ol>' if edits else _line('None so far.')}</div>"
@@ -50,7 +50,8 @@ def json_html(person: TinyPerson) -> str:
     text = json.dumps(person.to_dict(), ensure_ascii=False, indent=2)
     return (
         f'<pre class="tf-code" tabindex="0" aria-label="{escape(person.name)} as JSON" '
-        f'style="max-height: 30em; overflow: auto; color: {_TEXT};">{escape(text)}</pre>'
+        f'style="max-height: 30em; overflow: auto; white-space: pre-wrap; '
+        f'word-break: normal; overflow-wrap: anywhere; color: {_TEXT};">{escape(text)}</pre>'
     )
 
 
@@ -81,13 +82,6 @@ _NO_EVENT = (
     "No event of this run made this person: no simulation was open, or the person was loaded. "
     "tinyfactory.control.begin() opens one."
 )
-
-
-def _ways(origins: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    for way, words in _WAYS.items():
-        paths = [path_in_words(path) for path, how in origins.items() if how == way]
-        if paths:
-            yield words, " · ".join(paths)
 
 
 def _event_rows(event: Event) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""People side by side, as text and as static HTML.
+"""People side by side, as static HTML.
 
 What differs is struck out or underlined as well as coloured, by the elements that mean so
 (``del``, ``ins``), so that it shows in print, without styles, and to those who see no colour.
@@ -11,7 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.people.fields import path_in_words, section_of
+from tinyfactory.people.comparison_words import (
+    asked_for,
+    count_fields,
+    heads,
+    name_of,
+    summary,
+    unmarked,
+    word_lines,
+)
+from tinyfactory.people.fields import MORE, SECTIONS, path_in_words, section_of
 from tinyfactory.people.render import (
     _CELL,
     _FAINT,
@@ -20,7 +29,6 @@ from tinyfactory.people.render import (
     _ROW,
     _TEXT,
     escape,
-    legible,
 )
 
 if TYPE_CHECKING:
@@ -33,30 +41,19 @@ _LEFT = "background: rgba(215, 58, 73, 0.2); color: inherit; text-decoration: li
 _RIGHT = "background: rgba(40, 167, 69, 0.2); color: inherit; text-decoration: underline;"
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """A comparison as plain text, with the marks of wdiff: ``[-left-]`` and ``{+right+}``."""
-    lines = [f"{_name(comparison, 0)} and {_name(comparison, 1)}"]
-    if comparison.asked:
-        lines.append(legible(_asked(comparison)))
-        lines += [line for field in comparison.fields if field.asked for line in _lines(field)]
-    lines.append(_summary(comparison))
-    lines += [line for field in comparison.differences for line in _lines(field)]
-    return "\n".join([*lines, *(legible(line) for line in _word_lines(comparison))])
-
-
 def comparison_html(comparison: Comparison, *, only_differences: bool = False) -> str:
     """A comparison as HTML that needs no kernel: first what was asked for, then the rest."""
     parts = []
     if comparison.asked:
         fields = [field for field in comparison.fields if field.asked]
-        parts += [_paragraph(_asked(comparison), bold=True), _table(_rows(comparison, fields))]
-    parts += [_paragraph(_summary(comparison), bold=True)]
-    parts.append(_table(_rows(comparison, comparison.differences)))
-    parts += [_paragraph(line) for line in _word_lines(comparison)]
+        parts += [_paragraph(asked_for(comparison), bold=True), _table(_rows(comparison, fields))]
+    parts += [_paragraph(summary(comparison), bold=True)]
+    parts.append(_parts(_rows(comparison, comparison.differences)))
+    parts += [_paragraph(line) for line in word_lines(comparison)]
     same = [field for field in comparison.fields if field.state == "same" and not field.asked]
     if same and not only_differences:
         parts.append(_the_same(_rows(comparison, same), "both"))
-    return _framed([_name(comparison, side) for side in (0, 1)], parts)
+    return _framed(heads(comparison), parts)
 
 
 def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bool = False) -> str:
@@ -73,9 +70,11 @@ def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bo
         return comparison_html(comparisons[0], only_differences=only_differences)
     rows = _rows_of_many(comparisons)
     differ = [row for row in rows if row.differs]
-    names = [_name(comparisons[0], 0), *(_name(comparison, 1) for comparison in comparisons)]
-    summary = f"Different: {len(differ)} of {_count(len(rows))}." if differ else "Nothing differs."
-    parts = [_paragraph(summary, bold=True), _table(_Table(names, differ))]
+    names = [name_of(comparisons[0], 0), *(name_of(comparison, 1) for comparison in comparisons)]
+    told = (
+        f"Different: {len(differ)} of {count_fields(len(rows))}." if differ else "Nothing differs."
+    )
+    parts = [_paragraph(told, bold=True), _parts(_Table(names, differ))]
     same = [row for row in rows if not row.differs]
     if same and not only_differences:
         parts.append(_the_same(_Table(names, same), "all"))
@@ -87,62 +86,6 @@ def proposal_html(comparison: Comparison) -> str:
     rows = _rows(comparison, comparison.differences).rows
     told = _table(_Table(["As it stands", "Proposed"], rows)) or _paragraph("Nothing differs.")
     return f'<div {_NO_MATH} style="color: {_TEXT};">{told}</div>'
-
-
-def _name(comparison: Comparison, side: int) -> str:
-    return legible(comparison.names[side]) or "(no name yet)"
-
-
-def _asked(comparison: Comparison) -> str:
-    changes = [f"{key}, from {a} to {b}" for key, (a, b) in comparison.asked.items()]
-    return f"Changed on purpose: {'; '.join(changes)}"
-
-
-def _summary(comparison: Comparison) -> str:
-    besides = " besides" if comparison.asked else ""
-    total = sum(not field.asked for field in comparison.fields)
-    count = len(comparison.differences)
-    if not count:
-        return f"Nothing differs{besides}: {_count(total)} the same."
-    return f"Different{besides}: {count} of {_count(total)}, {comparison.share:.0%}".replace(
-        "%", " % of the words"
-    )
-
-
-def _count(number: int) -> str:
-    return "1 field" if number == 1 else f"{number} fields"
-
-
-def _word_lines(comparison: Comparison) -> Iterable[str]:
-    for side, words in (("left", comparison.left_words), ("right", comparison.right_words)):
-        if words:
-            told = ", ".join(f"{word} ({count})" for word, count in words)
-            yield f"Words only on the {side}: {told}"
-
-
-def _lines(field: Difference) -> list[str]:
-    """A field as text: what is the same within a list is left out."""
-    path = legible(field.path)
-    if field.state == "same":
-        return [f"  {path}: the same in both"]
-    items = [item for item in field.items if any(side != "both" for side, _ in item)]
-    if not items:
-        return [f"  {path}: {_unmarked(field)}"]
-    if len(field.items) == 1:
-        return [f"  {path}: {_marked(items[0])}"]
-    return [f"  {path}:", *(f"    - {_marked(item)}" for item in items)]
-
-
-def _unmarked(field: Difference) -> str:
-    """What to say of values that differ in no word."""
-    lists = isinstance(field.left, list) and isinstance(field.right, list)
-    return "the same in another order" if lists else "the same words, written otherwise"
-
-
-def _marked(item: Pieces) -> str:
-    marks = {"both": "{}", "left": "[-{}-]", "right": "{{+{}+}}"}
-    told = (marks[side].format(" ".join(legible(text).split())) for side, text in item)
-    return " ".join(part for part in told if part)
 
 
 def _framed(names: Sequence[str], parts: Sequence[str]) -> str:
@@ -162,7 +105,7 @@ def _paragraph(text: str, bold: bool = False) -> str:
 def _the_same(table: _Table, whom: str) -> str:
     return (
         '<details style="margin: 4px 0;"><summary style="cursor: pointer;">'
-        f"The same in {whom}: {_count(len(table.rows))}</summary>{_table(table)}</details>"
+        f"The same in {whom}: {count_fields(len(table.rows))}</summary>{_table(table)}</details>"
     )
 
 
@@ -175,14 +118,6 @@ class _Row:
     cells: Sequence[str]
     differs: bool
 
-    @property
-    def label(self) -> str:
-        return path_in_words(self.path)
-
-    @property
-    def section(self) -> str:
-        return section_of(self.path)
-
 
 @dataclass(frozen=True, slots=True)
 class _Table:
@@ -190,38 +125,53 @@ class _Table:
     rows: Sequence[_Row]
 
 
+def _parts(table: _Table) -> str:
+    """The rows under the headings that a person is read by, each a part that folds."""
+    parts = []
+    for title in (*SECTIONS, MORE):
+        rows = [row for row in table.rows if section_of(row.path) == title]
+        if rows:
+            differ = sum(row.differs for row in rows)
+            told = f"{title}: {differ} different" if differ else title
+            parts.append(
+                f'<details open style="border-top: 1px solid {_LINE}; padding: 6px 0;"><summary '
+                f'style="cursor: pointer; padding: 2px 0;"><b>{escape(told)}</b></summary>'
+                f"{_table(_Table(table.names, rows))}</details>"
+            )
+    return "".join(parts)
+
+
 def _table(table: _Table) -> str:
     if not table.rows:
         return ""
     width = 84 // max(1, len(table.names))
-    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in ("", *table.names))
-    body: list[str] = []
-    section = ""
+    head = "".join(
+        f'<th style="{_CELL} width: {width if name else 16}%;">{escape(name)}</th>'
+        for name in ("", *table.names)
+    )
+    body = []
     for row in table.rows:
         told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
         line = f"{_CELL} border-top: 1px solid {_LINE};"
-        cells = "".join(f'<td style="{line} width: {width}%;">{cell}</td>' for cell in row.cells)
-        if row.section != section:
-            section = row.section
-            body.append(
-                f'<tr style="{_ROW}"><td colspan="{len(table.names) + 1}" style="{_CELL} '
-                f'padding-top: 12px; color: {_FAINT};"><b>{escape(section)}</b></td></tr>'
-            )
-        name = f'<th style="{line} font-weight: normal;">{escape(row.label)}{told}</th>'
-        body.append(f'<tr style="{_ROW}">{name}{cells}</tr>')
+        name = escape(path_in_words(row.path))
+        cells = "".join(f'<td style="{line}">{cell}</td>' for cell in row.cells)
+        body.append(
+            f'<tr style="{_ROW}"><th style="{line} font-weight: normal;">{name}{told}</th>'
+            f"{cells}</tr>"
+        )
     return (
-        f'<table style="border-collapse: collapse; width: 100%; color: {_TEXT};">'
+        '<table style="border-collapse: collapse; table-layout: fixed; width: 100%; '
+        f'overflow-wrap: anywhere; color: {_TEXT};">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
 
 def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
-    names = [_name(comparison, side) for side in (0, 1)]
     rows = []
     for field in fields:
         cells = [_cell(field, side) for side in ("left", "right")]
         rows.append(_Row(field.path, _note(field), cells, field.state != "same"))
-    return _Table(names, rows)
+    return _Table(heads(comparison), rows)
 
 
 def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
@@ -252,7 +202,7 @@ def _note(field: Difference) -> str:
         return ""
     if field.state != "changed":
         return f"≠ {field.state}"
-    return "≠ different" if _words_differ(field) else f"≠ {_unmarked(field)}"
+    return "≠ different" if _words_differ(field) else f"≠ {unmarked(field)}"
 
 
 def _words_differ(field: Difference) -> bool:

@@ -174,5 +174,4 @@ class PersonaCard(Panel):
 
 
 def _origins_of(person: TinyPerson) -> str:
-    event = event_of(scope(person.simulation_id), person)
-    return origins_html(person.origins(), event, person.revisions)
+    return origins_html(person, event_of(scope(person.simulation_id), person))

@@ -10,9 +10,10 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, People, TinyPerson
+from tinyfactory.people.comparison_words import comparison_text
 from tinyfactory.people.render import people_html, people_text
 from tinyfactory.people.render_card import nobody_html
-from tinyfactory.people.render_compare import comparison_text, side_by_side_html
+from tinyfactory.people.render_compare import side_by_side_html
 from tinyfactory.people.twins import Twins
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.traits import ByIdentity

@@ -149,7 +149,8 @@ class Rewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         proposal.accept()
         self._forget(person)
         self._told(
-            f"Accepted: {path_in_words(proposal.path)}. Undo takes it back.", "proposal.accept()"
+            f"Accepted: {path_in_words(proposal.path)}. Undo, under Edit, takes it back.",
+            "proposal.accept()",
         )
         self._changed()
 
