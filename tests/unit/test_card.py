@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 
@@ -279,6 +280,18 @@ def test_cancel_stops_the_asking_and_changes_nothing(serve):
     assert time.monotonic() - started < 2
     assert isinstance(card.error, Cancelled) and nurse.persona == before
     assert not card.rewriter.ask_button.disabled and card.rewriter.cancel_button.disabled
+
+
+def test_where_threads_show_nothing_a_click_ends_with_its_work(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    nurse = a_nurse()
+    card = PersonaCard(nurse)
+    card.edit("age", "44")
+    card.editor.save_button.click()
+    assert nurse.get("age") == 44 and "Saved" in card.status
+    card.rewriter.path.value = "beliefs"
+    card.rewriter.ask_button.click()
+    assert card.rewriter.proposal is not None and "A proposal" in card.status
 
 
 # -- where it came from --------------------------------------------------------------------

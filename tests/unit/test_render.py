@@ -177,6 +177,24 @@ def test_where_a_person_came_from_is_said(provenance, words):
     assert origin(person) in person_text(person)
 
 
+def test_the_card_tells_field_by_field_where_they_came_from():
+    about = {"source": "model", "model": "m-1", "recipe": {"particularities": {"age": 22}}}
+    person = TinyPerson(persona=full_person(1), provenance=about, register=False)
+    person.revise({"style": "Quiet."})
+    text = " ".join(Page(person_html(person)).text.split())
+    assert "Asked for Age Written by a model Name · Gender" in text
+    assert "Edited Style" in text
+    by_hand = TinyPerson("Ana", register=False)
+    assert "Asked for" not in person_html(by_hand)
+
+
+def test_bars_keep_a_colour_where_variables_are_taken_out():
+    html = person_html(TinyPerson(persona=full_person(1), register=False))
+    untrusted = re.sub(r"background: var\([^)]*\)+;", "", html)
+    assert untrusted.count("background: #1976d2;") == 5
+    assert "background: rgba(128, 128, 128, 0.3);" in untrusted
+
+
 def test_a_long_list_shows_fifty_and_says_how_many_more():
     people = People(TinyPerson(f"Person {n}", register=False) for n in range(1060))
     html, text = people_html(people), people_text(people)

@@ -13,11 +13,9 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.people.fields import HINTS, Field, as_text, check, fields, reason
 from tinyfactory.people.render_card import revision_text
 from tinyfactory.people.render_parts import hint_html, status_html
-from tinyfactory.widgets.later import Later
 from tinyfactory.widgets.shared import count
+from tinyfactory.widgets.work import after_typing
 
-# A text typed right before the click may arrive after it: the browser sends both at once.
-SETTLE = 0.15
 LABEL = {"description_width": "14em"}
 _ONE_LINE = ("line", "number")
 
@@ -122,7 +120,7 @@ class Editor(widgets.VBox):  # type: ignore[misc]
             description="Undo", icon="undo", tooltip="Take the latest edit back"
         )
         self._unsaved = widgets.HTML()
-        self._settled = Later(self._saved_by_click, SETTLE)
+        self._settled = after_typing(self._saved_by_click)
         self.save_button.on_click(lambda _: self._clicked())
         self.discard_button.on_click(lambda _: self.discard())
         self.undo_button.on_click(lambda _: self._caught(self.undo))

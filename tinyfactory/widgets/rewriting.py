@@ -13,9 +13,8 @@ from tinyfactory.journal.aside import Aside
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.fields import parts, path_in_words
 from tinyfactory.people.render_compare import proposal_html
-from tinyfactory.widgets.editing import LABEL, SETTLE, offer
-from tinyfactory.widgets.later import Later
-from tinyfactory.widgets.work import Work
+from tinyfactory.widgets.editing import LABEL, offer
+from tinyfactory.widgets.work import Work, after_typing
 
 if TYPE_CHECKING:
     from tinyfactory.people.proposal import Proposal
@@ -75,7 +74,7 @@ class Rewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._choice = widgets.VBox(
             [self._shown, widgets.HBox([self.accept_button, self.reject_button])]
         )
-        self._settled = Later(lambda: self._caught(self._start), SETTLE)
+        self._settled = after_typing(lambda: self._caught(self._start))
         self.ask_button.on_click(lambda _: self._clicked())
         self.cancel_button.on_click(lambda _: self.cancel())
         self.accept_button.on_click(lambda _: self._caught(self.accept))

@@ -11,10 +11,9 @@ import ipywidgets as widgets
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.render import legible
-from tinyfactory.widgets.editing import LABEL, SETTLE, offer
-from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.editing import LABEL, offer
 from tinyfactory.widgets.page import DEFAULT_BUTTON
-from tinyfactory.widgets.work import Work
+from tinyfactory.widgets.work import Work, after_typing
 
 if TYPE_CHECKING:
     from tinyfactory.people.twins import Twins
@@ -74,7 +73,7 @@ class TwinMaker(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.cancel_button = widgets.Button(
             description="Cancel", icon="stop", disabled=True, tooltip="Stop asking"
         )
-        self._settled = Later(self._start, SETTLE)
+        self._settled = after_typing(self._start)
         for choice in (self.whose, self.field):
             choice.observe(lambda _: self._hint(), "value")
         self.make_button.on_click(lambda _: self._clicked())
