@@ -29,15 +29,15 @@ def failed(people, target):
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory):
+def few(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("town"))
-        return made(TOWN)
+        return made(TOWN, 400)
 
 
 @pytest.fixture
-def people(town):
-    return copy.deepcopy(town)
+def people(few):
+    return copy.deepcopy(few)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def target():
     return Demography.shipped(TOWN)
 
 
-def test_a_thousand_people_of_the_town_pass_every_mark(town, target):
-    card = report(town, target=target)
+def test_a_thousand_people_of_the_town_pass_every_mark(target):
+    card = report(made(TOWN), target=target)
     assert card.number_of_people == N
     assert card.failed == []
     assert card.passed
@@ -57,9 +57,15 @@ def test_a_thousand_people_of_the_town_pass_every_mark(town, target):
     assert "positivity" in marked
 
 
-@pytest.mark.parametrize(("name", "seed"), [("united_states_2020", 0), ("world_2020", 2)])
-def test_a_thousand_people_of_real_tables_pass_every_mark(name, seed):
-    assert failed(made(name, seed=seed), Demography.shipped(name)) == set()
+@pytest.mark.parametrize(
+    ("name", "n"), [("united_states_2020", N), ("world_2020", 400), ("us_earners_1994", 300)]
+)
+def test_people_of_real_tables_pass_every_mark(name, n):
+    assert failed(made(name, n, seed=2), Demography.shipped(name)) == set()
+
+
+def test_people_meet_the_marks_before_they_are_skewed(people, target):
+    assert failed(people, target) == set()
 
 
 def test_people_of_another_table_fail_the_rows_in_which_it_differs():
@@ -115,7 +121,7 @@ def test_one_town_for_all_fails_the_rows_of_region_and_no_other(people, target):
 
 
 @pytest.mark.parametrize(
-    ("many", "rows"), [(10, {"sentences"}), (30, {"sentences", "compression", "distinct_2"})]
+    ("many", "rows"), [(10, {"sentences"}), (37, {"sentences", "compression", "distinct_2"})]
 )
 def test_the_same_words_in_everyone_fail_the_rows_of_repetition_and_no_other(
     people, target, many, rows
@@ -123,7 +129,7 @@ def test_the_same_words_in_everyone_fail_the_rows_of_repetition_and_no_other(
     things = "rain bread music silence patience work sleep laughter walking reading".split()
     said = [
         f"Good {a} is worth more than what {b} brings along."
-        for a, b in zip(things * 3, [*things, *things[1:], *things[2:], *things], strict=False)
+        for a, b in zip(things * 4, [*things, *things[1:], *things[2:], *things], strict=False)
     ]
     for person in people:
         person["beliefs"] = [*said[:many], *person["beliefs"]]
