@@ -7,22 +7,17 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.people import person
+from tinyfactory.models.loopback import serving
 
 Json = dict[str, Any]
+Answer = serving.Answer
 
 
-@dataclass
-class Request:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Json
-    at: float = 0.0
-    content: bytes = b""
+class Request(serving.Request):
+    """A request, and what a test asks about it."""
 
     @property
     def format(self) -> str:
@@ -37,22 +32,6 @@ class Request:
     def last_message(self) -> str:
         users = [m for m in self.body.get("messages", []) if m["role"] == "user"]
         return str(users[-1]["content"]) if users else ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int = 200
-    body: Any = b""  # bytes and text as they are, anything else as JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    drop: bool = False
-
-    def encoded(self) -> bytes:
-        if isinstance(self.body, bytes):
-            return self.body
-        if isinstance(self.body, str):
-            return self.body.encode()
-        return json.dumps(self.body, ensure_ascii=False).encode()
 
 
 # Returns None where it has nothing to say: the next rule, the script or the default answers.

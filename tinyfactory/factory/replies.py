@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from tinyfactory import settings
 from tinyfactory.errors import ReplyRejected
 from tinyfactory.factory import profiles, spending
 from tinyfactory.factory.asking import Json, Particularities, keyed, particularities_text
@@ -78,7 +79,9 @@ def _say_once_when_nothing_is_kept(model: ChatModel) -> None:
 
 def provenance(model: ChatModel, reply: ChatReply) -> Json:
     """Where a person comes from, as the person keeps it."""
-    source = "offline" if model.identity.get("kind") == "offline" else "model"
+    # Who wrote is what the reply says: the offline writer may stand behind an address, too.
+    offline = settings.OFFLINE in (model.identity.get("kind"), reply.model)
+    source = "offline" if offline else "model"
     return {"source": source, "model": reply.model or str(model.identity.get("model", ""))}
 
 
