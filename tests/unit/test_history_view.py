@@ -82,8 +82,8 @@ def test_a_click_on_a_row_selects_and_tells_all_of_it(lesson):
     view.observe(lambda change: seen.append(change.new), "selected")
     press(view._events, selected=2)
     assert view.selected.result == people[2].name and seen == [view.selected]
-    assert view.selected.key in view._detail.value
-    assert "compared with" in view._detail.value  # why it was a miss
+    assert view.selected.key in view._detail.text.value
+    assert "compared with" in view._detail.text.value  # why it was a miss
     press(view._events, sort=["result", True], page=0, selected=None)
     assert cells(view, "result") == sorted((p.name for p in people), reverse=True)
     press(view._events, selected=0)
@@ -100,7 +100,7 @@ def test_selecting_by_code_goes_to_the_line_and_the_row(lesson):
     view.selected = factory.history()[1].key[:12]
     assert view.line == simulation.lines()[0].root and view._events.selected == 2
     view.line = second
-    assert view.selected is None and view._detail.value == ""
+    assert view.selected is None and view._detail.text.value == ""
     for name, value in (("line", "zzz"), ("selected", "zzz")):
         with pytest.raises(InvalidInput, match=r"0 (lines|events)"):
             setattr(view, name, value)
@@ -121,7 +121,7 @@ def test_check_out_puts_the_living_factory_back(lesson):
     _, factory, people = lesson
     view = HistoryView()
     view.selected = view._chronicle.events(view.line)[1].key
-    view._checkout.click()
+    view._detail.checkout.click()
     assert factory.generated_names == [person.name for person in people[:2]]
     assert view.error is None and factory.name in view.status
     namespace: dict[str, object] = {}
@@ -151,8 +151,8 @@ def test_check_out_says_so_when_nothing_of_the_line_is_alive(tmp_path, lesson):
     with pytest.raises(InvalidInput, match="No event is selected"):
         view.checkout()
     view.selected = key
-    assert "not met in this run" in view._detail.value
-    view._checkout.click()
+    assert "not met in this run" in view._detail.text.value
+    view._detail.checkout.click()
     assert isinstance(view.error, InvalidInput)
     assert "alive" in view.status and f"factory.checkout('{key[:12]}')" in view.status
     # Nothing was begun by looking: the same steps are hits.
@@ -194,7 +194,7 @@ def test_a_recording_and_an_ended_simulation_can_be_looked_at(tmp_path, lesson):
     assert "has ended" in ended._totals.text
     assert f"control.begin({str(simulation.path)!r}, 'lesson')" in ended.code()
     ended.selected = ended._chronicle.keys(ended.line)[1]
-    assert "nothing like it" in ended._detail.value
+    assert "nothing like it" in ended._detail.text.value
     with Simulation.from_recording(path) as replayed:
         view = HistoryView(replayed)
         assert len(view._lines.items) == 2
@@ -238,12 +238,12 @@ def test_what_anybody_wrote_is_text(tmp_path):
     TinyPerson(HOSTILE)
     view = HistoryView()
     view.selected = factory.history()[0].key
-    shown = [view._detail.value, view.static_html(), view._totals.value, view._of_line.value]
+    shown = [view._detail.text.value, view.static_html(), view._totals.value, view._of_line.value]
     view.failed(InvalidInput(HOSTILE))
     for html in [*shown, view._status.value]:
         assert "<script" not in html and "<img" not in html and "<svg" not in html
         assert "<b>name" not in html
-    assert "&lt;script&gt;" in view._detail.value
+    assert "&lt;script&gt;" in view._detail.text.value
 
 
 def test_the_static_form_has_fifty_rows_and_says_how_many_more(tmp_path):

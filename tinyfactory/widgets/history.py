@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,14 @@ import traitlets
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.chronicle import Chronicle, Totals
 from tinyfactory.journal.history import Event
-from tinyfactory.people.render import MAX_ROWS, legible
-from tinyfactory.people.render_history import step_html, table_html
 from tinyfactory.widgets import going_back
 from tinyfactory.widgets import history_rows as rows
+from tinyfactory.widgets.event_detail import EventDetail
 from tinyfactory.widgets.export_row import ExportRow
+from tinyfactory.widgets.history_saved import as_html, as_text
 from tinyfactory.widgets.listing import Listing
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.shared import Hint, count
-from tinyfactory.widgets.table import Column
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
@@ -75,7 +73,10 @@ class HistoryView(Panel):
         self._offering = False
         self._done = ""  # the code of what was last done
         self._totals = Hint()
-        self._refresh = _button("Refresh", "refresh", "Read what was done since")
+        self._refresh = widgets.Button(
+            description="Refresh", icon="refresh", tooltip="Read what was done since",
+            layout=widgets.Layout(flex="0 0 auto", width="auto"),
+        )  # fmt: skip
         self._lines: Listing[str] = Listing(
             rows.LINES,
             lambda root: rows.line_cells(self._here(), root),
@@ -98,8 +99,7 @@ class HistoryView(Panel):
             failed=self.failed,
         )
         self._lines.layout.display = self._branches.layout.display = "none"
-        self._detail = widgets.HTML()
-        self._checkout = _button("Check out", "code-fork", "Go back to where it was after this")
+        self._detail = EventDetail()
         self._export = ExportRow()
         super().__init__(
             [
@@ -108,7 +108,6 @@ class HistoryView(Panel):
                 widgets.HBox([self._branches, self._of_line]),
                 self._events,
                 self._detail,
-                widgets.HBox([self._checkout]),
                 self._export,
             ]
         )
@@ -123,7 +122,7 @@ class HistoryView(Panel):
         on(self._events, "selected", lambda _: self._event_chosen())
         on(self._branches, "value", self._branch_chosen)
         self._refresh.on_click(self.guarded(lambda _: self.refresh()))
-        self._checkout.on_click(self.guarded(lambda _: self.checkout()))
+        self._detail.checkout.on_click(self.guarded(lambda _: self.checkout()))
         self._export.button.on_click(self.guarded(lambda _: self._export_clicked()))
 
     # -- reading -----------------------------------------------------------------------
@@ -257,24 +256,7 @@ class HistoryView(Panel):
         self._code.refresh()
 
     def _show_selected(self) -> None:
-        event = self.selected
-        self._checkout.layout.display = "none" if event is None else ""
-        if event is None:
-            self._detail.value = ""
-            return
-        here = self._here()
-        event = here.event(event.key)  # as it is by now
-        within = [f"{s.method}({s.arguments}) → {s.result}" for s in here.within(event.key)]
-        heading = f"#{here.place(event.key).number} {rows.method(event)} → {rows.outcome(event)}"
-        self._detail.value = step_html(
-            heading, rows.facts(here, event, self._explained(event)), within
-        )
-
-    def _explained(self, event: Event) -> str:
-        simulation = self.simulation
-        if simulation is None or simulation.store is None:
-            return event.why
-        return simulation.explain(event.key)
+        self._detail.show(self._chronicle, self.selected)
 
     # -- going back, and out -----------------------------------------------------------
 
@@ -358,43 +340,13 @@ class HistoryView(Panel):
         """The lines, and the events of the chosen one, as text; at most 50 of each."""
         if self._chronicle is None:
             return _NONE
-        here, lines, events = self._chronicle, self._lines.items, self._events.items
-        out = [self._totals.text]
-        out += ["  ".join(rows.line_cells(here, root)[:3]) for root in lines[:MAX_ROWS]]
-        out += _more(len(lines))
-        if self.line:
-            out.append(f"Line {self.line[:8]}: {here.title(self.line)}")
-            out += ["  ".join(rows.event_cells(here, key)[:5]) for key in events[:MAX_ROWS]]
-            out += _more(len(events))
-        return legible("\n".join(out))
+        return as_text(self._chronicle, *self._shown())
 
     def static_html(self) -> str:
-        """The lines, and the events of the chosen one, as tables of at most 50 rows."""
-        here = self._chronicle
-        if here is None:
+        """The same as tables of at most 50 rows."""
+        if self._chronicle is None:
             return super().static_html()
-        lines, events = self._lines.items, self._events.items
-        cells = [rows.line_cells(here, root) for root in lines[:MAX_ROWS]]
-        html = table_html(self._totals.text, _heads(rows.LINES), cells, len(lines))
-        if self.line:
-            title = f"Line {self.line[:8]}: {here.title(self.line)}"
-            cells = [rows.event_cells(here, key) for key in events[:MAX_ROWS]]
-            html += table_html(title, _heads(rows.EVENTS), cells, len(events))
-        return html
+        return as_html(self._chronicle, *self._shown())
 
-
-def _heads(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(column.label, column.align) for column in columns]
-
-
-def _more(total: int) -> list[str]:
-    return [f"and {total - MAX_ROWS:,} more"] if total > MAX_ROWS else []
-
-
-def _button(title: str, icon: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(
-        description=title,
-        icon=icon,
-        tooltip=tooltip,
-        layout=widgets.Layout(flex="0 0 auto", width="auto"),
-    )
+    def _shown(self) -> tuple[str, list[str], str, list[str]]:
+        return self._totals.text, self._lines.items, self.line, self._events.items

@@ -1,0 +1,46 @@
+"""What stands of a history in a saved notebook: its lines, and the events of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinyfactory.journal.chronicle import Chronicle
+from tinyfactory.people.render import MAX_ROWS, legible
+from tinyfactory.people.render_history import table_html
+from tinyfactory.widgets import history_rows as rows
+from tinyfactory.widgets.table import Column
+
+
+def as_text(
+    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+) -> str:
+    """The lines, and the events of the chosen one, as text; at most 50 of each."""
+    out = [heading]
+    out += ["  ".join(rows.line_cells(here, root)[:3]) for root in lines[:MAX_ROWS]]
+    out += _more(len(lines))
+    if line:
+        out.append(f"Line {line[:8]}: {here.title(line)}")
+        out += ["  ".join(rows.event_cells(here, key)[:5]) for key in keys[:MAX_ROWS]]
+        out += _more(len(keys))
+    return legible("\n".join(out))
+
+
+def as_html(
+    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+) -> str:
+    """The same as tables of at most 50 rows."""
+    cells = [rows.line_cells(here, root) for root in lines[:MAX_ROWS]]
+    html = table_html(heading, _heads(rows.LINES), cells, len(lines))
+    if line:
+        title = f"Line {line[:8]}: {here.title(line)}"
+        cells = [rows.event_cells(here, key) for key in keys[:MAX_ROWS]]
+        html += table_html(title, _heads(rows.EVENTS), cells, len(keys))
+    return html
+
+
+def _heads(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    return [(column.label, column.align) for column in columns]
+
+
+def _more(total: int) -> list[str]:
+    return [f"and {total - MAX_ROWS:,} more"] if total > MAX_ROWS else []
