@@ -33,7 +33,6 @@ ROOMS = {
     "json_repair": {"tinyfactory.people.reply"},
     "jupyterlab": {"tinyfactory.__main__"},
     "openai": {"tinyfactory.models.openai"},
-    "ipfn": {"tinyfactory.populations.fitting"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {
         "tinyfactory.journal.history",

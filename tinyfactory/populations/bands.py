@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any
 
 from tinyfactory.errors import DemographyError
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
 _RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}")
-_FROM = re.compile(rf"{_NUMBER}\s*(?:\+|and over|or over|and older|or older)")
-_BELOW = re.compile(rf"(?:under|below|<)\s*{_NUMBER}")
+_FROM = re.compile(rf"{_NUMBER}\s*(?:\+|(?:and|or) (?:over|older|more|above))")
+_BELOW = re.compile(rf"(?:under|below|less than|<)\s*{_NUMBER}")
 _ONE = re.compile(_NUMBER)
+_YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
 
 # Few people are older than this, and an open band has to end somewhere: "65+" is 65 to 90.
 _OLDEST = 90
@@ -31,36 +33,44 @@ class Band:
     continuous: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a number is in the band."""
-        return self.low <= value <= self.high
+        """Whether a number is in the band; somebody of 29 and a half is 29 years old."""
+        return self.low <= (value if self.continuous else math.floor(value)) <= self.high
 
 
 def read_band(text: str) -> Band | None:
     """The band that a category names, or None.
 
-    An open band ends at 90, or fifteen above its beginning, but not above 100.
+    An open band ends at 90, or fifteen above its beginning, but not above 100; what begins
+    above 100 is no age, and ends at twice its beginning.
 
     Examples
     --------
     >>> read_band("18-29"), read_band("teacher")
     (Band(low=18, high=29, continuous=False), None)
-    >>> [(band.low, band.high) for band in map(read_band, ("65+", "under 18"))]
-    [(65, 90), (0, 17)]
+    >>> [(band.low, band.high) for band in map(read_band, ("65+", "under 18", "50,000 and over"))]
+    [(65, 90), (0, 17), (50000, 100000)]
     """
-    plain = re.sub(r"\s*years?(?: old)?$", "", text.strip().lower())
+    plain = _YEARS.sub("", text.strip().lower())
     if match := _RANGE.fullmatch(plain):
-        low, high = match[1], match[2]
-        continuous = "." in low + high
-        kind = float if continuous else int
-        return Band(kind(low), kind(high), continuous)
-    if match := _FROM.fullmatch(plain):
-        low_ = int(float(match[1]))
-        return Band(low_, max(low_, min(max(_OLDEST, low_ + _OPEN_WIDTH), _LIMIT)))
-    if match := _BELOW.fullmatch(plain):
-        return Band(0, max(0, int(float(match[1])) - 1))
-    if match := _ONE.fullmatch(plain):
-        return Band(int(match[1]), int(match[1])) if "." not in plain else None
-    return None
+        low, high = _number(match[1]), _number(match[2])
+    elif match := _FROM.fullmatch(plain):
+        low = _number(match[1])
+        aged = max(low, min(max(_OLDEST, low + _OPEN_WIDTH), _LIMIT))
+        high = aged if low <= _LIMIT else 2 * low
+    elif match := _BELOW.fullmatch(plain):
+        low, high = 0, _number(match[1])
+        high = max(0, high - 1) if isinstance(high, int) else high
+    elif (match := _ONE.fullmatch(plain)) and "." not in plain:
+        low = high = _number(match[1])
+    else:
+        return None
+    return Band(low, high, isinstance(low, float) or isinstance(high, float))
+
+
+def _number(text: str) -> int | float:
+    """A whole number unless it is written with a point."""
+    plain = text.replace(",", "")
+    return float(plain) if "." in plain else int(plain)
 
 
 def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
@@ -83,7 +93,10 @@ def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
     for one, other in pairwise(ordered):
         touching = found[one].continuous and found[one].high == found[other].low
         if found[one].high >= found[other].low and not touching:
-            raise DemographyError(f"{field}: the bands {one} and {other} overlap.")
+            raise DemographyError(
+                f"{field} / {other}: this band overlaps with {one}. Let each begin after the one "
+                "before it ends."
+            )
     return found
 
 
@@ -94,5 +107,7 @@ def band_of(bands: dict[str, Band], value: Any) -> str | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number):
         return None
     return next((name for name, band in bands.items() if band.holds(number)), None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations import frames, layouts
+from tinyfactory.populations import frames, layouts, peer
 from tinyfactory.populations.bands import Band, band_of, read_bands
 from tinyfactory.populations.complete import check_categories, completed
 from tinyfactory.populations.layouts import Cells, Json, Shares
@@ -26,8 +27,6 @@ _EXTRA = (
     "them: pip install 'tinyfactory[populations]'."
 )
 _MOST = 10_000_000
-_SEX = ("sex", "gender")
-_PLACES = ("country", "nationality", "residence", "region", "state", "city")
 
 
 class Demography:
@@ -66,8 +65,12 @@ class Demography:
         }
         self.impossible = [dict(rule) for rule in tables.impossible]
         check_categories(tables, self._margins)
-        if any(f"{name}_band" in self.fields or name == "name" for name in self.fields):
-            raise DemographyError('No field may be called "name", or like the band of another.')
+        columns = {"name"} | {f"{name}_band" for name in self._bands}
+        for name in self.fields:
+            if name in columns:
+                raise DemographyError(
+                    f"{name}: people have a column of this name already. Call the field otherwise."
+                )
 
     # -- reading -----------------------------------------------------------------------
 
@@ -80,7 +83,8 @@ class Demography:
         data : dict
             Each field with its categories and their shares, counts or percentages. A field
             whose categories are all ranges (``"18-29"``, ``"65+"``, ``"40"``) is a number:
-            people have one within their band. Besides, each of them optional:
+            people have one within their band; ``"age": "18-90"`` is short for one band. Besides,
+            each of them optional:
 
             ``"joint"``
                 Tables over several fields, ``{"fields": ["sex", "age"], "table": [...]}``, with
@@ -95,16 +99,16 @@ class Demography:
 
             Where a field has shares of its own, these are kept exactly, and tables say how
             fields go together; else its shares come from the table. The layout of TinyTroupe's
-            ``populations/*.json`` is read, too: see `layouts.from_peer`.
+            ``populations/*.json`` is read, too: see `peer.from_peer`.
 
         Raises
         ------
         DemographyError
             For what cannot be, naming the cell.
         """
-        if not isinstance(data, dict):
+        if not isinstance(data, Mapping):
             raise DemographyError(f"A demography is a dictionary, not {type(data).__name__}.")
-        return cls(layouts.read_tables(layouts.from_peer(data) or data))
+        return cls(layouts.read_tables(peer.from_peer(data) or data))
 
     @classmethod
     def from_json(cls, source: str | Path) -> Demography:
@@ -115,8 +119,10 @@ class Demography:
                 text = Path(source).read_text(encoding="utf-8")
             except OSError as error:
                 raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
+            except UnicodeDecodeError:
+                raise DemographyError(f"{source} is no text in UTF-8. Save it as such.") from None
         try:
-            return cls.from_dict(json.loads(text))
+            return cls.from_dict(json.loads(text, object_pairs_hook=_once))
         except json.JSONDecodeError as error:
             raise DemographyError(f"This is no JSON: {error}.") from None
 
@@ -187,7 +193,7 @@ class Demography:
 
     def margins(self) -> dict[str, Shares]:
         """Field -> category -> share."""
-        return {name: dict(shares) for name, shares in self._margins.items()}
+        return {name: dict(shares) for name, shares in self._shares.items()}
 
     def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
         """The fields of each table, and the share of each combination, fitted to the margins."""
@@ -217,8 +223,8 @@ class Demography:
 
     def category_of(self, field: str, value: Any) -> str | None:
         """The category that a value is in; a number is put into its band."""
-        if value in self._margins.get(field, ()):
-            return str(value)
+        if isinstance(value, str) and value in self._margins.get(field, ()):
+            return value
         bands = self._bands.get(field)
         return band_of(bands, value) if bands is not None else None
 
@@ -240,7 +246,10 @@ class Demography:
         -------
         DataFrame, n rows
             ``name``, then a column a field; for a field of bands the number, and the band in a
-            column ``<field>_band`` beside it.
+            column ``<field>_band`` beside it. Names are those of the country that a field of
+            this name says, else `about`, else the place that a field says; of the sex; and of
+            the years in which people of that age were born, counted from ``about["year"]``
+            (where the table has none, from 2025).
 
         Raises
         ------
@@ -248,12 +257,13 @@ class Demography:
             For a number that cannot be, or margins that cannot be met together.
         """
         pandas = _needed("pandas")
-        from tinyfactory.populations.names import draw_names
+        from tinyfactory.populations.naming import named
         from tinyfactory.populations.sampling import draw_codes, draw_numbers
 
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _MOST:
-            raise DemographyError(f"n is a whole number from 1 to {_MOST:,}, not {n!r}.")
-        codes = draw_codes(self._blocks, self._margins, n, seed)
+        n, seed = _whole("n", n), _whole("seed", seed)
+        if not 1 <= n <= _MOST:
+            raise DemographyError(f"n is a whole number from 1 to {_MOST:,}, not {n:,}.")
+        codes = draw_codes(self._blocks, n, seed)
         columns: dict[str, Any] = {}
         for name in self.fields:
             words = pandas.Categorical.from_codes(codes[name], list(self._margins[name]))
@@ -264,17 +274,7 @@ class Demography:
                 columns[name] = draw_numbers(codes[name], list(bands.values()), seed, name)
                 columns[f"{name}_band"] = words
         frame: pd.DataFrame = pandas.DataFrame(columns)
-        places = [name for name in _PLACES if name in frame]
-        place = frame[places[0]].astype(object).to_numpy() if places else [None] * n
-        if not places or (
-            places[0] not in ("country", "nationality") and self.about.get("country")
-        ):
-            place = [self.about.get("country")] * n
-        sexes = next(
-            (frame[name].astype(object).to_numpy() for name in _SEX if name in frame), None
-        )
-        names = draw_names(place, [None] * n if sexes is None else sexes, seed=seed, taken=taken)
-        frame.insert(0, "name", names)
+        frame.insert(0, "name", named(columns, n, self.about, seed, taken))
         return frame
 
     def profiles(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> list[Json]:
@@ -294,8 +294,20 @@ class Demography:
         ]
 
     @cached_property
+    def _shares(self) -> dict[str, Shares]:
+        """Shares of each field; those that depend on several others as they were fitted."""
+        if not any(len(given) > 1 for _, given, _ in self._tables.conditionals):
+            return self._margins
+        said = set(self._tables.margins).union(*(fields for fields, _ in self._tables.joints))
+        fitted = {name: block.over((name,)) for block in self._blocks for name in block.fields}
+        return {
+            name: shares if name in said else dict(zip(shares, fitted[name].tolist(), strict=True))
+            for name, shares in self._margins.items()
+        }
+
+    @cached_property
     def _blocks(self) -> list[Block]:
-        for module in ("numpy", "pandas", "scipy", "ipfn"):
+        for module in ("numpy", "pandas", "scipy"):
             _needed(module)
         from tinyfactory.populations.fitting import fit
 
@@ -304,17 +316,21 @@ class Demography:
     # -- shown -------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        name = self.about.get("name")
-        lines = [f"{name or 'Demography'}: {', '.join(self.fields)}"]
-        if self.about.get("illustrative"):
-            lines.append("  illustrative: nobody was counted")
-        for field, shares in self._margins.items():
-            told = ", ".join(
-                f"{category} {share:.1%}" for category, share in list(shares.items())[:8]
-            )
-            more = f", and {len(shares) - 8} more" if len(shares) > 8 else ""
-            lines.append(f"  {field}: {told}{more}")
-        return "\n".join(lines)
+        from tinyfactory.people.render_demography import demography_text
+
+        return demography_text(self.about, self.margins(), self._notes())
+
+    def _repr_html_(self) -> str:
+        from tinyfactory.people.render_demography import demography_html
+
+        return demography_html(self.about, self.margins(), self._notes())
+
+    def _notes(self) -> list[str]:
+        tables = [" by ".join(fields) for fields, _ in self._tables.joints]
+        tables += [f"{of} given {' and '.join(on)}" for of, on, _ in self._tables.conditionals]
+        ruled = [" with ".join(rule.values()) for rule in self.impossible]
+        notes = [f"tied: {', '.join(tables)}"] if tables else []
+        return [*notes, f"impossible: {', '.join(ruled)}"] if ruled else notes
 
 
 def _needed(module: str) -> Any:
@@ -324,6 +340,25 @@ def _needed(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ImportError(_EXTRA.format(missing=error.name)) from None
+
+
+def _whole(what: str, value: Any) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise DemographyError(f"{what} is a whole number, not {value!r:.80}.") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Json:
+    """A JSON object, in which nothing stands twice: the first would be lost without a word."""
+    found: Json = {}
+    for key, value in pairs:
+        if key in found:
+            raise DemographyError(f"{key}: this stands twice in one place of the file.")
+        found[key] = value
+    return found
 
 
 def _nested(table: dict[tuple[str, ...], Shares]) -> Json:

@@ -1,10 +1,4 @@
-"""One joint distribution out of margins, tables and impossible combinations.
-
-Iterative proportional fitting (Deming and Stephan, "On a Least Squares Adjustment of a Sampled
-Frequency Table When the Expected Marginal Totals are Known", Annals of Mathematical Statistics
-11, 1940), by the library ipfn: it changes a table's cells as little as needed (in the sense of
-relative entropy) for the margins to be met, and leaves cells that are zero at zero.
-"""
+"""One joint distribution out of margins, tables and impossible combinations."""
 
 from __future__ import annotations
 
@@ -13,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import DemographyError
+from tinyfactory.populations.complete import in_order
+from tinyfactory.populations.ipf import MISS, ipf, met
 from tinyfactory.populations.layouts import Cells, Shares, Tables
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
+    Target = tuple[Array, tuple[int, ...]]
 
 # More cells than this take too long to fit, and no one has counted them.
-_MOST_CELLS = 2_000_000
-# A margin that is missed by more is not met, whatever the number of rounds.
-_MISS = 1e-4
-_ROUNDS = 300
+_MOST_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -36,23 +30,25 @@ class Block:
     fields : tuple of str
     cells : array, shape (categories of the first, categories of the second, ...)
         Shares that add up to 1.
+    margins : dict of array
+        Those of each field, to the last digit.
     tied : tuple of tuples of str
         Fields that stand in one table or rule together.
+    tables : tuple of tuples of str
+        Those of them that stand in a table.
     """
 
     fields: tuple[str, ...]
     cells: Array
+    margins: dict[str, Array]
     tied: tuple[tuple[str, ...], ...]
+    tables: tuple[tuple[str, ...], ...]
 
     def over(self, fields: Sequence[str]) -> Array:
         """The distribution of some of the fields, in the order given."""
-        import numpy as np
-
-        kept = [self.fields.index(name) for name in fields]
-        others = tuple(i for i in range(len(self.fields)) if i not in kept)
-        summed = self.cells.sum(axis=others)
-        order = np.argsort(np.argsort(kept))
-        return np.transpose(summed, np.argsort(order)) if len(kept) > 1 else summed
+        if len(fields) == 1:
+            return self.margins[fields[0]]
+        return _over(self.cells, self.fields, fields)
 
 
 def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
@@ -65,11 +61,18 @@ def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     """
     tied = [fields for fields, _ in tables.joints]
     tied += [(*given, of) for of, given, _ in tables.conditionals]
-    tied += [tuple(rule) for rule in tables.impossible]
-    return [
-        _fit_block(group, [t for t in tied if set(t) <= set(group)], tables, margins)
-        for group in _groups(list(margins), tied)
-    ]
+    rules = [tuple(rule) for rule in tables.impossible]
+    blocks = []
+    for group in _groups(list(margins), [*tied, *rules]):
+        here = tuple(dict.fromkeys(names for names in tied if set(names) <= set(group)))
+        too = tuple(dict.fromkeys(names for names in rules if set(names) <= set(group)))
+        cells = _fitted(group, tables, margins)
+        ends = {
+            name: _shares(name, margins) if name in _given(tables) else _over(cells, group, (name,))
+            for name in group
+        }
+        blocks.append(Block(group, cells, ends, (*here, *too), here))
+    return blocks
 
 
 def _groups(fields: list[str], tied: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -83,12 +86,7 @@ def _groups(fields: list[str], tied: Sequence[Sequence[str]]) -> list[tuple[str,
     return [tuple(names) for names in found.values()]
 
 
-def _fit_block(
-    fields: tuple[str, ...],
-    tied: list[tuple[str, ...]],
-    tables: Tables,
-    margins: dict[str, Shares],
-) -> Block:
+def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares]) -> Array:
     import numpy as np
 
     shape = tuple(len(margins[name]) for name in fields)
@@ -101,36 +99,41 @@ def _fit_block(
     for rule in tables.impossible:
         if set(rule) <= set(fields):
             start[_where(fields, rule, margins)] = 0.0
-    known = [(list(m.values()), (name,)) for name, m in margins.items() if name in fields]
-    wanted = [
-        (_table_cells(table, names, margins), names)
-        for names, table in _tables_of(tables, margins)
-        if set(names) <= set(fields)
+    given = _given(tables)
+    ends: list[Target] = [
+        (_shares(name, margins), (i,)) for i, name in enumerate(fields) if name in given
     ]
-    fitted = []
-    for cells, names in wanted:
-        possible = np.minimum(cells, (_sum_to(start, fields, names) > 0).astype(float))
-        ends = [(np.array(list(margins[name].values())), (i,)) for i, name in enumerate(names)]
-        fitted.append((_ipf(possible, ends), tuple(fields.index(name) for name in names)))
-    ends = [(np.array(shares), (fields.index(name[0]),)) for shares, name in known]
-    cells = _ipf(start, [*fitted, *ends])
-    _check(cells, fields, margins)
-    return Block(fields, cells / cells.sum(), tuple(tied))
+    asked: list[Target] = list(ends)
+    for names, table in tables.joints:
+        if set(names) <= set(fields):
+            seed = _table_cells(table, names, margins) * (_over(start, fields, names) > 0)
+            own: list[Target] = [(_shares(name, margins), (i,)) for i, name in enumerate(names)]
+            asked.insert(0, (met(seed, own), _axes(fields, names)))
+    cells = ipf(start, asked)
+    # What a field depends on has its distribution by now: a conditional table leaves it so.
+    for of, on, rows in in_order(tables.conditionals, given):
+        if of not in fields:
+            continue
+        names = (*on, of)
+        before = _over(cells, fields, on)
+        known: list[Target] = [(before / before.sum(), tuple(range(len(on))))]
+        if of in given:
+            known.append((_shares(of, margins), (len(on),)))
+        table = {(*row, c): share for row, shares in rows.items() for c, share in shares.items()}
+        seed = _table_cells(table, names, margins) * (_over(start, fields, names) > 0)
+        _check_rows(seed, before, names, margins)
+        asked.insert(0, (met(seed, known), _axes(fields, names)))
+        cells = ipf(start, asked)
+    # Where tables contradict each other they are met half way; margins are met.
+    cells = met(cells, ends)
+    _check(cells, [name for name in fields if name in given], fields, margins)
+    whole: Array = cells / cells.sum()
+    return whole
 
 
-def _tables_of(tables: Tables, margins: dict[str, Shares]) -> list[tuple[tuple[str, ...], Cells]]:
-    """Joint tables, and conditional ones weighted by what they depend on."""
-    found = list(tables.joints)
-    for of, given, table in tables.conditionals:
-        cells: Cells = {}
-        for row, shares in table.items():
-            weight = 1.0
-            for name, category in zip(given, row, strict=True):
-                weight *= margins[name][category]
-            for category, share in shares.items():
-                cells[(*row, category)] = weight * share
-        found.append(((*given, of), cells))
-    return found
+def _given(tables: Tables) -> set[str]:
+    """The fields whose shares are said, by themselves or in a joint table."""
+    return set(tables.margins).union(*(fields for fields, _ in tables.joints))
 
 
 def _table_cells(table: Cells, names: Sequence[str], margins: dict[str, Shares]) -> Array:
@@ -151,57 +154,52 @@ def _where(
     )
 
 
-def _sum_to(cells: Array, fields: Sequence[str], names: Sequence[str]) -> Array:
-    return Block(tuple(fields), cells, ()).over(names)
-
-
-def _ipf(cells: Array, targets: Sequence[tuple[Array, tuple[int, ...]]]) -> Array:
-    """Fit the cells to the targets; each says over which axes."""
+def _shares(name: str, margins: dict[str, Shares]) -> Array:
     import numpy as np
-    from ipfn import ipfn
 
-    # Shares of nobody would be divided by; whatever is above them is put to zero before.
-    cells = cells.astype(float).copy()
-    for target, axes in targets:
-        others = tuple(i for i in range(cells.ndim) if i not in axes)
-        mask = np.expand_dims(target > 0, others) if len(axes) == 1 else None
-        if mask is not None:
-            cells = cells * mask
-    aggregates = [np.where(target > 0, target, 1e-300) for target, _ in targets]
-    # It prints how it ended whatever it is told; `_check` says so where that matters.
-    vars(ipfn)["print"] = _silent
-    # The library wants axes in rising order.
-    turned = [
-        np.transpose(target, np.argsort(axes)) if len(axes) > 1 else target
-        for target, (_, axes) in zip(aggregates, targets, strict=True)
-    ]
-    with np.errstate(all="ignore"):
-        fitted = ipfn.ipfn(
-            cells,
-            turned,
-            [sorted(axes) for _, axes in targets],
-            convergence_rate=1e-9,
-            rate_tolerance=0.0,
-            max_iteration=_ROUNDS,
-        ).iteration()
-    found: Array = np.nan_to_num(np.asarray(fitted, dtype=float))
-    return found
+    return np.array(list(margins[name].values()))
 
 
-def _silent(*_: object) -> None:
-    pass
+def _over(cells: Array, fields: Sequence[str], names: Sequence[str]) -> Array:
+    import numpy as np
+
+    kept = _axes(fields, names)
+    summed = cells.sum(axis=tuple(i for i in range(len(fields)) if i not in kept))
+    ranks = np.argsort(np.argsort(kept))  # where each of them is now
+    return np.transpose(summed, ranks)
 
 
-def _check(cells: Array, fields: tuple[str, ...], margins: dict[str, Shares]) -> None:
-    worst, where = _MISS, ""
-    for name in fields:
-        got = _sum_to(cells, fields, (name,))
+def _axes(fields: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(fields.index(name) for name in names)
+
+
+def _check_rows(
+    seed: Array, before: Array, names: Sequence[str], margins: dict[str, Shares]
+) -> None:
+    """Whoever there is has a category that is possible."""
+    import numpy as np
+
+    lost = np.argwhere((before > MISS) & (seed.sum(axis=-1) <= 0))
+    if len(lost):
+        row = [list(margins[name])[at] for name, at in zip(names, lost[0], strict=False)]
+        raise DemographyError(
+            f"{names[-1]} given {', '.join(names[:-1])} / {' / '.join(row)}: all that the row "
+            "names is impossible. Change the row, or allow a combination."
+        )
+
+
+def _check(
+    cells: Array, given: Sequence[str], fields: tuple[str, ...], margins: dict[str, Shares]
+) -> None:
+    worst, where = MISS, ""
+    for name in given:
+        got = _over(cells, fields, (name,))
         for (category, share), value in zip(margins[name].items(), got, strict=True):
             if abs(value - share) > worst:
                 worst = abs(value - share)
-                where = f"{name} / {category}: asked for {share:.4g}, and at most {value:.4g}"
+                where = f"{name} / {category}: {share:.9g} was asked for, and {value:.9g}"
     if where:
         raise DemographyError(
-            f"{where} can be reached with what the other tables and the impossible combinations "
+            f"{where} is the nearest that the other tables and the impossible combinations "
             "leave. Change a share, or allow a combination."
         )

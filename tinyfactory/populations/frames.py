@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,19 @@ Row = dict[str, Any]
 
 
 def csv_rows(path: Path) -> list[Row]:
-    """The rows of a CSV file with a header."""
+    """The rows of a CSV file with a header, set apart by commas, semicolons or tabs."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [dict(row) for row in csv.DictReader(file)]
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise DemographyError(f"{path} is no text in UTF-8. Save it as such.") from None
+    header = text.partition("\n")[0]
+    mark = max(",;\t", key=header.count)
+    try:
+        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)]
+    except csv.Error as error:
+        raise DemographyError(f"{path} is no CSV: {error}.") from None
 
 
 def from_rows(rows: Sequence[Row]) -> Json:
@@ -33,6 +41,11 @@ def from_rows(rows: Sequence[Row]) -> Json:
     """
     if not rows:
         raise DemographyError("The table has no rows.")
+    for number, row in enumerate(rows, 1):
+        lacking = [key for key, value in row.items() if key is None or _empty(value)]
+        if lacking:
+            what = "more values than columns" if lacking[0] is None else f"no {lacking[0]}"
+            raise DemographyError(f"Row {number} of the table has {what}. Nothing was read.")
     columns = [str(column).strip() for column in rows[0]]
     rows = [{str(k).strip(): v for k, v in row.items()} for row in rows]
     small = {column.lower(): column for column in columns}
@@ -58,3 +71,7 @@ def from_rows(rows: Sequence[Row]) -> Json:
         )
     table = [{f: str(row[f]).strip() for f in fields} | {"share": row[weight]} for row in rows]
     return {"joint": [{"fields": fields, "table": table}]}
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value != value or not str(value).strip() or str(value) == "<NA>"

@@ -2,12 +2,15 @@
 
 Every number in a table is rounded down or up, in such a way that its sums are, too (Cox,
 "A Constructive Procedure for Unbiased Controlled Rounding", JASA 82, 1987). For tables of two
-dimensions there always is such a rounding; it is found as a linear program by HiGHS.
+dimensions there always is such a rounding, and it is the corner of a linear program (a flow
+from rows to columns), so that no search is needed. With more sums than rows and columns a
+search may be; it is a bounded one. Both are HiGHS's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +23,39 @@ if TYPE_CHECKING:
 # Products of shares are off in the last digits; that is no fraction of a person. It also keeps
 # machines whose last digits differ at the same numbers.
 _DUST = 1e-6
+# What a step beyond the next whole number costs, for a cell and for a sum; the draw itself is
+# between -30 and 30 for a cell. So sums come first, then cells, then chance.
+_CELL, _SUM = 1e3, 1e5
+# A search ends here, on every machine at the same place (after so many seconds it would not).
+_NODES = 200
+_MOST_TO_SEARCH = 20_000
 
 
-def round_shares(shares: Sequence[float], n: int, rng: Generator) -> Ints:
+@dataclass(frozen=True)
+class Sums:
+    """Sums over cells, each cell being in one of them: where it is, and what each may be.
+
+    Parameters
+    ----------
+    of : array of int, shape (m,)
+        For each cell the number of its sum.
+    low, high : array, shape (k,)
+        Whole numbers between which each sum is to be.
+    """
+
+    of: Ints
+    low: Array | Ints
+    high: Array | Ints
+
+    def over(self, values: Array) -> Array:
+        """The sums of some values of the cells."""
+        import numpy as np
+
+        found: Array = np.bincount(self.of, values, len(self.low)).astype(float)
+        return found
+
+
+def round_shares(shares: Sequence[float] | Array, n: int, rng: Generator) -> Ints:
     """How many of `n` people are in each category: n·p, rounded down or up.
 
     Who is rounded up is drawn, each with the probability of the fraction (systematic
@@ -75,7 +108,8 @@ def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Int
     rows : array of int, shape (r,)
         The sum that each row must have.
     columns : array, shape (c,)
-        What the sum of each column would exactly be: it is rounded down or up.
+        What the sum of each column would exactly be: it is rounded down or up, unless the zeros
+        leave no way to.
     rng : numpy.random.Generator
         Draws which of the possible roundings.
 
@@ -83,60 +117,161 @@ def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Int
     -------
     array of int, shape (r, c)
         Cells rounded down or up, further where the sums demand it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cells = np.array([[1.5, 0.0, 2.5], [0.5, 1.0, 1.5]])
+    >>> found = round_table(cells, np.array([4, 3]), cells.sum(axis=0), np.random.default_rng(0))
+    >>> found.sum(axis=0).tolist(), found.sum(axis=1).tolist(), int(found[0, 1])
+    ([2, 1, 4], [4, 3], 0)
+    """
+    import numpy as np
+
+    at = np.nonzero(cells > 0)
+    low, high = next_whole(columns)
+    sums = [Sums(at[0], rows, rows), Sums(at[1], low, high)]
+    values, draw = cells[at], _draw(cells[at], rng)
+    found = np.zeros(cells.shape, dtype=np.int64)
+    up = _corner(values, sums, draw)
+    found[at] = up if up is not None else _nearest(values, sums, draw)
+    return found
+
+
+def round_sums(cells: Array, sums: Sequence[Sums], rng: Generator) -> Ints | None:
+    """Whole numbers for cells with any sums, or None where none were found.
+
+    Parameters
+    ----------
+    cells : array, shape (m,)
+        What would be exact. Each is rounded down or up.
+    sums : sequence of Sums
+        With more than two there need not be a way, and the search for one is given up early.
+    rng : numpy.random.Generator
+        Draws which of the possible roundings.
+
+    Returns
+    -------
+    array of int, shape (m,), or None
     """
     import numpy as np
     from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import vstack
 
-    exact = _clean(cells)
-    open_cells = np.argwhere(exact > 0)
-    at = tuple(open_cells.T)
-    values = exact[at]
-    columns = _clean(columns)
-    # Rows and columns as sums of the open cells.
-    number = np.arange(len(values))
-    ones = np.ones(len(values))
-    sums_of_rows = coo_matrix((ones, (open_cells[:, 0], number)), shape=(len(rows), len(values)))
-    sums_of_columns = coo_matrix(
-        (ones, (open_cells[:, 1], number)), shape=(exact.shape[1], len(values))
+    if len(cells) > _MOST_TO_SEARCH:
+        return None
+    floor, most = _steps(cells)
+    outcome = milp(
+        c=-_draw(cells, rng),
+        constraints=LinearConstraint(
+            vstack([_matrix(each) for each in sums]).tocsr(),
+            *(np.concatenate(ends) for ends in zip(*_left(sums, floor), strict=True)),
+        ),
+        integrality=np.ones(len(cells)),
+        bounds=Bounds(np.zeros(len(cells)), most),
+        options={"node_limit": _NODES, "mip_rel_gap": 0},
     )
-    floor = np.floor(values)
-    fraction = values - floor
-    # Gumbel's trick: where one of a row's cells is rounded up, it is drawn by its fraction.
-    draw = np.log(np.maximum(fraction, 1e-9)) + rng.gumbel(size=len(values))
-    for slack in (0, 1, 2, 5, 20, 100, int(rows.max(initial=1))):
-        # Beyond the next whole number each step is dear, so it is taken only where it must be.
-        outcome = milp(
-            c=np.concatenate([-draw, 50 + ones, 50 + ones]),
-            constraints=[
-                LinearConstraint(
-                    _beside(sums_of_rows), rows - sums_of_rows @ floor, rows - sums_of_rows @ floor
-                ),
-                LinearConstraint(
-                    _beside(sums_of_columns),
-                    np.floor(columns) - sums_of_columns @ floor,
-                    np.ceil(columns) - sums_of_columns @ floor,
-                ),
-            ],
-            integrality=np.ones(3 * len(values)),
-            bounds=Bounds(
-                np.zeros(3 * len(values)),
-                np.concatenate([np.ceil(fraction), slack * ones, np.minimum(slack, floor)]),
-            ),
-        )
-        if outcome.x is not None:
-            up, more, fewer = np.round(outcome.x).astype(np.int64).reshape(3, -1)
-            found = np.zeros(exact.shape, dtype=np.int64)
-            found[at] = floor.astype(np.int64) + up + more - fewer
-            return found
-    raise ArithmeticError("no rounding of this table meets its sums")  # pragma: no cover
+    return None if outcome.x is None else _whole(floor + outcome.x)
 
 
-def _beside(sums: Any) -> Any:
-    """The sums over a cell's three variables: rounded up, further up, further down."""
-    from scipy.sparse import hstack
+def next_whole(exact: Array) -> tuple[Array, Array]:
+    """The whole numbers below and above; twice the same where it is whole."""
+    import numpy as np
 
-    return hstack([sums, sums, -sums])
+    exact = _clean(exact)
+    return np.floor(exact), np.ceil(exact)
+
+
+def _corner(values: Array, sums: Sequence[Sums], draw: Array) -> Ints | None:
+    """Each cell rounded down or up, or None where the sums do not leave that."""
+    import numpy as np
+
+    floor, most = _steps(values)
+    matrix = [_matrix(each) for each in sums]
+    bounds = np.column_stack([np.zeros(len(values)), most])
+    x = _solved(-draw, matrix, _left(sums, floor), bounds)
+    return None if x is None else _whole(floor + x)
+
+
+def _nearest(values: Array, sums: Sequence[Sums], draw: Array) -> Ints:
+    """As few steps beyond the next whole number as the sums demand; the first ones are kept."""
+    import numpy as np
+    from scipy.sparse import csr_matrix, eye, hstack
+
+    floor, most = _steps(values)
+    m, k = len(values), len(sums[1].low)
+    rows, columns = (_matrix(each) for each in sums)
+    # A cell rounded up, further up, further down; a column's sum more, fewer than it should.
+    one = eye(k, format="csr")
+    matrix = [
+        hstack([rows, rows, -rows, csr_matrix((rows.shape[0], 2 * k))]).tocsr(),
+        hstack([columns, columns, -columns, -one, one]).tocsr(),
+    ]
+    cost = np.concatenate([-draw, np.full(2 * m, _CELL), np.full(2 * k, _SUM)])
+    high = np.concatenate([most, np.full(m, np.inf), floor, np.full(2 * k, np.inf)])
+    bounds = np.column_stack([np.zeros(len(cost)), high])
+    x = _solved(cost, matrix, _left(sums, floor), bounds)
+    if x is None:  # pragma: no cover - any sums of columns will do, so there is a way
+        raise ArithmeticError("no rounding of this table meets its sums")
+    return _whole(floor + x[:m] + x[m : 2 * m] - x[2 * m : 3 * m])
+
+
+def _solved(cost: Array, matrix: Any, ends: Any, bounds: Array) -> Array | None:
+    """The corner of least cost, whose numbers are whole; None where there is no way."""
+    import numpy as np
+    from scipy.optimize import linprog
+    from scipy.sparse import vstack
+
+    (rows, _), (low, high) = ends
+    outcome = linprog(
+        cost,
+        A_eq=matrix[0],
+        b_eq=rows,
+        A_ub=vstack([matrix[1], -matrix[1]]).tocsr(),
+        b_ub=np.concatenate([high, -low]),
+        bounds=bounds,
+        method="highs-ds",  # the simplex method ends at a corner
+    )
+    found: Array | None = outcome.x
+    return found
+
+
+def _left(sums: Sequence[Sums], floor: Array) -> list[tuple[Array, Array]]:
+    """What the sums are still to get, once each cell has what it is rounded down to."""
+    return [(each.low - each.over(floor), each.high - each.over(floor)) for each in sums]
+
+
+def _matrix(sums: Sums) -> Any:
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    m = len(sums.of)
+    return csr_matrix((np.ones(m), (sums.of, np.arange(m))), shape=(len(sums.low), m))
+
+
+def _draw(values: Array, rng: Generator) -> Array:
+    """Gumbel's trick: where one of a row's cells is rounded up, it is drawn by its fraction."""
+    import numpy as np
+
+    fraction = values - np.floor(_clean(values))
+    draw: Array = np.log(np.maximum(fraction, 1e-9)) + rng.gumbel(size=len(values))
+    return draw
+
+
+def _steps(values: Array) -> tuple[Array, Array]:
+    """What each cell is rounded down to, and whether it may be rounded up (1) or not (0)."""
+    import numpy as np
+
+    floor, ceiling = next_whole(values)
+    # Few of many small cells are given to somebody, and those are not dust.
+    return floor, np.where(floor == 0, 1.0, ceiling - floor)
+
+
+def _whole(values: Array) -> Ints:
+    import numpy as np
+
+    whole: Ints = np.round(values).astype(np.int64)
+    return whole
 
 
 def _clean(values: Array) -> Array:

@@ -1,0 +1,123 @@
+"""Iterative proportional fitting: a table changed as little as its margins need.
+
+Deming and Stephan, "On a Least Squares Adjustment of a Sampled Frequency Table When the
+Expected Marginal Totals are Known", Annals of Mathematical Statistics 11, 1940. Of all tables
+with these margins it comes to the one nearest to the first in relative entropy, and leaves
+cells that are zero at zero (Csiszar, "I-Divergence Geometry of Probability Distributions and
+Minimization Problems", Annals of Probability 3, 1975).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+    # Sums of cells, and the axes that they are over.
+    Target = tuple[Array, tuple[int, ...]]
+
+# A share that is missed by more is not met: a hundredth of a person in a hundred thousand.
+MISS = 1e-7
+_NEAR = 1e-13
+_ROUNDS = 1000
+# Beyond this the program below takes too long; tables with no zeros do not need it.
+_MOST_CELLS = 100_000
+_UNIT = 1e6  # shares in parts per million, where a solver's tolerances mean little
+
+
+def ipf(cells: Array, targets: Sequence[Target]) -> Array:
+    """The cells, changed until their sums are as near to the targets as they come.
+
+    Parameters
+    ----------
+    cells : array
+        A zero stays zero.
+    targets : sequence of (array, axes)
+        What the sums over all other axes are to be, its own axes being in the order given.
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> halves = np.array([0.5, 0.5])
+    >>> ipf(np.array([[1.0, 1.0], [0.0, 1.0]]), [(halves, (0,)), (np.array([0.1, 0.9]), (1,))])
+    array([[0.1, 0.4],
+           [0. , 0.5]])
+    """
+    import numpy as np
+
+    found = np.array(cells, dtype=float)
+    turned = []
+    for target, axes in targets:
+        others = tuple(i for i in range(found.ndim) if i not in axes)
+        rising = np.transpose(target, np.argsort(axes))
+        turned.append((np.expand_dims(rising, others), others))
+    for _ in range(_ROUNDS):
+        miss = 0.0
+        for target, others in turned:
+            sums = found.sum(axis=others, keepdims=True)
+            miss = max(miss, float(abs(sums - target).max()))
+            found *= np.divide(target, sums, out=np.zeros_like(sums), where=sums > 0)
+        if miss <= _NEAR:
+            break
+    return found
+
+
+def met(cells: Array, targets: Sequence[Target]) -> Array:
+    """The same, where a cell has to be zero for the targets to be met, too.
+
+    Such a cell comes ever slower nearer to zero; a linear program finds all of them.
+    """
+    found = ipf(cells, targets)
+    if missed(found, targets) <= _NEAR * 10 or (cells > 0).sum() > _MOST_CELLS:
+        return found
+    forced = _forced(cells, targets)
+    return found if forced is None else ipf(found * ~forced, targets)
+
+
+def missed(cells: Array, targets: Sequence[Target]) -> float:
+    """By how much the cells miss the targets at most."""
+    import numpy as np
+
+    worst = 0.0
+    for target, axes in targets:
+        sums = cells.sum(axis=tuple(i for i in range(cells.ndim) if i not in axes))
+        worst = max(worst, float(abs(sums - np.transpose(target, np.argsort(axes))).max()))
+    return worst
+
+
+def _forced(cells: Array, targets: Sequence[Target]) -> Any:
+    """Which cells are zero in every table with these sums; None where there is no such table."""
+    import numpy as np
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix, hstack, vstack
+
+    at = np.nonzero(cells > 0)
+    m = len(at[0])
+    rows, sums = [], []
+    for target, axes in targets:
+        of = np.ravel_multi_index(tuple(at[axis] for axis in axes), target.shape)
+        rows.append(csr_matrix((np.ones(m), (of, np.arange(m))), shape=(target.size, m)))
+        sums.append(target.ravel() * _UNIT)
+    whole = vstack(rows)
+    # A first bit of each cell, of which as much as possible is wanted, and the rest of it.
+    bit = 1.0 / m
+    ends = np.concatenate([np.full(m, bit), np.full(m, np.inf)])
+    outcome = linprog(
+        np.concatenate([-np.ones(m), np.zeros(m)]),
+        A_eq=hstack([whole, whole]).tocsr(),
+        b_eq=np.concatenate(sums),
+        bounds=np.column_stack([np.zeros(2 * m), ends]),
+        method="highs-ds",
+    )
+    if outcome.x is None:
+        return None
+    forced = np.zeros(cells.shape, dtype=bool)
+    forced[at] = outcome.x[:m] < bit / 2
+    return forced
