@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import signal
+import sys
 import threading
 import time
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -640,6 +642,13 @@ def test_the_kernels_interrupt_stops_it_and_keeps_who_is_finished(serve, foregro
     assert len(form.people) == 10 and len(server.requests) - asked == 10 - kept
 
 
+def test_the_foreground_is_chosen_by_itself_only_in_colab(monkeypatch):
+    assert not PersonaForm(model="offline")._foreground
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    assert PersonaForm(model="offline")._foreground
+    assert not PersonaForm(model="offline", foreground=False)._foreground
+
+
 # --- code ----------------------------------------------------------------------------------
 
 
@@ -694,6 +703,18 @@ def test_a_form_makes_no_widget_after_it_was_made_and_closes_all():
     assert widgets_alive() == made
     form.close()
     assert widgets_alive() == before
+
+
+def test_a_form_that_is_closed_while_it_runs_leaves_the_job_to_another(serve):
+    serve(slow=0.1)
+    form = PersonaForm("Bakers in Vienna")
+    form.number = 3
+    form._generate.click()
+    wait_until(lambda: form.people)
+    form.close()
+    again = PersonaForm("Bakers in Vienna")
+    ended(again, "3 people made")
+    assert len(again.people) == 3
 
 
 def test_no_thread_is_left_over():

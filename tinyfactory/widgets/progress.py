@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -104,7 +105,8 @@ def told(now: Snapshot, *, journal: bool) -> str:
     if now.failed:
         parts.append(f"{now.failed:,} given up")
     if now.seconds_left is not None:
-        parts.append(f"about {time_in_words(now.seconds_left)} left")
+        # Whole seconds: a guess is no more exact, and each other text is sent to the page.
+        parts.append(f"about {time_in_words(math.ceil(now.seconds_left))} left")
     elif now.ended:
         parts.append(time_in_words(now.seconds))
     parts.append(_spent(now))
@@ -131,5 +133,6 @@ def time_in_words(seconds: float) -> str:
     ('0.3 s', '42 s', '10 min', '2.5 h')
     """
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+        exact = seconds < 9.95 and seconds != int(seconds)
+        return f"{seconds:.1f} s" if exact else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
