@@ -100,7 +100,7 @@ class PopulationView(Panel):
         self._rows = widgets.HTML()
         super().__init__(
             [self._running],
-            below=[self._bars, self._rows, self._again],
+            below=[self._bars, self._rows, widgets.HBox([self._again])],
             ready="There is nobody yet.",
         )
         self._cancel.on_click(self.guarded(lambda _: self.cancel()))
