@@ -327,11 +327,13 @@ def test_rows_fill_as_answers_come(serve):
             return hang() if not release.is_set() else None
         return None
 
-    server = serve(rules=[slow_last, by_age])
+    server, texts = serve(rules=[slow_last, by_age]), ["I am 20.", "I am 21."]
     chat = PersonaChat(some(), model="test")
     chat.person = None
     chat.start("Age?")
     wait_until(lambda: len(server.requests) == 3 and chat._answers.done == 2)
+    # Both are in the table, though they came in the same moment and the third has not.
+    wait_until(lambda: [row[2] for row in chat._answers.table.rows.cells][:2] == texts)
     chat.cancel()
     chat.wait()
     assert chat.panel is not None and chat.panel.answers == ["I am 20.", "I am 21.", ""]

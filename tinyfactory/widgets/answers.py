@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 from tinyfactory.people import Panel, People
 from tinyfactory.people.render_chat import said_html
+from tinyfactory.widgets.later import Later
 from tinyfactory.widgets.table import Column, PagedTable, Rows, Sort
 
 # Seconds between two looks of the table at answers that come in.
@@ -34,6 +35,7 @@ class Answers(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._answers: list[str] = []
         self._reasons: list[str] = []
         self._looked = 0.0
+        self._later = Later(self._refresh, _LOOK)
         self.table = PagedTable(
             _COLUMNS, self._page, label="Answers", empty="Nobody was asked yet.", failed=failed
         )
@@ -52,9 +54,12 @@ class Answers(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._answers[number], self._reasons[number] = answer, reason
         if time.monotonic() - self._looked > _LOOK:
             self._refresh()
+        else:
+            self._later.soon()
 
     def show(self, panel: Panel) -> None:
         """All answers."""
+        self._later.cancel()
         self._people = panel.people
         self._answers, self._reasons = list(panel.answers), list(panel.reasons)
         self._refresh()
