@@ -172,6 +172,9 @@ def test_a_model_object_is_kept():
     assert form.model is model
     form.generate()
     assert form.factory.model is model
+    other = OfflineModel()
+    form.model = other
+    assert form.model is form._fields.model.value is other
 
 
 # --- demographies --------------------------------------------------------------------------
@@ -552,7 +555,7 @@ def test_a_kernel_that_starts_again_pays_nobody_twice(serve):
 
 @pytest.mark.parametrize("by", ["factory", "context"])
 def test_a_new_form_finds_the_running_job(serve, by):
-    serve(slow=0.1)
+    serve(slow=0.4)
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
@@ -560,12 +563,13 @@ def test_a_new_form_finds_the_running_job(serve, by):
     again = PersonaForm(factory=first.factory) if by == "factory" else PersonaForm(first.context)
     assert again.job is first.job and again._generate.disabled and not again._cancel.disabled
     again._generate.click()
-    ended(again, "4 people made")
+    for form in (first, again):
+        ended(form, "4 people made")
     assert again.people == first.people and len(first.factory.generated_names) == 4
 
 
 def test_a_new_form_finds_the_job_that_was_stopped(serve):
-    server = serve(slow=0.1)
+    server = serve(slow=0.3)
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
@@ -580,7 +584,7 @@ def test_a_new_form_finds_the_job_that_was_stopped(serve):
 
 
 def test_two_forms_of_one_factory_start_one_job(serve):
-    server = serve(slow=0.1)
+    server = serve(slow=0.6)
     factory = TinyPersonFactory("Bakers in Vienna")
     forms = [PersonaForm(factory=factory) for _ in "ab"]
     for form in forms:
@@ -592,7 +596,7 @@ def test_two_forms_of_one_factory_start_one_job(serve):
 
 
 def test_a_form_for_another_context_finds_nothing(serve):
-    serve(slow=0.1)
+    serve(slow=0.4)
     first = PersonaForm("Bakers in Vienna")
     first._generate.click()
     wait_until(lambda: first.running)
@@ -706,7 +710,7 @@ def test_a_form_makes_no_widget_after_it_was_made_and_closes_all():
 
 
 def test_a_form_that_is_closed_while_it_runs_leaves_the_job_to_another(serve):
-    serve(slow=0.1)
+    serve(slow=0.4)
     form = PersonaForm("Bakers in Vienna")
     form.number = 3
     form._generate.click()
