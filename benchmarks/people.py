@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tinyfactory.models.chat import ChatReply, ChatRequest
+from tinyfactory.people import TinyPerson
 
 _SYLLABLES = "ba de fi go lu ma ne pi ro su ta ve wi zo ka le mi no ru sa".split()
+
+# One to each person in turn, so that a search of one finds every tenth.
+WORDS = "amber birch cedar quarter quartz fjord grove harbour island jasper".split()
+_TRADES = "carpenter nurse teacher driver baker".split()
 
 
 def name_of(number: int) -> str:
@@ -71,6 +77,25 @@ def person(number: int) -> dict[str, Any]:
         "health": "A back that announces the weather.",
         "relationships": [{"name": "Duarte", "description": "Brother, drives the harbour bus."}],
     }
+
+
+def many(number: int) -> Iterator[TinyPerson]:
+    """People of about 2 kB each who share nothing, made in seconds; they differ in what is listed.
+
+    The first is checked. The others are as it is but for some words, and are not: checking
+    100,000 takes a minute, and is not what is measured with them.
+    """
+    text = json.dumps(TinyPerson(persona=person(0), register=False).persona)
+    for n in range(number):
+        persona = json.loads(text)
+        persona |= {"name": name_of(n), "age": 18 + n % 70, "gender": ("man", "woman")[n % 2]}
+        persona["nationality"] = ("Portuguese", "Kenyan", "Polish", "Peruvian")[n % 4]
+        persona["occupation"]["title"] = _TRADES[n % 5]
+        persona["health"] += f" Once, {n:,} steps from {WORDS[n % len(WORDS)]}, it did not."
+        one = TinyPerson(register=False)
+        one._persona = persona  # noqa: SLF001 - as its documentation here says
+        one.provenance = {"source": "offline"}
+        yield one
 
 
 class InstantModel:
