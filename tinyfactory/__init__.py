@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tinyfactory.people import save_people as save_people
     from tinyfactory.people import to_frame as to_frame
     from tinyfactory.settings import configure as configure
+    from tinyfactory.widgets.studio import studio as studio
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _WHERE = {
     "control": "",
     "load_people": "people",
     "save_people": "people",
+    "studio": "widgets.studio",
     "to_frame": "people",
     "transactional": "journal.transactions",
 }

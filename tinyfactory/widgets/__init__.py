@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.form import PersonaForm as PersonaForm
     from tinyfactory.widgets.history import HistoryView as HistoryView
     from tinyfactory.widgets.population import PopulationView as PopulationView
+    from tinyfactory.widgets.studio import Studio as Studio
 
 _ROOMS = {
     "HistoryView": "history",
@@ -25,6 +26,7 @@ _ROOMS = {
     "PersonaCompare": "compare",
     "PersonaForm": "form",
     "PopulationView": "population",
+    "Studio": "studio",
 }
 __all__ = [*sorted(_ROOMS)]
 

@@ -21,10 +21,9 @@ from tinyfactory.widgets.browser_parts import VIEWS, Parts, groups, ticked
 from tinyfactory.widgets.choices import Choices
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.exporting import Exporting
-from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.later import SETTLE, Later
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.reading import Reading
-from tinyfactory.widgets.running import SETTLE
 from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.table import PagedTable, Rows, Sort
 

@@ -14,10 +14,10 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.people.render import body_html, head_html, person_html, person_text
 from tinyfactory.people.render_card import json_html, nobody_html, origins_html
 from tinyfactory.widgets.editing import Editor
+from tinyfactory.widgets.exactly import OnePerson
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.rewriting import Rewriter
-from tinyfactory.widgets.traits import OnePerson
 
 NOBODY = "Nobody is shown. Set `card.person`, or choose someone in a list."
 
@@ -58,7 +58,7 @@ class PersonaCard(Panel):
     person.undo()
     """
 
-    person = OnePerson()
+    person = OnePerson(None)
     edited = traitlets.Int(0)
 
     def __init__(self, person: TinyPerson | None = None, *, factory: Any = None) -> None:

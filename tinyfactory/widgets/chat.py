@@ -22,11 +22,12 @@ from tinyfactory.people.render_chat import (
     panel_text,
 )
 from tinyfactory.widgets.answers import Answers
+from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.log import Line, Log
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.question import QuestionRow
 from tinyfactory.widgets.shared import count
-from tinyfactory.widgets.whom import EVERYONE, MOST_LISTED, Same, Whom, place_of
+from tinyfactory.widgets.whom import EVERYONE, MOST_LISTED, Whom, place_of
 from tinyfactory.widgets.work import Work
 
 # Asked at a time when everyone is asked.
@@ -75,8 +76,8 @@ class PersonaChat(Panel):
     person.ask('What are your skills?', model='offline')
     """
 
-    people = Same()
-    person = Same(None, allow_none=True)
+    people = Exactly(People())
+    person = Exactly(None)
     conversation: Any = traitlets.List()
     panel = traitlets.Instance(Answered, allow_none=True)
     question = traitlets.Unicode()

@@ -15,8 +15,8 @@ from tinyfactory.people.render import people_html, people_text
 from tinyfactory.people.render_card import nobody_html
 from tinyfactory.people.render_compare import side_by_side_html
 from tinyfactory.people.twins import Twins
+from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.traits import ByIdentity
 from tinyfactory.widgets.twinning import TwinMaker
 
 MOST = 4
@@ -60,7 +60,7 @@ class PersonaCompare(Panel):
     compare(people[0], people[1])
     """
 
-    people = ByIdentity(People())
+    people = Exactly(People())
     only_differences = traitlets.Bool(False)
     twins = traitlets.Instance(Twins, allow_none=True)
 

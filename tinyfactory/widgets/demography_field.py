@@ -79,8 +79,7 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self.seed = widgets.IntText(
             seed, description="Seed:", disabled=fixed,
             tooltip="Another number draws other people of the same shares",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="9em", display="none"),
+            style=style.get("style", {}), layout=widgets.Layout(width="16em", display="none"),
         )  # fmt: skip
         self.said = Hint()
         super().__init__(children=[widgets.HBox([self.way, self.upload, self.seed]), self.said])

@@ -13,8 +13,8 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.people.fields import HINTS, Field, as_text, check, fields, reason
 from tinyfactory.people.render_card import revision_text
 from tinyfactory.people.render_parts import hint_html, status_html
+from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.shared import count
-from tinyfactory.widgets.work import after_typing
 
 LABEL = {"description_width": "14em"}
 _ONE_LINE = ("line", "number")

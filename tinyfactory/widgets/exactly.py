@@ -6,6 +6,8 @@ from typing import Any
 
 import traitlets
 
+from tinyfactory.people import TinyPerson
+
 
 class Exactly(traitlets.TraitType[Any, Any]):
     """Any value, told apart by identity.
@@ -34,3 +36,15 @@ class Exactly(traitlets.TraitType[Any, Any]):
         values[self.name] = value
         if value is not before:
             obj._notify_trait(self.name, before, value)  # noqa: SLF001
+
+
+class OnePerson(Exactly):
+    """A person, or None."""
+
+    info_text = "a TinyPerson or None"
+
+    def validate(self, obj: Any, value: Any) -> TinyPerson | None:
+        """Refuse what is no person."""
+        if value is not None and not isinstance(value, TinyPerson):
+            self.error(obj, value)
+        return value

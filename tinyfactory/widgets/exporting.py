@@ -11,8 +11,7 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson, save_people
-from tinyfactory.widgets.later import Later
-from tinyfactory.widgets.running import SETTLE
+from tinyfactory.widgets.later import SETTLE, Later
 
 # What is chosen, and how a file or folder of it is called.
 FORMATS = {

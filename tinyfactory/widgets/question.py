@@ -7,11 +7,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.later import SETTLE, Later
 from tinyfactory.widgets.page import DEFAULT_BUTTON
-
-# A text typed right before the click may arrive after it: the browser sends both at once.
-SETTLE = 0.15
 
 
 class QuestionRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types

@@ -14,7 +14,8 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.people.fields import parts, path_in_words
 from tinyfactory.people.render_compare import proposal_html
 from tinyfactory.widgets.editing import LABEL, offer
-from tinyfactory.widgets.work import Work, after_typing
+from tinyfactory.widgets.later import after_typing
+from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:
     from tinyfactory.people.proposal import Proposal

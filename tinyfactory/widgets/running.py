@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 
 import ipywidgets as widgets
@@ -15,14 +14,12 @@ from tinyfactory.factory.way import Snapshot
 from tinyfactory.people import People
 from tinyfactory.people.render import people_html, people_text
 from tinyfactory.people.render_parts import latest_html
-from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.later import SETTLE, Later, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.progress import Progress, Watch
 from tinyfactory.widgets.shared import count
 
-# A text typed right before the click may arrive after it: the browser sends both at once.
-SETTLE = 0.15
 # A screen reader that read out every person would say nothing else.
 SECONDS_BETWEEN_WORDS = 10.0
 
@@ -57,8 +54,7 @@ class RunPanel(Panel):
         *,
         foreground: bool | None,
     ) -> None:
-        # Colab has an open issue about it; no other host is known for certain.
-        self._foreground = "google.colab" in sys.modules if foreground is None else foreground
+        self._foreground = in_foreground() if foreground is None else foreground
         self._watch: Watch | None = None
         self._busy = False
         self._before = People()
@@ -195,7 +191,7 @@ class RunPanel(Panel):
     def follow(self, job: PeopleJob, *, foreground: bool = False) -> None:
         """Show a job until it has ended; in the foreground, return then."""
         before, first = self.job, job.people[:1]
-        goes_on = before is not None and bool(first) and before.people[:1] == first
+        goes_on = before is not None and [*map(id, first)] == [*map(id, before.people[:1])] != []
         if before is not job and not goes_on:
             self._before = self.people.copy()
         self.job = job

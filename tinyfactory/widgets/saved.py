@@ -60,8 +60,9 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return {"text/plain": self.static_text(), "text/html": html}
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from IPython import display as ipython
 
+        display: Any = ipython.display  # which has no types
         view = self._repr_mimebundle_()
         told = f"{type(self).__name__}: live while its kernel runs; what it showed stands below."
         display({_VIEW: view[_VIEW], "text/plain": told}, raw=True)

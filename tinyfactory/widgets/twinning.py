@@ -12,8 +12,9 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.render import legible
 from tinyfactory.widgets.editing import LABEL, offer
+from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.page import DEFAULT_BUTTON
-from tinyfactory.widgets.work import Work, after_typing
+from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:
     from tinyfactory.people.twins import Twins

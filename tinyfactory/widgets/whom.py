@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ipywidgets as widgets
-import traitlets
 
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import legible
@@ -14,18 +11,6 @@ from tinyfactory.people.render import legible
 MOST_LISTED = 200
 EVERYONE = -1
 _LONGEST = 120
-
-
-class Same(traitlets.Any):
-    """A value that another one, however equal, is not: people are equal by content."""
-
-    def set(self, obj: Any, value: Any) -> None:
-        """Take a value, and tell of it even where it equals the one before."""
-        before = obj._trait_values.get(self.name)  # noqa: SLF001 - as traitlets' own `set`
-        super().set(obj, value)
-        now = obj._trait_values[self.name]  # noqa: SLF001
-        if before is not now and before == now:
-            obj._notify_trait(self.name, before, now)  # noqa: SLF001
 
 
 class Whom(widgets.Dropdown):  # type: ignore[misc]  # ipywidgets has no types

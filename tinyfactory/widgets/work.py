@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from tinyfactory.models.flow import CancelToken, cancellable
-from tinyfactory.widgets.later import Later
+from tinyfactory.widgets.later import in_foreground
 
-# A text typed right before the click may arrive after it: the browser sends both at once.
-SETTLE = 0.15
 # Seconds between two looks at the clock; a call to a model takes some of them.
 TICK = 0.5
-
-
-def in_foreground() -> bool:
-    """Whether the host is known to show nothing that comes from a thread, as Colab is."""
-    return "google.colab" in sys.modules
-
-
-def after_typing(do: Callable[[], object]) -> Later:
-    """`do`, once what was typed right before a click has arrived; at once in the foreground."""
-    return Later(do, 0 if in_foreground() else SETTLE)
 
 
 class Work:
