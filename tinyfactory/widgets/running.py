@@ -191,6 +191,7 @@ class RunPanel(Panel):
     def follow(self, job: PeopleJob, *, foreground: bool = False) -> None:
         """Show a job until it has ended; in the foreground, return then."""
         before, first = self.job, job.people[:1]
+        # The same first person, not one who is alike.
         goes_on = before is not None and [*map(id, first)] == [*map(id, before.people[:1])] != []
         if before is not job and not goes_on:
             self._before = self.people.copy()
