@@ -1,11 +1,17 @@
-"""A cluster of Dask makes the calls: two workers in processes of their own, on loopback."""
+"""A cluster of Dask makes the calls: two workers in processes of their own, on loopback.
+
+Whatever a test does to the workers, none of them may outlive the cluster, nor any of its sockets
+listen beyond this machine; and the caller is warned of nothing but a worker that was lost.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +34,7 @@ def cluster(tmp_path_factory):
     from distributed import LocalCluster
 
     folder = tmp_path_factory.mktemp("dask")
+    before = _children()
     with (
         dask.config.set(
             {"temporary-directory": str(folder), "distributed.admin.tick.limit": "60s"}
@@ -37,6 +44,51 @@ def cluster(tmp_path_factory):
         ) as cluster,
     ):
         yield cluster
+    until = time.monotonic() + 20
+    while (left := _children() - before) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left, f"processes of the cluster are left: {left}"
+
+
+def _children() -> set[int]:
+    """The processes below this one that still run, but multiprocessing's own helpers."""
+    found, line = set(), [os.getpid()]
+    while line:
+        for task in Path(f"/proc/{line.pop()}/task").glob("*/children"):
+            try:
+                line += [int(pid) for pid in task.read_text().split()]
+            except OSError:
+                continue  # it ended just now
+        found.update(line)
+    return {pid for pid in found if _runs(pid)}
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    helpers = b"multiprocessing.resource_tracker", b"multiprocessing.forkserver"
+    return state != "Z" and not any(helper in command for helper in helpers)
+
+
+def _addresses_listened_at(pids: set[int]) -> set[str]:
+    """Of these processes, as /proc writes them: 0100007F is 127.0.0.1."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                inodes.add(str(link.readlink()))
+            except OSError:
+                continue  # it was closed just now
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and f"socket:[{columns[9]}]" in inodes:
+                found.add(columns[1].partition(":")[0])
+    return found
 
 
 @pytest.fixture
@@ -45,6 +97,14 @@ def client(cluster):
 
     with Client(cluster) as client:
         yield client
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks into Linux's /proc")
+@pytest.mark.timeout(180)
+def test_only_this_machine_can_reach_the_cluster(client):
+    workers = set(client.run(os.getpid).values())
+    assert len(workers) == 2
+    assert _addresses_listened_at(workers | {os.getpid()}) == {"0100007F"}
 
 
 @pytest.mark.timeout(180)
@@ -64,18 +124,28 @@ def test_two_workers_make_the_same_people_as_none(serve, client, tmp_path):
 
 
 @pytest.mark.timeout(180)
-def test_a_killed_worker_loses_nothing(serve, client, tmp_path):
+def test_a_killed_worker_loses_nothing(serve, client, tmp_path, caplog):
     server = serve(rules=[counted], slow=0.4)
+    client.wait_for_workers(2, timeout=60)
     control.begin(tmp_path / "j")
-    workers = client.run(os.getpid)
-    victim = next(iter(workers.values()))
-    job = TinyPersonFactory(CONTEXT).start_people(12, concurrency=6, executor=client.get_executor())
+    victim = next(iter(client.run(os.getpid).values()))
+    factory = TinyPersonFactory(CONTEXT)
+    job = factory.start_people(12, concurrency=6, executor=client.get_executor())
     while job.snapshot().done < 3:
+        assert not job.snapshot().ended, job.snapshot().error
         time.sleep(0.02)
+    before = [person.name for person in job.people]
     os.kill(victim, signal.SIGKILL)
     people = job.wait(120)
     assert [p.name for p in people] == [persona(number)["name"] for number in range(1, 13)]
+    assert [p.name for p in people][: len(before)] == before
     assert job.snapshot().spent.calls == 12 <= len(server.requests)
+    ours = [r for r in caplog.records if r.name.startswith("tinyfactory")]
+    assert all("worker was lost" in r.message for r in ours if r.levelno >= logging.WARNING)
+    asked = len(server.requests)
+    control.begin(tmp_path / "j")  # as a new kernel: all that was committed is there
+    assert TinyPersonFactory(CONTEXT).generate_people(12, concurrency=6) == people
+    assert len(server.requests) == asked
 
 
 @pytest.mark.timeout(180)
@@ -95,8 +165,10 @@ def test_cancelled_in_the_middle_it_goes_on_from_there(serve, client, tmp_path):
     factory = TinyPersonFactory(CONTEXT)
     executor = client.get_executor()
     job = factory.start_people(10, concurrency=2, executor=executor)
-    threading.Timer(1.0, job.cancel).start()
+    stop = threading.Timer(1.0, job.cancel)
+    stop.start()
     job.join()
+    stop.join()
     done = len(job.people)
     assert 0 < done < 10
     assert len(factory.generate_people(10, concurrency=2, executor=executor)) == 10
