@@ -75,3 +75,18 @@ def test_results_say_where_and_when(run):
 def test_unknown_arguments_are_refused():
     done = subprocess.run([sys.executable, SCRIPT, "--fast"], capture_output=True, text=True)
     assert done.returncode == 2 and "--quick" in done.stderr
+
+
+def test_populations_are_measured_against_their_aims(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPT.with_name("bench_populations.py"), "--quick", "--json", "r.json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    misses = {row["name"]: row["value"] for row in rows if row["group"].startswith("Misses")}
+    assert 0 < misses["worst margin"] <= 1 and misses["people in an impossible combination"] == 0
+    assert sum(row["group"].startswith(("Seconds", "Most memory")) for row in rows) == 8
+    assert "aims met." in done.stdout

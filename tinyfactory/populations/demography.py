@@ -295,10 +295,10 @@ class Demography:
 
     @cached_property
     def _shares(self) -> dict[str, Shares]:
-        """Shares of each field; those that depend on several others as they were fitted."""
-        if not any(len(given) > 1 for _, given, _ in self._tables.conditionals):
-            return self._margins
+        """Shares of each field; those that follow from others as they were fitted."""
         said = set(self._tables.margins).union(*(fields for fields, _ in self._tables.joints))
+        if said >= set(self.fields):
+            return self._margins
         fitted = {name: block.over((name,)) for block in self._blocks for name in block.fields}
         return {
             name: shares if name in said else dict(zip(shares, fitted[name].tolist(), strict=True))

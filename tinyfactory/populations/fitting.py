@@ -116,6 +116,8 @@ def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares])
             continue
         names = (*on, of)
         before = _over(cells, fields, on)
+        if not before.any():
+            break  # nobody is left; `_check` says of which margin
         known: list[Target] = [(before / before.sum(), tuple(range(len(on))))]
         if of in given:
             known.append((_shares(of, margins), (len(on),)))

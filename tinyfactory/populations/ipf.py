@@ -75,7 +75,7 @@ def met(cells: Array, targets: Sequence[Target]) -> Array:
     Such a cell comes ever slower nearer to zero; a linear program finds all of them.
     """
     found = ipf(cells, targets)
-    if missed(found, targets) <= _NEAR * 10 or (cells > 0).sum() > _MOST_CELLS:
+    if missed(found, targets) <= _NEAR * 10 or not 0 < (cells > 0).sum() <= _MOST_CELLS:
         return found
     forced = _forced(cells, targets)
     return found if forced is None else ipf(found * ~forced, targets)
