@@ -142,14 +142,13 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
     >>> len(told), told[0]["content"]
     (22, '[10 earlier questions and their answers are left out here.]\n\nHm?')
     """
-    pairs = [conversation[i : i + 2] for i in range(0, len(conversation), 2)]
-    sizes = [sum(len(line["content"]) for line in pair) for pair in pairs]
+    number = len(conversation) // 2
     start = 0
-    while len(pairs) - start > MOST_EXCHANGES:
+    while number - start > MOST_EXCHANGES:
         start += BLOCK
-    while start < len(pairs) and sum(sizes[start:]) > MOST_CHARACTERS:
+    while sum(len(line["content"]) for line in conversation[2 * start :]) > MOST_CHARACTERS:
         start += 1
-    told = [dict(line) for pair in pairs[start:] for line in pair]
+    told = [dict(line) for line in conversation[2 * start :]]
     if start and told:
         told[0]["content"] = (
             f"[{start} earlier questions and their answers are left out here.]\n\n"

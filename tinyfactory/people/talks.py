@@ -5,7 +5,6 @@ The factory hands the doing over (`tinyfactory.people.abilities`): a person know
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.abilities import ability
@@ -84,7 +83,7 @@ class Talks:
     @property
     def conversation(self) -> list[Json]:
         """A copy of what was said: ``{"role": "user" or "assistant", "content": ...}``."""
-        return copy.deepcopy(self._conversation)
+        return [dict(line) for line in self._conversation]
 
     def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins:
         """Have the person written once more, with something changed, and compare the two.
