@@ -87,7 +87,7 @@ class Size:
     rounds: int
 
 
-FULL = Size((100, 1_000, 10_000, 100_000), 7)
+FULL = Size((100, 1_000, 10_000, 100_000), 5)
 QUICK = Size((100, 1_000), 2)
 
 

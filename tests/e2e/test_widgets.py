@@ -46,7 +46,7 @@ def test_form_and_browser_work_in_a_browser(anywhere):
     assert notebook.page.evaluate("() => window.hacked") is None
     notebook.field("Search:").fill("")
     notebook.wait_text(".tf-status", "3 people")
-    notebook.page.locator(".jp-OutputArea select").select_option(index=2)
+    notebook.page.locator(".tf-table tbody tr").nth(2).click()
     last = notebook.python("print(people[2].name)").strip()
     notebook.wait_text(".widget-html-content", last)
     assert notebook.python("print(browser.selected.name)").strip() == last

@@ -9,7 +9,8 @@ from itertools import compress
 from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.people.facets import Facet, Filters, facet_of, joined, value_at
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people.facets import AGE_BANDS, Facet, Filters, facet_of, joined, value_at
 from tinyfactory.people.layout import ALIASES
 from tinyfactory.people.search import Texts, fold, words_of
 
@@ -155,6 +156,27 @@ class PeopleIndex:
             return rows
         found = self._texts.search(words, rows if narrower else None)
         self._last = (words, found)
+        return found
+
+    def checked(self, filters: Mapping[str, str | Iterable[object]]) -> dict[str, list[str]]:
+        """Filters as `select` takes them; a field without categories is left out.
+
+        Raises
+        ------
+        InvalidInput
+            For a field that people cannot be filtered by, and an age that is no band.
+        """
+        found = {}
+        for field, categories in filters.items():
+            several = [categories] if isinstance(categories, str) else [str(c) for c in categories]
+            if field == "age" and (unknown := set(several) - {*AGE_BANDS, ""}):
+                raise InvalidInput(
+                    f"age is filtered by bands ({', '.join(AGE_BANDS)}), not {min(unknown)!r}. "
+                    "Nothing was changed."
+                )
+            if several:
+                self.facet(field)  # refuses what cannot be filtered by
+                found[field] = several
         return found
 
     def facet(self, field: str) -> Facet:

@@ -12,7 +12,7 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.facets import AGE_BANDS, FACETS
+from tinyfactory.people.facets import FACETS
 from tinyfactory.people.index import PeopleIndex
 from tinyfactory.people.render import people_html, people_text
 from tinyfactory.widgets import exporting
@@ -203,18 +203,7 @@ class PersonaBrowser(Panel):
 
     @traitlets.validate("filters")
     def _check_filters(self, proposal: Any) -> dict[str, list[str]]:
-        found = {}
-        for field, categories in proposal["value"].items():
-            several = [categories] if isinstance(categories, str) else list(map(str, categories))
-            if field == "age" and (unknown := set(several) - {*AGE_BANDS, ""}):
-                raise InvalidInput(
-                    f"age is filtered by bands ({', '.join(AGE_BANDS)}), not {min(unknown)!r}. "
-                    "Nothing was changed."
-                )
-            if several:
-                self._index.facet(field)  # refuses what cannot be filtered by
-                found[field] = several
-        return found
+        return self._index.checked(proposal["value"])
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> TinyPerson | None:
