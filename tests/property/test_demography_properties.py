@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from hypothesis import assume, given, settings
@@ -33,7 +34,7 @@ def chains(draw):
     """Independent fields, or ones of which each depends on the one or two before; and rules."""
     sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
     fields = [f"f{i}" for i in range(len(sizes))]
-    data = {"conditional": [], "impossible": []}
+    data: dict[str, Any] = {"conditional": [], "impossible": []}
     for i, (field, size) in enumerate(zip(fields, sizes, strict=True)):
         given_ = draw(st.integers(0, min(i, 2)))
         if not given_:

@@ -85,7 +85,10 @@ def test_three_sums_at_once_are_rounded_where_there_is_a_way():
     found = round_sums(cells.ravel(), sums, rng())
     assert found is not None
     for each in sums:
-        assert ((each.low <= each.over(found)) & (each.over(found) <= each.high)).all()
+        assert (
+            (each.low <= each.over(np.asarray(found, dtype=float)))
+            & (each.over(np.asarray(found, dtype=float)) <= each.high)
+        ).all()
     assert (abs(found - cells.ravel()) < 1).all()
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MISS = 1e-7
 _NEAR = 1e-13
 _ROUNDS = 1000
+_WORK = 200_000_000  # cells times rounds: tables that contradict each other never settle
 # Beyond this the program below takes too long; tables with no zeros do not need it.
 _MOST_CELLS = 100_000
 _UNIT = 1e6  # shares in parts per million, where a solver's tolerances mean little
@@ -58,7 +59,7 @@ def ipf(cells: Array, targets: Sequence[Target]) -> Array:
         others = tuple(i for i in range(found.ndim) if i not in axes)
         rising = np.transpose(target, np.argsort(axes))
         turned.append((np.expand_dims(rising, others), others))
-    for _ in range(_ROUNDS):
+    for _ in range(max(50, min(_ROUNDS, _WORK // max(1, found.size)))):
         miss = 0.0
         for target, others in turned:
             sums = found.sum(axis=others, keepdims=True)
