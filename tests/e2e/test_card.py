@@ -16,8 +16,8 @@ COMPARE = "both = PersonaCompare(people[1:])\nboth"
 
 def opened(lab, name, *cells):
     notebook = lab.open([PEOPLE.format(place=f"{lab.app}-{name}"), *cells], f"{name}.ipynb")
-    notebook.page.set_viewport_size({"width": 1280, "height": 3000})
     notebook.run_all()
+    notebook.page.set_viewport_size({"width": 1280, "height": 3000})
     assert notebook.cell_errors() == []
     return notebook
 

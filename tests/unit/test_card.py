@@ -117,7 +117,7 @@ def test_what_is_typed_is_saved_as_one_step_and_can_be_undone():
     assert ana.get("skills") == ["sewing", "chess"]
     assert ana.get("personality.big_five.openness") == 5
     assert len(ana.revisions) == 1 and card.edited == 1
-    assert "44-year-old" in card._head.value and card.editor.save_button.disabled
+    assert "44-year-old" in card._head.value and card.editor.drafts == {}
     before = full_person(1)
     card.editor.undo_button.click()
     assert ana.persona == TinyPerson(persona=before, register=False).persona
@@ -191,6 +191,18 @@ def test_text_that_arrives_just_after_the_click_counts():
     card.editor.row("age").input.value = "63"
     wait_until(lambda: ana.revisions)
     assert ana.get("age") == 63
+
+
+def test_a_click_before_the_kernel_hears_of_any_text_saves_it():
+    ana = someone()
+    card = PersonaCard(ana)
+    assert not card.editor.save_button.disabled
+    card.editor.save_button.click()
+    assert card.editor.save_button.disabled
+    card.editor.row("age").input.value = "64"
+    wait_until(lambda: ana.get("age") == 64)
+    card.save()
+    assert "Nothing differs" in card.status and len(ana.revisions) == 1
 
 
 def test_every_field_has_a_row_with_what_stands_in_it():

@@ -203,7 +203,9 @@ class Editor(widgets.VBox):  # type: ignore[misc]
 
     def _tell(self) -> None:
         number = len(self.drafts)
-        self.save_button.disabled = self.discard_button.disabled = not number
+        # Save stays enabled: Enter right after a word must not come before the kernel hears it.
+        self.save_button.disabled = self.person is None
+        self.discard_button.disabled = not number
         text = f"Not saved yet: {count(number, 'field', 'fields')}." if number else ""
         self._unsaved.value = hint_html(text)
         last = self._last()
