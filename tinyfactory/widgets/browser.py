@@ -100,8 +100,8 @@ class PersonaBrowser(Panel):
         )
         self._reading = Reading(self.refresh)
         self._exporting = Exporting(lambda: self.filtered, self._began, self._written, self.failed)
-        self._parts = Parts(self._choices, self.table, self._reading, self._exporting)
-        super().__init__(self._parts.rows)
+        self._parts = Parts(self._choices, self.table, self._exporting)
+        super().__init__(self._parts.rows, below=[self._reading])
         # A text typed right before a click may arrive after it.
         self._cleared = Later(self.guarded(self.clear), SETTLE)
         self._connect()

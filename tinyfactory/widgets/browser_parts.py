@@ -11,7 +11,6 @@ from tinyfactory.people.facets import FACETS
 from tinyfactory.widgets.browser_columns import LABELS, column
 from tinyfactory.widgets.choices import Choices, Group
 from tinyfactory.widgets.exporting import Exporting
-from tinyfactory.widgets.reading import Reading
 from tinyfactory.widgets.table import PagedTable
 
 VIEWS = ("table", "cards")
@@ -23,9 +22,7 @@ _CHIP = 60
 class Parts:
     """The fields and buttons of a browser around its list, in three rows."""
 
-    def __init__(
-        self, choices: Choices, table: PagedTable, reading: Reading, exporting: Exporting
-    ) -> None:
+    def __init__(self, choices: Choices, table: PagedTable, exporting: Exporting) -> None:
         self.search = widgets.Text(
             "",
             description="Search:",
@@ -44,11 +41,10 @@ class Parts:
         )
         left = widgets.VBox([choices], layout=widgets.Layout(flex="0 0 14em"))
         wide = widgets.Layout(flex="1 1 34em", min_width="0", width="auto")
-        reading.layout.flex = "1 1 26em"
         row = widgets.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px")
         self.rows = [
             _row([self.search, self.chip, self.clear]),
-            widgets.HBox([left, widgets.VBox([table], layout=wide), reading], layout=row),
+            widgets.HBox([left, widgets.VBox([table], layout=wide)], layout=row),
             _row([self.view, exporting]),
         ]
 
