@@ -17,14 +17,14 @@ def made(n):
         'occupation': ('nurse', '<script>window.hacked = 1</script>')[n % 2],
     }, register=False)
 
-people = [made(n) for n in range(%d)]
+people = [made(n) for n in range(NUMBER)]
 browser = PersonaBrowser(people)
 browser"""
 ROW = ".tf-table tbody tr[data-row]"
 
 
 def opened(where, number):
-    notebook = where.open([CELL % number], "people.ipynb")
+    notebook = where.open([CELL.replace("NUMBER", str(number))], "people.ipynb")
     notebook.run_all()
     assert notebook.cell_errors() == []
     notebook.wait_text(".tf-status", f"{number} people")

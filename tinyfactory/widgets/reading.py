@@ -41,12 +41,13 @@ class Reading(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.card: PersonaCard | None = None
         self._html = widgets.HTML()
         self._edit = widgets.ToggleButton(
-            False, description="Edit", icon="pencil", layout=widgets.Layout(width="auto"),
+            False, description="Edit", icon="pencil",
+            layout=widgets.Layout(width="auto", align_self="flex-start"),
             tooltip="Edit this person, undo, ask the model again, see where each field came from",
         )  # fmt: skip
         self._edit.observe(lambda _: self._turn(), "value")
         super().__init__(
-            [self._html, self._edit], layout=widgets.Layout(min_width="0", width="auto")
+            [self._edit, self._html], layout=widgets.Layout(min_width="0", width="auto")
         )
         self.show(None)
 
@@ -87,5 +88,5 @@ class Reading(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.card = PersonaCard()
             self.card.observe(lambda _: self._changed(), "edited")
         shown = self.card if self._edit.value else self._html
-        self.children = [shown, self._edit]
+        self.children = [self._edit, shown]
         self.refresh()
