@@ -29,6 +29,8 @@ from tinyfactory import TinyPersonFactory, control
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "bench_scale.json"
+# All alike, as the server writes everybody alike: only the names and ages differ.
+TOWN = {"sex": {"female": 1}, "city": {"Porto": 1}}
 CONTEXT = "People of a town of forty thousand by a river, some of whom work in its joineries."
 
 
@@ -99,27 +101,47 @@ def wall(table: Table, size: Size, folder: Path) -> None:
 
 
 def prompts(table: Table, size: Size, folder: Path) -> None:
-    """Prompt tokens per person, by how many are made."""
+    """Prompt tokens per person, by how many are made; and of the last one, one by one.
+
+    One by one without a demography, each is told of some of those before, and the first few
+    have nobody before them. So there the mean grows until that part is full, after thirty
+    people, and what is flat from then on is the prompt of whoever comes next.
+    """
     group = "Prompt tokens per person (characters / 4, schema included)"
     with endpoint(0.0) as counted:
-        for name, aim in (("together", 1.02), ("one by one", None)):
+        for name in ("together", "from a demography", "one by one"):
             first = 0.0
             for number in size.prompts:
                 control.begin(folder / f"prompts-{name}-{number}")
-                concurrency = 20 if name == "together" else 1
-                if name == "together":  # also for one: the way, not the number, is compared
-                    job = TinyPersonFactory(CONTEXT)
-                    job.generate_people(number, concurrency=concurrency)
-                else:
-                    TinyPersonFactory(CONTEXT).generate_people(number)
+                options = {"concurrency": 20} if name == "together" else {}
+                factory = (
+                    TinyPersonFactory.from_demography(TOWN, CONTEXT)
+                    if name == "from a demography"
+                    else TinyPersonFactory(CONTEXT)
+                )
+                factory.generate_people(number, **options)
                 tokens = counted()["prompt_characters"] / 4 / number
                 first = first or tokens
                 against = f"that of {size.prompts[0]}"
                 row = Row(
                     group, f"{name}, N = {number:,}", tokens, "tokens", tokens / first, against
                 )
-                row.aim = aim if number > size.prompts[0] else None
+                flat = name != "one by one" and number > size.prompts[0]
+                row.aim = 1.02 if flat else None
                 table.add(row)
+                if name == "one by one":
+                    factory.generate_person()
+                    latest = counted()["prompt_characters"] / 4
+                    _next(table, group, number, latest)
+
+
+def _next(table: Table, group: str, number: int, tokens: float) -> None:
+    """The prompt of one more person, against that of the 101st."""
+    before = [row for row in table.rows if row.name == "the next one after 100"]
+    row = Row(group, f"the next one after {number:,}", tokens, "tokens")
+    if before:
+        row.ratio, row.against, row.aim = tokens / before[0].value, "that after 100", 1.02
+    table.add(row)
 
 
 def _make(number: int, folder: str, keep: bool, answers: Any) -> None:

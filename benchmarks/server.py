@@ -60,7 +60,7 @@ def _completion(request: dict) -> str:  # type: ignore[type-arg]
     prompt = sum(len(m["content"]) for m in request["messages"]) + len(json.dumps(schema))
     counted["requests"] += 1
     counted["prompt_characters"] += prompt
-    text = json.dumps(person(people))
+    text = json.dumps(person(people) | _asked(request["messages"][-1]["content"]))
     return json.dumps(
         {
             "id": "chatcmpl-bench",
@@ -77,6 +77,14 @@ def _completion(request: dict) -> str:  # type: ignore[type-arg]
             "usage": {"prompt_tokens": prompt // 4, "completion_tokens": len(text) // 4},
         }
     )
+
+
+def _asked(prompt: str) -> dict:  # type: ignore[type-arg]
+    """What a profile fixes of the person, which a model would keep to."""
+    told = prompt.partition("<particularities>\n")[2].partition("\n</particularities>")[0]
+    fields = json.loads(told) if told.startswith("{") else {}
+    places = {"residence": fields["city"]} if "city" in fields else {}
+    return {key: fields[key] for key in ("name", "age") if key in fields} | places
 
 
 async def main(wait: float) -> None:

@@ -7,7 +7,7 @@ nothing is escaped for HTML, and no partial is read from the working directory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -48,10 +48,23 @@ def render(text: str, values: Mapping[str, Any], name: str = "the template") -> 
         ...
     tinyfactory.errors.InvalidInput: the template asks for {{who}}, and there is no such value...
     """
-    import chevron
-
     tokens = _tokens(text, name)
     _check(tokens, [values], name)
+    firsts = {key.split(".")[0] for _, key in tokens}
+    used = tuple((key, value) for key, value in values.items() if key in firsts)
+    if all(type(value) in (str, int) for _, value in used):
+        return _rendered(text, name, used)
+    return _render(tokens, values)
+
+
+@lru_cache(maxsize=64)  # a request is made for a step's key and again for the call
+def _rendered(text: str, name: str, used: tuple[tuple[str, str | int], ...]) -> str:
+    return _render(_tokens(text, name), dict(used))
+
+
+def _render(tokens: list[tuple[str, str]], values: Mapping[str, Any]) -> str:
+    import chevron
+
     return str(chevron.render([(_plain(kind), key) for kind, key in tokens], dict(values)))
 
 
@@ -60,6 +73,7 @@ def check(text: str, known: Mapping[str, Any], name: str = "the template") -> No
     _check(_tokens(text, name), [known], name)
 
 
+@lru_cache(maxsize=64)  # the same few templates for each of a thousand people
 def _tokens(text: str, name: str) -> list[tuple[str, str]]:
     from chevron.tokenizer import ChevronError, tokenize
 
