@@ -54,7 +54,11 @@ def test_the_selected_person_is_compared_and_addressed(people):
     studio.go_to("People")
     studio.browser.selected = people[3]
     studio._addressed.click()
-    assert studio.chat.people[0] is people[3] and len(studio.chat.people) == 5
+    assert studio.chat.person is people[3] and len(studio.chat.people) == 5
+    studio.go_to("People")
+    studio.browser.selected = people[1]
+    studio._addressed.click()
+    assert studio.chat.person is people[1]
 
 
 def test_who_is_edited_in_the_card_is_so_in_the_list(people):

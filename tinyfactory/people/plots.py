@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tinyfactory.people.render import escape
 
-MAX_BARS = 40
+MAX_BARS = 30
 
 _LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _GOT = "var(--jp-brand-color1, #1976d2)"
@@ -82,7 +82,7 @@ def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
     Parameters
     ----------
     rows : sequence of (category, asked, got)
-        In people. At most 40 are drawn; a line says how many are not.
+        In people. At most 30 are drawn; a line says how many are not.
 
     Examples
     --------
@@ -91,18 +91,11 @@ def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
     (True, True)
     """
     most = max((max(_size(asked), _size(got)) for _, asked, got in rows), default=0) or 1
-    drawn = []
-    left = _room(label for label, _, _ in rows[:MAX_BARS])
-    for number, (label, asked, got) in enumerate(rows[:MAX_BARS]):
-        y = number * _STEP
-        at = left + _BAR * _size(asked) / most
-        drawn.append(
-            _bar(label, left, y, _size(got) / most)
-            + f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y + 1}" y2="{y + 17}" '
-            'stroke="currentColor" stroke-width="2"/>'
-            + _text(left + _BAR + 8, y, f"{_number(got)} of {_number(asked)}")
-        )
-    return _svg("Bar: there; line: asked", left, drawn, len(rows) - MAX_BARS)
+    drawn = _Drawing(_room(label for label, _, _ in rows[:MAX_BARS]))
+    for label, asked, got in rows[:MAX_BARS]:
+        numbers = f"{_number(got)} of {_number(asked)}"
+        drawn.add(label, _size(got) / most, numbers, _size(asked) / most)
+    return drawn.svg("Bar: there; line: asked", len(rows) - MAX_BARS)
 
 
 def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
@@ -114,13 +107,10 @@ def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
     1
     """
     most = max((_size(value) for _, value in rows), default=0) or 1
-    left = _room(label for label, _ in rows[:MAX_BARS])
-    drawn = [
-        _bar(label, left, number * _STEP, _size(value) / most)
-        + _text(left + _BAR + 8, number * _STEP, _number(value))
-        for number, (label, value) in enumerate(rows[:MAX_BARS])
-    ]
-    return _svg(caption, left, drawn, len(rows) - MAX_BARS)
+    drawn = _Drawing(_room(label for label, _ in rows[:MAX_BARS]))
+    for label, value in rows[:MAX_BARS]:
+        drawn.add(label, _size(value) / most, _number(value))
+    return drawn.svg(caption, len(rows) - MAX_BARS)
 
 
 def _section(section: Section) -> str:
@@ -145,33 +135,49 @@ def _room(labels: Iterable[str]) -> int:
     return _WIDE if any(len(label) > _SHORT for label in labels) else _LABEL
 
 
-def _bar(label: str, left: int, y: int, part: float) -> str:
-    short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
-    return (
-        f"<g><title>{escape(label)}</title>{_text(left - 8, y, short, 'end')}"
-        f'<rect x="{left}" y="{y + 4}" width="{_BAR * part:.1f}" height="10" '
-        f'style="fill: {_GOT};"/></g>'
-    )
+class _Drawing:
+    """Bars below one another. What they have in common is said once: cards hold many."""
 
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._texts: list[str] = []
+        self._bars: list[str] = []
+        self._lines: list[str] = []
 
-def _text(x: int, y: int, text: str, anchor: str = "start") -> str:
-    return (
-        f'<text x="{x}" y="{y + 13}" text-anchor="{anchor}" font-size="12" '
-        f'fill="currentColor">{escape(text)}</text>'
-    )
+    def add(self, label: str, part: float, numbers: str, line: float | None = None) -> None:
+        """A bar of a part of the width, and a line where another part ends."""
+        y = len(self._bars) * _STEP
+        short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        whole = "" if short == label else f"<title>{escape(label)}</title>"
+        self._text(self._left - 8, y, escape(short) + whole, ' text-anchor="end"')
+        self._text(self._left + _BAR + 8, y, escape(numbers))
+        self._bars.append(
+            f'<rect x="{self._left}" y="{y + 4}" width="{_BAR * part:.1f}" height="10"/>'
+        )
+        if line is not None:
+            at = f"{self._left + _BAR * line:.1f}"
+            self._lines.append(f'<line x1="{at}" x2="{at}" y1="{y + 1}" y2="{y + 17}"/>')
 
+    def _text(self, x: int, y: int, markup: str, anchor: str = "") -> None:
+        self._texts.append(f'<text x="{x}" y="{y + 13}"{anchor}>{markup}</text>')
 
-def _svg(caption: str, left: int, drawn: list[str], more: int) -> str:
-    if more > 0:
-        drawn = [*drawn, _text(left, len(drawn) * _STEP, f"and {more:,} more")]
-    width, height = left + _BAR + _NUMBER, (len(drawn) + 1) * _STEP + 4
-    head = _text(left, 0, caption)
-    return (
-        f'<svg role="img" aria-label="{escape(caption)}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" style="display: block; max-width: 100%; '
-        f'font-family: inherit;">{head}<g transform="translate(0 {_STEP})">{"".join(drawn)}</g>'
-        "</svg>"
-    )
+    def svg(self, caption: str, more: int) -> str:
+        """The drawing under its caption, with a line for what is not drawn."""
+        steps = len(self._bars)
+        if more > 0:
+            self._text(self._left, steps * _STEP, f"and {more:,} more")
+            steps += 1
+        self._text(self._left, -_STEP, escape(caption))
+        width, height = self._left + _BAR + _NUMBER, (steps + 1) * _STEP + 4
+        lines = f'<g stroke="currentColor" stroke-width="2">{"".join(self._lines)}</g>'
+        return (
+            f'<svg role="img" aria-label="{escape(caption)}" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" font-size="12" fill="currentColor" '
+            'style="display: block; max-width: 100%; font-family: inherit;">'
+            f'<g transform="translate(0 {_STEP})">{"".join(self._texts)}'
+            f'<g style="fill: {_GOT};">{"".join(self._bars)}</g>{lines if self._lines else ""}</g>'
+            "</svg>"
+        )
 
 
 def _size(value: float) -> float:

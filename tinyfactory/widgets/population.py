@@ -282,7 +282,7 @@ class PopulationView(Panel):
             for chart in self._measured.charts
             if chart.row is None
         ]
-        return "\n".join([self._measured.card.to_text(), *map(legible, found)])
+        return "\n".join([repr(self._measured.card), *map(legible, found)])
 
     def static_html(self) -> str:
         """The card with its plots, and without a target what is there."""

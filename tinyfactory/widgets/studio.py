@@ -240,6 +240,7 @@ class Studio(Panel):
             room.person = self.browser.selected
         if title == "Talk":
             room.people = self._asked()
+            room.person = self.selected  # who was talked to before would stay, if listed
         if title == "History":
             room.refresh()
 
