@@ -41,7 +41,7 @@ def test_search_filter_sort_select_and_export(anywhere):
     notebook = opened(anywhere, 120)
     page = notebook.page
     notebook.field("Search:").fill("ana 11")
-    notebook.wait_text(".tf-status", "12 people of 120")
+    notebook.wait_text(".tf-status", "11 people of 120")
     page.locator("fieldset[aria-label='Gender'] label", has_text="woman").locator("input").check()
     notebook.wait_text(".tf-status", "5 people of 120")
     assert said(notebook, "browser.filters") == "{'gender': ['woman']}"
