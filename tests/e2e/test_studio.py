@@ -1,0 +1,88 @@
+"""The studio in real browsers: every tab, in JupyterLab, in Notebook 7, and as a page of Voila."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+STUDIO = """import tinyfactory
+from tinyfactory import control
+control.begin('{folder}')
+studio = tinyfactory.studio(context='Bakers in Vienna, Austria', model='offline')
+studio"""
+TABS = ["Generate", "People", "Person", "Compare", "Population", "Talk", "History"]
+# Voila's own page asks for its icons there; what is ours asks nobody.
+OF_VOILA = "cdn.jsdelivr.net/npm/@fortawesome"
+
+
+def tab(notebook, title):
+    notebook.page.locator(".tf-panel [role=tab]", has_text=title).first.click()
+
+
+def through_all_tabs(notebook):
+    """Make three people and use every tab; what is seen stands in the page, not in a kernel."""
+    field = notebook.field("People:")
+    field.fill("3")
+    field.press("Tab")
+    notebook.button("Generate").click()
+    notebook.wait_text(".tf-status", "3 people made")
+    assert notebook.barriers(".tf-panel") == []
+
+    tab(notebook, "People")
+    rows = notebook.page.locator("table[aria-label='People'] tbody tr")
+    rows.nth(2).wait_for()
+    assert rows.count() == 3
+    name = rows.nth(1).locator("td, th").first.inner_text()
+    rows.nth(1).click()
+    notebook.wait_text(".tf-panel", name)
+    notebook.button("Open").click()
+    notebook.page.locator(".tf-panel [role=tab][aria-selected=true]", has_text="Person").wait_for()
+
+    tab(notebook, "People")
+    notebook.button("Talk").click()
+    notebook.field("Question:").fill("What do you like?")
+    notebook.field("Question:").press("Enter")
+    notebook.wait_text(".tf-panel", "The offline writer cannot hold a conversation")
+
+    tab(notebook, "Compare")
+    notebook.wait_text(".tf-panel", "Different:")
+    tab(notebook, "Population")
+    notebook.wait_text(".tf-status", "Report card of 3 people", timeout=60)
+    tab(notebook, "History")
+    notebook.page.locator("table[aria-label='Events of the line'] tbody tr").first.wait_for()
+    assert notebook.barriers(".tf-panel") == []
+
+
+@pytest.mark.timeout(300)
+def test_every_tab_works(anywhere):
+    notebook = anywhere.open([STUDIO.format(folder=f"{anywhere.app}-studio")], "studio.ipynb")
+    notebook.run_all()
+    assert notebook.cell_errors() == []
+    through_all_tabs(notebook)
+    made = "print(len(studio.people), studio.chat.person is studio.selected, studio.error)"
+    assert notebook.python(made) == "3 True None\n"
+    assert notebook.errors == [] and anywhere.outside == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_tab_works_as_a_page_of_voila(jupyters, theme):
+    voila = jupyters("voila", theme)
+    page = voila.open([STUDIO.format(folder=f"voila-{theme}")], "studio.ipynb")
+    through_all_tabs(page)
+    assert page.errors == []
+    assert [url for url in voila.outside if OF_VOILA not in url] == []
+
+
+@pytest.mark.timeout(300)
+def test_the_notebook_of_the_studio_is_a_page_of_voila(jupyters):
+    voila = jupyters("voila", "light")
+    page = voila.open(NOTEBOOKS / "05_studio.ipynb")
+    page.wait_text("h1", "The studio")
+    page.wait_text("[role=tab]", "Generate")
+    assert page.page.locator(".jp-RenderedText", has_text="Traceback").count() == 0
+    assert page.page.locator("[class^=tf-saved]:visible").count() == 0
+    assert page.errors == []
+    assert [url for url in voila.outside if OF_VOILA not in url] == []
