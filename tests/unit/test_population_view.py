@@ -178,7 +178,8 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
     go_on.set()
     with pytest.raises(Cancelled):
         view.wait()
-    assert view.card is None and "Measure again" in view.status
+    assert view.card is None
+    assert view.status == 'Stopped. Nobody was changed. "Measure again" begins anew.'
     view._again.click()
     assert view.wait().number_of_people == 16 and view.error is None
     assert view._running.layout.display == "none"
@@ -195,12 +196,18 @@ def test_people_who_were_replaced_while_measured_are_never_shown(monkeypatch):
 
     monkeypatch.setattr(module, "measure", slow)
     view = PopulationView(some_people(16))
-    first = view._measuring.thread
+    first = view._work
     view.people = some_people(32)
     view.wait()
     go_on.set()
-    first.join()
+    first.wait()
     assert view.card.number_of_people == 32 and view.error is None
+
+
+def test_where_threads_show_nothing_it_is_measured_before_it_is_shown(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    view = PopulationView(some_people(16))
+    assert view.card.number_of_people == 16 and "Measured in" in view.status
 
 
 def test_the_kernel_is_free_while_it_measures():

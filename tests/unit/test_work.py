@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -54,3 +55,32 @@ def test_the_clock_is_told_while_it_waits_and_never_after_the_end():
     assert told[-1] == "done" and told.count("done") == 1
     seconds = [float(str(s)) for s in told[:-1]]
     assert 0.4 < seconds[0] < seconds[1]
+
+
+def test_where_threads_show_nothing_the_one_who_starts_it_does_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    where: list[object] = []
+
+    def here(*_: object) -> None:
+        where.append(threading.current_thread())
+
+    def fails() -> None:
+        here()
+        raise InvalidInput("No.")
+
+    for do in (here, fails):
+        work = Work(do, here, here, here).start()
+        assert not work.running
+        work.wait()
+    assert where == [threading.current_thread()] * 4
+
+
+def test_the_interrupt_ends_what_is_done_in_the_foreground_and_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    failed: list[BaseException] = []
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    Work(interrupted, print, failed.append).start().wait()
+    assert [type(error) for error in failed] == [KeyboardInterrupt]

@@ -21,7 +21,7 @@ from tinyfactory.widgets.browser_parts import VIEWS, Parts, groups, ticked
 from tinyfactory.widgets.choices import Choices
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.exporting import Exporting
-from tinyfactory.widgets.later import SETTLE, Later
+from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.reading import Reading
 from tinyfactory.widgets.shared import count
@@ -102,8 +102,7 @@ class PersonaBrowser(Panel):
         self._exporting = Exporting(lambda: self.filtered, self._began, self._written, self.failed)
         self._parts = Parts(self._choices, self.table, self._exporting)
         super().__init__(self._parts.rows, below=[self._reading])
-        # A text typed right before a click may arrive after it.
-        self._cleared = Later(self.guarded(self.clear), SETTLE)
+        self._cleared = after_typing(self.guarded(self.clear))
         self._connect()
         self.people = people
 

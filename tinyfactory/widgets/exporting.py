@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson, save_people
-from tinyfactory.widgets.later import SETTLE, Later
+from tinyfactory.widgets.later import after_typing
 
 # What is chosen, and how a file or folder of it is called.
 FORMATS = {
@@ -87,8 +87,7 @@ class Exporting(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
             tooltip="Write the people that are listed to a new file beside the notebook",
             layout=widgets.Layout(width="auto"),
         )
-        # A text typed right before the click may arrive after it.
-        self._settled = Later(self._write, SETTLE)
+        self._settled = after_typing(self._write)
         self._one = threading.Lock()
         self.button.on_click(self._clicked)
         super().__init__([self.format, self.button])

@@ -18,9 +18,9 @@ def in_foreground() -> bool:
     return "google.colab" in sys.modules
 
 
-def after_typing(do: Callable[[], object]) -> Later:
+def after_typing(do: Callable[[], object], *, foreground: bool | None = None) -> Later:
     """`do`, once what was typed right before a click has arrived; at once in the foreground."""
-    return Later(do, 0 if in_foreground() else SETTLE)
+    return Later(do, 0 if foreground or (foreground is None and in_foreground()) else SETTLE)
 
 
 class Later:

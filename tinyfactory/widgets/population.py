@@ -11,6 +11,7 @@ import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import Cancelled, InvalidInput
+from tinyfactory.models.flow import token
 from tinyfactory.people import People, TinyPerson, plots
 from tinyfactory.people.render import legible
 from tinyfactory.people.render_parts import progress_html
@@ -21,6 +22,7 @@ from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.progress import time_in_words
 from tinyfactory.widgets.shared import count
+from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser
@@ -84,7 +86,8 @@ class PopulationView(Panel):
     ) -> None:
         self.browser = browser
         self._measured: Measured | None = None
-        self._measuring: _Measuring | None = None
+        self._work: Work | None = None
+        self._started = 0.0
         self._lock = threading.RLock()
         self._progress = widgets.HTML()
         self._cancel = widgets.Button(
@@ -122,9 +125,9 @@ class PopulationView(Panel):
     def refresh(self) -> None:
         """Measure the people as they are now; what was being measured is given up."""
         with self._lock:
-            if self._measuring is not None:
-                self._measuring.stopped = True
-            self._measuring = None
+            if self._work is not None:
+                self._work.cancel()
+            self._work = None
             self.picked = None
             self._measured = self.card = None
             self._bars.show([], 0)
@@ -134,19 +137,20 @@ class PopulationView(Panel):
                 self._running.layout.display = "none"
                 self.say("There is nobody yet.")
                 return
-            self._measuring = _Measuring(self, People(self.people), self.target)
+            self._work = work = self._measuring(People(self.people), self.target)
+            self._started = time.monotonic()
             self._running.layout.display = ""
             self._cancel.disabled = False
             self.say(f"Measuring {count(len(self.people), 'person', 'people')} …")
-            self._measuring.thread.start()
+        work.start()  # without the lock: in the foreground it returns when all is measured
 
     def cancel(self) -> None:
         """Stop measuring, at the end of the part that is under way; people are as they were."""
         with self._lock:
-            if self._measuring is None or self._measuring.ended:
+            if self._work is None or not self._work.running:
                 return
             self._cancel.disabled = True
-            self._measuring.stopped = True
+            self._work.cancel()
             self.say("Stopping at the end of the part that is under way …")
 
     def wait(self, timeout: float | None = None) -> ReportCard | None:
@@ -157,43 +161,44 @@ class PopulationView(Panel):
         TinyFactoryError
             What went wrong; `Cancelled` when it was stopped.
         """
-        measuring = self._measuring
-        if measuring is not None:
-            try:
-                measuring.thread.join(timeout)
-            except KeyboardInterrupt:
-                self.cancel()
-                measuring.thread.join()
-                raise
+        if self._work is not None:
+            self._work.wait(timeout)
         if self.error is not None:
             raise self.error
         card: ReportCard | None = self.card
         return card
 
-    def _part_done(self, measuring: _Measuring, done: int, total: int) -> None:
+    def _measuring(self, people: People, target: Any) -> Work:
+        """The work for these, which knows by itself whether others took their place."""
+        work = Work(
+            lambda: measure(people, target, texts=MOST_TEXTS, watch=self._part_done),
+            lambda result: self._ended(work, result),
+            lambda error: self._ended(work, error),
+        )
+        return work
+
+    def _part_done(self, done: int, total: int) -> None:
         """Called between the parts of the work, in its thread."""
         with self._lock:
-            if measuring.stopped:
-                raise Cancelled("Stopped on request.")
-            seconds = time.monotonic() - measuring.started
+            switch = token.get()
+            if switch is not None and switch.cancelled:  # also when other people were set
+                raise Cancelled('Nobody was changed. "Measure again" begins anew.')
+            seconds = time.monotonic() - self._started
             text = f"part {min(done + 1, total)} of {total}, {time_in_words(seconds)} so far"
             self._progress.value = progress_html(done, total, "Parts measured", text)
 
-    def _ended(self, measuring: _Measuring, result: Measured | BaseException) -> None:
+    def _ended(self, work: Work, result: Measured | BaseException) -> None:
         with self._lock:
-            if self._measuring is not measuring:
+            if self._work is not work:
                 return  # other people were set meanwhile
-            measuring.ended = True
             self._running.layout.display = "none"
             self._again.layout.display = ""
-            if isinstance(result, Cancelled):
-                self.failed(result, 'Nothing was changed; "Measure again" begins anew.')
-            elif isinstance(result, BaseException):
+            if isinstance(result, BaseException):
                 self.failed(result)
             else:
                 self._measured = result
                 self.card = result.card
-                self._show(result, time.monotonic() - measuring.started)
+                self._show(result, time.monotonic() - self._started)
 
     def _show(self, measured: Measured, seconds: float) -> None:
         self._bars.show(measured.charts, measured.card.number_of_people)
@@ -301,30 +306,6 @@ class PopulationView(Panel):
         if self.browser is not None:
             self.browser.unobserve(self._browser_filtered, "filtered")
         super().close()
-
-
-class _Measuring:
-    """One run of the measuring, in a thread of its own."""
-
-    def __init__(self, view: PopulationView, people: People, target: Any) -> None:
-        self.stopped = self.ended = False
-        self.started = time.monotonic()
-        self._view, self._people, self._target = view, people, target
-        self.thread = threading.Thread(target=self._run, name="tinyfactory-population", daemon=True)
-
-    def _run(self) -> None:
-        view = self._view
-        result: Measured | BaseException
-        try:
-            result = measure(
-                self._people,
-                self._target,
-                texts=MOST_TEXTS,
-                watch=lambda done, total: view._part_done(self, done, total),  # noqa: SLF001
-            )
-        except BaseException as error:  # noqa: BLE001 - it is shown; nobody else would see it
-            result = error
-        view._ended(self, result)  # noqa: SLF001
 
 
 def _label(picked: tuple[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tinyfactory.widgets.later import SETTLE, Later
+from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 
 
@@ -34,7 +34,7 @@ class QuestionRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             description="Cancel", icon="stop", disabled=True,
             tooltip="Give the question up; what was answered before stays",
         )  # fmt: skip
-        self._settled = Later(send, SETTLE)
+        self._settled = after_typing(send)
         self.send_button.on_click(lambda _: self._clicked())
         self.cancel_button.on_click(lambda _: cancel())
         row = widgets.HBox([self.send_button, self.cancel_button])

@@ -14,7 +14,7 @@ from tinyfactory.factory.way import Snapshot
 from tinyfactory.people import People
 from tinyfactory.people.render import people_html, people_text
 from tinyfactory.people.render_parts import latest_html
-from tinyfactory.widgets.later import SETTLE, Later, in_foreground
+from tinyfactory.widgets.later import after_typing, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.progress import Progress, Watch
@@ -63,7 +63,7 @@ class RunPanel(Panel):
         self._words_at = 0.0
         self._latest = -1
         self._lock = threading.Lock()
-        self._settled = Later(self._start, SETTLE)
+        self._settled = after_typing(self._start, foreground=self._foreground)
         self._progress, self._shown = Progress(), widgets.HTML()
         self._make_buttons()
         row = widgets.HBox(
@@ -159,10 +159,7 @@ class RunPanel(Panel):
     def _clicked(self, stopped: PeopleJob | None) -> None:
         if not self._begin(stopped):
             return
-        if self._foreground:
-            with contextlib.suppress(KeyboardInterrupt):  # said in the form
-                self._start()
-        else:
+        with contextlib.suppress(KeyboardInterrupt):  # in the foreground; said in the form
             self._settled.soon()
 
     def _begin(self, stopped: PeopleJob | None) -> bool:

@@ -18,7 +18,8 @@ class Work:
     """Runs `do` in a thread, so that the kernel stays usable, and tells how it ended.
 
     The one who waits is told every half second how long it takes, then once what came of it.
-    All three are called from threads that belong to the work.
+    All three are called from threads that belong to the work. Where nothing that comes from a
+    thread is shown, the work is done by the one who starts it, who is told how it ended.
 
     Parameters
     ----------
@@ -64,10 +65,11 @@ class Work:
 
     def start(self) -> Work:
         """Begin, and return at once; in the foreground when it has ended."""
+        if in_foreground():
+            self._run()
+            return self
         for thread in self._threads if self._waiting is not None else self._threads[:1]:
             thread.start()
-        if in_foreground():
-            self.wait()
         return self
 
     def cancel(self) -> None:
