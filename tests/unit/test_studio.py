@@ -73,6 +73,19 @@ def test_who_is_edited_in_the_card_is_so_in_the_list(people):
     )
 
 
+def test_the_buttons_say_whom_they_are_about(people):
+    studio = Studio(people=people, model="offline")
+    studio.browser.selected = people[2]
+    assert studio._whom.text == f"with {people[2].name}"
+    studio.go_to("Person")
+    studio.card.edit("name", "Noor " + "H" * 100)
+    studio.card.save()
+    assert studio._whom.text.startswith("with Noor H") and len(studio._whom.text) == 65
+    studio.browser.query = "xyzzy"
+    assert studio._whom.text == ""
+    assert studio._code.toggle.description != studio.browser._code.toggle.description
+
+
 def test_nobody_selected_nothing_to_compare():
     studio = Studio()
     studio.go_to("People")

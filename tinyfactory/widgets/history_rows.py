@@ -150,7 +150,11 @@ def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
 
 def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str, str]]:
     """Everything that is known of an event, as names and texts."""
-    hit = {True: "hit", False: "miss", None: "not met in this run"}[event.hit]
+    hit = {
+        True: "hit: taken out of the record, nothing was asked or paid",
+        False: "miss: done anew, and kept in the record",
+        None: "not met in this run",
+    }[event.hit]
     place = chronicle.place(event.key)
     before = None if place.before is None else chronicle.place(place.before).number
     usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"

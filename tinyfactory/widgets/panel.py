@@ -31,6 +31,8 @@ class Panel(StaticForm):
         What stands between it and the code.
     ready : str
         What the status line says at first.
+    lines : str
+        What stands on the button that shows the code.
 
     Attributes
     ----------
@@ -46,11 +48,12 @@ class Panel(StaticForm):
         *,
         below: Sequence[widgets.Widget] = (),
         ready: str = "",
+        lines: str = "Code",
     ) -> None:
         self._status = Status()
         if ready:
             self._status.say(ready)
-        self._code = CodeView(self.code)
+        self._code = CodeView(self.code, lines)
         super().__init__([*children, self._status, *below, self._code, Page()])
         self.add_class(PANEL)
 
@@ -111,13 +114,16 @@ class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     code : callable
         Gives the lines as they are now.
+    label : str
+        What stands on the button.
     """
 
-    def __init__(self, code: Callable[[], str]) -> None:
+    def __init__(self, code: Callable[[], str], label: str = "Code") -> None:
         self._lines = code
         self.toggle = widgets.ToggleButton(
-            False, description="Code", icon="code", tooltip="Show the Python that does the same"
-        )
+            False, description=label, icon="code", layout=widgets.Layout(width="auto"),
+            tooltip="Show the Python that does the same",
+        )  # fmt: skip
         self._shown = widgets.HTML()
         self._shown.layout.display = "none"
         self.toggle.observe(lambda _: self.refresh(), "value")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render import people_html, people_text
+from tinyfactory.people.render import legible, people_html, people_text
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
+from tinyfactory.widgets.shared import Hint
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # More people than this side by side, or answering at once, nobody reads.
 MOST_COMPARED = 4
 MOST_ASKED = 12
+_MOST_OF_A_NAME = 60
 
 
 class Studio(Panel):
@@ -103,7 +105,8 @@ class Studio(Panel):
         self._addressed = widgets.Button(
             description="Talk", icon="comments", tooltip="Talk to this person in the tab Talk"
         )
-        super().__init__([self._tabs], ready=self._where())
+        self._whom = Hint()
+        super().__init__([self._tabs], ready=self._where(), lines="Code of the studio")
         self._opened.on_click(self.guarded(lambda _: self.go_to("Person")))
         self._compared.on_click(self.guarded(lambda _: self.compare_selected()))
         self._addressed.on_click(self.guarded(lambda _: self.go_to("Talk")))
@@ -169,7 +172,7 @@ class Studio(Panel):
 
     def _beside(self, title: str) -> list[Any]:
         """What carries a person from the list to another tab."""
-        carry = [self._opened, self._compared, self._addressed]
+        carry = [self._opened, self._compared, self._addressed, self._whom]
         return [widgets.HBox(carry)] if title == "People" else []
 
     def _make_form(self) -> PersonaForm:
@@ -192,7 +195,7 @@ class Studio(Panel):
         from tinyfactory.widgets.card import PersonaCard
 
         card = PersonaCard(self.selected)
-        card.observe(self.guarded(lambda _: self.browser.refresh()), "edited")
+        card.observe(self.guarded(lambda _: self._edited()), "edited")
         return card
 
     def _make_compare(self) -> PersonaCompare:
@@ -224,8 +227,15 @@ class Studio(Panel):
 
     def _select(self, person: TinyPerson | None) -> None:
         self.selected = person
+        name = "" if person is None else legible(person.name)
+        short = name if len(name) <= _MOST_OF_A_NAME else f"{name[: _MOST_OF_A_NAME - 1]}…"
+        self._whom.say(f"with {short}" if name else "")
         for button in (self._opened, self._compared, self._addressed):
             button.disabled = person is None
+
+    def _edited(self) -> None:
+        self.browser.refresh()
+        self._select(self.selected)  # who may have another name
 
     def _enter(self) -> None:
         """Make the widget of the open tab, or show it what was done in others meanwhile."""
