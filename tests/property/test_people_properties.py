@@ -16,6 +16,7 @@ from tinyfactory.people import (
     People,
     TinyPerson,
     load_people,
+    merge,
     normalise,
     read_contexts,
     read_persona,
@@ -23,6 +24,7 @@ from tinyfactory.people import (
 )
 from tinyfactory.people.layout import ALIASES, LISTS, PARTS, TEXTS, TOP
 from tinyfactory.people.render import escape, person_html
+from tinyfactory.people.spec import _known
 from tinyfactory.people.traits import TRAITS
 
 FIELDS = sorted(
@@ -62,9 +64,22 @@ own_fields = st.dictionaries(st.text(max_size=6), anything, max_size=3)
 def test_normalising_again_changes_nothing(shape, name):
     with contextlib.suppress(InvalidPersona):
         once = normalise({"name": name, **shape})
-        assert normalise(once) == once
-        assert list(normalise(once)) == list(once)
+        known = normalise(once)
+        _known.forget()  # or it would not be gone through again
+        again = normalise(once)
+        assert known == again == once
+        assert list(known) == list(again) == list(once)
         assert json.loads(json.dumps(once, allow_nan=False)) == once
+
+
+@settings(deadline=None, max_examples=300)
+@given(shapes, shapes, names)
+def test_what_is_known_is_merged_as_what_is_not(shape, other, name):
+    with contextlib.suppress(InvalidPersona):
+        person, fragment = (normalise({"name": name, **part}) for part in (shape, other))
+        known = merge(person, fragment)
+        _known.forget()
+        assert json.dumps(merge(person, fragment)) == json.dumps(known)
 
 
 @settings(deadline=None, max_examples=150)
@@ -121,6 +136,7 @@ def test_define_changes_to_a_valid_person_or_not_at_all(key, value, group):
         person.define(key, value, group)
     except InvalidPersona:
         assert person.persona == before
+    _known.forget()
     assert normalise(person.persona) == person.persona
 
 

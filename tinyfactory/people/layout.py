@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 TIMES = ("morning", "workday", "evening", "weekend")
@@ -102,17 +101,11 @@ def holder(person: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, st
     >>> holder({"occupation": {"title": "nurse"}}, "occupation.title")
     ({'title': 'nurse'}, 'title')
     """
-    way, leaf = _steps(path)
+    *way, leaf = path.split(".")
     here: Any = person
     for step in way:
         here = here.get(step) if isinstance(here, dict) else None
     return (here if isinstance(here, dict) and leaf in here else None), leaf
-
-
-@lru_cache(maxsize=1024)  # the same few dozen, for each person again and again
-def _steps(path: str) -> tuple[tuple[str, ...], str]:
-    *way, leaf = path.split(".")
-    return tuple(way), leaf
 
 
 def empty(value: Any) -> bool:

@@ -7,11 +7,12 @@ it is, for the schema to refuse. Fields that nobody knows are kept as they are.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from tinyfactory.people import traits
 from tinyfactory.people.infer import infer
-from tinyfactory.people.layout import ALIASES, LISTS, PART_ALIASES, PARTS, TEXTS, TOP, empty, holder
+from tinyfactory.people.layout import ALIASES, LISTS, PART_ALIASES, PARTS, TEXTS, TOP, empty
 from tinyfactory.people.leaves import age, items, name, relationships, text
 from tinyfactory.people.plain import plain
 
@@ -163,25 +164,50 @@ _CONVERT = {
     **dict.fromkeys(TEXTS, text),
     **dict.fromkeys(LISTS, items),
 }
-# Leaves before what holds them, so that a part left with nothing goes too.
-_DEEPEST_FIRST = sorted({*_CONVERT, *PARTS} - {"name"}, key=lambda path: -path.count("."))
+
+
+def _by_holder(paths: Iterable[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The way to each object that holds some of the paths, deepest first, and their last keys."""
+    holders: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        *way, leaf = path.split(".")
+        holders.setdefault(tuple(way), []).append(leaf)
+    deepest_first = sorted(holders.items(), key=lambda item: -len(item[0]))
+    return [(way, tuple(leaves)) for way, leaves in deepest_first]
+
+
+# Where to look for leaves; and what may be empty, leaves before the parts that hold them, so
+# that a part left with nothing goes too.
+_LEAVES = _by_holder(_CONVERT)
+_MAY_BE_EMPTY = _by_holder(path for path in {**_CONVERT, **PARTS} if path != "name")
+
+
+def _reach(person: Json, way: tuple[str, ...]) -> Json:
+    """The object at the end of a way, or an empty one."""
+    here: Any = person
+    for step in way:
+        here = here.get(step) if isinstance(here, dict) else None
+    return here if isinstance(here, dict) else {}
 
 
 def _finish(person: Json) -> None:
     """Every known leaf in its own type, and nothing empty among the known."""
-    for path, convert in _CONVERT.items():
-        parent, leaf = holder(person, path)
-        if parent is not None:
-            parent[leaf] = convert(parent[leaf])
-    parent, _ = holder(person, "occupation.title")
-    if parent is not None and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", str(parent["title"])):
-        parent["title"] = parent["title"].replace("_", " ")  # as Nemotron writes them
+    for way, leaves in _LEAVES:
+        parent = _reach(person, way)
+        for leaf in leaves:
+            if leaf in parent:
+                parent[leaf] = _CONVERT[".".join((*way, leaf))](parent[leaf])
+    occupation = _reach(person, ("occupation",))
+    title = str(occupation.get("title"))
+    if "title" in occupation and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", title):
+        occupation["title"] = title.replace("_", " ")  # as Nemotron writes them
     if isinstance(person.get("personality"), dict):
         _finish_big_five(person["personality"])
-    for path in _DEEPEST_FIRST:
-        parent, leaf = holder(person, path)
-        if parent is not None and empty(parent[leaf]):
-            del parent[leaf]
+    for way, leaves in _MAY_BE_EMPTY:
+        parent = _reach(person, way)
+        for leaf in leaves:
+            if leaf in parent and empty(parent[leaf]):
+                del parent[leaf]
 
 
 def _finish_big_five(personality: Json) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from tinyfactory.errors import InvalidPersona
+from tinyfactory.people.known import Known
 from tinyfactory.people.layout import empty
 from tinyfactory.people.reasons import explain, shown
 from tinyfactory.people.shapes import canonical
@@ -24,6 +25,7 @@ from tinyfactory.people.shapes import canonical
 Json = dict[str, Any]
 Score = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[list[str], Field(default_factory=list)]
+_known = Known()
 
 
 class _Part(BaseModel):
@@ -191,15 +193,19 @@ def normalise(data: Any, *, partial: bool = False) -> Json:
     tinyfactory.errors.InvalidPersona: This description of a person cannot be used:
     - age: 190 is not possible; expected a whole number from 0 to 120.
     """
+    if (known := _known.copy(data)) is not None:
+        return known
     if partial and isinstance(data, dict):
         data = canonical(data)
         if empty(data.get("name")):
             whole = normalise({**data, "name": "nobody"})
             return {key: value for key, value in whole.items() if key != "name"}
     try:
-        return PersonaSpec.model_validate(data).to_dict()
+        found = PersonaSpec.model_validate(data).to_dict()
     except ValidationError as error:
         raise InvalidPersona(explain(error.errors(include_url=False), _FIELDS)) from None
+    _known.note(found)
+    return found
 
 
 def merge(persona: Json, fragment: Any) -> Json:
@@ -218,7 +224,8 @@ def merge(persona: Json, fragment: Any) -> Json:
     """
     if not isinstance(fragment, dict):
         raise InvalidPersona(f"A fragment is an object with fields, not {shown(fragment)}.")
-    return normalise(_merged(canonical(persona), canonical(fragment)))
+    old, new = (_known.copy(one) or canonical(one) for one in (persona, fragment))
+    return normalise(_merged(old, new))
 
 
 def _merged(old: Any, new: Any) -> Any:
