@@ -1,4 +1,4 @@
-"""One browser for the whole run, and a server for each application and theme that tests ask for."""
+"""One browser for these tests, and a server for each application and theme that they ask for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.lab import App, Lab, chromium, jupyter
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright holds an event loop that others would be in
 def jupyters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App, str], Lab]]:
     """Give the server of an application and theme, started when first asked for."""
     started: dict[tuple[App, str], Lab] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 # The offline writer, with the time that a real endpoint takes, and a count of its calls.
@@ -40,7 +42,7 @@ def test_cancelled_resumed_and_run_again_after_a_restart(anywhere):
     number_of(notebook, 8)
     notebook.button("Generate").click()
     # People appear while it runs, and the kernel answers meanwhile.
-    notebook.wait_text(".tf-progress", "2 of 8")
+    notebook.wait_text(".tf-progress", re.compile("[2-6] of 8"))
     assert int(notebook.python(MADE)) >= 1
     notebook.button("Cancel").click()
     notebook.wait_text(".tf-status", "Stopped")
@@ -80,7 +82,7 @@ def test_an_interrupt_stops_a_cell_that_waits_and_keeps_who_is_made(lab):
     notebook = lab.open([SLOW.replace("'journal'", "'interrupt'"), FORM], "interrupt.ipynb")
     notebook.run_all()
     notebook.start_python("form.number = 8\nform.generate()")
-    notebook.wait_text(".tf-progress", "3 of 8")
+    notebook.wait_text(".tf-progress", re.compile("[2-6] of 8"))
     notebook.interrupt()
     notebook.wait_text(".tf-status", "Stopped")
     made = int(notebook.python(MADE))
@@ -97,7 +99,7 @@ def test_shown_again_it_finds_its_running_job(lab):
     notebook.run_all()
     number_of(notebook, 5)
     notebook.button("Generate").click()
-    notebook.wait_text(".tf-progress", "1 of 5")
+    notebook.wait_text(".tf-progress", re.compile("[1-4] of 5"))
     assert notebook.page.locator(".tf-progress:visible", has_text="of 5").count() == 2
     notebook.wait_text(".tf-status", "5 people made")
 

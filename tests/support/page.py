@@ -113,7 +113,7 @@ class Notebook:
         exact = re.compile(rf"^\s*{re.escape(text)}\s*$")
         return self.outputs.locator("button:visible").filter(has_text=exact).first
 
-    def wait_text(self, selector: str, text: str, timeout: float = 30) -> None:
+    def wait_text(self, selector: str, text: str | re.Pattern[str], timeout: float = 30) -> None:
         """Wait until an element that fits the selector shows the text."""
         self.page.locator(selector, has_text=text).first.wait_for(timeout=timeout * 1000)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from tinyfactory.journal.chronicle import Chronicle
 from tinyfactory.people.render import MAX_ROWS, legible
 from tinyfactory.people.render_history import table_html
 from tinyfactory.widgets import history_rows as rows
 from tinyfactory.widgets.table import Column
+
+T = TypeVar("T")
 
 
 def as_text(
@@ -33,9 +36,14 @@ def as_html(
     html = table_html(heading, _heads(rows.LINES), cells, len(lines))
     if line:
         title = f"Line {line[:8]}: {here.title(line)}"
-        cells = [rows.event_cells(here, key) for key in keys[:MAX_ROWS]]
-        html += table_html(title, _heads(rows.EVENTS), cells, len(keys))
+        cells = [_lasting(rows.event_cells(here, key)) for key in keys[:MAX_ROWS]]
+        html += table_html(title, _lasting(_heads(rows.EVENTS)), cells, len(keys))
     return html
+
+
+def _lasting(row: list[T]) -> list[T]:
+    """A row without its seconds: run again, a notebook shall store the same."""
+    return [part for column, part in zip(rows.EVENTS, row, strict=True) if column.key != "seconds"]
 
 
 def _heads(columns: Sequence[Column]) -> list[tuple[str, str]]:
