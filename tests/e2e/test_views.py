@@ -14,6 +14,9 @@ factory.generate_person('who sings <b>loud</b>')
 TinyPersonFactory('A choir in Cardiff', model='offline').generate_person()
 view = HistoryView()
 view"""
+# Long cells go on below, so that no table scrolls sideways.
+NOTHING_ASIDE = """() => [...document.querySelectorAll('.tf-scroll')]
+  .every(box => box.scrollWidth <= box.clientWidth)"""
 POPULATION = """from tinyfactory import TinyPersonFactory
 from tinyfactory.populations import Demography
 from tinyfactory.widgets import PersonaBrowser, PopulationView
@@ -32,6 +35,7 @@ def test_an_event_is_read_gone_back_to_and_exported(anywhere):
     events = notebook.page.locator("table[aria-label='Events of the line']")
     events.locator("tbody tr").first.wait_for()
     assert events.locator("tbody tr").count() == 3
+    assert notebook.page.evaluate(NOTHING_ASIDE)
     # By keys alone: from the first row down to the second, and back to it.
     events.locator("tbody tr").first.focus()
     notebook.page.keyboard.press("ArrowDown")

@@ -48,3 +48,16 @@ def simulation_in_code(simulation: Simulation) -> str:
     if simulation.path.is_file():
         return f"simulation = control.begin(recording={str(simulation.path)!r})"
     return f"simulation = control.begin({str(simulation.path)!r}, {simulation.id!r})"
+
+
+def history_in_code(simulation: Simulation | None, key: str = "", done: str = "") -> str:
+    """The lines that show a simulation's history, explain an event of it, and did what was done."""
+    lines = [
+        "from tinyfactory import TinyFactory, TinyPerson, control",
+        "",
+        "simulation = control.begin()" if simulation is None else simulation_in_code(simulation),
+        "for line in simulation.lines():\n    print(line)",
+    ]
+    if key:
+        lines.append(f"print(simulation.explain({key[:12]!r}))")
+    return "\n".join([*lines, *([done] if done else [])])

@@ -13,6 +13,7 @@ from tinyfactory.journal.chronicle import Chronicle, Totals
 from tinyfactory.journal.history import Event
 from tinyfactory.widgets import going_back
 from tinyfactory.widgets import history_rows as rows
+from tinyfactory.widgets.branch_choice import ALL, BranchChoice
 from tinyfactory.widgets.event_detail import EventDetail
 from tinyfactory.widgets.export_row import ExportRow
 from tinyfactory.widgets.history_saved import as_html, as_text
@@ -27,7 +28,6 @@ _NONE = (
     "No simulation is open, so nothing was kept and there is no history. Run control.begin() "
     "first, or give one: HistoryView(simulation)."
 )
-_ALL = 0  # of the choice of branches
 
 
 class HistoryView(Panel):
@@ -64,13 +64,12 @@ class HistoryView(Panel):
     """
 
     line = traitlets.Unicode("")
-    branch = traitlets.Int(_ALL)
+    branch = traitlets.Int(ALL)
     selected = traitlets.Any(None, allow_none=True)
 
     def __init__(self, simulation: Simulation | None = None) -> None:
         self.simulation = simulation
         self._chronicle: Chronicle | None = None
-        self._offering = False
         self._done = ""  # the code of what was last done
         self._totals = Hint()
         self._refresh = widgets.Button(
@@ -86,9 +85,7 @@ class HistoryView(Panel):
             height="14em",
             failed=self.failed,
         )
-        self._branches = widgets.Dropdown(
-            description="Branch:", layout=widgets.Layout(width="22em")
-        )
+        self._branches = BranchChoice(self.guarded(self._branch_chosen))
         self._of_line = Hint()
         self._events: Listing[str] = Listing(
             rows.EVENTS,
@@ -98,7 +95,7 @@ class HistoryView(Panel):
             height="24em",
             failed=self.failed,
         )
-        self._lines.layout.display = self._branches.layout.display = "none"
+        self._lines.layout.display = "none"
         self._detail = EventDetail()
         self._export = ExportRow()
         super().__init__(
@@ -115,12 +112,8 @@ class HistoryView(Panel):
         self.refresh()
 
     def _connect(self) -> None:
-        def on(widget: Any, name: str, handler: Any) -> None:
-            widget.observe(self.guarded(lambda change: handler(change.new)), name)
-
-        on(self._lines, "selected", lambda _: self._line_chosen())
-        on(self._events, "selected", lambda _: self._event_chosen())
-        on(self._branches, "value", self._branch_chosen)
+        self._lines.observe(self.guarded(lambda _: self._line_chosen()), "selected")
+        self._events.observe(self.guarded(lambda _: self._event_chosen()), "selected")
         self._refresh.on_click(self.guarded(lambda _: self.refresh()))
         self._detail.checkout.on_click(self.guarded(lambda _: self.checkout()))
         self._export.button.on_click(self.guarded(lambda _: self._export_clicked()))
@@ -188,7 +181,7 @@ class HistoryView(Panel):
         selected = self.selected
         if selected is not None and self._here().line_of(selected.key) != self.line:
             self.selected = None
-        self.branch = _ALL
+        self.branch = ALL
         self._show_line()
 
     def _show_line(self) -> None:
@@ -196,7 +189,7 @@ class HistoryView(Panel):
         if self._chronicle is None or not self.line:
             return
         here = self._chronicle
-        self._offer_branches(here.branches(self.line))
+        self._branches.offer(here.branches(self.line), self.branch)
         keys = here.keys(self.line, self.branch or None)
         alone = len(here.lines) == 1 and not self.branch
         totals = "" if alone else f": {rows.totals_in_words(Totals.of(map(here.event, keys)))}"
@@ -205,25 +198,13 @@ class HistoryView(Panel):
         self._events.show(keys, None if self.selected is None else self.selected.key)
         self.store_soon()
 
-    def _offer_branches(self, branches: list[int]) -> None:
-        ways = [("all branches", _ALL), *((f"the way to the end of {n}", n) for n in branches)]
-        self._offering = True  # other choices are no choice of anybody's
-        try:
-            if list(self._branches.options) != ways:
-                self._branches.options = ways
-            self._branches.value = self.branch if self.branch in branches else _ALL
-        finally:
-            self._offering = False
-        self._branches.layout.display = "" if len(branches) > 1 else "none"
-
     def _branch_chosen(self, branch: int) -> None:
-        if not self._offering:
-            self.branch = branch
+        self.branch = branch
 
     @traitlets.validate("branch")
     def _check_branch(self, proposal: Any) -> int:
         number = int(proposal["value"])
-        if number != _ALL and number not in self._here().branches(self.line):
+        if number != ALL and number not in self._here().branches(self.line):
             raise InvalidInput(f"This line has no branch {number}. Nothing was changed.")
         return number
 
@@ -250,7 +231,7 @@ class HistoryView(Panel):
         if event is not None:
             self.line = self._here().line_of(event.key)
             if event.key not in self._events.items:
-                self.branch = _ALL
+                self.branch = ALL
         self._events.choose(None if event is None else event.key)
         self._show_selected()
         self._code.refresh()
@@ -323,18 +304,8 @@ class HistoryView(Panel):
 
     def code(self) -> str:
         """The lines that show the same."""
-        simulation = self.simulation
-        lines = [
-            "from tinyfactory import TinyFactory, TinyPerson, control",
-            "",
-            "simulation = control.begin()",
-        ]
-        if simulation is not None:
-            lines[-1] = going_back.simulation_in_code(simulation)
-        lines.append("for line in simulation.lines():\n    print(line)")
-        if self.selected is not None:
-            lines.append(f"print(simulation.explain({self.selected.key[:12]!r}))")
-        return "\n".join([*lines, *([self._done] if self._done else [])])
+        key = "" if self.selected is None else self.selected.key
+        return going_back.history_in_code(self.simulation, key, self._done)
 
     def static_text(self) -> str:
         """The lines, and the events of the chosen one, as text; at most 50 of each."""

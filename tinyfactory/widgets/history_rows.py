@@ -20,8 +20,6 @@ EVENTS = (
     Column("tokens", "Tokens", "right"),
     Column("usd", "USD", "right"),
     Column("seconds", "Seconds", "right"),
-    Column("attempts", "Tries", "right"),
-    Column("model", "Model"),
     Column("why", "Why"),
 )
 LINES = (
@@ -91,8 +89,6 @@ def event_cells(chronicle: Chronicle, key: str) -> list[str]:
         f"{event.prompt_tokens + event.completion_tokens:,}" if event.attempts else "–",
         dollars(event.usd) if event.attempts else "–",
         f"{event.seconds:.1f}" if event.at is not None else "–",
-        str(event.attempts) if event.attempts else "–",
-        event.model or "–",
         why(event),
     ]
 
@@ -122,11 +118,9 @@ def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
         "result": lambda event: outcome(event).casefold(),
         "was": was,
         "why": why,
-        "model": lambda event: event.model,
         "tokens": lambda event: event.prompt_tokens + event.completion_tokens,
         "usd": lambda event: -1.0 if event.usd is None else event.usd,
         "seconds": lambda event: event.seconds,
-        "attempts": lambda event: event.attempts,
     }
     order = orders[column]
     return lambda key: order(chronicle.event(key))

@@ -121,8 +121,8 @@ class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def __init__(self, code: Callable[[], str], label: str = "Code") -> None:
         self._lines = code
         self.toggle = widgets.ToggleButton(
-            False, description=label, icon="code", layout=widgets.Layout(width="auto"),
-            tooltip="Show the Python that does the same",
+            False, description=label, icon="code", tooltip="Show the Python that does the same",
+            layout=widgets.Layout(width="auto", align_self="flex-start"),
         )  # fmt: skip
         self._shown = widgets.HTML()
         self._shown.layout.display = "none"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_COMPARED = 4
 MOST_ASKED = 12
 _MOST_OF_A_NAME = 60
+_ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
 class Studio(Panel):
@@ -173,7 +174,7 @@ class Studio(Panel):
     def _beside(self, title: str) -> list[Any]:
         """What carries a person from the list to another tab."""
         carry = [self._opened, self._compared, self._addressed, self._whom]
-        return [widgets.HBox(carry)] if title == "People" else []
+        return [widgets.HBox(carry, layout=_ROW)] if title == "People" else []
 
     def _make_form(self) -> PersonaForm:
         from tinyfactory.widgets.form import PersonaForm

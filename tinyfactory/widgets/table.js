@@ -3,6 +3,9 @@
 // meanwhile goes out as one when it is answered. So keys held down queue no work, and an answer
 // that comes late does not take back what was done since.
 
+// A cell with more characters than this may become as narrow as so many, and goes on below.
+const NARROWEST = 12;
+
 const make = (name, attributes = {}, ...children) => {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -132,9 +135,12 @@ class Table {
       row.setAttribute("aria-rowindex", first + place + 2);
       while (row.children.length > texts.length) row.lastChild.remove();
       texts.forEach((text, number) => {
-        const cell = row.children[number] ?? row.appendChild(make("td", { dir: "auto" }));
+        const cell = row.children[number] ?? row.appendChild(make("td", {}, make("div")));
+        const inner = cell.firstChild;
         const { label, align } = columns[number];
-        if (cell.textContent !== text) cell.textContent = text;
+        inner.dir = "auto";
+        if (inner.textContent !== text) inner.textContent = text;
+        inner.style.minWidth = `${Math.min(text.length, NARROWEST)}ch`;
         cell.title = text.length > 24 ? text : "";
         cell.dataset.label = label;
         cell.classList.toggle("tf-right", align === "right");
