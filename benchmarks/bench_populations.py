@@ -6,6 +6,7 @@ python benchmarks/bench_populations.py [--quick] [--json PATH]
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import resource
@@ -173,6 +174,8 @@ def main() -> None:
     size = QUICK if options.quick else FULL
     table = Table()
     drawing(table, size)
+    # Random tables contradict each other, and each would say so.
+    logging.getLogger("tinyfactory").setLevel(logging.ERROR)
     margins(table, size)
     print("\n" + table.summary())
     table.write(options.json, machine(Path(tempfile.gettempdir())) | {"quick": options.quick})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_shares_within_a_row_are_kept_where_the_field_has_none_of_its_own():
     assert (young["work"] == "student").mean() == pytest.approx(0.6, abs=1e-3)
 
 
-def test_tables_that_contradict_each_other_still_leave_the_margins():
+def test_tables_that_contradict_each_other_still_leave_the_margins_and_it_is_said(caplog):
     def joint(a, b, equal):
         cells = {x: {y: equal / 2 if x == y else (1 - equal) / 2 for y in "01"} for x in "01"}
         return {"fields": [a, b], "table": cells}
@@ -140,6 +141,26 @@ def test_tables_that_contradict_each_other_still_leave_the_margins():
     people = town.sample(501)
     assert time.perf_counter() - start < 10
     assert all(abs((people[f] == 0).sum() - 250.5) <= 1 for f in "abc")
+    assert re.search(r"[abc] by [abc] / [01] / [01]: 0\.\d+ was asked for, 0\.\d+ is", caplog.text)
+    assert caplog.text.count("contradict each other") == 1
+
+
+def test_a_rule_that_contradicts_a_table_is_told(caplog):
+    table = {"f": {"x": 0.25, "y": 0.25}, "m": {"x": 0.25, "y": 0.25}}
+    town = Demography.from_dict(
+        {
+            "joint": {"fields": ["sex", "pet"], "table": table},
+            "impossible": [{"sex": "f", "pet": "x"}, {"sex": "m", "pet": "y"}],
+        }
+    )
+    assert town.check() is town
+    assert "sex by pet / f / x: 0.25 was asked for, 0 is what" in caplog.text
+
+
+def test_tables_that_agree_are_met_without_a_word(caplog):
+    for name in ("illustrative_town", "us_earners_1994", "world_2020"):
+        Demography.shipped(name).check()
+    assert caplog.text == ""
 
 
 def test_too_many_combinations_are_refused():

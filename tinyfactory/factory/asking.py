@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -148,6 +149,16 @@ def check_count(number: Any, what: str) -> int:
             f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
         )
     return number
+
+
+def check_seed(seed: Any) -> int:
+    """A whole number, or a clear refusal before anything is sent."""
+    try:
+        if isinstance(seed, bool):
+            raise TypeError
+        return operator.index(seed)  # numpy's whole numbers, too
+    except TypeError:
+        raise InvalidInput(f"seed is a whole number, not {seed!r:.80}. Nothing was sent.") from None
 
 
 def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:

@@ -197,7 +197,8 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         Raises
         ------
         InvalidInput
-            For a demography that cannot be, naming the cell.
+            For a demography that cannot be, or whose tables cannot be met together, naming the
+            cell.
 
         Examples
         --------
@@ -208,8 +209,10 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         ['female', 'female', 'female', 'male']
         """
         read = profiles.read_demography(demography)
+        seed, tables = asking.check_seed(seed), read.to_dict()
+        profiles.fitted(tables)
         factory = cls(context_text or profiles.context_of(read), simulation_id, **options)
-        factory.demography, factory.seed = read.to_dict(), seed
+        factory.demography, factory.seed = tables, seed
         return factory
 
     # -- making people -----------------------------------------------------------------

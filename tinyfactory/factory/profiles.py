@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +28,25 @@ _TOLD_ELSEWHERE = frozenset(("name", "age", "occupation", "nationality", *_SEX, 
 
 def draw(demography: Json, number: int, seed: int, made: int, taken: Iterable[str]) -> list[Json]:
     """So many profiles, whose numbers match the demography; others after `made` people."""
-    from tinyfactory.populations import Demography
-
     if made:
         seed = int(digest("people after", seed, made)[:12], 16)
-    found: list[Json] = Demography.from_dict(demography).profiles(
-        number, seed=seed, taken=list(taken)
-    )
+    found: list[Json] = fitted(demography).profiles(number, seed=seed, taken=list(taken))
     return found
+
+
+def fitted(demography: Json) -> Demography:
+    """A demography whose tables are fitted to each other; refused where they cannot be met.
+
+    Once for all calls: large tables take seconds.
+    """
+    return _fitted(json.dumps(demography, ensure_ascii=False))
+
+
+@lru_cache(maxsize=4)
+def _fitted(text: str) -> Demography:
+    from tinyfactory.populations import Demography
+
+    return Demography.from_json(text).check()
 
 
 def another_name(profile: Json, taken: Iterable[str]) -> Json:
@@ -174,6 +188,12 @@ def read_demography(given: Demography | Json | str | Path) -> Demography:
         return given
     if isinstance(given, dict):
         return Demography.from_dict(given)
+    if not isinstance(given, (str, PathLike)):
+        raise InvalidInput(
+            "A demography is a Demography, a dictionary, the path of a file, or the name of a "
+            f"shipped one, not {type(given).__name__}. Nothing was sent. For a DataFrame: "
+            "Demography.from_frame(frame)."
+        )
     path = Path(given)
     if path.suffix.lower() == ".csv":
         return Demography.from_csv(path)

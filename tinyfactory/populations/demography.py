@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
 from tinyfactory.populations import frames, layouts, peer
@@ -229,6 +229,26 @@ class Demography:
         return band_of(bands, value) if bands is not None else None
 
     # -- drawing -----------------------------------------------------------------------
+
+    def check(self) -> Self:
+        """Fit the tables to each other now, as `sample` does at first; gives the demography.
+
+        Raises
+        ------
+        DemographyError
+            For margins that cannot be met together, naming the cell that is missed most.
+
+        Examples
+        --------
+        >>> Demography.from_dict({
+        ...     "age": {"18-64": 0.8, "65-90": 0.2}, "work": {"employed": 0.7, "retired": 0.3},
+        ...     "impossible": [{"age": "18-64", "work": "retired"}],
+        ... }).check()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        tinyfactory.errors.DemographyError: ... was asked for, and ... is the nearest that ...
+        """
+        _ = self._blocks
+        return self
 
     def sample(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> pd.DataFrame:
         """So many people as the table says: every margin within one person of n times its share.

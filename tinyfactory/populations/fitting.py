@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Target = tuple[Array, tuple[int, ...]]
 
+logger = logging.getLogger("tinyfactory")
 # More cells than this take too long to fit, and no one has counted them.
 _MOST_CELLS = 1_000_000
+# Tables that are printed in whole percents differ by as much, without contradiction.
+_ROUNDING = 0.005
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Block:
 
 def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     """A distribution for each group of fields that depend on each other.
+
+    Tables that contradict each other are met half way, and the log says where.
 
     Raises
     ------
@@ -104,11 +110,14 @@ def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares])
         (_shares(name, margins), (i,)) for i, name in enumerate(fields) if name in given
     ]
     asked: list[Target] = list(ends)
+    wanted: list[Target] = []  # the same of tables, with what is ruled out
     for names, table in tables.joints:
         if set(names) <= set(fields):
-            seed = _table_cells(table, names, margins) * (_over(start, fields, names) > 0)
+            said, possible = _table_cells(table, names, margins), _over(start, fields, names) > 0
             own: list[Target] = [(_shares(name, margins), (i,)) for i, name in enumerate(names)]
-            asked.insert(0, (met(seed, own), _axes(fields, names)))
+            table_met = met(said * possible, own)
+            asked.insert(0, (table_met, _axes(fields, names)))
+            wanted.append((table_met + said * ~possible, _axes(fields, names)))
     cells = ipf(start, asked)
     # What a field depends on has its distribution by now: a conditional table leaves it so.
     for of, on, rows in in_order(tables.conditionals, given):
@@ -122,14 +131,17 @@ def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares])
         if of in given:
             known.append((_shares(of, margins), (len(on),)))
         table = {(*row, c): share for row, shares in rows.items() for c, share in shares.items()}
-        seed = _table_cells(table, names, margins) * (_over(start, fields, names) > 0)
-        _check_rows(seed, before, names, margins)
-        asked.insert(0, (met(seed, known), _axes(fields, names)))
+        said, possible = _table_cells(table, names, margins), _over(start, fields, names) > 0
+        _check_rows(said * possible, before, names, margins)
+        table_met = met(said * possible, known)
+        asked.insert(0, (table_met, _axes(fields, names)))
+        wanted.append((table_met + said * ~possible * before[..., None], _axes(fields, names)))
         cells = ipf(start, asked)
     # Where tables contradict each other they are met half way; margins are met.
     cells = met(cells, ends)
     _check(cells, [name for name in fields if name in given], fields, margins)
     whole: Array = cells / cells.sum()
+    _say_what_contradicts(whole, wanted, fields, margins)
     return whole
 
 
@@ -204,4 +216,28 @@ def _check(
         raise DemographyError(
             f"{where} is the nearest that the other tables and the impossible combinations "
             "leave. Change a share, or allow a combination."
+        )
+
+
+def _say_what_contradicts(
+    cells: Array, wanted: Sequence[Target], fields: tuple[str, ...], margins: dict[str, Shares]
+) -> None:
+    """A warning with the cell of a table that is missed most, if any is."""
+    import numpy as np
+
+    worst, told = _ROUNDING, ""
+    for table, axes in wanted:
+        names = [fields[axis] for axis in axes]
+        got = _over(cells, fields, names)
+        at = np.unravel_index(abs(got - table).argmax(), table.shape)
+        if abs(got[at] - table[at]) > worst:
+            worst = abs(got[at] - table[at])
+            cell = " / ".join(list(margins[name])[i] for name, i in zip(names, at, strict=True))
+            told = f"{' by '.join(names)} / {cell}: {table[at]:.3g} was asked for, {got[at]:.3g}"
+    if told:
+        logger.warning(
+            "%s is what people get: tables, or a table and what is impossible, contradict each "
+            "other, and are met half way. Shares of fields are met exactly. Change a table, or "
+            "leave one out.",
+            told,
         )

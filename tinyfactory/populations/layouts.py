@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -76,10 +77,21 @@ def read_tables(data: Any) -> Tables:
         if len(item) < 2:
             raise DemographyError(f"impossible: {dict(item)} does not combine two fields or more.")
         tables.impossible.append({str(k): str(v).strip() for k, v in item.items()})
-    country = tables.about.get("country")
+    _check_about(tables.about)
+    return tables
+
+
+def _check_about(about: Json) -> None:
+    for key, value in about.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise DemographyError(
+                f"about / {key}: {value!r:.80} is no text, number or list of these."
+            ) from None
+    country = about.get("country")
     if country is not None and not isinstance(country, str):
         raise DemographyError(f"about / country: {country!r:.80} is no text.")
-    return tables
 
 
 def _items(key: str, data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
