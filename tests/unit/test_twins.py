@@ -1,0 +1,111 @@
+"""Counterfactual twins: the same request with one attribute changed, and what differs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.chat_server import answer, empty
+from tests.support.people import person as persona
+from tinyfactory import TinyPerson, TinyPersonFactory, control
+from tinyfactory.errors import InvalidInput, ReplyRejected
+
+TOWN = {
+    "sex": {"female": 1},
+    "age": {"40-49": 1},
+    "occupation": {"nurse": 1},
+    "about": {"country": "Italy"},
+}
+
+
+def profile_in(request):
+    text = request.last_message.partition("<particularities>")[2].partition("</particularities>")[0]
+    return json.loads(text)
+
+
+def fitting(request):
+    asked = profile_in(request)
+    fits = {
+        "age": int(asked["age"]),
+        "gender": asked["sex"],
+        "residence": "Parma, Italy",
+        "occupation": {"title": asked["occupation"], "organization": "-", "description": "Works."},
+    }
+    fits |= {"name": asked["name"]} if "name" in asked else {}
+    return answer(persona(1) | fits)
+
+
+def test_a_twin_has_the_same_profile_but_for_what_was_changed(serve):
+    server = serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    twins = person.twin(sex="male")
+    one, other = (profile_in(request) for request in server.requests)
+    assert one.pop("sex") == "female" and other.pop("sex") == "male"
+    assert one.pop("name") == person.name != other.pop("name")  # a name goes with sex
+    assert one == other
+    before, after = server.bodies
+    assert before["messages"][0] == after["messages"][0]
+    assert before["temperature"] == after["temperature"]
+    assert twins.original is person and twins.twin.get("gender") == "male"
+    assert twins.changed == {"sex": ("female", "male")}
+
+
+def test_what_has_no_bearing_on_a_name_leaves_it(serve):
+    server = serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    twin = person.twin(age=71).twin
+    assert profile_in(server.requests[1])["name"] == person.name
+    assert (twin.name, twin.get("age")) == (person.name, 71)
+
+
+def test_both_texts_and_what_differs_are_shown(serve):
+    serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    twins = person.twin(sex="male")
+    for shown in (str(twins), twins._repr_html_()):
+        assert person.name in shown and twins.twin.name in shown
+        assert "female" in shown and "male" in shown
+
+
+def test_a_twin_replays_and_changes_nothing_else(serve, tmp_path):
+    server = serve(rules=[fitting])
+
+    def run():
+        control.begin(tmp_path / "j")
+        factory = TinyPersonFactory.from_demography(TOWN, "Neighbours")
+        (person,) = factory.generate_people(1)
+        twin = person.twin(sex="male").twin
+        assert factory.generated_names == [person.name]
+        assert [p.name for p in TinyPerson.all_people()] == [person.name]
+        return twin.persona
+
+    first = run()
+    assert len(server.requests) == 2
+    assert run() == first
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({}, "differs in something"), ({"sex": "female"}, "sex is 'female' already")],
+)
+def test_what_makes_no_twin_is_refused_before_anything_is_sent(serve, changes, told):
+    server = serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    with pytest.raises(InvalidInput, match=told):
+        person.twin(**changes)
+    assert len(server.requests) == 1
+
+
+def test_a_person_of_no_factory_says_what_to_do():
+    with pytest.raises(InvalidInput, match="factory=factory"):
+        TinyPerson("Ada").twin(age=30)
+
+
+def test_no_usable_twin_is_an_error_that_says_what_to_do(serve):
+    server = serve(rules=[lambda request: empty() if len(server.requests) > 1 else None, fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    with pytest.raises(ReplyRejected, match="no usable twin of .* in 3 attempts"):
+        person.twin(sex="male", attempts=3)
+    assert len(server.requests) == 4
