@@ -103,13 +103,28 @@ class Way:
                 f"budget must be a Budget such as Budget(usd=1), not {self.budget!r}. Nothing "
                 "was sent."
             )
-        limit = self.time_limit
-        if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
+        if self.time_limit is not None:
+            _check_seconds(self.time_limit, "time_limit")
+        _check_seconds(self.poll, "poll")
+        if self.on_person is not None and not callable(self.on_person):
             raise InvalidInput(
-                f"time_limit is a number of seconds above 0, not {limit!r}. Nothing was sent."
+                f"on_person is a function of a person, not {self.on_person!r:.80}. Nothing was "
+                "sent."
+            )
+        if not isinstance(self.progress, bool) and not callable(self.progress):
+            raise InvalidInput(
+                "progress is True, False or a function of a Snapshot, not "
+                f"{self.progress!r:.80}. Nothing was sent."
             )
         if self.batch and self.executor is not None:
             raise InvalidInput("batch=True sends one file, so it takes no executor.")
+
+
+def _check_seconds(given: object, what: str) -> None:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        raise InvalidInput(
+            f"{what} is a number of seconds above 0, not {given!r:.80}. Nothing was sent."
+        )
 
 
 class Lane:
