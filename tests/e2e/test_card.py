@@ -78,6 +78,9 @@ def test_a_person_is_edited_by_keys_alone(lab):
     notebook.field("Age:").wait_for()
     for _ in ("Part", "Name", "Age"):
         notebook.page.keyboard.press("Tab")
+        # Where one is can be seen: 1 px of the border, and 1 px around it.
+        ring = notebook.page.evaluate("() => getComputedStyle(document.activeElement).boxShadow")
+        assert ring.endswith("0px 0px 0px 1px")
     notebook.page.keyboard.press("ControlOrMeta+a")
     notebook.page.keyboard.type("52")
     notebook.page.keyboard.press("Enter")
