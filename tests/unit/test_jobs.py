@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 import time
@@ -24,6 +25,8 @@ from tinyfactory.errors import (
     TimeLimitReached,
 )
 from tinyfactory.journal.budget import Budget, Cost, Meter
+from tinyfactory.models.chat import ChatReply
+from tinyfactory.people import reply_schema
 from tinyfactory.people.tables import PeopleWriter, iter_parquet
 
 CONTEXT = "A group of friends are on a camping trip."
@@ -443,3 +446,18 @@ def test_an_interrupt_of_a_wait_is_raised_when_the_job_has_ended(serve):
         job.wait()
     assert job.snapshot().state == "cancelled" and 1 <= len(job.people) < 5
     interrupter.join()
+
+
+def test_a_model_that_changes_what_it_is_given_spoils_it_for_nobody():
+    class Careless:
+        identity = {"kind": "own"}  # noqa: RUF012 - as a user writes it
+        schemas: list[Any] = []  # noqa: RUF012
+
+        async def complete(self, request):
+            self.schemas.append(dict(request.schema))
+            request.schema.clear()
+            return ChatReply(json.dumps(persona(len(self.schemas))))
+
+    people = TinyPersonFactory(CONTEXT, model=Careless()).generate_people(3, concurrency=2)
+    assert len(people) == 3
+    assert Careless.schemas == [reply_schema()] * 3

@@ -63,9 +63,9 @@ def particularities_text(particularities: Particularities) -> str:
 
 def person_messages(messages: Sequence[Json], temperature: float | None) -> ChatRequest:
     """The request that sends these messages and expects a person."""
-    from tinyfactory.people.spec import reply_schema
+    from tinyfactory.people.spec import shared_reply_schema
 
-    return ChatRequest(tuple(messages), temperature, reply_schema(), "persona")
+    return ChatRequest(tuple(messages), temperature, shared_reply_schema(), "persona")
 
 
 def person_request(

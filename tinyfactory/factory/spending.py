@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import (
@@ -41,7 +42,7 @@ def ask(
 
     async def work() -> ChatReply:
         before_request.set(reservation.one_more)  # in the context of this call alone
-        reply = await complete(model, request)
+        reply = await complete(model, _handed_over(model, request))
         arrived(reply.to_json())
         return reply
 
@@ -67,6 +68,13 @@ def ask(
     # the user's own may repeat requests without saying so before.
     reservation.settle(Cost(max(reservation.bound.calls, reply.requests), _sum(usage), usd))
     return reply
+
+
+def _handed_over(model: ChatModel, request: ChatRequest) -> ChatRequest:
+    """The request; for a model of the user's own, which may change it, with its own schema."""
+    if type(model).__module__.startswith("tinyfactory."):
+        return request
+    return replace(request, schema=json.loads(json.dumps(request.schema)))
 
 
 def usd_of(
