@@ -178,6 +178,8 @@ def test_files_that_cannot_be_are_refused(tmp_path):
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_json(text)
+    with pytest.raises(DemographyError, match="A data frame was asked for, not dict"):
+        Demography.from_frame({"sex": {"f": 1}})
 
 
 def test_the_layout_of_the_peer_is_read_and_what_is_left_out_is_named():

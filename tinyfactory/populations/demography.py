@@ -141,6 +141,11 @@ class Demography:
             Either columns ``field``, ``category`` and ``share`` (or ``count``), a row a category;
             or a column a field, and ``share`` or ``count``, a row a combination.
         """
+        if not hasattr(frame, "itertuples"):
+            raise DemographyError(
+                f"A data frame was asked for, not {type(frame).__name__}. For a dictionary: "
+                "Demography.from_dict."
+            )
         columns = [str(column) for column in frame.columns]
         rows = [dict(zip(columns, row, strict=True)) for row in frame.itertuples(index=False)]
         return cls.from_dict(frames.from_rows(rows))
