@@ -202,3 +202,20 @@ def test_a_file_is_read_as_the_dictionary_in_it_is(tmp_path):
 def test_a_demography_that_is_no_json_is_refused_with_what_it_is():
     with pytest.raises(DemographyError, match=r"about / when: \{1\} is no text"):
         Demography.from_dict({"sex": {"female": 1}, "about": {"when": {1}}})
+
+
+def test_the_fixed_part_is_the_same_for_all_and_the_varying_part_stays_short(serve):
+    strayed = iter([{"age": 99}])
+    server = serve(rules=[lambda request: fitting(request, **next(strayed, {}))])
+    factory = TinyPersonFactory.from_demography(TOWN, "Neighbours")
+    factory.generate_people(40, concurrency=8)
+    assert len(server.requests) == 41
+    fixed = {
+        json.dumps([body["messages"][:-1], body.get("response_format")]) for body in server.bodies
+    }
+    assert len(fixed) == 1 and len(fixed.pop()) > 1_000
+    asked = [request.last_message for request in server.requests]
+    assert max(map(len, asked)) < 600
+    # Nobody is told of others: whoever comes last costs what the first did.
+    told = [len(text) for text in asked if "<rejected>" not in text]
+    assert sum(told[-10:]) == pytest.approx(sum(told[:10]), rel=0.03)

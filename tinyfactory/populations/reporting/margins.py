@@ -239,7 +239,8 @@ def _distance_words(details: dict[str, Any]) -> str:
 
 
 def _people(miss: float) -> str:
-    return f"{_number(miss)} {'person' if miss == 1 else 'people'}"
+    said = _number(miss)
+    return f"{said} {'person' if said == '1' else 'people'}"
 
 
 def _number(value: float) -> str:

@@ -68,7 +68,7 @@ def report(
     personas = personas_of(people)
     if target is not None and not hasattr(target, "category_of"):
         raise InvalidInput(
-            f"The target is a {type(target).__name__}, not a Demography. Make one with "
+            f"The target is of type {type(target).__name__}, not a Demography. Make one with "
             "Demography.from_dict({'sex': {'female': 0.5, 'male': 0.5}}) and ask again."
         )
     on = watch or (lambda *_: None)

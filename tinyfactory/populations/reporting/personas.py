@@ -52,7 +52,7 @@ def personas_of(people: Any) -> list[dict[str, Any]]:
         found = [_from_row(row) for row in people.to_dict("records")]
     elif isinstance(people, dict | str) or not isinstance(people, Iterable):
         raise InvalidInput(
-            f"A report needs several people, not a {type(people).__name__}. Give it People, a "
+            f"A report needs several people, not {type(people).__name__}. Give it People, a "
             "list of persona dicts, or the data frame that People.to_frame() makes."
         )
     else:
@@ -68,7 +68,7 @@ def _persona(person: Any, number: int) -> dict[str, Any]:
         persona = persona["persona"]
     if not isinstance(persona, dict):
         raise InvalidInput(
-            f"Person {number} is a {type(person).__name__}; expected a TinyPerson or a dict."
+            f"Person {number} is of type {type(person).__name__}, not a TinyPerson or a dict."
         )
     return persona
 
