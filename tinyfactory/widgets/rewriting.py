@@ -15,6 +15,7 @@ from tinyfactory.people.fields import parts, path_in_words
 from tinyfactory.people.render_compare import proposal_html
 from tinyfactory.widgets.editing import LABEL, offer
 from tinyfactory.widgets.later import after_typing
+from tinyfactory.widgets.shared import Hint
 from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Rewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.reject_button.on_click(lambda _: self._caught(self.reject))
         super().__init__(
             children=[
+                Hint("The model writes it once more; nothing changes before you accept it."),
                 self.path,
                 self.wish,
                 widgets.HBox([self.ask_button, self.cancel_button]),
