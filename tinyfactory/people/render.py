@@ -109,19 +109,41 @@ def body_html(person: TinyPerson) -> str:
 
 def people_html(people: Sequence[TinyPerson]) -> str:
     """People as a table of at most 50 rows, with a line that says how many more there are."""
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in ("#", *_COLUMNS, "From"))
     rows = []
     for number, person in enumerate(people[:MAX_ROWS], 1):
         values = [number, *(person.get(path) for path in _COLUMNS.values()), _source(person)]
-        cells = "".join(f'<td style="{_CELL}">{escape(_short(value))}</td>' for value in values)
-        rows.append(f"<tr>{cells}</tr>")
-    table = (
-        f'<table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+        rows.append([escape(_short(value)) for value in values])
     return (
         f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
-        f"<b>{escape(_count(people))}</b></p>{table if rows else ''}</div>"
+        f"<b>{escape(_count(people))}</b></p>{rows_html(('#', *_COLUMNS, 'From'), rows)}</div>"
+    )
+
+
+def rows_html(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
+) -> str:
+    """A table of cells that are markup already; nothing where there are no rows.
+
+    Examples
+    --------
+    >>> "<td" in rows_html(["Name"], [[escape("<b>")]]), rows_html(["Name"], [])
+    (True, '')
+    """
+    if not rows:
+        return ""
+    styles = styles or [_CELL] * len(columns)
+    head = "".join(
+        f'<th style="{style}">{escape(name)}</th>'
+        for name, style in zip(columns, styles, strict=True)
+    )
+    cells = (
+        "".join(f'<td style="{style}">{cell}</td>' for cell, style in zip(row, styles, strict=True))
+        for row in rows
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return (
+        f'<table style="border-collapse: collapse; color: {_TEXT};">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 

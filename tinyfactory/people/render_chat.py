@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.render import (
-    _CELL,
     _FAINT,
     _LINE,
     _NO_MATH,
@@ -14,6 +13,7 @@ from tinyfactory.people.render import (
     MAX_ROWS,
     escape,
     legible,
+    rows_html,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def panel_text(panel: Panel) -> str:
 
 def panel_html(panel: Panel) -> str:
     """A panel as a table that needs no kernel, of at most 50 rows."""
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in ("#", "Name", "Answer"))
     rows = []
     for number, (person, answer, reason) in enumerate(_rows(panel), 1):
         said = (
@@ -87,18 +86,11 @@ def panel_html(panel: Panel) -> str:
             if answer
             else f'<i style="color: {_FAINT};">No answer. {escape(reason)}</i>'
         )
-        cells = "".join(
-            f'<td style="{_CELL}">{cell}</td>' for cell in (number, escape(person.name), said)
-        )
-        rows.append(f"<tr>{cells}</tr>")
-    table = (
-        f'<table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+        rows.append([str(number), escape(person.name), said])
     return (
         f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
         f"<b>{escape(panel.question)}</b><br>{escape(_count(panel))}</p>"
-        f"{table if rows else ''}</div>"
+        f"{rows_html(('#', 'Name', 'Answer'), rows)}</div>"
     )
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinyfactory.people.render import _CELL, _FAINT, _NO_MATH, _TEXT, MAX_ROWS, _short, escape
+from tinyfactory.people.render import (
+    _CELL,
+    _FAINT,
+    _NO_MATH,
+    _TEXT,
+    MAX_ROWS,
+    _short,
+    escape,
+    rows_html,
+)
 
 _ITEMS = 20
 
@@ -29,23 +38,18 @@ def table_html(
     >>> "1 &lt; 2" in html, "&lt;b&gt;" in html, "<b>1" in html
     (True, True, True)
     """
-    aligned = [f"{_CELL} text-align: {align};" for _, align in columns]
-    head = "".join(
-        f'<th style="{style}">{escape(label)}</th>'
-        for (label, _), style in zip(columns, aligned, strict=True)
-    )
-    body = "".join(
-        f"<tr>{_cells(row, aligned)}</tr>" for row in rows[:MAX_ROWS] if len(row) == len(columns)
-    )
+    shown = [
+        [escape(_short(cell)) for cell in row]
+        for row in rows[:MAX_ROWS]
+        if len(row) == len(columns)
+    ]
     more = total - min(len(rows), MAX_ROWS)
     note = f'<p style="margin: 4px 0; color: {_FAINT};">and {more:,} more</p>' if more > 0 else ""
-    table = (
-        f'<table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    aligned = [f"{_CELL} text-align: {align};" for _, align in columns]
+    table = rows_html([label for label, _ in columns], shown, aligned)
     return (
         f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
-        f"<b>{escape(heading)}</b></p>{table if body else ''}{note}</div>"
+        f"<b>{escape(heading)}</b></p>{table}{note}</div>"
     )
 
 
@@ -69,13 +73,6 @@ def step_html(heading: str, facts: Sequence[tuple[str, str]], within: Sequence[s
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
         f'<table style="border-collapse: collapse; color: {_TEXT};"><tbody>{rows}</tbody></table>'
         f"{_within(within)}</div>"
-    )
-
-
-def _cells(row: Sequence[str], styles: Sequence[str]) -> str:
-    return "".join(
-        f'<td style="{style}">{escape(_short(cell))}</td>'
-        for cell, style in zip(row, styles, strict=True)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tinyfactory.people.render import _CELL, _COLUMNS, _FAINT, _NO_MATH, _TEXT, _short, escape
+from tinyfactory.people.render import _COLUMNS, _FAINT, _NO_MATH, _short, escape, rows_html
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
@@ -59,14 +59,8 @@ def progress_html(done: int, total: int, what: str, text: str) -> str:
 
 def latest_html(people: Sequence[TinyPerson]) -> str:
     """The people who came last, the newest first, numbered as they came."""
-    shown = [*enumerate(people, 1)][-LATEST:]
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in ("#", *_COLUMNS))
     rows = []
-    for number, person in reversed(shown):
+    for number, person in reversed([*enumerate(people, 1)][-LATEST:]):
         values = [number, *(person.get(path) for path in _COLUMNS.values())]
-        cells = "".join(f'<td style="{_CELL}">{escape(_short(value))}</td>' for value in values)
-        rows.append(f"<tr>{cells}</tr>")
-    return (
-        f'<div {_NO_MATH}><table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+        rows.append([escape(_short(value)) for value in values])
+    return f"<div {_NO_MATH}>{rows_html(('#', *_COLUMNS), rows)}</div>"
