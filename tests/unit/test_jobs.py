@@ -261,6 +261,20 @@ def test_estimate_before_and_after(serve, tmp_path):
 # -- by other ways ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"number_of_people": 0}, "number_of_people"),
+        ({"agent_particularities": 3}, "agent_particularities"),
+        ({"attempts": 0}, "attempts"),
+        ({"budget": 3}, "Budget"),
+    ],
+)
+def test_an_estimate_refuses_what_the_call_would(asked, said):
+    with pytest.raises(InvalidInput, match=said):
+        TinyPersonFactory(CONTEXT, model="offline").estimate(**{"number_of_people": 2} | asked)
+
+
 def test_more_wait_for_their_turn_than_are_asked_at_a_time(serve):
     """One slow answer holds nobody's call up, and no more are under way than was said."""
 

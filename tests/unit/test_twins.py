@@ -88,7 +88,15 @@ def test_a_twin_replays_and_changes_nothing_else(serve, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({}, "differs in something"), ({"sex": "female"}, "sex is 'female' already")],
+    [
+        ({}, "differs in something"),
+        ({"sex": "female"}, "sex is 'female' already"),
+        ({"sex": None}, "sex: a twin has something else"),
+        ({"occupation": " "}, "occupation: a twin has something else"),
+        ({"age": -3}, "age: -3 is not possible"),
+        ({"age": "old"}, 'age: "old" is not possible'),
+        ({"sex": "male", "attempts": 0}, "attempts must be a whole number"),
+    ],
 )
 def test_what_makes_no_twin_is_refused_before_anything_is_sent(serve, changes, told):
     server = serve(rules=[fitting])

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinyfactory.factory import making, profiles
-from tinyfactory.factory.asking import Json, Particularities, check_count
+from tinyfactory.factory.asking import Json, Particularities
 from tinyfactory.factory.spending import prompt_tokens, usd_of
+from tinyfactory.factory.way import Order, Way
 from tinyfactory.journal.budget import Budget, Meter
 from tinyfactory.journal.history import history_of
 from tinyfactory.models.chat import Usage
@@ -89,7 +90,8 @@ def estimate(
     budget: Budget | None = None,
 ) -> Estimate:
     """See `TinyPersonFactory.estimate`."""
-    check_count(number, "number_of_people")
+    Order(number, particularities, None, attempts)  # what these refuse, the call would, too
+    Way(budget=budget, batch=batch)
     model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
     prompts = [

@@ -38,6 +38,7 @@ def twin(
     """See `TinyPerson.twin`."""
     from tinyfactory.people.twins import Twins
 
+    asking.check_count(attempts, "attempts")
     factory = factory or _maker_of(person)
     profile = _profile_of(person)
     changed = _changed(profile, changes)
@@ -125,10 +126,19 @@ def _profile_of(person: TinyPerson) -> Json:
 
 
 def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
+    from tinyfactory.people.spec import normalise
+
     if not changes:
         raise InvalidInput(
             'A twin differs in something: person.twin(sex="male"). Nothing was sent.'
         )
+    said_nothing = [key for key, new in changes.items() if new is None or not str(new).strip()]
+    if said_nothing:
+        raise InvalidInput(
+            f"{', '.join(said_nothing)}: a twin has something else in place of what was. Say what. "
+            "Nothing was sent."
+        )
+    normalise(changes, partial=True)  # an age of -3 would be asked for in vain
     names = {"gender": "sex", "sex": "gender"}
     changed = {}
     for key, new in changes.items():
