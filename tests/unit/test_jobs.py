@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -238,6 +240,21 @@ def test_people_that_are_not_kept_go_to_a_file(serve, tmp_path):
         TinyPerson(written[0].name)
     with pytest.raises(InvalidInput, match="keep=False"):
         list(factory.start_people(1, keep=False))
+
+
+def test_of_people_that_are_not_kept_few_are_in_memory_at_any_time():
+    made, most = [], 0
+
+    def look(person):
+        nonlocal most
+        made.append(weakref.ref(person))
+        most = max(most, sum(one() is not None for one in made))
+
+    factory = TinyPersonFactory.from_demography("illustrative_town", model="offline")
+    factory.generate_people(120, concurrency=4, keep=False, on_person=look)
+    gc.collect()
+    assert len(made) == 120 and most < 60
+    assert sum(one() is not None for one in made) <= 1
 
 
 def test_estimate_before_and_after(serve, tmp_path):
