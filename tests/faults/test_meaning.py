@@ -108,7 +108,7 @@ def test_fault_34_what_was_changed_misses_and_what_was_not_hits(
             from tinyfactory.people import spec
 
             changed = spec.reply_schema() | {"description": "changed"}
-            patch.setattr(spec, "reply_schema", lambda: changed)
+            patch.setattr(spec, "shared_reply_schema", lambda: changed)
         elif change == "code":
             method = getattr(TinyPersonFactory.generate_person, "transactional")  # noqa: B009
             patch.setitem(method.__dict__, "given_version", "2")
