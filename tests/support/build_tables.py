@@ -51,6 +51,7 @@ _CALLED = {
     "Michoacán de Ocampo": "Michoacán",
     "Querétaro de Arteaga": "Querétaro",
     "Veracruz de Ignacio de la Llave": "Veracruz",
+    "Rio de Jeneiro": "Rio de Janeiro",  # a slip of the source
 }
 _KEYS = {"Czechia": "Czech_Republic"}
 Json = dict[str, Any]
@@ -119,7 +120,7 @@ def country(source: Source, key: str) -> Json:
         f"{drawn_by}",
         "licence": "Sex and age: CC BY 3.0 IGO. Regions: CC BY 4.0 (WorldPop) and "
         f"{licence} (borders)",
-        "changes": f"{_ADDED_UP}. Some names of regions were shortened. {_FROM}.",
+        "changes": f"{_ADDED_UP}. Some names of regions were shortened or corrected. {_FROM}.",
         "unit": "thousand people",
     }
     joint = [{"fields": ["sex", "age"], "table": source.pyramid(key)}]
