@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -165,10 +164,10 @@ def test_cancelled_in_the_middle_it_goes_on_from_there(serve, client, tmp_path):
     factory = TinyPersonFactory(CONTEXT)
     executor = client.get_executor()
     job = factory.start_people(10, concurrency=2, executor=executor)
-    stop = threading.Timer(1.0, job.cancel)
-    stop.start()
+    while job.snapshot().done < 1:
+        time.sleep(0.01)
+    job.cancel()
     job.join()
-    stop.join()
     done = len(job.people)
     assert 0 < done < 10
     assert len(factory.generate_people(10, concurrency=2, executor=executor)) == 10

@@ -141,7 +141,7 @@ def test_a_time_that_nobody_would_wait_for_holds_back_nobody():
 
 
 def test_an_exhausted_quota_is_no_reason_to_slow_down():
-    with ChatServer([quota_exhausted()], slow=0.2) as server:
+    with ChatServer([quota_exhausted()], slow=1.0) as server:
         with pytest.raises(QuotaExhausted):
             flow.run(model(server).complete, REQUEST)
         assert answered(together(model(server), 10))

@@ -21,13 +21,20 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
+class FirstOutputs(NotebookClient):
+    """Keeps each output as it first came, as nbval does: one that changes later has no one time."""
+
+    def _update_display_id(self, *_: object) -> None:
+        pass
+
+
 def execute(path: Path) -> nbformat.NotebookNode:
     """The notebook, run from the top in a new kernel; raises if a cell does."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "notebooks"
         shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns(".*"))
         notebook = nbformat.read(folder / path.name, as_version=4)
-        client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}})
+        client = FirstOutputs(notebook, timeout=120, resources={"metadata": {"path": folder}})
         with kernel_environment(Path(place)):
             return client.execute()
 

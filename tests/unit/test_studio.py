@@ -44,6 +44,21 @@ def test_who_is_made_in_the_form_is_in_the_list(people):
     assert [id(p) for p in studio.browser.people] == [id(p) for p in studio.people]
 
 
+def test_who_is_made_later_stands_in_the_saved_notebook(people):
+    class Cell:
+        html = ""
+
+        def update(self, bundle, raw):
+            self.html = bundle["text/html"]
+
+    studio = Studio(people=people[:1], context="Bakers in Vienna", model="offline")
+    cell = Cell()
+    studio._stored.append(cell)
+    (baker,) = studio.form.generate()
+    studio._settling.join(10)
+    assert baker.name in cell.html and people[0].name in cell.html
+
+
 def test_the_selected_person_is_compared_and_addressed(people):
     studio = Studio(people=people, model="offline")
     for person in people:

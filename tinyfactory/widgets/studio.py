@@ -225,6 +225,7 @@ class Studio(Panel):
     def _gather(self) -> None:
         made = self._rooms["Generate"].people if "Generate" in self._rooms else ()
         self.people = People([*self._given, *made])
+        self.store_soon()
 
     def _select(self, person: TinyPerson | None) -> None:
         self.selected = person
