@@ -13,6 +13,7 @@ from comm import DummyComm
 from ipywidgets.widgets.widget import _instances
 
 from tests.support.people import person
+from tests.support.widgets import raise_in_handlers
 from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.people import People, load_people
@@ -24,13 +25,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 @pytest.fixture(autouse=True)
 def handlers_raise(monkeypatch):
-    """ipywidgets only logs what a handler raises."""
-
-    def call(self, *args, **kwargs):
-        for callback in self.callbacks:
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(ipywidgets.CallbackDispatcher, "__call__", call)
+    raise_in_handlers(monkeypatch)
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipywidgets
 import pytest
 
 from tests.support.chat_server import ChatServer, empty
+from tests.support.widgets import raise_in_handlers
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.recording import Recording
@@ -17,13 +17,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=aler
 
 @pytest.fixture(autouse=True)
 def handlers_raise(monkeypatch):
-    """ipywidgets only logs what a handler raises."""
-
-    def call(self, *args, **kwargs):
-        for callback in self.callbacks:
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(ipywidgets.CallbackDispatcher, "__call__", call)
+    raise_in_handlers(monkeypatch)
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 
-import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 
 from tests.support.populations import people as invented
 from tests.support.populations import target
+from tests.support.widgets import raise_in_handlers
 from tinyfactory import TinyPerson
 from tinyfactory.errors import Cancelled, InvalidInput, MissingPackage
 from tinyfactory.people import People
@@ -27,13 +27,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 @pytest.fixture(autouse=True)
 def handlers_raise(monkeypatch):
-    """ipywidgets only logs what a handler raises."""
-
-    def call(self, *args, **kwargs):
-        for callback in self.callbacks:
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(ipywidgets.CallbackDispatcher, "__call__", call)
+    raise_in_handlers(monkeypatch)
 
 
 def some_people(number=16):
