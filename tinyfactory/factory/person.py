@@ -202,10 +202,10 @@ class TinyPersonFactory(MakesMany, TinyFactory):
 
         Examples
         --------
-        >>> factory = TinyPersonFactory.from_demography(  # doctest: +SKIP
+        >>> factory = TinyPersonFactory.from_demography(
         ...     {"sex": {"female": 3, "male": 1}, "age": {"20-29": 1, "60-69": 1}},
         ...     "Regulars of a library", model="offline")
-        >>> sorted(p.get("gender") for p in factory.generate_people(4))  # doctest: +SKIP
+        >>> sorted(p.get("gender") for p in factory.generate_people(4))
         ['female', 'female', 'female', 'male']
         """
         read = profiles.read_demography(demography)
