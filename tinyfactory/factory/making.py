@@ -117,9 +117,10 @@ def _recipe(
     Particularities that hold a key or the like are left out: a person may be given away.
     """
     names, _, ordinal = _seen(factory)
-    told = json.dumps(particularities, ensure_ascii=False)
+    if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
+        particularities = None
     return {
-        "particularities": None if Secrets().what_in(told) else particularities,
+        "particularities": particularities,
         "temperature": temperature,
         "seen": len(names),
         "ordinal": ordinal,

@@ -9,10 +9,9 @@ from typing import Any
 import traitlets
 
 from tinyfactory.people.plots import MAX_BARS
-from tinyfactory.people.render import legible
 from tinyfactory.populations.reporting.charts import Bar, Chart
 from tinyfactory.widgets.dialogue import Dialogue
-from tinyfactory.widgets.shared import count
+from tinyfactory.widgets.shared import count, cut
 
 _LONGEST = 80
 _MOST_CHARTS = 60
@@ -112,13 +111,13 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
     if chart.row is not None:
         mark += f", {chart.row.shown} off at most"
     return {
-        "title": _short(chart.field),
+        "title": cut(chart.field, _LONGEST),
         "mark": mark,
         "key": _KEY if chart.row is not None else "Got; nothing was asked for.",
         "more": f"{count(rest, 'category', 'categories')} not drawn." if rest > 0 else "",
         "bars": [
             {
-                "label": _short(bar.category),
+                "label": cut(bar.category, _LONGEST),
                 "name": _name(chart.field, bar, people),
                 "text": _text(bar, people),
                 "got": bar.got / most,
@@ -132,7 +131,7 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
 def _name(field: str, bar: Bar, people: int) -> str:
     asked = "" if bar.asked is None else f"asked {_percent(bar.asked, people)}, got "
     got = f"{_percent(bar.got, people)} ({count(bar.got, 'person', 'people')})"
-    return f"{_short(field)} {_short(bar.category)}: {asked}{got}"
+    return f"{cut(field, _LONGEST)} {cut(bar.category, _LONGEST)}: {asked}{got}"
 
 
 def _text(bar: Bar, people: int) -> str:
@@ -142,8 +141,3 @@ def _text(bar: Bar, people: int) -> str:
 
 def _percent(part: float, people: int) -> str:
     return f"{100 * part / max(people, 1):.1f}".removesuffix(".0") + " %"
-
-
-def _short(text: str) -> str:
-    line = legible(text[:_LONGEST])
-    return line if len(text) <= _LONGEST else line[:-1] + "…"

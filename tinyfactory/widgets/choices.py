@@ -9,8 +9,8 @@ from typing import Any
 
 import traitlets
 
-from tinyfactory.people.render import legible
 from tinyfactory.widgets.dialogue import Dialogue
+from tinyfactory.widgets.shared import cut
 
 # A box's text, and boxes of a group beside those that are ticked: more than these nobody reads.
 _LONGEST = 60
@@ -43,8 +43,8 @@ class Group:
         for value, label, number in [*boxes, *self.boxes]:
             on = value in ticked
             if len(options) < (self.most + _MOST_TICKED if on else self.most):
-                self._values[_short(value)] = value
-                options.append([_short(value), _short(label), number, on])
+                self._values[cut(value, _LONGEST)] = value
+                options.append([cut(value, _LONGEST), cut(label, _LONGEST), number, on])
             else:
                 rest += 1
         more = f"and {rest:,} more; search for them" if rest else ""
@@ -109,8 +109,3 @@ class Choices(Dialogue):
         if not self._held:
             number = self._begin()
             self._show(number, {}, _groups=[group.shown() for group in self.groups.values()])
-
-
-def _short(text: str) -> str:
-    line = legible(text[:_LONGEST])
-    return line if len(text) <= _LONGEST else line[:-1] + "…"

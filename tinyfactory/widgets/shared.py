@@ -1,9 +1,10 @@
-"""What the widgets share: a status line, and a number with its noun."""
+"""What the widgets share: a status line, a number with its noun, a long text cut short."""
 
 from __future__ import annotations
 
 import ipywidgets as widgets
 
+from tinyfactory.people.render import legible
 from tinyfactory.people.render_parts import hint_html, status_html
 
 
@@ -45,3 +46,15 @@ class Hint(widgets.HTML):  # type: ignore[misc]
 def count(number: int, one: str, many: str) -> str:
     """A number with its noun: "1 person", "3 people"."""
     return f"{number:,} {one if number == 1 else many}"
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, each of them legible.
+
+    Examples
+    --------
+    >>> cut("Mecklenburg", 20), cut("Mecklenburg", 6)
+    ('Mecklenburg', 'Meckl…')
+    """
+    line = legible(text[:most])
+    return line if len(text) <= most else line[:-1] + "…"
