@@ -20,6 +20,9 @@ from tinyfactory import TinyPersonFactory, control
 
 CONTEXT = "A group of friends are on a camping trip."
 
+# distributed warns when a disk takes a second to make a folder: of the machine, not of us.
+pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories:UserWarning")
+
 
 def counted(request):
     number = int(request.last_message.partition("<ordinal>")[2].partition("</ordinal>")[0])
