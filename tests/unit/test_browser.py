@@ -148,6 +148,25 @@ def test_a_category_of_any_length_can_be_ticked():
     assert browser.filters == {"occupation.title": [long]} and browser.filtered == people[:1]
 
 
+def test_categories_that_begin_alike_are_boxes_of_their_own():
+    same = "teacher of " + "very " * 30 + "small children in "
+    titles = [same + "Braga", same + "Porto", same + "Porto and Braga", same[:90] + "large ones"]
+    people = [
+        TinyPerson(name, {"occupation": {"title": title}}, register=False)
+        for name, title in zip(("Ana", "Bo", "Cy", "Di"), titles, strict=True)
+    ]
+    browser = PersonaBrowser(people)
+    (group,) = [g for g in browser._choices._groups if g["key"] == "occupation.title"]
+    boxes = {label: sent for sent, label, *_ in group["options"]}
+    assert len(boxes) == len(set(boxes.values())) == 4
+    assert all(len(text) <= 60 for box in boxes.items() for text in box)
+    for number, (title, who) in enumerate(zip(titles, people, strict=True)):
+        (sent,) = [boxes[label] for label in boxes if label.endswith(title[-12:])]
+        ask(browser._choices, 2 * number + 1, key="occupation.title", value=sent, on=True)
+        assert browser.filters == {"occupation.title": [title]} and browser.filtered == [who]
+        ask(browser._choices, 2 * number + 2, key="occupation.title", value=sent, on=False)
+
+
 @pytest.mark.parametrize("filters", [{"skills": ["judo"]}, {"age": ["34"]}, {"age": "20-30"}])
 def test_filters_that_cannot_be_are_refused_and_nothing_changes(filters):
     browser = PersonaBrowser(some_people(5))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from tinyfactory.widgets.shared import cut
 _LONGEST = 60
 _MOST = 12
 _MOST_TICKED = 40
+# Of labels that begin alike: so much of the beginning, and so much before they part.
+_HEAD = 20
+_LEAD = 10
 
 
 @dataclass(slots=True)
@@ -43,10 +48,14 @@ class Group:
         for value, label, number in [*boxes, *self.boxes]:
             on = value in ticked
             if len(options) < (self.most + _MOST_TICKED if on else self.most):
-                self._values[cut(value, _LONGEST)] = value
-                options.append([cut(value, _LONGEST), cut(label, _LONGEST), number, on])
+                sent = _sent(value)
+                self._values[sent] = value
+                options.append([sent, label, number, on])
             else:
                 rest += 1
+        labels = told_apart([option[1] for option in options], _LONGEST)
+        for option, label in zip(options, labels, strict=True):
+            option[1] = label
         more = f"and {rest:,} more; search for them" if rest else ""
         return {
             "key": self.key,
@@ -59,6 +68,38 @@ class Group:
     def value(self, sent: str) -> str:
         """The whole value that a box stands for."""
         return self._values.get(sent, sent)
+
+
+def _sent(value: str) -> str:
+    """What stands for a value in messages: itself, or a digest where it is long or illegible."""
+    if cut(value, _LONGEST) == value:
+        return value
+    return blake2s(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def told_apart(texts: Sequence[str], most: int) -> list[str]:
+    """Texts of at most so many characters; of those that begin alike, the part where they differ.
+
+    Examples
+    --------
+    >>> told_apart(["Teacher of mathematics and physics at a school in Porto",
+    ...             "Teacher of mathematics and physics at a school in Braga"], 40)
+    ['Teacher of mathemati…school in Porto', 'Teacher of mathemati…school in Braga']
+    """
+    short = [cut(text, most) for text in texts]
+    alike: dict[str, set[str]] = {}
+    for text, label in zip(texts, short, strict=True):
+        alike.setdefault(label, set()).add(text)
+    skipped = {
+        label: len(os.path.commonprefix([*several])) - _LEAD  # noqa: RUF071 - of characters
+        for label, several in alike.items()
+        if len(several) > 1
+    }
+    longer = [
+        f"{text[:_HEAD]}…{text[skip:]}" if (skip := skipped.get(label, 0)) > _HEAD + 1 else text
+        for text, label in zip(texts, short, strict=True)
+    ]
+    return short if longer == [*texts] else told_apart(longer, most)  # all are shorter by now
 
 
 class Choices(Dialogue):
