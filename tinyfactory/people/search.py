@@ -62,21 +62,22 @@ def text_of(persona: dict[str, Any]) -> str:
     'zoe\nnurse\n34\njudo'
     """
     found: list[str] = []
-    _gather(persona, found)
+    _gather(persona.values(), found)
     return fold("\n".join(found))
 
 
-def _gather(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _gather(item, found)
-    elif isinstance(value, list):
-        for item in value:
-            _gather(item, found)
-    elif value is not None:
-        found.append(str(value))
+def _gather(values: Iterable[Any], found: list[str]) -> None:
+    # Each of some fifty values of each of 100,000 people comes by here before a first search.
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            found.append(value)
+        elif kind is dict:
+            _gather(value.values(), found)
+        elif kind is list:
+            _gather(value, found)
+        elif value is not None:
+            found.append(str(value))
 
 
 @dataclass(frozen=True, slots=True)
