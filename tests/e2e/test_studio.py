@@ -67,6 +67,35 @@ def test_every_tab_works(anywhere):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_by_keys_alone_the_focus_goes_along_into_what_was_opened(jupyters, app):
+    where = jupyters(app, "light")
+    notebook = where.open([STUDIO.format(folder=f"{app}-keys")], "keys.ipynb")
+    notebook.run_all()
+    keys = notebook.page.keyboard
+    notebook.button("Generate").focus()
+    keys.press("Enter")
+    notebook.wait_text(".tf-status", "1 person made")
+    # The button was disabled meanwhile; the next one is a key away, and no key makes a cell.
+    keys.press("b")
+    keys.press("Tab")
+    assert notebook.page.evaluate("() => document.activeElement.textContent") == "Generate"
+    for button, opened in (("Open", "Person"), ("Compare", "Compare"), ("Talk", "Talk")):
+        tab(notebook, "People")
+        notebook.button(button).focus()
+        keys.press("Enter")
+        focused = notebook.page.locator(".tf-panel [role=tab][aria-selected=true]:focus")
+        focused.filter(has_text=opened).wait_for(timeout=10_000)
+    notebook.field("Question:").wait_for()
+    keys.press("Tab")  # from the tab into what it shows
+    assert notebook.page.evaluate(
+        "() => document.activeElement.closest('.tf-panel .tf-panel') !== null"
+    )
+    assert notebook.page.locator(".jp-CodeCell").count() == 1
+    assert notebook.errors == []
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_tab_works_as_a_page_of_voila(jupyters, theme):
     voila = jupyters("voila", theme)
