@@ -23,8 +23,8 @@ browser"""
 ROW = ".tf-table tbody tr[data-row]"
 
 
-def opened(where, number):
-    notebook = where.open([CELL.replace("NUMBER", str(number))], "people.ipynb")
+def opened(where, number, *more):
+    notebook = where.open([CELL.replace("NUMBER", str(number)), *more], "people.ipynb")
     notebook.run_all()
     assert notebook.cell_errors() == []
     notebook.wait_text(".tf-status", f"{number} people")
@@ -38,10 +38,12 @@ def said(notebook, expression):
 
 @pytest.mark.timeout(240)
 def test_search_filter_sort_select_and_export(anywhere):
-    notebook = opened(anywhere, 120)
+    notebook = opened(anywhere, 120, "people[0]")
     page = notebook.page
+    notebook.wait_text(".jp-RenderedHTMLCommon", "<img src=x onerror")  # a person by themselves
     notebook.field("Search:").fill("ana 11")
     notebook.wait_text(".tf-status", "11 people of 120")
+    assert said(notebook, "browser.selected.name") == "Ana 11"
     page.locator("fieldset[aria-label='Gender'] label", has_text="woman").locator("input").check()
     notebook.wait_text(".tf-status", "5 people of 120")
     assert said(notebook, "browser.filters") == "{'gender': ['woman']}"

@@ -114,6 +114,8 @@ def test_by_keys_alone(anywhere):
     keys.press("Enter")
     notebook.wait_text(".tf-status", "1 person made")
     assert notebook.python("print(form.people[0].get('age'))") == "34\n"
+    name = notebook.python("print(form.people[0].name)").strip()
+    notebook.wait_text(".jp-OutputArea table", name)
     # The letters went into the field, and none of them to the notebook: "b" adds a cell.
     assert notebook.page.locator(".jp-CodeCell").count() == 2
     assert notebook.errors == []
