@@ -31,7 +31,7 @@ def run_nbval(notebook: Path, place: Path) -> subprocess.CompletedProcess[str]:
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:faker",
         "-c", place / "pytest.ini", "--nbval", "--nbval-current-env",
         "--nbval-sanitize-with", ROOT / "tests" / "sanitize.cfg",
-        "--nbval-cell-timeout", "60", "--nbval-kernel-startup-timeout", "120",
+        "--nbval-cell-timeout", "300", "--nbval-kernel-startup-timeout", "300",
         folder / notebook.name,
     ]  # fmt: skip
     with kernel_environment(place):

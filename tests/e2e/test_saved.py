@@ -11,7 +11,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_people_made_in_a_form_stand_in_the_saved_notebook(anywhere):
     notebook = anywhere.open(CELLS, "saved.ipynb")
     notebook.run_all()

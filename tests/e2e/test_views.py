@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 HISTORY = """from tinyfactory import TinyPersonFactory, control
 from tinyfactory.widgets import HistoryView
@@ -28,13 +29,12 @@ view = PopulationView(people, asked, browser=browser)
 view"""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_an_event_is_read_gone_back_to_and_exported(anywhere):
     notebook = anywhere.open([HISTORY.format(folder=f"{anywhere.app}-back")], "history.ipynb")
     notebook.run_all()
     events = notebook.page.locator("table[aria-label='Events of the line']")
-    events.locator("tbody tr").first.wait_for()
-    assert events.locator("tbody tr").count() == 3
+    expect(events.locator("tbody tr")).to_have_count(3)
     assert notebook.page.evaluate(NOTHING_ASIDE)
     # By keys alone: from the first row down to the second, and back to it.
     events.locator("tbody tr").first.focus()
@@ -45,10 +45,7 @@ def test_an_event_is_read_gone_back_to_and_exported(anywhere):
     notebook.wait_text(".tf-status", "again as it was after #2")
     assert notebook.python("print(len(factory.generated_names))") == "2\n"
     notebook.field("Branch:").select_option(label="the way to the end of 2")
-    notebook.page.wait_for_function(
-        "() => document.querySelectorAll(\"table[aria-label='Events of the line'] tbody tr\")"
-        ".length === 2"
-    )
+    expect(events.locator("tbody tr")).to_have_count(2)
     notebook.button("Export").click()
     notebook.wait_text(".tf-status", "Exported to")
     assert next(anywhere.root.rglob("default.recording.jsonl.gz")).stat().st_size > 1000
@@ -57,12 +54,12 @@ def test_an_event_is_read_gone_back_to_and_exported(anywhere):
     assert notebook.errors == [] and anywhere.outside == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_bar_leads_to_its_people(anywhere):
     notebook = anywhere.open([POPULATION, "browser"], "population.ipynb")
     notebook.run_all()
     bar = notebook.page.locator(".tf-bars button[aria-label^='sex female: asked 50 %, got']")
-    bar.wait_for(timeout=60_000)
+    bar.wait_for()
     bar.click()
     notebook.page.locator(".tf-bars button[aria-pressed='true']").wait_for()
     notebook.wait_text("button", "sex: female")

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import nbformat
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.support.notebook_kernel import kernel_environment
-from tests.support.page import Notebook
+from tests.support.page import PATIENCE, Notebook
 
 App = Literal["lab", "notebook", "voila"]
 TOKEN = "test"  # of a server that lives for one test
@@ -62,25 +62,26 @@ class Lab:
             nbformat.write(notebook, self.root / name)
         opened = self._visit(name)
         if self.app == "voila":
-            opened.page.wait_for_function(LOADED, timeout=120_000)
+            opened.page.wait_for_function(LOADED)
         else:
-            opened.page.wait_for_function(READY, timeout=90_000)
+            opened.page.wait_for_function(READY)
             opened.errors.clear()  # of the application's own start
         return opened
 
     def reopen(self, name: str = "test.ipynb") -> Notebook:
         """Open a notebook as it was saved; the cells are there, and nothing has been run."""
         opened = self._visit(name)
-        opened.page.locator(".jp-Cell").first.wait_for(timeout=90_000)
+        opened.page.locator(".jp-Cell").first.wait_for()
         return opened
 
     def _visit(self, name: str) -> Notebook:
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 1000}, color_scheme=self.theme
         )
+        context.set_default_timeout(PATIENCE * 1000)
         context.route(lambda url: not url.startswith(self.address), self._refuse)
         opened = Notebook(context.new_page(), self.app)
-        opened.page.goto(f"{self.address}/{self._place(name)}?token={TOKEN}", timeout=120_000)
+        opened.page.goto(f"{self.address}/{self._place(name)}?token={TOKEN}")
         return opened
 
     def _place(self, name: str) -> str:
@@ -103,8 +104,11 @@ def chromium() -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright; one for a whole run, which allows no second."""
     program = shutil.which("chromium")
     assert program, "Chromium is missing; `make test` installs Debian's package"
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_OPTIONS)
+        browser = playwright.chromium.launch(
+            executable_path=program, args=BROWSER_OPTIONS, timeout=PATIENCE * 1000
+        )
         yield browser
         browser.close()
 
@@ -170,10 +174,11 @@ def _settings(folder: Path, theme: str) -> Path:
 
 def _wait_for(address: str, app: App, server: subprocess.Popen[bytes], log: Path) -> None:
     probe = f"{address}{'/' if app == 'voila' else '/api/status'}?token={TOKEN}"
-    for _ in range(450):
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit:
         assert server.poll() is None, f"{app} ended:\n{log.read_text()[-3000:]}"
         try:
-            urllib.request.urlopen(probe, timeout=5).read()
+            urllib.request.urlopen(probe, timeout=30).read()
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
         else:
@@ -186,7 +191,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, number)
-            server.wait(5)
+            server.wait(30)
         except subprocess.TimeoutExpired:
             continue
         except ProcessLookupError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ NOISE = re.compile(
     r"Fetch request was aborted|Content Security Policy"
 )
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+# Seconds after which something hangs: no measure of how fast it is, on however slow a machine.
+PATIENCE = 180.0
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 
@@ -35,12 +38,12 @@ class Notebook:
 
     # -- the kernel --------------------------------------------------------------------
 
-    def run_all(self, timeout: float = 90) -> None:
+    def run_all(self, timeout: float = PATIENCE) -> None:
         """Run every cell and wait until the last prompt has its number."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
         self.wait_run(timeout)
 
-    def wait_run(self, timeout: float = 90) -> None:
+    def wait_run(self, timeout: float = PATIENCE) -> None:
         """Wait until every prompt has its number."""
         self.page.wait_for_function(
             "() => { const p = [...document.querySelectorAll("
@@ -70,6 +73,13 @@ class Notebook:
             )
         )
 
+    def wait_python(self, code: str, printed: str) -> None:
+        """Wait until code prints this: what shows on a page at once, a kernel hears later."""
+        limit = time.monotonic() + PATIENCE
+        while (said := self.python(code)) != printed:
+            assert time.monotonic() < limit, f"{code!r} printed {said!r}, and not {printed!r}"
+            self.page.wait_for_timeout(50)
+
     def start_python(self, code: str) -> None:
         """Have the kernel run code, as a cell does, and do not wait for it."""
         self.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}) }}", code)
@@ -81,7 +91,7 @@ class Notebook:
     def restart(self) -> None:
         """A new kernel, which knows nothing; the outputs stay until cells run again."""
         self.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
-        self.page.wait_for_function(f"() => {KERNEL}.status === 'idle'", timeout=60_000)
+        self.page.wait_for_function(f"() => {KERNEL}.status === 'idle'", timeout=PATIENCE * 1000)
 
     def save(self) -> None:
         """Save the notebook, with its outputs."""
@@ -113,7 +123,9 @@ class Notebook:
         exact = re.compile(rf"^\s*{re.escape(text)}\s*$")
         return self.outputs.locator("button:visible").filter(has_text=exact).first
 
-    def wait_text(self, selector: str, text: str | re.Pattern[str], timeout: float = 30) -> None:
+    def wait_text(
+        self, selector: str, text: str | re.Pattern[str], timeout: float = PATIENCE
+    ) -> None:
         """Wait until an element that fits the selector shows the text."""
         self.page.locator(selector, has_text=text).first.wait_for(timeout=timeout * 1000)
 
