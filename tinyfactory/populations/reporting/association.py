@@ -10,6 +10,7 @@ from typing import Any
 
 from tinyfactory.populations.reporting.card import Row
 from tinyfactory.populations.reporting.reading import Reading, Target
+from tinyfactory.populations.reporting.saying import decimals, written
 
 _ALLOWED = 0.1
 _THRESHOLD = (
@@ -104,18 +105,19 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
     cells = len({x for x, _ in both}) * len({y for _, y in both})
     enough = len(both) >= _PEOPLE_A_CELL * cells
     marked = asked is not None and got is not None and enough
+    few = decimals(2, _close, asked or 0, got or 0, plain or 0) if marked else 2
     if got is None:
         words = "Too few people or categories to say how they go together."
     elif asked is None:
         words = (
-            f"V is {got:.2f}; the target does not say how they go together, and as few or as "
-            "unlike categories as these may bring some association by themselves."
+            f"V is {written(got, few)}; the target does not say how they go together, and as "
+            "few or as unlike categories as these may bring some association by themselves."
         )
     else:
-        few = "" if enough else " With so few people a cell there is no mark."
+        unmarked = "" if enough else " With so few people a cell there is no mark."
         words = (
-            f"V is {got:.2f} ({plain or 0:.2f} without correction), {asked:.2f} was asked (0 "
-            f"independent, 1 one tells the other).{few}"
+            f"V is {written(got, few)} ({written(plain or 0, few)} without correction), "
+            f"{written(asked, few)} was asked (0 independent, 1 one tells the other).{unmarked}"
         )
     return Row(
         f"association:{a.field},{b.field}",
@@ -124,18 +126,19 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
         "",
         _SOURCE,
         words,
-        _apart(asked or 0, got or 0, plain or 0) <= _ALLOWED if marked else None,
+        _close(asked or 0, got or 0, plain or 0) if marked else None,
         _THRESHOLD if joint else "",
         {"asked": asked, "got": got, "uncorrected": plain, "people": len(both)},
+        few,
     )
 
 
-def _apart(asked: float, corrected: float, plain: float) -> float:
-    """How far what was asked is from the V that is there.
+def _close(asked: float, corrected: float, plain: float) -> bool:
+    """Whether what was asked is near to the V that is there.
 
     The correction takes away what chance adds. Quotas leave nothing to chance, so the V of people
     who meet a weak association exactly is too small with it, that of people drawn freely too
     large without.
     """
     low, high = sorted((corrected, plain))
-    return max(low - asked, asked - high, 0.0)
+    return max(low - asked, asked - high) <= _ALLOWED

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tinyfactory.populations.reporting.saying import counted, percent, written
+
+_NOUNS = {"people": ("person", "people"), "words": ("word", "words")}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -20,7 +24,7 @@ class Row:
     value : float or None
         None where there was nothing to measure.
     unit : str
-        ``"people"``, ``"share"`` or ``""`` for a plain number.
+        ``"people"``, ``"words"``, ``"share"`` or ``""`` for a plain number.
     source : str
         Where the formula is from: author, year, where.
     sentence : str
@@ -31,6 +35,8 @@ class Row:
         What passes, and why there; empty for information only.
     details : dict
         The numbers behind the value, as plain JSON.
+    decimals : int, optional
+        With how many the value is shown, where the mark needs more than usual.
     """
 
     key: str
@@ -42,6 +48,7 @@ class Row:
     passed: bool | None = None
     threshold: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    decimals: int | None = None
 
     @property
     def mark(self) -> str:
@@ -60,10 +67,10 @@ class Row:
         if self.value is None:
             return "–"
         if self.unit == "share":
-            return f"{100 * self.value:.1f} %"
-        if self.unit == "people" and self.value == 1:
-            return "1 person"
-        return f"{self.value:.4g}" + (f" {self.unit}" if self.unit else "")
+            return percent(self.value, self.decimals or 3)
+        if self.unit in _NOUNS:
+            return counted(self.value, *_NOUNS[self.unit], self.decimals or 1)
+        return written(self.value, self.decimals or 2)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,7 +126,7 @@ class ReportCard:
             "number_of_people": self.number_of_people,
             "passed": self.passed,
             "failed": [row.key for row in self.failed],
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [_plain(row) for row in self.rows],
         }
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -151,3 +158,8 @@ class ReportCard:
         from tinyfactory.populations.reporting.show import card_table
 
         return card_table(self)
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row without how it is shown."""
+    return {key: value for key, value in asdict(row).items() if key != "decimals"}

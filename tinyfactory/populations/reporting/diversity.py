@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tinyfactory.populations.reporting.card import Row
 from tinyfactory.populations.reporting.personas import Sentence
+from tinyfactory.populations.reporting.saying import counted, decimals, percent, written
 
 SAMPLE_WORDS = 10_000
 SAMPLE_CHARACTERS = 50_000  # about as much text
@@ -60,13 +61,17 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
     text = "\n".join(texts)[:SAMPLE_CHARACTERS]
     size = f"on {len(words):,} words drawn from the people at random"
     if len(words) < SAMPLE_WORDS:
-        size = f"on all {len(words):,} words, too few to set beside samples of {SAMPLE_WORDS:,}"
+        all_of_them = counted(len(words), "word there is", "words there are")
+        size = f"on the {all_of_them}, too few to set beside samples of {SAMPLE_WORDS:,}"
     english = sum(map(str.isascii, text)) >= _ASCII * len(text)
     whole = len(words) == SAMPLE_WORDS and english
     rows = []
     for n, what in ((1, "words"), (2, "pairs of words")):
-        value = distinct(words, n)
-        said = f"{100 * value:.0f} % of {what} are distinct" if value is not None else "No text"
+        value, passes = distinct(words, n), _at_least(_LEAST_DISTINCT[n])
+        few = decimals(3, passes, value) if value is not None else None
+        told = (
+            f"{percent(value, few or 3)} of {what} are distinct" if value is not None else "No text"
+        )
         rows.append(
             Row(
                 f"distinct_{n}",
@@ -74,14 +79,18 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
                 value,
                 "share",
                 "Li et al. 2016, A Diversity-Promoting Objective Function, NAACL",
-                f"{said}, {size}. The share falls with length: compare samples of one size only.",
-                value >= _LEAST_DISTINCT[n] if whole and value is not None else None,
+                f"{told}, {size}. The share falls with length: compare samples of one size only.",
+                passes(value) if whole and value is not None else None,
                 f"at least {100 * _LEAST_DISTINCT[n]:.0f} %: {_YARDSTICK}" if whole else "",
                 {"words": len(words)},
+                few,
             )
         )
     ratio = compression_ratio(text)
-    said = f"gzip makes the text {ratio:.1f} times shorter" if ratio is not None else "No text"
+    few = decimals(2, _varied, ratio) if ratio is not None else None
+    told = "No text"
+    if ratio is not None:
+        told = f"gzip makes the text {written(ratio, few or 2)} times shorter"
     rows.append(
         Row(
             "compression",
@@ -89,11 +98,20 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
             ratio,
             "",
             "Shaib et al. 2024, Standardizing the Measurement of Text Diversity",
-            f"{said} ({len(text):,} characters of that sample). More means more repetition; "
-            "compare samples of one size only.",
-            ratio <= _MOST_COMPRESSED if whole and ratio is not None else None,
+            f"{told} ({counted(len(text), 'character', 'characters')} of that sample). More "
+            "means more repetition; compare samples of one size only.",
+            _varied(ratio) if whole and ratio is not None else None,
             f"at most {_MOST_COMPRESSED}: {_YARDSTICK}" if whole else "",
             {"characters": len(text)},
+            few,
         )
     )
     return rows
+
+
+def _at_least(least: float) -> Callable[[float], bool]:
+    return lambda share: share >= least
+
+
+def _varied(ratio: float) -> bool:
+    return ratio <= _MOST_COMPRESSED

@@ -10,6 +10,14 @@ from typing import Any
 from tinyfactory.populations.reporting.card import Row
 from tinyfactory.populations.reporting.personas import missing
 from tinyfactory.populations.reporting.reading import Reading, Target
+from tinyfactory.populations.reporting.saying import (
+    counted,
+    decimals,
+    p_value,
+    percent,
+    whole,
+    written,
+)
 
 # Quotas are whole people, so a margin that is met can be off by less than one; a whole person
 # is the allowance that `Demography.sample` promises.
@@ -89,11 +97,8 @@ def margin_row(reading: Reading, margin: Mapping[str, float]) -> Row:
     field, n = reading.field, len(reading.values)
     asked = {str(category): float(share) for category, share in margin.items()}
     counts, details = _compared(asked, reading.values, n)
-    miss, where = details["largest_miss"], details["largest_miss_in"]
-    words = (
-        f"{_people(miss)} off at most, in {where!r}: {_number(asked.get(where, 0) * n)} asked, "
-        f"{counts.get(where, 0)} there."
-    )
+    miss = details["largest_miss"]
+    words, few = _miss_words(details, asked, counts, n)
     details |= {"read_from": reading.read_from, "not_stated": reading.not_stated}
     return Row(
         f"margin:{field}",
@@ -102,9 +107,10 @@ def margin_row(reading: Reading, margin: Mapping[str, float]) -> Row:
         "people",
         _MISS_SOURCE,
         f"{words} {_distance_words(details)} {reading.how}",
-        miss <= LARGEST_MISS + 1e-9,
+        _met(miss),
         f"{_MISS_THRESHOLD}; people outside the categories or not stated count as misses",
         details,
+        few,
     )
 
 
@@ -114,11 +120,8 @@ def joint_row(fields: Sequence[str], joint: Mapping[Any, float], readings: Any) 
     cells = [None if None in cell else " × ".join(cell) for cell in zip(*columns, strict=True)]
     asked = {" × ".join(map(str, cell)): float(share) for cell, share in joint.items()}
     counts, details = _compared(asked, cells, len(cells))
-    miss, where = details["largest_miss"], details["largest_miss_in"]
-    words = (
-        f"{_people(miss)} off at most, in {where!r}: {_number(asked.get(where, 0) * len(cells))} "
-        f"asked, {counts.get(where, 0)} there."
-    )
+    miss = details["largest_miss"]
+    words, few = _miss_words(details, asked, counts, len(cells))
     return Row(
         f"joint:{','.join(fields)}",
         f"Asked against got: {' by '.join(fields)}",
@@ -126,9 +129,10 @@ def joint_row(fields: Sequence[str], joint: Mapping[Any, float], readings: Any) 
         "people",
         _MISS_SOURCE,
         f"{words} {_distance_words(details)}",
-        miss <= LARGEST_MISS + 1e-9,
+        _met(miss),
         _MISS_THRESHOLD,
         details,
+        few,
     )
 
 
@@ -148,10 +152,12 @@ def coverage_row(reading: Reading, margin: Mapping[str, float]) -> Row:
         covered,
         "share",
         "A count against the target's own list",
-        f"{len(wanted) - len(absent)} of {len(wanted)} categories have somebody{without}.",
+        f"There is somebody in {len(wanted) - len(absent):,} of "
+        f"{counted(len(wanted), 'category', 'categories')}{without}.",
         not late,
         "nobody missing from a category that two people or more were asked for",
         {"absent": absent, "absent_though_due": late},
+        decimals(3, lambda share: share == 1, covered) if covered is not None else None,
     )
 
 
@@ -162,24 +168,33 @@ def evenness_row(reading: Reading, margin: Mapping[str, float] | None) -> Row:
     counts |= Counter(v for v in reading.values if v is not None and (not known or v in known))
     got = pielou(counts)
     asked = pielou({k: float(v) for k, v in margin.items()}) if margin else None
-    beside = f", {asked:.2f} was asked" if asked is not None else ""
-    said = f"{got:.2f} of 1{beside}" if got is not None else "Fewer than two categories"
     enough = sum(counts.values()) >= _LEAST_EXPECTED * len(counts)
     marked = asked is not None and got is not None and enough
+    few = decimals(2, _near, got or 0, asked or 0) if marked else 2
+    beside = f", {written(asked, few)} was asked" if asked is not None else ""
+    words = "Fewer than two categories"
+    if got is not None:
+        words = f"{written(got, few)} of 1{beside}"
     return Row(
         f"evenness:{reading.field}",
         f"Evenness: {reading.field}",
         got,
         "",
         "Pielou 1966, J. Theoretical Biology 13: Shannon entropy over its largest value",
-        f"{said}; 1 means as many people in each of the {len(counts)} categories.",
-        abs((got or 0) - (asked or 0)) <= _EVENNESS_ALLOWED if marked else None,
+        f"{words}; 1 means as many people in each "
+        + (f"of the {len(counts):,} categories." if len(counts) > 1 else "category."),
+        _near(got or 0, asked or 0) if marked else None,
         f"within {_EVENNESS_ALLOWED} of what was asked; no mark with fewer than five people a "
         "category"
         if asked is not None
         else "",
         {"asked": asked, "got": got},
+        few,
     )
+
+
+def _near(got: float, asked: float) -> bool:
+    return abs(got - asked) <= _EVENNESS_ALLOWED
 
 
 def impossible_row(target: Target, readings: Mapping[str, Reading]) -> Row:
@@ -192,14 +207,16 @@ def impossible_row(target: Target, readings: Mapping[str, Reading]) -> Row:
         bad.update(who)
         if who:
             found.append({"combination": dict(combination), "people": [i + 1 for i in who[:20]]})
-    first = f", the first is number {min(bad) + 1}" if bad else ""
+    first = f", the first is number {min(bad) + 1:,}" if bad else ""
+    who_is = "person is" if len(bad) == 1 else "people are"
     return Row(
         "impossible",
         "Impossible combinations",
         len(bad),
         "people",
         "A count against the target's own list",
-        f"{len(bad)} people are in one of {len(target.impossible)} combinations that were "
+        f"{len(bad):,} {who_is} in one of "
+        f"{counted(len(target.impossible), 'combination that was', 'combinations that were')} "
         f"ruled out{first}.",
         not bad,
         "none: the target says that they cannot be",
@@ -234,14 +251,22 @@ def _compared(
 
 def _distance_words(details: dict[str, Any]) -> str:
     p = details["chi_squared_p"]
-    tested = "too few people for a chi-squared test" if p is None else f"chi-squared p {p:.3g}"
-    return f"{100 * details['tvd']:.1f} % are in the wrong category (TVD); {tested}."
+    tested = "too few people for a chi-squared test" if p is None else f"chi-squared {p_value(p)}"
+    return f"{percent(details['tvd'])} are in the wrong category (TVD); {tested}."
 
 
-def _people(miss: float) -> str:
-    said = _number(miss)
-    return f"{said} {'person' if said == '1' else 'people'}"
+def _met(miss: float) -> bool:
+    return miss <= LARGEST_MISS + 1e-9
 
 
-def _number(value: float) -> str:
-    return f"{value:,.1f}".removesuffix(".0")
+def _miss_words(
+    details: Mapping[str, Any], asked: Mapping[str, float], counts: Mapping[str, int], n: int
+) -> tuple[str, int]:
+    """The largest miss, and with how many decimals it is said."""
+    miss, where = details["largest_miss"], details["largest_miss_in"]
+    few = decimals(1, _met, miss)
+    off = counted(miss, "person", "people", few)
+    return (
+        f"{off[:1].upper()}{off[1:]} off at most, in {where!r}: "
+        f"{whole(asked.get(where, 0) * n, few)} asked, {counts.get(where, 0):,} there."
+    ), few

@@ -12,6 +12,7 @@ from typing import Any
 
 from tinyfactory.populations.reporting.card import Row
 from tinyfactory.populations.reporting.personas import WORD, Sentence, missing
+from tinyfactory.populations.reporting.saying import counted, decimals, percent
 
 SENTENCE_WORDS = 5  # shorter ones ("Likes old maps.") coincide by themselves
 _SENTENCES_ALLOWED = 0.15
@@ -32,15 +33,15 @@ def full_names_row(personas: Sequence[dict[str, Any]]) -> Row:
     repeated = {name: count for name, count in names.most_common() if count > 1}
     people = sum(repeated.values())
     most = next(iter(repeated), None)
-    example = f" Most often: {most!r}, {repeated[most]} times." if most is not None else ""
-    without = f" {unnamed} have no name." if unnamed else ""
+    example = f" Most often: {most!r}, {repeated[most]:,} times." if most is not None else ""
+    without = f" {unnamed:,} {'has' if unnamed == 1 else 'have'} no name." if unnamed else ""
     return Row(
         "names:full",
         "Repeated full names",
         people,
         "people",
         "A count; names are compared without case and spacing",
-        f"{people} people bear a full name that somebody else bears.{example}{without}",
+        f"{people:,} people bear a full name that somebody else bears.{example}{without}",
         people == 0,
         "none: in a class or a study everybody has to be told apart",
         {"repeated": dict(list(repeated.items())[:20]), "without_name": unnamed},
@@ -67,19 +68,24 @@ def first_names_row(personas: Sequence[dict[str, Any]]) -> Row:
     firsts = Counter(name.split()[0] for name in map(_name, personas) if name)
     n = firsts.total()
     least = least_distinct(n) if n else 0
-    common = ", ".join(f"{name.title()} ({count})" for name, count in firsts.most_common(3))
+    common = ", ".join(f"{name.title()} ({count:,})" for name, count in firsts.most_common(3))
+    so_many = counted(n, "person", "people")
     return Row(
         "names:first",
         "Distinct first names",
         len(firsts) / n if n else None,
         "share",
         "Occupancy: Feller 1968, An Introduction to Probability Theory vol. 1, ch. IV",
-        f"{len(firsts)} first names for {n} people; the most common: {common}."
+        f"{counted(len(firsts), 'first name', 'first names')} for {so_many}; the most common: "
+        f"{common}."
         if n
         else "Nobody has a name.",
         len(firsts) >= least if n else None,
-        f"at least {least}: as many as draws from only {_NAMES_IN_THE_BAG} equally common names "
-        "would give by chance (less two standard deviations); countries have more",
+        f"at least {counted(least, 'first name', 'first names')} for {so_many}: as many as draws "
+        f"from only {_NAMES_IN_THE_BAG} equally common ones would give by chance (less two "
+        "standard deviations); countries have more"
+        if n
+        else "",
         {
             "distinct": len(firsts),
             "people": n,
@@ -98,7 +104,8 @@ def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
         if isinstance(title, str) and title.strip():
             titles[" ".join(title.casefold().split())] += 1
     n = titles.total()
-    common = ", ".join(f"{title} ({count})" for title, count in titles.most_common(3))
+    common = ", ".join(f"{title} ({count:,})" for title, count in titles.most_common(3))
+    so_many = counted(n, "person", "people")
     least = least_distinct(n, _OCCUPATIONS_IN_THE_BAG) if n else 0
     return Row(
         "occupations",
@@ -107,14 +114,16 @@ def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
         "share",
         "Type-token ratio of occupation titles; occupancy: Feller 1968, An Introduction to "
         "Probability Theory vol. 1, ch. IV",
-        f"{len(titles)} occupations for {n} people; the most common: {common}."
+        f"{counted(len(titles), 'occupation', 'occupations')} for {so_many}; the most common: "
+        f"{common}."
         if n
         else "Nobody has an occupation.",
         len(titles) >= least if n and marked else None,
-        f"at least {least}: as many as draws from {_OCCUPATIONS_IN_THE_BAG} equally common ones "
-        "would give by chance (less two standard deviations), which is how many sub-major groups "
-        "ISCO-08 has; no mark where the target sets occupations"
-        if marked
+        f"at least {counted(least, 'occupation', 'occupations')} for {so_many}: as many as draws "
+        f"from {_OCCUPATIONS_IN_THE_BAG} equally common ones would give by chance (less two "
+        "standard deviations), which is how many sub-major groups ISCO-08 has; no mark where the "
+        "target sets occupations"
+        if n and marked
         else "",
         {
             "distinct": len(titles),
@@ -165,21 +174,21 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         many = random.Random(seed + 1).sample(range(len(people)), _MANY)
         share = repeated_sentences([people[number] for number in many])["share"]
     details |= {"sample": len(few), "share_in_sample": among, "share_marked": share}
+    digits = decimals(3, _original, share) if share is not None else 3
     if share is None:
         words = f"There are no sentences of {SENTENCE_WORDS} words or more."
     else:
-        worst = max(details["by_field"], key=lambda field: details["by_field"][field])
+        repeated, worst = details["repeated"], _most_repeated(details["by_field"])
         words = (
-            f"{details['repeated']:,} of {details['sentences']:,} sentences of "
-            f"{SENTENCE_WORDS} words or more stand in another person, too; most in {worst} "
-            f"({100 * details['by_field'][worst]:.0f} %)."
+            f"{repeated:,} of {counted(details['sentences'], 'sentence', 'sentences')} of "
+            f"{SENTENCE_WORDS} words or more {'stands' if repeated == 1 else 'stand'} in another "
+            f"person, too{worst}."
         )
         if among is not None and len(few) < len(people):
             # The more people, the more repeats: only samples of one size compare.
-            words += f" Within {len(few)} of them drawn at random it is {100 * among:.1f} %"
-            words += (
-                f", within {_MANY:,} it is {100 * share:.1f} %." if len(people) > _MANY else "."
-            )
+            words += f" Within {len(few)} people drawn at random it is {percent(among)}"
+            words += f", within {_MANY:,} it is {percent(share, digits)}." * (len(people) > _MANY)
+            words += "." * (len(people) <= _MANY)
     return Row(
         "sentences",
         "Sentences word for word in another person",
@@ -188,12 +197,22 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "Exact substring duplicates, here by sentence: Lee et al. 2022, Deduplicating Training "
         "Data Makes Language Models Better, ACL",
         words,
-        share <= _SENTENCES_ALLOWED if share is not None else None,
+        _original(share) if share is not None else None,
         f"at most 15 % (of more than {_MANY:,} people, within so many drawn at random): set "
         "phrases recur in any text, but beyond about one sentence in seven a reader of a few "
         "people meets the same words again",
         details,
+        digits,
     )
+
+
+def _original(share: float) -> bool:
+    return share <= _SENTENCES_ALLOWED
+
+
+def _most_repeated(by_field: dict[str, float]) -> str:
+    field = max(by_field, key=lambda field: by_field[field])
+    return f"; most in {field} ({percent(by_field[field])})" if by_field[field] else ""
 
 
 def near_duplicates(people: Sequence[Sequence[Sentence]], seed: int) -> tuple[set[int], int]:
@@ -239,14 +258,20 @@ def near_duplicates_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "share",
         "MinHash: Broder 1997, Compression and Complexity of Sequences; five-word shingles as "
         "in Lee et al. 2022, ACL",
-        f"{len(near)} of {read} people share about half or more of their five-word sequences "
-        f"with somebody else (Jaccard {_SIMILAR} or more, estimated)."
+        f"{len(near):,} of {counted(read, 'person', 'people')} "
+        f"{'shares' if len(near) == 1 else 'share'} about half or more of the five-word "
+        f"sequences with somebody else (Jaccard {_SIMILAR} or more, estimated)."
         if read
         else "There is no text to compare.",
-        share <= _NEAR_ALLOWED if share is not None else None,
+        _all_differ(share) if share is not None else None,
         "at most 1 %: such a pair is one person under two names",
         {"people": [number + 1 for number in sorted(near)[:100]], "count": len(near)},
+        decimals(3, _all_differ, share) if share is not None else None,
     )
+
+
+def _all_differ(share: float) -> bool:
+    return share <= _NEAR_ALLOWED
 
 
 def _hash(data: bytes) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinyfactory.people.traits import TRAITS
 from tinyfactory.populations.reporting.card import Row
+from tinyfactory.populations.reporting.saying import decimals, written
 
 _LEAST_SPREAD = 10
 _MOST_SKEW = 1
@@ -57,7 +58,8 @@ def big_five_row(personas: Sequence[dict[str, Any]]) -> Row:
     skews = [abs(row["skew"]) for row in traits.values() if row["skew"] is not None]
     enough = bool(spreads) and min(row["people"] for row in traits.values()) >= _ENOUGH
     means = "; ".join(
-        f"{trait} mean {row['mean']:.0f}, spread {_said(row['spread'])}, skew {_said(row['skew'])}"
+        f"{trait} mean {row['mean']:.0f}, spread {_told(row['spread'], _wide)}, skew "
+        f"{_told(row['skew'], _even)}"
         for trait, row in traits.items()
     )
     return Row(
@@ -71,16 +73,23 @@ def big_five_row(personas: Sequence[dict[str, Any]]) -> Row:
         "alike."
         if traits
         else "Nobody has Big Five scores.",
-        min(spreads.values()) >= _LEAST_SPREAD and max(skews, default=0) <= _MOST_SKEW
-        if enough
-        else None,
+        _wide(min(spreads.values())) and _even(max(skews, default=0)) if enough else None,
         f"every spread at least {_LEAST_SPREAD}, where those who fill in the Big Five Inventory "
         "have 16 to 23 (0.66 to 0.90 on its scale of 1 to 5: Srivastava et al. 2003, J. "
         f"Personality and Social Psychology 84); no skew beyond {_MOST_SKEW}"
         if enough
         else "",
         {"traits": traits},
+        decimals(1, _wide, spreads[least]) if least is not None else None,
     )
+
+
+def _wide(spread: float) -> bool:
+    return spread >= _LEAST_SPREAD
+
+
+def _even(skew: float) -> bool:
+    return abs(skew) <= _MOST_SKEW
 
 
 def _score(persona: dict[str, Any], trait: str) -> float | None:
@@ -94,5 +103,5 @@ def _score(persona: dict[str, Any], trait: str) -> float | None:
     return number if 0 <= number <= 100 else None
 
 
-def _said(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+def _told(value: float | None, passes: Callable[[float], bool]) -> str:
+    return "–" if value is None else written(value, decimals(1, passes, value))

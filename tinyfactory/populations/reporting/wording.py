@@ -11,6 +11,7 @@ from typing import Any
 from tinyfactory.populations.reporting.card import Row
 from tinyfactory.populations.reporting.personas import WORD, Sentence, missing
 from tinyfactory.populations.reporting.reading import Reading
+from tinyfactory.populations.reporting.saying import counted, decimals, written
 
 _TOP = 10
 _MOST_GROUPS = 8
@@ -128,12 +129,15 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
     positive = sum(score >= _POSITIVE for score in scores)
     negative = sum(score <= -_POSITIVE for score in scores)
     tenths = [sum(min(int((s + 1) * 5), 9) == tenth for s in scores) for tenth in range(10)]
-    words = "There is no text."
+    words, few = "There is no text.", None
     if mean is not None:
+        few = decimals(2, _neutral, mean)
         words = (
-            f"Mean {mean:+.2f} on a scale from -1 to 1; {100 * positive / len(scores):.0f} % of "
-            f"the sentences are positive, {100 * negative / len(scores):.0f} % negative, the rest "
-            f"neutral ({len(scores):,} sentences of {len(drawn)} people). English words only."
+            f"Mean {written(mean, few, '+')} on a scale from -1 to 1; "
+            f"{100 * positive / len(scores):.0f} % of the sentences are positive, "
+            f"{100 * negative / len(scores):.0f} % negative, the rest neutral "
+            f"({counted(len(scores), 'sentence', 'sentences')} of "
+            f"{counted(len(drawn), 'person', 'people')}). English words only."
         )
     return Row(
         "positivity",
@@ -142,7 +146,7 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "",
         "VADER: Hutto & Gilbert 2014, ICWSM",
         words,
-        abs(mean) <= _NEUTRAL if mean is not None else None,
+        _neutral(mean) if mean is not None else None,
         f"no further from neutral than {_NEUTRAL}: VADER gives 'The book was good.' 0.44, and "
         "not everything in people's lives is better than that",
         {
@@ -152,4 +156,9 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
             "people": len(drawn),
             "tenths": tenths,
         },
+        few,
     )
+
+
+def _neutral(mean: float) -> bool:
+    return abs(mean) <= _NEUTRAL
