@@ -23,7 +23,8 @@ from tests.support.chat_server import (
     rate_limited,
     status,
 )
-from tests.support.processes import end, finish, hear, start, until
+from tests.support.processes import end, finish, hear, start
+from tests.support.waiting import until
 from tinyfactory.errors import (
     AuthenticationFailed,
     Cancelled,

@@ -15,8 +15,9 @@ import pytest
 from tests.support import products
 from tests.support.chat_server import answer
 from tests.support.people import person
-from tests.support.processes import end, finish, hear, start, tell, until
+from tests.support.processes import end, finish, hear, start, tell
 from tests.support.products import ProductFactory
+from tests.support.waiting import until
 from tinyfactory import TinyPersonFactory, control
 
 CONTEXT = "A group of friends are on a camping trip."

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.support.chat_server import (
     rate_limited,
     status,
 )
+from tests.support.waiting import until, when
 from tinyfactory import settings
 from tinyfactory.errors import (
     EndpointDown,
@@ -35,6 +38,9 @@ from tinyfactory.models.retries import RetryPolicy
 PATIENT = RetryPolicy(attempts=100, wait_initial=0.05, wait_max=0.2, wait_jitter=0.1)
 ONCE = RetryPolicy(attempts=1)
 REQUEST = ChatRequest(({"role": "user", "content": "Who?"},))
+# Seconds that what is done at once never takes, however slow the machine is; what would be waited
+# for without reason is longer in each of the tests.
+LONG = 60
 
 
 def model(server: ChatServer, retry: RetryPolicy = PATIENT, **options: Any) -> OpenAIModel:
@@ -60,6 +66,23 @@ def together(
 
 def answered(outcomes: list[Any]) -> bool:
     return all(isinstance(outcome, ChatReply) for outcome in outcomes)
+
+
+@contextmanager
+def opened_when_there_are(number: int, server: ChatServer) -> Iterator[None]:
+    """Within the block nothing is answered until so many requests are under way at once."""
+    server.held = True
+
+    def open_it() -> None:
+        try:
+            until(lambda: server.under_way == number, LONG)
+        finally:
+            server.held = False
+
+    opener = threading.Thread(target=open_it)
+    opener.start()
+    yield
+    opener.join()
 
 
 def taking(at_once: int) -> Callable[[ChatServer], ChatServer]:
@@ -94,41 +117,41 @@ def test_concurrency_settles_near_what_the_server_takes():
 
 
 def test_without_a_429_nobody_waits():
-    with ChatServer(slow=0.3) as server:
-        began = time.monotonic()
+    with ChatServer() as server, opened_when_there_are(100, server):
         assert answered(together(model(server), 100))
-        assert time.monotonic() - began < 2
-        assert server.most_at_once >= 90
+        assert server.most_at_once == 100
 
 
-def test_a_time_that_one_is_told_holds_back_all():
+def test_a_time_that_one_is_told_holds_back_all(caplog):
+    caplog.set_level(logging.INFO, logger="tinyfactory.models")
     with ChatServer([rate_limited(1.0)]) as server:
         chat = model(server)
 
         async def work() -> list[ChatReply]:
             first = asyncio.create_task(chat.complete(REQUEST))
-            await asyncio.sleep(0.2)
+            await when(lambda: "as it asks" in caplog.text)
             return await asyncio.gather(first, *(chat.complete(REQUEST) for _ in range(5)))
 
         flow.run(work)
         refused, *others = (request.at for request in server.requests)
         assert len(others) == 6
-        assert all(0.99 <= at - refused < 4 for at in others)
+        assert all(0.99 <= at - refused < LONG for at in others)
 
 
-def test_another_key_is_not_held_back():
-    with ChatServer([rate_limited(30)]) as server:
+def test_another_key_is_not_held_back(caplog):
+    caplog.set_level(logging.INFO, logger="tinyfactory.models")
+    with ChatServer([rate_limited(90)]) as server:
 
         async def work() -> str:
             held = asyncio.create_task(model(server, api_key="sk-first").complete(REQUEST))
-            await asyncio.sleep(0.2)
+            await when(lambda: "as it asks" in caplog.text)
             reply = await model(server, api_key="sk-second").complete(REQUEST)
             held.cancel()
             return reply.text
 
         began = time.monotonic()
         assert flow.run(work)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < LONG
 
 
 def test_a_time_that_nobody_would_wait_for_holds_back_nobody():
@@ -137,15 +160,15 @@ def test_a_time_that_nobody_would_wait_for_holds_back_nobody():
             flow.run(model(server).complete, REQUEST)
         began = time.monotonic()
         assert answered(together(model(server), 3))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < LONG
 
 
 def test_an_exhausted_quota_is_no_reason_to_slow_down():
-    with ChatServer([quota_exhausted()], slow=1.0) as server:
+    with ChatServer([quota_exhausted()]) as server:
         with pytest.raises(QuotaExhausted):
             flow.run(model(server).complete, REQUEST)
-        assert answered(together(model(server), 10))
-        assert server.most_at_once == 10
+        with opened_when_there_are(10, server):
+            assert answered(together(model(server), 10))
 
 
 # --- what we allow ourselves ----------------------------------------------------------------------
@@ -157,6 +180,7 @@ def test_requests_per_minute_are_held_and_a_changed_setting_counts(caplog):
 
         async def work() -> list[ChatReply]:
             tasks = [asyncio.create_task(model(server).complete(REQUEST)) for _ in range(5)]
+            await when(lambda: len(server.requests) == 3)
             await asyncio.sleep(1.5)
             assert len(server.requests) == 3
             settings.configure(requests_per_minute=None)
@@ -175,9 +199,8 @@ def test_tokens_per_minute_are_held_and_corrected_by_what_the_replies_say():
             # Estimated at 500 each, so two at once; answered at 120 each, so five in all: of
             # 1,100 tokens 600 are then taken, and 500 more are one request.
             tasks = [asyncio.create_task(model(server).complete(request)) for _ in range(20)]
-            await asyncio.sleep(0.25)
-            assert len(server.requests) == 2
-            await asyncio.sleep(6)
+            await when(lambda: len(server.requests) == 6)
+            await asyncio.sleep(2)
             assert len(server.requests) == 6
             for task in tasks:
                 task.cancel()
@@ -190,13 +213,13 @@ def test_tokens_per_minute_are_held_and_corrected_by_what_the_replies_say():
 def test_waiting_here_does_not_count_towards_the_time_limit():
     with ChatServer([rate_limited()], slow=0.3) as server:
         flow.run(model(server).complete, REQUEST)  # refused once: from now on one at a time
-        settings.configure(time_limit=1.0)
+        settings.configure(time_limit=3.0)
         began = time.monotonic()
-        outcomes = together(model(server), 12)
+        outcomes = together(model(server), 80)  # in 13 groups, of which each is one larger
         took = time.monotonic() - began
         assert answered(outcomes)
-        assert took > 1.1
-        assert max(reply.seconds for reply in outcomes) < 1.0
+        assert took > 3.3
+        assert max(reply.seconds for reply in outcomes) < 3.0
 
 
 # --- an endpoint that is down ---------------------------------------------------------------------
@@ -237,18 +260,19 @@ def test_one_by_one_the_endpoint_itself_is_always_asked():
             assert len(server.requests) == number + 1
 
 
-def test_calls_that_are_asking_again_give_up_when_it_opens():
-    slow = RetryPolicy(attempts=5, wait_initial=20, wait_jitter=0)
+def test_calls_that_are_asking_again_give_up_when_it_opens(caplog):
+    caplog.set_level(logging.INFO, logger="tinyfactory.models")
+    slow = RetryPolicy(attempts=5, wait_initial=90, wait_max=90, wait_jitter=0)
     with ChatServer(rules=[status(503)]) as server:
 
         async def work() -> list[Any]:
             tasks = [asyncio.create_task(model(server, slow).complete(REQUEST)) for _ in range(8)]
-            await asyncio.sleep(0.5)
+            await when(lambda: caplog.text.count("attempt 1 failed") == 8)
             assert len(server.requests) == 8
             for _ in range(THRESHOLD):
                 with pytest.raises(EndpointUnavailable):
                     await model(server, ONCE).complete(REQUEST)
-            return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 1)
+            return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), LONG)
 
         outcomes = flow.run(work)
         assert len(server.requests) == 8 + THRESHOLD
@@ -267,7 +291,7 @@ def test_calls_that_wait_for_their_turn_are_not_sent_when_it_opens():
         settings.configure(requests_per_minute=THRESHOLD + 1)
         began = time.monotonic()
         outcomes = together(model(server, ONCE), 20)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         sent = len(server.requests) - before
         assert THRESHOLD <= sent <= THRESHOLD + 1  # one may be under way when it opens
     down = [outcome for outcome in outcomes if isinstance(outcome, EndpointDown)]
@@ -322,7 +346,7 @@ def test_a_probe_that_is_cancelled_hands_on_to_the_next(caplog):
 
         async def work() -> list[ChatReply]:
             probe = asyncio.create_task(model(server).complete(REQUEST))
-            await asyncio.sleep(0.2)
+            await when(lambda: len(server.requests) == THRESHOLD + 1)
             others = [asyncio.create_task(model(server).complete(REQUEST)) for _ in range(3)]
             await asyncio.sleep(0.1)
             assert len(server.requests) == THRESHOLD + 1
@@ -339,8 +363,8 @@ def test_a_probe_that_runs_out_of_time_fails_those_beside_it():
         break_down(server)
         server.rules[:] = [hang()]
         began = time.monotonic()
-        outcomes = together(model(server, RetryPolicy(time_limit=0.4)), 5)
-        assert time.monotonic() - began < 1.5
+        outcomes = together(model(server, RetryPolicy(time_limit=2)), 5)
+        assert time.monotonic() - began < LONG
         assert len(server.requests) == THRESHOLD + 1
     assert sum(isinstance(outcome, EndpointDown) for outcome in outcomes) == 4
-    assert sum("within 0.4 s" in str(outcome) for outcome in outcomes) == 1
+    assert sum("within 2 s" in str(outcome) for outcome in outcomes) == 1

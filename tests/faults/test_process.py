@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.chat_server import hang
 from tests.support.drills import WRITE, interrupt_often
-from tests.support.processes import end, finish, hear, run, start, tell, until
+from tests.support.processes import end, finish, hear, run, start, tell
 from tests.support.products import ProductFactory
+from tests.support.waiting import until
 from tinyfactory import TinyPersonFactory, control
 from tinyfactory.journal.store import Store
 

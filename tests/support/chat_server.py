@@ -12,6 +12,7 @@ as many contexts as were asked for. The behaviours are in `tests.support.answers
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -47,6 +48,7 @@ from tests.support.misbehaviour import (
     unknown_model,
     wrong_key,
 )
+from tests.support.waiting import when
 from tinyfactory.models.loopback import serving
 from tinyfactory.models.loopback.serving import Answer
 
@@ -108,6 +110,8 @@ class ChatServer(serving.LoopbackServer):
     ----------
     requests : list of Request
         All chat requests so far: `body`, `headers` (lower-case names), `path`, `at`.
+    held : bool
+        While it is true, requests are taken and nothing is answered.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class ChatServer(serving.LoopbackServer):
         self.rules = list(rules)
         self.batches = batches
         self.requests: list[Request] = []
+        self.held = False
         self.good = good_answer()
 
     @property
@@ -137,6 +142,10 @@ class ChatServer(serving.LoopbackServer):
     @slow.setter
     def slow(self, seconds: float) -> None:
         self.latency = seconds
+
+    async def linger(self, reply: Answer) -> None:
+        await super().linger(reply)
+        await when(lambda: not self.held, math.inf)
 
     def answer(self, request: serving.Request) -> Answer:
         request = Request(**vars(request))

@@ -21,7 +21,8 @@ import nbformat
 from playwright.sync_api import expect, sync_playwright
 
 from tests.support.notebook_kernel import kernel_environment
-from tests.support.page import PATIENCE, Notebook
+from tests.support.page import Notebook
+from tests.support.waiting import PATIENCE
 
 App = Literal["lab", "notebook", "voila"]
 TOKEN = "test"  # of a server that lives for one test

@@ -10,6 +10,8 @@ from typing import Any
 import axe_playwright_python
 from playwright.sync_api import Locator, Page
 
+from tests.support.waiting import PATIENCE
+
 # Noise of an empty JupyterLab or Voila, without any notebook of ours; Voila loads what Notebook 7
 # installs for itself, and cannot.
 NOISE = re.compile(
@@ -17,8 +19,6 @@ NOISE = re.compile(
     r"Fetch request was aborted|Content Security Policy"
 )
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-# Seconds after which something hangs: no measure of how fast it is, on however slow a machine.
-PATIENCE = 180.0
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -57,14 +57,14 @@ def start(program: str, folder: object, *arguments: object) -> subprocess.Popen[
     )
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 60) -> list[Any]:
+def finish(process: subprocess.Popen[str], seconds: float = PATIENCE) -> list[Any]:
     """Everything that it still says; fails with its traceback when it did not end well."""
     said, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
     return [parse(line) for line in said.splitlines()]
 
 
-def run(program: str, folder: object, *arguments: object, seconds: float = 60) -> list[Any]:
+def run(program: str, folder: object, *arguments: object, seconds: float = PATIENCE) -> list[Any]:
     """All that a program says, up to its end."""
     return finish(start(program, folder, *arguments), seconds)
 
@@ -91,10 +91,3 @@ def end(process: subprocess.Popen[str]) -> None:
     """Kill it if it still runs, and close its pipes."""
     process.kill()
     process.communicate()
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    limit = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.005)

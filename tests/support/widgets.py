@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -18,14 +16,6 @@ def raise_in_handlers(patch: pytest.MonkeyPatch) -> None:
             callback(*args, **kwargs)
 
     patch.setattr(ipywidgets.CallbackDispatcher, "__call__", call)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until something holds; fail when it does not in time."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.01)
 
 
 def widgets_alive() -> int:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from tests.support.people import person as full_person
-from tests.support.widgets import raise_in_handlers, wait_until, widgets_alive
+from tests.support.waiting import until
+from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import Cancelled, InvalidInput, InvalidPersona
 from tinyfactory.people.fields import fields
@@ -111,8 +112,8 @@ def test_what_is_typed_is_saved_as_one_step_and_can_be_undone():
     card.edit("personality.big_five.openness", "5")
     assert ana.get("age") == 22 and ana.revisions == []
     card.editor.save_button.click()
-    wait_until(lambda: ana.revisions)
-    wait_until(lambda: "Saved" in card.status)
+    until(lambda: ana.revisions)
+    until(lambda: "Saved" in card.status)
     assert (ana.get("age"), ana.get("occupation.title")) == (44, "midwife")
     assert ana.get("skills") == ["sewing", "chess"]
     assert ana.get("personality.big_five.openness") == 5
@@ -141,7 +142,7 @@ def test_a_value_that_cannot_be_is_said_beside_its_field_and_changes_nothing(pat
     # What was typed is not lost, the good and the bad.
     assert card.editor.drafts == {"style": "Quiet.", path: text}
     card.editor.save_button.click()
-    wait_until(lambda: card.error)
+    until(lambda: card.error)
     assert "Nothing was changed" in card.status and 'role="alert"' in card._status.value
     card.edit(path, str(ana.get(path)))
     assert not card.editor.row(path).wrong
@@ -189,7 +190,7 @@ def test_text_that_arrives_just_after_the_click_counts():
     card.edit("age", "6")
     card.editor.save_button.click()
     card.editor.row("age").input.value = "63"
-    wait_until(lambda: ana.revisions)
+    until(lambda: ana.revisions)
     assert ana.get("age") == 63
 
 
@@ -200,7 +201,7 @@ def test_a_click_before_the_kernel_hears_of_any_text_saves_it():
     card.editor.save_button.click()
     assert card.editor.save_button.disabled
     card.editor.row("age").input.value = "64"
-    wait_until(lambda: ana.get("age") == 64)
+    until(lambda: ana.get("age") == 64)
     card.save()
     assert "Nothing differs" in card.status and len(ana.revisions) == 1
 
@@ -240,8 +241,8 @@ def test_a_proposal_is_compared_and_changes_nothing_until_it_is_accepted():
     card.rewriter.path.value = "beliefs"
     card.rewriter.ask_button.click()
     card.rewriter.ask_button.click()  # a double click does not pay twice
-    wait_until(lambda: card.rewriter.proposal)
-    wait_until(lambda: "accept" in card.status)
+    until(lambda: card.rewriter.proposal)
+    until(lambda: "accept" in card.status)
     assert nurse.persona == before
     for belief in (before["beliefs"][0], card.rewriter.proposal.after[0]):
         assert belief.replace("'", "&#x27;") in card.rewriter._shown.value
@@ -284,7 +285,7 @@ def test_cancel_stops_the_asking_and_changes_nothing(serve):
     before, card = nurse.persona, PersonaCard(nurse)
     card.rewriter.path.value = "beliefs"
     card.rewriter.ask()
-    wait_until(lambda: len(server.requests) == 2)
+    until(lambda: len(server.requests) == 2)
     assert card.rewriter.ask_button.disabled and not card.rewriter.cancel_button.disabled
     started = time.monotonic()
     card.rewriter.cancel_button.click()

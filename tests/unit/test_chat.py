@@ -11,7 +11,8 @@ import time
 import pytest
 
 from tests.support.chat_server import answer, empty, hang, wrong_key
-from tests.support.widgets import raise_in_handlers, wait_until, widgets_alive
+from tests.support.waiting import until
+from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Simulation, TinyPerson
 from tinyfactory.errors import AuthenticationFailed, Cancelled, InvalidInput, NotConfigured
 from tinyfactory.people import People
@@ -50,7 +51,7 @@ def send(chat: PersonaChat, question: str) -> None:
     """As someone does who types and presses Enter."""
     chat._row.field.value = question
     chat._row.send_button.click()
-    wait_until(lambda: not chat._row.send_button.disabled)
+    until(lambda: not chat._row.send_button.disabled)
 
 
 def sent(monkeypatch, chat: PersonaChat) -> list[dict]:
@@ -149,7 +150,7 @@ def test_the_button_waits_with_the_answer_and_the_kernel_does_not(serve):
     chat._row.send_button.click()
     chat._row.send_button.click()  # twice by mistake
     assert chat._row.send_button.disabled
-    wait_until(lambda: server.requests)
+    until(lambda: server.requests)
     assert chat.running and chat.status == "Waiting for Person 0 …"
     assert not chat._row.cancel_button.disabled and chat._who.disabled
     assert [line.text for line in chat._log.lines] == ["Age?"]
@@ -168,9 +169,9 @@ def test_cancel_gives_the_question_back(serve):
     chat = PersonaChat(some(), model="test")
     chat._row.field.value = "Age?"
     chat._row.send_button.click()
-    wait_until(lambda: server.requests)
+    until(lambda: server.requests)
     chat._row.cancel_button.click()
-    wait_until(lambda: not chat.running and chat.error is not None)
+    until(lambda: not chat.running and chat.error is not None)
     assert isinstance(chat.error, Cancelled) and chat.status.startswith("Stopped.")
     assert chat.question == "Age?" and chat._log.lines == [] and chat.conversation == []
     assert not chat._row.send_button.disabled
@@ -181,9 +182,9 @@ def test_what_is_being_typed_is_not_overwritten(serve):
     chat = PersonaChat(some(), model="test")
     chat._row.field.value = "Age?"
     chat._row.send_button.click()
-    wait_until(lambda: server.requests)
+    until(lambda: server.requests)
     chat._row.field.value = "The next one"
-    wait_until(lambda: chat.error is not None)
+    until(lambda: chat.error is not None)
     assert chat.question == "The next one"
 
 
@@ -331,9 +332,9 @@ def test_rows_fill_as_answers_come(serve):
     chat = PersonaChat(some(), model="test")
     chat.person = None
     chat.start("Age?")
-    wait_until(lambda: len(server.requests) == 3 and chat._answers.done == 2)
+    until(lambda: len(server.requests) == 3 and chat._answers.done == 2)
     # Both are in the table, though they came in the same moment and the third has not.
-    wait_until(lambda: [row[2] for row in chat._answers.table.rows.cells][:2] == texts)
+    until(lambda: [row[2] for row in chat._answers.table.rows.cells][:2] == texts)
     chat.cancel()
     chat.wait()
     assert chat.panel is not None and chat.panel.answers == ["I am 20.", "I am 21.", ""]

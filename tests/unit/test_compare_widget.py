@@ -8,7 +8,8 @@ import time
 import pytest
 
 from tests.support.people import person as full_person
-from tests.support.widgets import raise_in_handlers, wait_until, widgets_alive
+from tests.support.waiting import until
+from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, compare
@@ -105,8 +106,8 @@ def test_a_twin_is_made_and_shown(tmp_path):
         view.maker.value.value = "60"
         view.maker.make_button.click()
         view.maker.make_button.click()  # a double click does not pay twice
-        wait_until(lambda: view.twins)
-        wait_until(lambda: "A twin of" in view.status)
+        until(lambda: view.twins)
+        until(lambda: "A twin of" in view.status)
     assert isinstance(view.twins, Twins) and view.people[0] is people[1]
     assert view.people[1].get("age") == 60
     assert "Changed on purpose: age, from 40 to 60" in view._shown.value
@@ -133,10 +134,10 @@ def test_a_change_that_cannot_be_is_said_and_nothing_is_made(field, text, words)
     view = PersonaCompare(people)
     view.maker.field.value, view.maker.value.value = field, text
     view.maker.make_button.click()
-    wait_until(lambda: view.error)
+    until(lambda: view.error)
     assert isinstance(view.error, InvalidInput) and words in view.status
     assert view.people == people and view.twins is None
-    wait_until(lambda: not view.maker.make_button.disabled)
+    until(lambda: not view.maker.make_button.disabled)
 
 
 def test_cancel_stops_the_making_of_a_twin(serve):
@@ -146,7 +147,7 @@ def test_cancel_stops_the_making_of_a_twin(serve):
     view = PersonaCompare([person])
     view.maker.field.value, view.maker.value.value = "age", "77"
     view.maker.make()
-    wait_until(lambda: len(server.requests) == 2)
+    until(lambda: len(server.requests) == 2)
     started = time.monotonic()
     view.maker.cancel_button.click()
     view.maker.work.wait(5)

@@ -15,7 +15,8 @@ import pytest
 import traitlets
 
 from tests.support.chat_server import Answer, quota_exhausted, unknown_model, wrong_key
-from tests.support.widgets import raise_in_handlers, wait_until, widgets_alive
+from tests.support.waiting import until
+from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Budget, People, TinyPerson, TinyPersonFactory, configure, control
 from tinyfactory.errors import (
     AuthenticationFailed,
@@ -42,7 +43,7 @@ def handlers_raise(monkeypatch):
 
 
 def ended(form, words="made"):
-    wait_until(lambda: words in form.status and not form._generate.disabled)
+    until(lambda: words in form.status and not form._generate.disabled)
 
 
 def click(form, words="made"):
@@ -481,7 +482,7 @@ def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
     form = PersonaForm("Bakers in Vienna")
     form.number = 8
     form._generate.click()
-    wait_until(lambda: len(form.people) >= 2)
+    until(lambda: len(form.people) >= 2)
     assert form._resume.layout.display == "none" and form.running
     started = time.monotonic()
     form._cancel.click()
@@ -509,7 +510,7 @@ def test_several_at_a_time_can_be_cancelled_and_resumed(serve):
     form = PersonaForm("Bakers in Vienna")
     form.number, form.concurrency = 12, 3
     form._generate.click()
-    wait_until(lambda: len(form.people) >= 3)
+    until(lambda: len(form.people) >= 3)
     form.cancel()
     ended(form, "Stopped")
     form.concurrency = 1
@@ -523,7 +524,7 @@ def test_people_of_earlier_runs_stay_through_a_resume(serve):
     form.generate()
     form.number = 5
     form._generate.click()
-    wait_until(lambda: len(form.people) >= 3)
+    until(lambda: len(form.people) >= 3)
     form.cancel()
     ended(form, "Stopped")
     form.resume()
@@ -536,7 +537,7 @@ def test_a_kernel_that_starts_again_pays_nobody_twice(serve):
         form = PersonaForm("Bakers in Vienna")
         form.number = 4
         form._generate.click()
-        wait_until(lambda: len(form.people) >= 2)
+        until(lambda: len(form.people) >= 2)
         form.cancel()
         ended(form, "Stopped")
         asked = len(form.people)
@@ -559,7 +560,7 @@ def test_a_new_form_finds_the_running_job(serve, by):
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
-    wait_until(lambda: first.people)
+    until(lambda: first.people)
     again = PersonaForm(factory=first.factory) if by == "factory" else PersonaForm(first.context)
     assert again.job is first.job and again._generate.disabled and not again._cancel.disabled
     again._generate.click()
@@ -573,7 +574,7 @@ def test_a_new_form_finds_the_job_that_was_stopped(serve):
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
-    wait_until(lambda: first.people)
+    until(lambda: first.people)
     first.cancel()
     ended(first, "Stopped")
     again = PersonaForm("Bakers in Vienna")
@@ -599,7 +600,7 @@ def test_a_form_for_another_context_finds_nothing(serve):
     serve(slow=0.4)
     first = PersonaForm("Bakers in Vienna")
     first._generate.click()
-    wait_until(lambda: first.running)
+    until(lambda: first.running)
     assert PersonaForm("Bakers in Graz").job is None
     assert PersonaForm("Bakers in Vienna", model="other").job is None
     ended(first)
@@ -627,7 +628,7 @@ def test_the_kernels_interrupt_stops_it_and_keeps_who_is_finished(serve, foregro
     form.number = 10
 
     def interrupt():
-        wait_until(lambda: len(form.people) >= 2)
+        until(lambda: len(form.people) >= 2)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
@@ -714,7 +715,7 @@ def test_a_form_that_is_closed_while_it_runs_leaves_the_job_to_another(serve):
     form = PersonaForm("Bakers in Vienna")
     form.number = 3
     form._generate.click()
-    wait_until(lambda: form.people)
+    until(lambda: form.people)
     form.close()
     again = PersonaForm("Bakers in Vienna")
     ended(again, "3 people made")
@@ -726,7 +727,7 @@ def test_no_thread_is_left_over():
     form.generate()
     form._reckoned.join()
     ours = {"tinyfactory-job", "tinyfactory-watch", "tinyfactory-later"}
-    wait_until(lambda: not ours & {thread.name for thread in threading.enumerate()})
+    until(lambda: not ours & {thread.name for thread in threading.enumerate()})
 
 
 def test_what_is_typed_is_never_markup():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import time
 
 import pytest
@@ -16,6 +17,8 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.models import limits
 from tinyfactory.models.chat import Usage
 from tinyfactory.models.limits import Gate, Ticket, Window
+
+SOON = 30  # seconds, however slow the machine is; for no reason it would be a minute
 
 
 def tokens(mean: int) -> int:
@@ -188,12 +191,12 @@ def test_a_time_that_the_endpoint_names_holds_back_everybody():
     async def work():
         gate = Gate("there")
         tickets = await enter(gate, 6)
+        began = time.monotonic()
         gate.refused(tickets[0], retry_after=0.3)
         gate.refused(tickets[1], retry_after=0.1)  # the longest counts
         leave(gate, tickets)
-        began = time.monotonic()
         await asyncio.gather(*(enter(gate) for _ in range(3)))
-        assert 0.29 <= time.monotonic() - began < 1
+        assert 0.29 <= time.monotonic() - began < SOON
 
     asyncio.run(work())
 
@@ -212,7 +215,7 @@ def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch)
         await asyncio.sleep(0.2)
         assert not fourth.done()
         settings.configure(requests_per_minute=4)
-        leave(gate, await asyncio.wait_for(fourth, 1))
+        leave(gate, await asyncio.wait_for(fourth, SOON))
 
     asyncio.run(work())
 
@@ -227,14 +230,14 @@ def test_tokens_are_set_aside_as_estimated_and_counted_as_they_were():
         assert not third.done()
         for ticket in tickets:
             gate.took(ticket, Usage(100, 200))
-        tickets += await asyncio.wait_for(third, 2)
+        tickets += await asyncio.wait_for(third, SOON)
         # 2 * 300 are taken and 300 set aside; with 300 for each, five more go, and no sixth.
         for _ in range(5):
-            tickets += await asyncio.wait_for(enter(gate), 0.1)
+            tickets += await asyncio.wait_for(enter(gate), SOON)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(enter(gate), 0.1)
         gate.took(tickets[-1], None)  # refused: it took nothing
-        await asyncio.wait_for(enter(gate), 0.1)
+        await asyncio.wait_for(enter(gate), SOON)
 
     asyncio.run(work())
 
@@ -266,8 +269,9 @@ def test_a_queue_is_told_of(caplog, monkeypatch):
         await asyncio.gather(*waiting, return_exceptions=True)
 
     asyncio.run(work())
-    said = "there: 3 requests wait for their turn (1 requests a minute, for 60 s more)"
-    assert [record.getMessage() for record in caplog.records] == [said]
+    (record,) = caplog.records
+    said = r"there: 3 requests wait for their turn \(1 requests a minute, for (\d+) s more\)"
+    assert 30 < int(re.fullmatch(said, record.getMessage())[1]) <= 60
 
 
 # --- the settings ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from tests.support.widgets import wait_until
+from tests.support.waiting import until
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.models.flow import token
 from tinyfactory.widgets.work import Work
@@ -48,7 +48,7 @@ def test_the_clock_is_told_while_it_waits_and_never_after_the_end():
     gate = threading.Event()
     told: list[object] = []
     work = Work(gate.wait, lambda _: told.append("done"), print, lambda s: told.append(s)).start()
-    wait_until(lambda: len(told) >= 2)
+    until(lambda: len(told) >= 2)
     gate.set()
     work.wait()
     time.sleep(0.7)

@@ -85,6 +85,11 @@ class LoopbackServer:
         """The answer to a request; called on the server's loop, one at a time."""
         raise NotImplementedError
 
+    async def linger(self, reply: Answer) -> None:
+        """What passes before an answer is sent."""
+        if self.latency + reply.delay:
+            await asyncio.sleep(self.latency + reply.delay)
+
     @property
     def origin(self) -> str:
         """The address, without a path."""
@@ -179,8 +184,7 @@ class LoopbackServer:
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
             reply = self.answer(request)
-            if self.latency + reply.delay:
-                await asyncio.sleep(self.latency + reply.delay)
+            await self.linger(reply)
         finally:
             self.under_way -= 1
         if reply.drop:
