@@ -218,13 +218,18 @@ def test_a_server_that_is_being_restarted_is_found_by_the_second_look(caplog):
 def test_cancelling_gives_up_the_request_in_flight():
     token = flow.CancelToken()
     with ChatServer(rules=[hang()]) as server:
-        timer = threading.Thread(target=lambda: (until(lambda: server.requests), token.cancel()))
-        timer.start()
+
+        def press() -> None:
+            until(lambda: server.requests)
+            token.cancel()
+
+        button = threading.Thread(target=press)
+        button.start()
         began = time.monotonic()
         with pytest.raises(Cancelled), flow.cancellable(token):
             ask(server)
         assert time.monotonic() - began < LONG
-        timer.join()
+        button.join()
         server.rules.clear()
         assert ask(server).text
 

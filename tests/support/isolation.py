@@ -7,6 +7,7 @@ in tests/ would not reach the doctests of the package.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -27,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _attempts.unlink(missing_ok=True)
     os.environ[network_guard.VARIABLE] = str(_attempts)
     network_guard.install()
+    # A shell starts what runs in the background deaf to Ctrl-C; tests send it to their children.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
