@@ -494,12 +494,15 @@ def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
     with pytest.raises(Cancelled):
         form.wait()
 
+    first = form.job.snapshot().spent.tokens
     form.number = 5  # of no consequence: the same job goes on
     asked = len(server.requests)
     form._resume.click()
     ended(form, "8 people made")
     assert form.people[: len(kept)] == kept and len(form.people) == 8
     assert len(server.requests) - asked == 8 - len(kept)
+    # What is told is what all eight took, not only the rest.
+    assert f"{first + form.job.snapshot().spent.tokens:,} tokens" in form._progress.text
     assert form._resume.layout.display == "none"
     with pytest.raises(InvalidInput):
         form.resume()

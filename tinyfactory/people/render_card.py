@@ -18,6 +18,7 @@ from tinyfactory.people.render import (
     escape,
     legible,
 )
+from tinyfactory.people.render_parts import price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.journal.history import Event
@@ -92,7 +93,7 @@ def _event_rows(event: Event) -> Iterable[tuple[str, str]]:
     yield "Model", event.model or "none was asked"
     tokens = event.prompt_tokens + event.completion_tokens
     yield "Tokens", f"{tokens:,} ({event.prompt_tokens:,} in, {event.completion_tokens:,} out)"
-    yield "Price", "not known" if event.usd is None else f"{event.usd:.4f} USD"
+    yield "Price", "unknown" if event.usd is None else price_in_words(event.usd)
     tries = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
     yield "Took", f"{event.seconds:.1f} s, {tries}"
     if event.at is not None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Someone who waits looks at the latest few; each look sends them again.
 LATEST = 6
+_LEAST = 0.0001  # dollars that are written out
 _CALM = ("status", "tf-status", "")
 
 
@@ -41,6 +42,23 @@ def code_html(lines: str) -> str:
         '<pre class="tf-code" tabindex="0" aria-label="Python that does the same">'
         f"{escape(lines)}</pre>"
     )
+
+
+def price_in_words(usd: float | None) -> str:
+    """What something cost, the same everywhere.
+
+    Examples
+    --------
+    >>> price_in_words(0.0125), price_in_words(0.0), price_in_words(None)
+    ('0.0125 USD', '0 USD', 'price unknown')
+    >>> price_in_words(0.00001)
+    'less than 0.0001 USD'
+    """
+    if usd is None:
+        return "price unknown"
+    if 0 < usd < _LEAST:
+        return f"less than {_LEAST} USD"
+    return f"{usd:.4f} USD" if usd else "0 USD"
 
 
 def progress_html(done: int, total: int, what: str, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinyfactory.journal.chronicle import Chronicle, Place, Totals
 from tinyfactory.journal.history import Event
+from tinyfactory.people.render_parts import price_in_words
 from tinyfactory.widgets.progress import time_in_words
 from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.table import Column
@@ -55,9 +56,9 @@ def method(event: Event) -> str:
     return event.method.rpartition(".")[2]
 
 
-def dollars(usd: float | None, places: int = 4) -> str:
-    """A price; a question mark where it is not known."""
-    return "?" if usd is None else f"{usd:.{places}f}"
+def dollars(usd: float | None) -> str:
+    """A price in a column of them; a question mark where it is not known."""
+    return "?" if usd is None else f"{usd:.4f}"
 
 
 def branch(place: Place, number_before: int | None) -> str:
@@ -152,8 +153,7 @@ def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str,
     place = chronicle.place(event.key)
     before = None if place.before is None else chronicle.place(place.before).number
     usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"
-    price = "price not known" if event.usd is None else f"{dollars(event.usd, 6)} USD"
-    replies = count(event.attempts, "reply", "replies")
+    replies, price = count(event.attempts, "reply", "replies"), price_in_words(event.usd)
     branches = f"; {place.ways} ways on from here" if place.ways > 1 else ""
     return [
         ("Event", event.key),
@@ -189,7 +189,7 @@ def totals_in_words(totals: Totals) -> str:
         parts[0] += f", {totals.failed:,} of them failed"
     hits, misses = count(totals.replayed, "hit", "hits"), count(totals.done, "miss", "misses")
     parts.append(f"in this run {hits}, {misses}")
-    price = f"{dollars(totals.usd)} USD"
+    price = price_in_words(totals.usd)
     if totals.unpriced:
         price += f" and {count(totals.unpriced, 'event', 'events')} of unknown price"
     replies = count(totals.attempts, "reply of a model", "replies of models")

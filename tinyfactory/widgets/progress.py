@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render_parts import progress_html
+from tinyfactory.people.render_parts import price_in_words, progress_html
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job import PeopleJob
@@ -117,11 +118,35 @@ def told(now: Snapshot, *, journal: bool) -> str:
     return " · ".join(parts)
 
 
+def with_earlier(now: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
+    """A snapshot of a job that went on, with what the jobs before it took.
+
+    Examples
+    --------
+    >>> from tinyfactory.factory.way import Snapshot, Spent
+    >>> first = Snapshot("cancelled", 10, 4, 0, 0, 30.0, None, Spent(5, 900, None, True))
+    >>> then = Snapshot("done", 10, 10, 0, 0, 50.0, None, Spent(6, 1000, 0.5))
+    >>> told(with_earlier(then, [first]), journal=True)
+    '10 of 10 people · 1 min · 1,900 tokens, 0.5000 USD and more · 0 hits, 10 misses'
+    """
+    parts = [*earlier, now]
+    known = [part.spent.usd for part in parts if part.spent.usd is not None]
+    spent = replace(
+        now.spent,
+        calls=sum(part.spent.calls for part in parts),
+        tokens=sum(part.spent.tokens for part in parts),
+        usd=sum(known) if known else None,
+        unknown_price=any(part.spent.unknown_price for part in parts),
+    )
+    # While it runs, its own time says how long the rest will take.
+    seconds = sum(part.seconds for part in parts) if now.ended else now.seconds
+    return replace(now, spent=spent, seconds=seconds)
+
+
 def _spent(now: Snapshot) -> str:
     usd = now.spent.usd
-    price = "price unknown" if usd is None else f"{usd:.4f} USD" if usd else "0 USD"
     more = " and more" if now.spent.unknown_price and usd is not None else ""
-    return f"{now.spent.tokens:,} tokens, {price}{more}"
+    return f"{now.spent.tokens:,} tokens, {price_in_words(usd)}{more}"
 
 
 def time_in_words(seconds: float) -> str:

@@ -17,7 +17,7 @@ from tinyfactory.people.render_parts import latest_html
 from tinyfactory.widgets.later import after_typing, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.progress import Progress, Watch
+from tinyfactory.widgets.progress import Progress, Watch, with_earlier
 from tinyfactory.widgets.shared import count
 
 # A screen reader that read out every person would say nothing else.
@@ -58,6 +58,7 @@ class RunPanel(Panel):
         self._watch: Watch | None = None
         self._busy = False
         self._before = People()
+        self._earlier: tuple[Snapshot, ...] = ()
         self._resumes: PeopleJob | None = None
         self._trouble: BaseException | None = None
         self._words_at = 0.0
@@ -191,7 +192,9 @@ class RunPanel(Panel):
         # The same first person, not one who is alike.
         goes_on = before is not None and [*map(id, first)] == [*map(id, before.people[:1])] != []
         if before is not job and not goes_on:
-            self._before = self.people.copy()
+            self._before, self._earlier = self.people.copy(), ()
+        elif before is not None and before is not job:
+            self._earlier = (*self._earlier, before.snapshot())
         self.job = job
         self._busy = self._generate.disabled = True
         self._cancel.disabled = False
@@ -213,7 +216,7 @@ class RunPanel(Panel):
             self._end(now)
 
     def _show(self, now: Snapshot) -> None:
-        self._progress.show(now, journal=self._has_journal())
+        self._progress.show(with_earlier(now, self._earlier), journal=self._has_journal())
         made = People(self.job.people if self.job is not None else ())
         if len(self._before) + len(made) != len(self.people):
             self.people = self._before + made
