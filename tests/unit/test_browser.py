@@ -73,6 +73,16 @@ def test_a_query_filters_and_the_selected_person_stays():
     assert browser.status == "5 people"
 
 
+def test_an_empty_list_says_why_it_is_empty():
+    browser = PersonaBrowser()
+    assert browser.table._head["empty"] == "There is nobody yet."
+    browser.people = some_people(3)
+    browser.query = "nothing has these words"
+    assert browser.table._head["empty"].startswith("Nobody has all of this.")
+    browser.people = []
+    assert browser.table._head["empty"] == "There is nobody yet."
+
+
 def test_what_is_typed_in_the_page_is_the_query_and_the_other_way_round():
     browser = PersonaBrowser(some_people(10))
     browser._parts.search.value = "gdansk"

@@ -245,6 +245,18 @@ def test_a_conversation_in_a_simulation_replays(serve, tmp_path):
 # -- the log ----------------------------------------------------------------------------------
 
 
+def test_an_empty_conversation_says_so_until_something_is_said(serve, monkeypatch):
+    serve(rules=[by_age])
+    chat = PersonaChat(some(), model="test")
+    assert chat._log.note == "Nothing was said yet."
+    messages = sent(monkeypatch, chat)
+    chat.ask("Age?")
+    # With the question it goes, and not only with the answer.
+    assert [message["note"] for message in messages if message["lines"]] == ["", ""]
+    chat.person = chat.people[1]
+    assert chat._log.note == "Nothing was said yet."
+
+
 def test_only_what_is_new_is_sent(serve, monkeypatch):
     serve(rules=[by_age])
     chat = PersonaChat(some(), model="test")

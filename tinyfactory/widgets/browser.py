@@ -29,6 +29,8 @@ from tinyfactory.widgets.table import PagedTable, Rows, Sort
 
 # So many are counted before anything is shown; more would keep the first view waiting.
 _AT_ONCE = 2_000
+_NOBODY = "There is nobody yet."
+_NOT_FOUND = "Nobody has all of this. Clear the search or a filter."
 
 
 class PersonaBrowser(Panel):
@@ -95,7 +97,7 @@ class PersonaBrowser(Panel):
             [column(path) for path in FIRST],
             self._page,
             label="People",
-            empty="Nobody has all of this. Clear the search or a filter.",
+            empty=_NOBODY,
             failed=self.failed,
         )
         self._reading = Reading(self.refresh)
@@ -219,6 +221,7 @@ class PersonaBrowser(Panel):
         self._stop.set()
         self._stop = threading.Event()
         self._index = PeopleIndex(self.people)
+        self.table.empty = _NOT_FOUND if self.people else _NOBODY
         if self._narrowed:
             label, keep, _rows = self._narrowed
             self._narrowed = (label, keep, self._kept(keep))

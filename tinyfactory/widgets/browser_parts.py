@@ -39,8 +39,9 @@ class Parts:
             layout=widgets.Layout(width="auto"),
             style={"description_width": "initial"},
         )
-        left = widgets.VBox([choices], layout=widgets.Layout(flex="0 0 14em"))
-        wide = widgets.Layout(flex="1 1 34em", min_width="0", width="auto")
+        # Beside the list, or where there is no room for both, above it over all the width.
+        left = widgets.VBox([choices], layout=widgets.Layout(flex="1 0 14em", width="auto"))
+        wide = widgets.Layout(flex="1000 1 34em", min_width="0", width="auto")
         row = widgets.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px")
         self.rows = [
             _row([self.search, self.chip, self.clear]),

@@ -34,6 +34,7 @@ from tinyfactory.widgets.work import Work
 AT_ONCE = 4
 # A screen reader that read out every second would say nothing else.
 SECONDS_BETWEEN_WORDS = 10.0
+SILENT = "Nothing was said yet."
 NOBODY = "There is nobody to talk to. Set `chat.people`."
 
 
@@ -172,7 +173,7 @@ class PersonaChat(Panel):
         asked, model = self._asked, self.model
         who = legible(person.name) or "the person"
         self._show_log()  # code may have asked something meanwhile
-        self._log.add([Line("user", "You", asked)], self._log.note)
+        self._log.add([Line("user", "You", asked)], _note(self.conversation))
         self.say(f"Waiting for {who} …")
         return Work(
             lambda: person.ask(asked, model=model),
@@ -263,7 +264,7 @@ class PersonaChat(Panel):
         lines = [_line(person, line) for line in self.conversation] if person is not None else []
         if person is not None and self.running and person is self._awaited:
             lines.append(Line("user", "You", self._asked))
-        self._log.show(lines[-2 * MOST_SHOWN :], _note(self.conversation))
+        self._log.show(lines[-2 * MOST_SHOWN :], _note(self.conversation) if lines else SILENT)
 
     def _ready(self) -> str:
         if not self.people:

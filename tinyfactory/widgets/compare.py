@@ -84,7 +84,9 @@ class PersonaCompare(Panel):
         self.maker.layout.display = "none"
         traitlets.link((self, "only_differences"), (self._only, "value"))
         self._twin.observe(lambda change: self._open(change.new), "value")
-        super().__init__([widgets.HBox([self._twin, self._only]), self.maker], below=[self._shown])
+        row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 1em")
+        buttons = widgets.HBox([self._twin, self._only], layout=row)
+        super().__init__([buttons, self.maker], below=[self._shown])
         self.observe(lambda _: self._show(), "only_differences")
         self.observe(lambda _: self._met(), "people")
         self.people = people
