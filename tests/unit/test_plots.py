@@ -94,6 +94,11 @@ def test_colours_come_from_the_page():
     assert colours and all(c.startswith(("var(", "currentColor")) for c in colours)
 
 
+def test_a_row_stands_once():
+    html = card("h", [Section("info", "Evenness", "0.93", "s")])
+    assert html.count("Evenness") == html.count("0.93") == html.count("info") == 1
+
+
 def test_what_failed_is_open_and_said_in_a_word():
     html = card("h", [Section("FAIL", "t", "v", "s"), Section("pass", "t", "v", "s")])
     assert html.count("<details open") == 1 and "FAIL" in html and "pass" in html

@@ -17,7 +17,6 @@ MAX_BARS = 30
 _LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _GOT = "var(--jp-brand-color1, #1976d2)"
 _MARKS = {"pass": "✓ pass", "FAIL": "✗ FAIL", "info": "info"}
-_CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
 _NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _LABEL, _BAR, _NUMBER, _STEP = 170, 240, 130, 20  # pixels
 _WIDE = 290  # for labels that are longer than...
@@ -48,7 +47,7 @@ class Section:
 
 
 def card(heading: str, sections: Sequence[Section]) -> str:
-    """A report card: a table of marks, then a part for each row that opens at a click.
+    """A report card: a line for each row with its mark, which opens at a click.
 
     Rows that failed are open.
 
@@ -57,17 +56,12 @@ def card(heading: str, sections: Sequence[Section]) -> str:
     >>> "<b>a &lt; b</b>" in card("a < b", [])
     True
     """
-    rows = "".join(
-        f'<tr><td style="{_CELL}">{_mark(s.mark)}</td><td style="{_CELL}">{escape(s.title)}</td>'
-        f'<td style="{_CELL} text-align: right;">{escape(s.value)}</td></tr>'
-        for s in sections
-    )
     parts = "".join(map(_section, sections))
     return (
         f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
         f'padding: 8px 12px; margin: 4px 0; max-width: 60em;">'
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
-        f'<table style="border-collapse: collapse;"><tbody>{rows}</tbody></table>{parts}</div>'
+        f"{parts}</div>"
     )
 
 
@@ -127,7 +121,8 @@ def _section(section: Section) -> str:
 def _mark(mark: str) -> str:
     # A word as well as a sign: colour alone is lost on some readers and printers.
     weight = "bold" if mark == "FAIL" else "normal"
-    return f'<span style="font-weight: {weight};">{escape(_MARKS.get(mark, mark))}</span>'
+    style = f"display: inline-block; min-width: 4em; font-weight: {weight};"
+    return f'<span style="{style}">{escape(_MARKS.get(mark, mark))}</span>'
 
 
 def _room(labels: Iterable[str]) -> int:
