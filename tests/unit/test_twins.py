@@ -12,8 +12,8 @@ from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import InvalidInput, ReplyRejected
 
 TOWN = {
-    "sex": {"female": 1},
-    "age": {"40-49": 1},
+    "sex": {"female": 1, "male": 0},
+    "age": {"40-49": 1, "70-79": 0},
     "occupation": {"nurse": 1},
     "about": {"country": "Italy"},
 }
@@ -104,6 +104,53 @@ def test_what_makes_no_twin_is_refused_before_anything_is_sent(serve, changes, t
     with pytest.raises(InvalidInput, match=told):
         person.twin(**changes)
     assert len(server.requests) == 1
+
+
+MARRIED = TOWN | {
+    "home": {"alone": 1, "with family": 0},
+    "impossible": [{"age": "70-79", "home": "alone"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"sex": "martian"}, r"sex: .* has no 'martian'; it has female, male\. Nothing was sent"),
+        ({"gender": "martian"}, "sex: .* has no 'martian'; it has female, male"),
+        ({"age": 12}, "age: .* has no 12; it has 40-49, 70-79"),
+        ({"occupation": "pilot", "sex": "male"}, "occupation: .* has no 'pilot'; it has nurse"),
+        ({"home": "in a tent"}, "it has alone, with family"),
+        ({"age_band": "70-79"}, r"age_band follows from age.*twin\(age=\.\.\.\)"),
+        ({"age": 71}, r"age 71 and home 'alone' are impossible together.*age=\.\.\., home="),
+    ],
+)
+def test_a_twin_whom_the_demography_does_not_know_is_refused_before_anything_is_sent(
+    serve, changes, told
+):
+    server = serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(MARRIED, "Neighbours").generate_people(1)
+    with pytest.raises(InvalidInput, match=told):
+        person.twin(**changes)
+    assert len(server.requests) == 1
+
+
+def test_a_twin_changed_in_both_fields_of_a_rule_is_made(serve):
+    serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(MARRIED, "Neighbours").generate_people(1)
+    twins = person.twin(age=71, home="with family")
+    assert twins.twin.get("demographics.home") == "with family" and twins.twin.get("age") == 71
+
+
+def test_what_no_demography_decides_may_be_anything(serve):
+    server = serve(rules=[fitting])
+    (person,) = TinyPersonFactory.from_demography(TOWN, "Neighbours").generate_people(1)
+    person.twin(religion="of the sun")
+    assert profile_in(server.requests[1])["religion"] == "of the sun"
+    free = TinyPersonFactory("Neighbours")
+    with pytest.raises(InvalidInput):
+        person.twin(sex="martian")
+    person.twin(sex="martian", factory=free)
+    assert profile_in(server.requests[2])["sex"] == "martian"
 
 
 def test_a_person_of_no_factory_says_what_to_do():

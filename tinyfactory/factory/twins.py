@@ -30,6 +30,7 @@ _FACTS = {
     "residence": "residence",
     "occupation": "occupation.title",
 }
+_MOST_TOLD = 20  # categories in an error
 
 
 def twin(
@@ -42,6 +43,8 @@ def twin(
     factory = factory or _maker_of(person)
     profile = _profile_of(person)
     changed = _changed(profile, changes)
+    if factory.demography is not None:
+        _check_fits(factory.demography, profile, changed)
     values, temperature, seed = _recipe(factory, person)
     asked = _renamed(person, profile | {key: new for key, (_, new) in changed.items()}, changed)
     made = type(factory)._write_twin(  # noqa: SLF001 - the factory's own, for this module
@@ -149,6 +152,35 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
             )
         changed[known] = (profile.get(known), new)
     return changed
+
+
+def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, Any]]) -> None:
+    """A twin is one of those whom the demography of the person's factory knows."""
+    fitted = profiles.fitted(demography)
+    for key, (_, new) in changed.items():
+        number = key.removesuffix("_band")
+        if number != key and fitted.bands(number) is not None:
+            raise InvalidInput(
+                f"{key} follows from {number}. Nothing was sent. Change that: "
+                f"person.twin({number}=...)."
+            )
+        if key in fitted.fields and fitted.category_of(key, new) is None:
+            known = list(fitted.margins()[key])
+            more = f" and {len(known) - _MOST_TOLD:,} more" if len(known) > _MOST_TOLD else ""
+            raise InvalidInput(
+                f"{key}: the demography that this person is from has no {new!r:.80}; it has "
+                f"{', '.join(known[:_MOST_TOLD])}{more}. Nothing was sent. Take one of these, or "
+                "give a factory without a demography: person.twin(..., factory=factory)."
+            )
+    told = profile | {key: new for key, (_, new) in changed.items()}
+    for rule in fitted.impossible:
+        met = all(fitted.category_of(key, told.get(key)) == word for key, word in rule.items())
+        if met and rule.keys() & changed.keys():
+            raise InvalidInput(
+                f"{' and '.join(f'{key} {told[key]!r}' for key in rule)} are impossible together, "
+                "the demography says. Nothing was sent. Change the other along with it: "
+                f"person.twin({', '.join(f'{key}=...' for key in rule)})."
+            )
 
 
 def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float | None, int]:

@@ -99,7 +99,8 @@ class Talks:
         attempts : int
             How many replies to ask for at most.
         **changes
-            Fields and their new values: ``sex="male"``, ``age=70``, ``country="Kenya"``.
+            Fields and their new values: ``sex="male"``, ``age=70``, ``country="Kenya"``. What a
+            demography decided takes one of its categories, or a number within a band.
 
         Returns
         -------
@@ -109,7 +110,8 @@ class Talks:
         Raises
         ------
         InvalidInput
-            When nothing would change, or no factory is known.
+            When nothing would change, no factory is known, or the demography of the factory
+            knows no such person; before anything is sent.
         ReplyRejected, ModelError
             When no twin is to be had.
 
