@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -531,3 +532,27 @@ def test_aux_model_call_gives_a_message(serve):
     message = TinyPersonFactory("x")._aux_model_call([{"role": "user", "content": "Hi"}], 1.0)
     assert message["role"] == "assistant" and isinstance(message["content"], str)
     assert server.bodies[0]["messages"] == [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [
+        ("generate_people", lambda f: f.generate_people(3, nonsense=1)),
+        ("start_people", lambda f: f.start_people(3, nonsense=1)),
+        ("agenerate_people", lambda f: asyncio.run(f.agenerate_people(3, nonsense=1))),
+        ("generate_person", lambda f: f.generate_person(nonsense=1)),
+        (
+            "from_demography",
+            lambda _: TinyPersonFactory.from_demography("illustrative_town", nonsense=1),
+        ),
+        (
+            "from_demography",
+            lambda _: TinyPersonFactory.from_demography("no such table", nonsense=1),
+        ),
+    ],
+)
+def test_an_argument_that_there_is_not_is_told_in_the_name_of_the_method_called(method, call):
+    factory = TinyPersonFactory("Customers of a bakery", model="offline")
+    with pytest.raises(TypeError, match=rf"\b{method}\(\) got an unexpected .* 'nonsense'") as told:
+        call(factory)
+    assert "__init__" not in str(told.value) and factory.last_job is None

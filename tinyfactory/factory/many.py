@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tinyfactory.factory.asking import Particularities
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.way import Order, Snapshot, Way
+from tinyfactory.factory.way import Order, Snapshot, Way, read_way
 
 if TYPE_CHECKING:
     from tinyfactory.factory.estimate import Estimate
@@ -134,7 +134,7 @@ class MakesMany:
         True
         """
         order = Order(number_of_people, agent_particularities, temperature, attempts)
-        return self._job(order, Way(**way)).start()
+        return self._job(order, read_way("start_people", way)).start()
 
     async def agenerate_people(
         self,
@@ -153,9 +153,8 @@ class MakesMany:
         >>> len(asyncio.run(factory.agenerate_people(2)))
         2
         """
-        job = self.start_people(
-            number_of_people, agent_particularities, temperature, attempts, **way
-        )
+        order = Order(number_of_people, agent_particularities, temperature, attempts)
+        job = self._job(order, read_way("agenerate_people", way)).start()
         try:
             # In a thread, which ends with the job whether or not this await does.
             return await asyncio.to_thread(job.wait)

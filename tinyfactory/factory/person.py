@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -208,6 +209,10 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         >>> sorted(p.get("gender") for p in factory.generate_people(4))
         ['female', 'female', 'female', 'male']
         """
+        try:  # in the name of this method, before any table is read
+            inspect.signature(cls).bind(context_text, simulation_id, **options)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.from_demography() {error}") from None
         read = profiles.read_demography(demography)
         seed, tables = asking.check_seed(seed), read.to_dict()
         profiles.fitted(tables)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinyfactory.errors import InvalidInput
@@ -118,6 +118,24 @@ class Way:
             )
         if self.batch and self.executor is not None:
             raise InvalidInput("batch=True sends one file, so it takes no executor.")
+
+
+def read_way(method: str, given: Mapping[str, Any]) -> Way:
+    """The keyword arguments of a public method as a way; TypeError in its name for others.
+
+    Examples
+    --------
+    >>> read_way("start_people", {"concurrency": 8}).concurrency
+    8
+    """
+    known = [each.name for each in fields(Way)]
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{method}() got an unexpected keyword argument {name!r}; beside those of "
+                f"generate_person it takes {', '.join(known)}. Nothing was sent."
+            )
+    return Way(**given)
 
 
 def _check_seconds(given: object, what: str) -> None:

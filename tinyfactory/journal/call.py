@@ -46,7 +46,10 @@ class Method:
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with defaults filled in: f(1) and f(x=1) are the same call."""
-        bound = self.signature.bind(owner, *args, **kwargs)
+        try:
+            bound = self.signature.bind(owner, *args, **kwargs)
+        except TypeError as error:  # which does not say of what
+            raise TypeError(f"{self.function.__qualname__}() {error}") from None
         bound.apply_defaults()
         names = list(bound.arguments)
         arguments = {name: bound.arguments[name] for name in names[1:]}
