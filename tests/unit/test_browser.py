@@ -381,12 +381,12 @@ def everything(widget):
 def test_text_of_many_is_read_in_the_background_once_it_is_in_a_page():
     people = some_people(1_600)
     browser = PersonaBrowser(people)
-    assert browser._index.unread == 4
+    assert browser._listed.unread == 4
     ask(browser.table, 1, shown=True)
     for thread in threading.enumerate():
         if thread.name == "tinyfactory-reading":
             thread.join(10)
-    assert browser._index.unread == 0
+    assert browser._listed.unread == 0
     browser.close()
     assert "tinyfactory-reading" not in {thread.name for thread in threading.enumerate()}
 

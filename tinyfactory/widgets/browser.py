@@ -13,10 +13,10 @@ import traitlets
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.facets import FACETS
-from tinyfactory.people.index import PeopleIndex
 from tinyfactory.people.render import people_html, people_text
 from tinyfactory.widgets import exporting
 from tinyfactory.widgets.browser_columns import FIRST, LABELS, cell, column
+from tinyfactory.widgets.browser_listed import Listed
 from tinyfactory.widgets.browser_parts import VIEWS, Parts, groups, ticked
 from tinyfactory.widgets.choices import Choices
 from tinyfactory.widgets.exactly import Exactly
@@ -84,14 +84,10 @@ class PersonaBrowser(Panel):
     view = traitlets.Enum(VIEWS, "table")
 
     def __init__(self, people: Iterable[TinyPerson] = ()) -> None:
-        self._index = PeopleIndex(())
-        self._found = self._index.select()
-        self._rows: list[int] = []
-        self._narrowed: tuple[str, Callable[[TinyPerson], Any], list[int]] | None = None
+        self._listed = Listed()
         self._exported: str | None = None
         self._lock = threading.RLock()
         self._arranging = False
-        self._stop = threading.Event()
         self._choices = Choices(self._ticked, self.failed)
         self.table = PagedTable(
             [column(path) for path in FIRST],
@@ -133,7 +129,7 @@ class PersonaBrowser(Panel):
     @property
     def narrowed(self) -> str | None:
         """The label of what narrows the list from outside, if anything does."""
-        return self._narrowed[0] if self._narrowed else None
+        return self._listed.narrowed
 
     def narrow(self, label: str, keep: Callable[[TinyPerson], Any]) -> None:
         """List only people of whom `keep` is true, besides the query and the filters.
@@ -145,33 +141,31 @@ class PersonaBrowser(Panel):
         keep : callable
             Is asked about each person once.
         """
-        self._narrowed = (label, keep, self._kept(keep))
+        self._listed.narrow(label, keep)
         self._filter()
 
     def widen(self) -> None:
         """Take away what `narrow` did."""
-        self._narrowed = None
+        self._listed.widen()
         self._filter()
 
     def clear(self) -> None:
         """Show everyone: no query, no filter, nothing narrowed."""
-        self._narrowed = None
+        self._listed.widen()
         with self._lock:
             self.query, self.filters = "", {}
             self._filter()
 
     def refresh(self) -> None:
         """Show people as they are now, after they were changed elsewhere."""
-        if self._narrowed:
-            label, keep, _ = self._narrowed
-            self._narrowed = (label, keep, self._kept(keep))
+        self._listed.keep_again()
         self._filter(page=self.table.page)
         self._reading.refresh()
 
     def count(self, field: str) -> list[tuple[str, int]]:
         """The categories of a field and how many there are under everything else chosen."""
         with self._lock:
-            return self._found.count(self._index.facet(field))
+            return self._listed.count(field)
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write those who are listed, in their order, to a file or folder.
@@ -204,7 +198,7 @@ class PersonaBrowser(Panel):
 
     @traitlets.validate("filters")
     def _check_filters(self, proposal: Any) -> dict[str, list[str]]:
-        return self._index.checked(proposal["value"])
+        return self._listed.checked(proposal["value"])
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> TinyPerson | None:
@@ -218,16 +212,11 @@ class PersonaBrowser(Panel):
 
     @traitlets.observe("people")
     def _people_changed(self, _: Any) -> None:
-        self._stop.set()
-        self._stop = threading.Event()
-        self._index = PeopleIndex(self.people)
+        self._listed.take(self.people)
         self.table.empty = _NOT_FOUND if self.people else _NOBODY
-        if self._narrowed:
-            label, keep, _rows = self._narrowed
-            self._narrowed = (label, keep, self._kept(keep))
         self._filter()
         if self.table.shown:
-            self._read_ahead()
+            self._listed.read_ahead()
 
     @traitlets.observe("query", "filters")
     def _asked(self, _: Any) -> None:
@@ -252,15 +241,11 @@ class PersonaBrowser(Panel):
 
     # -- filtering ---------------------------------------------------------------------
 
-    def _kept(self, keep: Callable[[TinyPerson], Any]) -> list[int]:
-        return [row for row, person in enumerate(self._index.people) if keep(person)]
-
     def _filter(self, page: int = 0) -> None:
         with self._lock:
-            if self.query.strip() and self._index.unread > 10:
+            if self.query.strip() and self._listed.unread > 10:
                 self._status.say(f"Reading {len(self.people):,} people once, for the search …")
-            within = self._narrowed[2] if self._narrowed else None
-            self._found = self._index.select(self.query, self.filters, within)
+            self._listed.find(self.query, self.filters)
             self._arrange(page)
             self._show_choices()
             self._tell()
@@ -270,11 +255,9 @@ class PersonaBrowser(Panel):
         with self._lock, self.table.together():
             self._arranging = True
             try:
-                self._rows = self._index.ordered(self._found.rows, self.sort)
-                people = self._index.people
-                self.set_trait("filtered", People(map(people.__getitem__, self._rows)))
+                self.set_trait("filtered", self._listed.people(self.sort))
                 place = None if self.selected is None else self._place(self.selected)
-                if place is None and self._rows:
+                if place is None and self.filtered:
                     place = 0
                 self.table.selected = place
                 self.table.page = page  # the first that was found, also if another is read
@@ -302,15 +285,14 @@ class PersonaBrowser(Panel):
 
     def _page(self, offset: int, limit: int, sort: Sort | None) -> Rows:
         with self._lock:
-            rows = self._index.ordered(self._found.rows, sort)
-            people = [self._index.people[row] for row in rows[offset : offset + limit]]
-        return Rows([[cell(who, path) for path in self.columns] for who in people], len(rows))
+            people, total = self._listed.page(offset, limit, sort)
+        return Rows([[cell(who, path) for path in self.columns] for who in people], total)
 
     # -- what is shown besides the list ------------------------------------------------
 
     def _tell(self) -> None:
         found, everyone = len(self.filtered), len(self.people)
-        restricted = self.query.strip() or self.filters or self._narrowed
+        restricted = self.query.strip() or self.filters or self.narrowed is not None
         of = f" of {everyone:,}" if restricted else ""
         self._parts.tell(restricted=bool(restricted), narrowed=self.narrowed)
         self.say(f"{count(found, 'person', 'people')}{of}")
@@ -331,14 +313,7 @@ class PersonaBrowser(Panel):
     def _stands_in_a_page(self) -> None:
         """Count and read what the first view did not need."""
         self._show_choices()
-        self._read_ahead()
-
-    def _read_ahead(self) -> None:
-        if self._index.unread > 1:
-            threading.Thread(
-                target=self._index.read_ahead, args=(self._stop,), name="tinyfactory-reading",
-                daemon=True,
-            ).start()  # fmt: skip
+        self._listed.read_ahead()
 
     def _began(self, number: int) -> None:
         self._status.say(f"Writing {count(number, 'person', 'people')} …")
@@ -349,7 +324,7 @@ class PersonaBrowser(Panel):
 
     def close(self) -> None:
         """Close it and all widgets within, and stop reading."""
-        self._stop.set()
+        self._listed.stop_reading()
         super().close()
 
     # -- in code, and without a kernel -------------------------------------------------
@@ -364,8 +339,8 @@ class PersonaBrowser(Panel):
             lines.append(f"browser.columns = {self.columns!r}")
         if self.view != VIEWS[0]:
             lines.append(f"browser.view = {self.view!r}")
-        if self._narrowed:
-            lines.append(f"browser.narrow({self._narrowed[0]!r}, lambda person: ...)")
+        if self.narrowed is not None:
+            lines.append(f"browser.narrow({self.narrowed!r}, lambda person: ...)")
         if self._exported:
             lines.append(f"browser.export({self._exported!r})")
         return "\n".join([*lines, "browser"])
