@@ -102,7 +102,9 @@ class HistoryView(Panel):
             [
                 widgets.HBox([self._refresh, self._totals]),
                 self._lines,
-                widgets.HBox([self._branches, self._of_line]),
+                widgets.HBox(
+                    [self._branches, self._of_line], layout=widgets.Layout(flex_flow="row wrap")
+                ),
                 self._events,
                 self._detail,
                 self._export,
