@@ -144,11 +144,9 @@ def _parts(table: _Table) -> str:
 def _table(table: _Table) -> str:
     if not table.rows:
         return ""
-    width = 84 // max(1, len(table.names))
-    head = "".join(
-        f'<th style="{_CELL} width: {width if name else 16}%;">{escape(name)}</th>'
-        for name in ("", *table.names)
-    )
+    # What a field is called stays in one piece; people share the rest.
+    head = f'<th style="{_CELL} width: 10em;"></th>'
+    head += "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in table.names)
     body = []
     for row in table.rows:
         told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
