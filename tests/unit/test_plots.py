@@ -15,7 +15,7 @@ HOSTILE = [
 ]
 TAGS = {
     *("div", "p", "b", "br", "small", "span", "details", "summary", "table", "tbody", "tr", "td"),
-    *("svg", "g", "title", "text", "rect", "line"),
+    *("svg", "g", "title", "text", "path"),
 }
 
 
@@ -43,8 +43,17 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def numbers(svg, name, tag):
-    return [float(v) for v in re.findall(rf'<{tag}[^>]* {name}="([^"]*)"', svg)]
+def lengths(svg):
+    return [float(v) for v in re.findall(r"M0 \d+h([\d.]+)", svg)]
+
+
+def lines(svg):
+    return [float(v) for v in re.findall(r"M([\d.]+) \d+v16", svg)]
+
+
+def beginning(svg):
+    (x,) = re.findall(r"translate\((\d+) ", svg)
+    return int(x)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -62,20 +71,24 @@ def test_every_text_is_escaped(text):
 def test_bars_are_as_long_as_their_numbers_say():
     svg = asked_against_got([("a", 10, 20), ("b", 40, 0)])
     full = 240
-    assert numbers(svg, "width", "rect") == [full / 2, 0]
-    assert numbers(svg, "x1", "line") == [170 + full / 4, 170 + full]
+    assert lengths(svg) == [full / 2, 0]
+    assert lines(svg) == [full / 4, full]
+    # Bar, line and text of a row lie at one height.
+    assert re.findall(r"M0 (\d+)h", svg) == ["9", "29"]
+    assert re.findall(r"M[\d.]+ (\d+)v16", svg) == ["1", "21"]
+    assert re.findall(r'y="(\d+)"[^>]*>[ab]<', svg) == ["13", "33"]
     assert "20 of 10" in svg and "0 of 40" in svg
 
 
 @pytest.mark.parametrize("rows", [[], [("a", 0, 0)], [("a", -1, float("nan"))]])
 def test_nothing_to_draw_is_drawn_as_nothing(rows):
     svg = asked_against_got(rows)
-    assert numbers(svg, "width", "rect") == [0] * len(rows) and svg.endswith("</svg>")
+    assert lengths(svg) == [0] * len(rows) and svg.endswith("</svg>")
 
 
 def test_a_long_table_says_how_much_is_not_drawn():
     svg = bars([(f"c{k}", k) for k in range(MAX_BARS + 7)], "x")
-    assert svg.count("<rect") == MAX_BARS and "and 7 more" in svg
+    assert len(lengths(svg)) == MAX_BARS and "and 7 more" in svg
 
 
 def test_a_long_label_is_cut_and_whole_in_its_title():
@@ -84,8 +97,8 @@ def test_a_long_label_is_cut_and_whole_in_its_title():
 
 
 def test_long_labels_have_room_and_short_ones_take_none():
-    assert numbers(bars([("x" * 22, 1)], "c"), "x", "rect") == [170]
-    assert numbers(bars([("x" * 22, 1), ("x" * 23, 1)], "c"), "x", "rect") == [290, 290]
+    assert beginning(bars([("x" * 22, 1)], "c")) == 170
+    assert beginning(bars([("x" * 22, 1), ("x" * 23, 1)], "c")) == 290
 
 
 def test_colours_come_from_the_page():
@@ -101,4 +114,15 @@ def test_a_row_stands_once():
 
 def test_what_failed_is_open_and_said_in_a_word():
     html = card("h", [Section("FAIL", "t", "v", "s"), Section("pass", "t", "v", "s")])
+    assert re.findall(r'bold">(.*?)</span>', html) == ["✗ FAIL"]
     assert html.count("<details open") == 1 and "FAIL" in html and "pass" in html
+
+
+def test_a_bar_costs_few_letters_for_notebooks_keep_cards_of_many_plots():
+    one = len(asked_against_got([("a", 10, 20.5)]))
+    ten = len(asked_against_got([("a", 10, 20.5)] * 10))
+    assert (ten - one) / 9 < 130
+    rows = [len(card("h", [Section("pass", "title", "0 people", "Words.")] * n)) for n in (1, 11)]
+    assert (rows[1] - rows[0]) / 10 < 220
+    # Notebooks' pages strip style sheets, so what a card needs stands with it.
+    assert "<style" not in card("h", [Section("pass", "t", "v", "s")])
