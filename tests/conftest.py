@@ -10,10 +10,18 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.chat_server import ChatServer
 
 collect_ignore = ["support"]  # helpers and scripts, imported by the tests that need them
+
+
+# How long an example takes depends on the machine, and is no promise of ours.
+settings.register_profile(
+    "tinyfactory", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tinyfactory")
 
 
 @pytest.fixture
@@ -28,6 +36,14 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]
             return server
 
         yield start
+
+
+@pytest.fixture
+def settles_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So long that whatever a test does right after a click comes in time on any machine."""
+    from tinyfactory.widgets import later
+
+    monkeypatch.setattr(later, "SETTLE", 1.0)
 
 
 @pytest.fixture

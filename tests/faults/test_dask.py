@@ -7,6 +7,7 @@ listen beyond this machine; and the caller is warned of nothing but a worker tha
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from tests.support.chat_server import answer
 from tests.support.people import person as persona
+from tests.support.waiting import PATIENCE, until
 from tinyfactory import TinyPersonFactory, control
 
 CONTEXT = "A group of friends are on a camping trip."
@@ -39,17 +41,19 @@ def cluster(tmp_path_factory):
     before = _children()
     with (
         dask.config.set(
-            {"temporary-directory": str(folder), "distributed.admin.tick.limit": "60s"}
+            {
+                "temporary-directory": str(folder),
+                "distributed.admin.tick.limit": "60s",
+                "distributed.comm.timeouts.connect": "120s",
+                "distributed.comm.timeouts.tcp": "120s",
+            }
         ),
         LocalCluster(
             n_workers=2, threads_per_worker=4, host="127.0.0.1", dashboard_address=None
         ) as cluster,
     ):
         yield cluster
-    until = time.monotonic() + 20
-    while (left := _children() - before) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not left, f"processes of the cluster are left: {left}"
+    until(lambda: not _children() - before)
 
 
 def _children() -> set[int]:
@@ -102,33 +106,33 @@ def client(cluster):
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks into Linux's /proc")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_only_this_machine_can_reach_the_cluster(client):
     workers = set(client.run(os.getpid).values())
     assert len(workers) == 2
     assert _addresses_listened_at(workers | {os.getpid()}) == {"0100007F"}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_two_workers_make_the_same_people_as_none(serve, client, tmp_path):
-    server = serve(rules=[counted], slow=0.2)
+    server = serve(rules=[counted])
     control.begin(tmp_path / "here")
     alike = TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8)
     control.begin(tmp_path / "there")
     factory = TinyPersonFactory(CONTEXT)
     asked = len(server.requests)
-    people = factory.generate_people(8, concurrency=8, executor=client.get_executor())
+    with server.held_until(2):
+        people = factory.generate_people(8, concurrency=8, executor=client.get_executor())
     assert people == alike and len(server.requests) == asked + 8
-    assert server.most_at_once > 1
     control.begin(tmp_path / "there")
     assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
     assert control.cache_hits() == 8 and len(server.requests) == asked + 8
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_killed_worker_loses_nothing(serve, client, tmp_path, caplog):
     server = serve(rules=[counted], slow=0.4)
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=PATIENCE)
     control.begin(tmp_path / "j")
     victim = next(iter(client.run(os.getpid).values()))
     factory = TinyPersonFactory(CONTEXT)
@@ -138,7 +142,7 @@ def test_a_killed_worker_loses_nothing(serve, client, tmp_path, caplog):
         time.sleep(0.02)
     before = [person.name for person in job.people]
     os.kill(victim, signal.SIGKILL)
-    people = job.wait(120)
+    people = job.wait(500)
     assert [p.name for p in people] == [persona(number)["name"] for number in range(1, 13)]
     assert [p.name for p in people][: len(before)] == before
     assert job.snapshot().spent.calls == 12 <= len(server.requests)
@@ -150,7 +154,7 @@ def test_a_killed_worker_loses_nothing(serve, client, tmp_path, caplog):
     assert len(server.requests) == asked
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_same_request_twice_is_two_calls(serve, client):
     server = serve()
     executor = client.get_executor()
@@ -160,16 +164,17 @@ def test_the_same_request_twice_is_two_calls(serve, client):
     assert len(server.requests) == 2
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_cancelled_in_the_middle_it_goes_on_from_there(serve, client, tmp_path):
-    serve(rules=[counted], slow=0.3)
+    server = serve(rules=[counted])
+    server.allowed = 3
     control.begin(tmp_path / "j")
     factory = TinyPersonFactory(CONTEXT)
     executor = client.get_executor()
     job = factory.start_people(10, concurrency=2, executor=executor)
-    while job.snapshot().done < 1:
-        time.sleep(0.01)
+    until(lambda: job.snapshot().done)
     job.cancel()
+    server.allowed = math.inf
     job.join()
     done = len(job.people)
     assert 0 < done < 10

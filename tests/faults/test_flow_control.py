@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from tests.support.chat_server import (
     rate_limited,
     status,
 )
-from tests.support.waiting import until, when
+from tests.support.waiting import when
 from tinyfactory import settings
 from tinyfactory.errors import (
     EndpointDown,
@@ -68,23 +66,6 @@ def answered(outcomes: list[Any]) -> bool:
     return all(isinstance(outcome, ChatReply) for outcome in outcomes)
 
 
-@contextmanager
-def opened_when_there_are(number: int, server: ChatServer) -> Iterator[None]:
-    """Within the block nothing is answered until so many requests are under way at once."""
-    server.held = True
-
-    def open_it() -> None:
-        try:
-            until(lambda: server.under_way == number, LONG)
-        finally:
-            server.held = False
-
-    opener = threading.Thread(target=open_it)
-    opener.start()
-    yield
-    opener.join()
-
-
 def taking(at_once: int) -> Callable[[ChatServer], ChatServer]:
     """A server that says 429 to more than so many at once."""
 
@@ -117,7 +98,7 @@ def test_concurrency_settles_near_what_the_server_takes():
 
 
 def test_without_a_429_nobody_waits():
-    with ChatServer() as server, opened_when_there_are(100, server):
+    with ChatServer() as server, server.held_until(100):
         assert answered(together(model(server), 100))
         assert server.most_at_once == 100
 
@@ -167,7 +148,7 @@ def test_an_exhausted_quota_is_no_reason_to_slow_down():
     with ChatServer([quota_exhausted()]) as server:
         with pytest.raises(QuotaExhausted):
             flow.run(model(server).complete, REQUEST)
-        with opened_when_there_are(10, server):
+        with server.held_until(10):
             assert answered(together(model(server), 10))
 
 

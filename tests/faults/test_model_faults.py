@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import threading
 import time
@@ -251,11 +252,11 @@ def test_a_cancelled_task_cancels_itself_alone():
         await when(lambda: len(server.requests) == 3)
         tasks[1].cancel()
         await asyncio.wait([tasks[1]])
-        server.held = False
+        server.allowed = math.inf
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     with ChatServer() as server:
-        server.held = True
+        server.allowed = 0
         first, second, third = asyncio.run(work(server))
     assert isinstance(first, ChatReply) and isinstance(third, ChatReply)
     assert isinstance(second, asyncio.CancelledError)

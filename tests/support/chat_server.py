@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.support.answers import (
@@ -48,7 +49,7 @@ from tests.support.misbehaviour import (
     unknown_model,
     wrong_key,
 )
-from tests.support.waiting import when
+from tests.support.waiting import until, when
 from tinyfactory.models.loopback import serving
 from tinyfactory.models.loopback.serving import Answer
 
@@ -110,8 +111,8 @@ class ChatServer(serving.LoopbackServer):
     ----------
     requests : list of Request
         All chat requests so far: `body`, `headers` (lower-case names), `path`, `at`.
-    held : bool
-        While it is true, requests are taken and nothing is answered.
+    allowed : float
+        How many requests may have been answered in all; who comes later waits until it is more.
     """
 
     def __init__(
@@ -128,7 +129,8 @@ class ChatServer(serving.LoopbackServer):
         self.rules = list(rules)
         self.batches = batches
         self.requests: list[Request] = []
-        self.held = False
+        self.allowed = math.inf
+        self._answered = 0
         self.good = good_answer()
 
     @property
@@ -145,7 +147,24 @@ class ChatServer(serving.LoopbackServer):
 
     async def linger(self, reply: Answer) -> None:
         await super().linger(reply)
-        await when(lambda: not self.held, math.inf)
+        await when(lambda: self._answered < self.allowed, math.inf)
+        self._answered += 1
+
+    @contextmanager
+    def held_until(self, number: int) -> Iterator[None]:
+        """Within the block nothing is answered before so many requests are under way at once."""
+        self.allowed = 0
+
+        def open_it() -> None:
+            try:
+                until(lambda: self.under_way >= number)
+            finally:
+                self.allowed = math.inf
+
+        opener = threading.Thread(target=open_it)
+        opener.start()
+        yield
+        opener.join()
 
     def answer(self, request: serving.Request) -> Answer:
         request = Request(**vars(request))

@@ -385,7 +385,7 @@ def test_text_of_many_is_read_in_the_background_once_it_is_in_a_page():
     ask(browser.table, 1, shown=True)
     for thread in threading.enumerate():
         if thread.name == "tinyfactory-reading":
-            thread.join(10)
+            thread.join()
     assert browser._listed.unread == 0
     browser.close()
     assert "tinyfactory-reading" not in {thread.name for thread in threading.enumerate()}

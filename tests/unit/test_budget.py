@@ -17,6 +17,7 @@ from tests.support.chat_server import (
     wrong_key,
 )
 from tests.support.people import person as persona
+from tests.support.waiting import PATIENCE, until
 from tinyfactory import Budget, Simulation, TinyPersonFactory, control
 from tinyfactory.errors import (
     AuthenticationFailed,
@@ -223,20 +224,20 @@ def test_what_never_went_out_counts_nothing(monkeypatch, tmp_path):
 
 
 def test_a_call_that_is_broken_off_counts_with_its_bound(serve, tmp_path):
-    serve([hang()])
+    server = serve([hang()])
     simulation = control.begin(tmp_path / "j")
     job = TinyPersonFactory(CONTEXT).start_people(1)
-    time.sleep(0.5)
+    until(lambda: server.requests)
     job.cancel()
     with pytest.raises(TinyFactoryError):
-        job.wait(10)
+        job.wait(PATIENCE)
     assert simulation.spent.calls == 1 and simulation.spent.tokens > 4_000
 
 
 def test_a_call_that_times_out_counts_with_its_bound(serve, tmp_path, monkeypatch):
     serve(rules=[lambda _: hang()])
-    monkeypatch.setenv("TINYFACTORY_TIMEOUT", "0.2")
-    monkeypatch.setenv("TINYFACTORY_TIME_LIMIT", "0.5")
+    monkeypatch.setenv("TINYFACTORY_TIMEOUT", "1")
+    monkeypatch.setenv("TINYFACTORY_TIME_LIMIT", "2")
     simulation = control.begin(tmp_path / "j")
     with pytest.raises(TinyFactoryError):
         TinyPersonFactory(CONTEXT).generate_person()

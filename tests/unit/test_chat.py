@@ -52,6 +52,7 @@ def send(chat: PersonaChat, question: str) -> None:
     chat._row.field.value = question
     chat._row.send_button.click()
     until(lambda: not chat._row.send_button.disabled)
+    chat.wait()  # the button is free before all is told
 
 
 def sent(monkeypatch, chat: PersonaChat) -> list[dict]:
@@ -144,7 +145,8 @@ def test_of_very_many_people_the_first_are_listed_and_anyone_can_be_set():
 
 
 def test_the_button_waits_with_the_answer_and_the_kernel_does_not(serve):
-    server = serve(rules=[by_age], slow=0.4)
+    server = serve(rules=[by_age])
+    server.allowed = 0
     chat = PersonaChat(some(), model="test")
     chat._row.field.value = "Age?"
     chat._row.send_button.click()
@@ -159,6 +161,7 @@ def test_the_button_waits_with_the_answer_and_the_kernel_does_not(serve):
     chat.people = chat.people  # shown again meanwhile
     assert [line.text for line in chat._log.lines] == ["Age?"]
     assert chat.status == "Waiting for Person 0 …"
+    server.allowed = 1
     chat.wait()
     assert len(server.requests) == 1 and chat._row.cancel_button.disabled
     assert [line.text for line in chat._log.lines] == ["Age?", "I am 20."]
@@ -178,12 +181,14 @@ def test_cancel_gives_the_question_back(serve):
 
 
 def test_what_is_being_typed_is_not_overwritten(serve):
-    server = serve([wrong_key()], slow=0.3)
+    server = serve([wrong_key()])
+    server.allowed = 0
     chat = PersonaChat(some(), model="test")
     chat._row.field.value = "Age?"
     chat._row.send_button.click()
     until(lambda: server.requests)
     chat._row.field.value = "The next one"
+    server.allowed = 1
     until(lambda: chat.error is not None)
     assert chat.question == "The next one"
 

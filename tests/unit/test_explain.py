@@ -58,7 +58,7 @@ def too_slow(serve, monkeypatch):
 
 def not_asked_any_more(serve, monkeypatch):
     serve(rules=[hang()])
-    configure(timeout=0.05, time_limit=0.1)
+    configure(timeout=0.5, time_limit=1)
     failures = []
 
     def ask():
@@ -106,7 +106,7 @@ def too_long(serve, monkeypatch):
 
 
 def stopped(serve, monkeypatch):
-    serve(slow=0.5)
+    serve().allowed = 0
     job = TinyPersonFactory("Bakers in Vienna").start_people(2)
     job.cancel()
     job.wait()

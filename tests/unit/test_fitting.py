@@ -139,7 +139,7 @@ def test_tables_that_contradict_each_other_still_leave_the_margins_and_it_is_sai
         {"joint": [joint("a", "b", 0.9), joint("b", "c", 0.9), joint("a", "c", 0.1)]}
     )
     people = town.sample(501)
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 60  # about a second here; a hang would be minutes
     assert all(abs((people[f] == 0).sum() - 250.5) <= 1 for f in "abc")
     assert re.search(r"[abc] by [abc] / [01] / [01]: 0\.\d+ was asked for, 0\.\d+ is", caplog.text)
     assert caplog.text.count("contradict each other") == 1

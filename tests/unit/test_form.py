@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import signal
 import sys
 import threading
@@ -79,7 +80,7 @@ def test_a_second_click_at_once_pays_nothing(server):
     assert len(form.people) == 1 and len(server.requests) == 1
 
 
-def test_text_that_arrives_just_after_the_click_counts():
+def test_text_that_arrives_just_after_the_click_counts(settles_slowly):
     form = PersonaForm("typed before", model="offline")
     form._generate.click()
     form._fields.context.value = "typed and clicked at once"
@@ -109,11 +110,17 @@ def test_the_same_fields_use_the_same_factory_and_others_another():
 
 
 def test_people_can_be_observed_while_they_come(serve):
-    serve(slow=0.15)
+    server = serve()
+    server.allowed = 1
     form = PersonaForm("Bakers in Vienna")
     form.number = 3
     seen = []
-    form.observe(lambda change: seen.append(len(change.new)), "people")
+
+    def see(change):
+        seen.append(len(change.new))
+        server.allowed += 1
+
+    form.observe(see, "people")
     form.generate()
     assert seen == [1, 2, 3] and isinstance(form.people, People)
 
@@ -303,6 +310,7 @@ def test_an_estimate_leaves_no_trace():
 def test_typing_reckons_once(monkeypatch):
     form = PersonaForm("", model="offline")
     form._reckoned.join()
+    form._reckoned._seconds = 1.0  # so long that all is typed in time on any machine
     reckoned = []
     monkeypatch.setattr(form._reckoned, "_work", lambda: reckoned.append(form.context))
     for end in range(1, 10):
@@ -426,14 +434,21 @@ def test_a_comma_is_read_as_a_point():
 
 
 def test_progress_says_count_tokens_price_and_time(serve):
-    serve(slow=0.15)
+    server = serve()
+    server.allowed = 1
     configure(prices={"gpt-4.1-mini": (0.4, 1.6)})
     form = PersonaForm("Bakers in Vienna", model="gpt-4.1-mini")
     form.number = 3
     told = []
-    form._progress.observe(lambda _: told.append(form._progress.text), "value")
+
+    def look(_):
+        told.append(form._progress.text)
+        if "1 of 3 people" in told[-1] and "left" in told[-1]:
+            server.allowed = 3
+
+    form._progress.observe(look, "value")
     form.generate()
-    assert any("1 of 3 people" in text and "left" in text for text in told)
+    assert server.allowed == 3
     assert "3 of 3 people" in told[-1] and "tokens" in told[-1] and "USD" in told[-1]
     assert 'value="3" max="3"' in form._progress.value and "aria-label" in form._progress.value
     assert "hits" not in told[-1], "without a simulation there is no journal"
@@ -454,11 +469,17 @@ def test_in_a_simulation_hits_and_misses_are_told(server):
 
 
 def test_people_appear_while_it_runs_and_only_the_latest(serve):
-    serve(slow=0.12)
+    server = serve()
+    server.allowed = 1
     form = PersonaForm("Bakers in Vienna")
     form.number = 12
     shown = []
-    form._shown.observe(lambda change: shown.append(change.new), "value")
+
+    def see(change):
+        shown.append(change.new)
+        server.allowed += 1
+
+    form._shown.observe(see, "value")
     form.generate()
     during = shown[:-1]
     assert len(during) >= 10
@@ -478,7 +499,8 @@ def test_no_more_than_ten_looks_a_second_are_sent():
 
 
 def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
-    server = serve(slow=0.1)
+    server = serve()
+    server.allowed = 2
     form = PersonaForm("Bakers in Vienna")
     form.number = 8
     form._generate.click()
@@ -487,9 +509,9 @@ def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
     started = time.monotonic()
     form._cancel.click()
     ended(form, "Stopped")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60  # the third was never answered
     kept = form.people.copy()
-    assert 2 <= len(kept) < 8 and form.error is None
+    assert len(kept) == 2 and form.error is None
     assert len(TinyPerson.all_people()) == len(kept)
     with pytest.raises(Cancelled):
         form.wait()
@@ -497,6 +519,7 @@ def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
     first = form.job.snapshot().spent.tokens
     form.number = 5  # of no consequence: the same job goes on
     asked = len(server.requests)
+    server.allowed = math.inf
     form._resume.click()
     ended(form, "8 people made")
     assert form.people[: len(kept)] == kept and len(form.people) == 8
@@ -509,33 +532,38 @@ def test_cancel_keeps_who_is_finished_and_resume_pays_nobody_twice(serve):
 
 
 def test_several_at_a_time_can_be_cancelled_and_resumed(serve):
-    serve(slow=0.1)
+    server = serve()
+    server.allowed = 4
     form = PersonaForm("Bakers in Vienna")
     form.number, form.concurrency = 12, 3
     form._generate.click()
-    until(lambda: len(form.people) >= 3)
+    until(lambda: len(form.people) >= 2)
     form.cancel()
     ended(form, "Stopped")
+    server.allowed = math.inf
     form.concurrency = 1
     form.resume()
     assert len({person.name for person in form.people}) == 12
 
 
 def test_people_of_earlier_runs_stay_through_a_resume(serve):
-    serve(slow=0.1)
+    server = serve()
+    server.allowed = 3
     form = PersonaForm("Bakers in Vienna")
     form.generate()
     form.number = 5
     form._generate.click()
-    until(lambda: len(form.people) >= 3)
+    until(lambda: len(form.people) == 3)
     form.cancel()
     ended(form, "Stopped")
+    server.allowed = math.inf
     form.resume()
     assert len(form.people) == 6 and len({person.name for person in form.people}) == 6
 
 
 def test_a_kernel_that_starts_again_pays_nobody_twice(serve):
-    server = serve(slow=0.05)
+    server = serve()
+    server.allowed = 2
     with control.begin("town"):
         form = PersonaForm("Bakers in Vienna")
         form.number = 4
@@ -545,7 +573,7 @@ def test_a_kernel_that_starts_again_pays_nobody_twice(serve):
         ended(form, "Stopped")
         asked = len(form.people)
     TinyFactory.clear_factories()
-    sent = len(server.requests)
+    sent, server.allowed = len(server.requests), math.inf
     with control.begin("town"):
         form = PersonaForm("Bakers in Vienna")
         assert form._resume.layout.display == "none"
@@ -559,7 +587,8 @@ def test_a_kernel_that_starts_again_pays_nobody_twice(serve):
 
 @pytest.mark.parametrize("by", ["factory", "context"])
 def test_a_new_form_finds_the_running_job(serve, by):
-    serve(slow=0.4)
+    server = serve()
+    server.allowed = 1
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
@@ -567,13 +596,15 @@ def test_a_new_form_finds_the_running_job(serve, by):
     again = PersonaForm(factory=first.factory) if by == "factory" else PersonaForm(first.context)
     assert again.job is first.job and again._generate.disabled and not again._cancel.disabled
     again._generate.click()
+    server.allowed = math.inf
     for form in (first, again):
         ended(form, "4 people made")
     assert again.people == first.people and len(first.factory.generated_names) == 4
 
 
 def test_a_new_form_finds_the_job_that_was_stopped(serve):
-    server = serve(slow=0.3)
+    server = serve()
+    server.allowed = 1
     first = PersonaForm("Bakers in Vienna")
     first.number = 4
     first._generate.click()
@@ -583,29 +614,35 @@ def test_a_new_form_finds_the_job_that_was_stopped(serve):
     again = PersonaForm("Bakers in Vienna")
     ended(again, "Stopped")
     assert again._resume.layout.display == "" and again.people == first.people
+    server.allowed = math.inf
     again.resume()
     assert len(again.people) == 4 and len(server.requests) <= 5
 
 
 def test_two_forms_of_one_factory_start_one_job(serve):
-    server = serve(slow=0.6)
+    server = serve()
+    server.allowed = 0
     factory = TinyPersonFactory("Bakers in Vienna")
     forms = [PersonaForm(factory=factory) for _ in "ab"]
     for form in forms:
         form.number = 2
         form._generate.click()
+    until(lambda: all(form.running for form in forms))
+    server.allowed = 2
     for form in forms:
         ended(form)
     assert forms[0].job is forms[1].job and len(server.requests) == 2
 
 
 def test_a_form_for_another_context_finds_nothing(serve):
-    serve(slow=0.4)
+    server = serve()
+    server.allowed = 0
     first = PersonaForm("Bakers in Vienna")
     first._generate.click()
     until(lambda: first.running)
     assert PersonaForm("Bakers in Graz").job is None
     assert PersonaForm("Bakers in Vienna", model="other").job is None
+    server.allowed = 1
     ended(first)
     assert PersonaForm("Bakers in Vienna").job is None, "what is finished is not taken up"
 
@@ -626,7 +663,8 @@ def test_in_the_foreground_a_click_returns_when_the_people_are_there():
 
 @pytest.mark.parametrize("foreground", [True, False])
 def test_the_kernels_interrupt_stops_it_and_keeps_who_is_finished(serve, foreground):
-    server = serve(slow=0.1)
+    server = serve()
+    server.allowed = 2
     form = PersonaForm("Bakers in Vienna", foreground=foreground)
     form.number = 10
 
@@ -643,8 +681,8 @@ def test_the_kernels_interrupt_stops_it_and_keeps_who_is_finished(serve, foregro
             form.generate()
     interrupter.join()
     kept = len(form.people)
-    assert "Stopped" in form.status and 2 <= kept < 10
-    asked = len(server.requests)
+    assert "Stopped" in form.status and kept == 2
+    asked, server.allowed = len(server.requests), math.inf
     form._resume.click()
     ended(form, "10 people made")
     assert len(form.people) == 10 and len(server.requests) - asked == 10 - kept
@@ -714,13 +752,15 @@ def test_a_form_makes_no_widget_after_it_was_made_and_closes_all():
 
 
 def test_a_form_that_is_closed_while_it_runs_leaves_the_job_to_another(serve):
-    serve(slow=0.4)
+    server = serve()
+    server.allowed = 1
     form = PersonaForm("Bakers in Vienna")
     form.number = 3
     form._generate.click()
     until(lambda: form.people)
     form.close()
     again = PersonaForm("Bakers in Vienna")
+    server.allowed = 3
     ended(again, "3 people made")
     assert len(again.people) == 3
 

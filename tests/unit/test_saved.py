@@ -50,7 +50,7 @@ def test_many_changes_are_stored_once_they_have_settled_and_from_a_thread(run):
         SETUP,
         "words",
         "import time\nfor n in range(100):\n    words.words = str(n)\n    words.store_soon()\n"
-        "before = words._settling\nbefore.join(5)",
+        "before = words._settling\nbefore.join()",
     )
     assert shown[1].data["text/plain"] == "99"
 

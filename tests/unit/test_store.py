@@ -87,7 +87,7 @@ def test_what_several_wait_for_goes_into_one_commit(store):
 
     def counted(batches):
         commits.append(len(batches))
-        gate.wait(10)
+        gate.wait(100)
         return inner(batches)
 
     store._writer._commit = counted

@@ -55,7 +55,7 @@ def test_who_is_made_later_stands_in_the_saved_notebook(people):
     cell = Cell()
     studio._stored.append(cell)
     (baker,) = studio.form.generate()
-    studio._settling.join(10)
+    studio._settling.join()
     assert baker.name in cell.html and people[0].name in cell.html
 
 

@@ -187,6 +187,6 @@ def test_any_text_is_read(text):
     ["\n", "is ", "a ", "name ", "A man ", "7 ", "works as a ", "I want ", "{", "old ", "É "],
 )
 def test_long_hostile_text_is_read_quickly(piece):
-    started = time.perf_counter()
+    started = time.process_time()  # others on the machine do not count
     read_wishes(piece * 60_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 10  # some tenths here; what is not linear takes minutes

@@ -40,7 +40,7 @@ def test_it_can_be_stopped():
     work = Work(until_stopped, print, failed.append).start()
     assert work.running
     work.cancel()
-    work.wait(5)
+    work.wait()
     assert isinstance(failed[0], Cancelled) and not work.running
 
 
