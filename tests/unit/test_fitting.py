@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -12,6 +15,7 @@ from tinyfactory.errors import DemographyError
 from tinyfactory.populations import Demography
 from tinyfactory.populations.fitting import Block
 from tinyfactory.populations.ipf import ipf, met, missed
+from tinyfactory.populations.layouts import read_tables
 
 
 def test_a_fit_meets_its_margins_and_keeps_the_odds_ratios():
@@ -62,16 +66,55 @@ def test_rules_that_leave_just_one_way_are_met():
     assert (people["work"] == "retired").sum() == 200
 
 
-def test_margins_that_cannot_be_met_are_refused_with_the_cell():
-    town = Demography.from_dict(
-        {
-            "age": {"18-64": 0.8, "65-90": 0.2},
-            "work": {"employed": 0.7, "retired": 0.3},
-            "impossible": [{"age": "18-64", "work": "retired"}],
-        }
-    )
+UNREACHABLE = {
+    "age": {"18-64": 0.8, "65-90": 0.2},
+    "work": {"employed": 0.7, "retired": 0.3},
+    "impossible": [{"age": "18-64", "work": "retired"}],
+}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        Demography.from_dict,
+        lambda data: Demography.from_json(json.dumps(data)),
+        lambda data: Demography(read_tables(data)),
+    ],
+)
+def test_margins_that_cannot_be_met_are_refused_as_they_are_read_with_the_cell(read):
     with pytest.raises(DemographyError, match=r"retired: 0\.3 was asked for|18-64: 0\.8 was"):
-        town.sample(10)
+        read(UNREACHABLE)
+
+
+def test_of_very_many_combinations_the_fit_is_left_to_who_needs_it():
+    many = {f"c{i}": 1 for i in range(101)}
+    town = Demography.from_dict(UNREACHABLE | {"a": many, "b": many} | {
+        "impossible": [*UNREACHABLE["impossible"], {"age": "18-64", "a": "c0"},
+                       {"a": "c1", "b": "c1"}],
+    })  # fmt: skip
+    for asks in (town.check, lambda: town.sample(10)):
+        with pytest.raises(DemographyError, match=r"was asked for, and .* is the nearest"):
+            asks()
+
+
+@pytest.mark.parametrize(
+    ("tables", "without", "loaded"),
+    [
+        ({"sex": {"f": 1, "m": 1}, "age": {"20-29": 1, "30-39": 2}}, [], []),  # nothing to fit
+        (UNREACHABLE, ["numpy"], []),
+    ],
+)
+def test_what_there_is_nothing_to_fit_of_or_with_is_read_all_the_same(tables, without, loaded):
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({without!r})); "
+        "from tinyfactory.populations import Demography; "
+        f"print(Demography.from_dict({tables!r}).fields); "
+        "print([m for m in ('numpy', 'pandas', 'scipy') if sys.modules.get(m)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    fields, found = done.stdout.splitlines()
+    assert fields == str(tuple(key for key in tables if key != "impossible"))
+    assert found == str(loaded)
 
 
 def test_fields_own_shares_win_over_a_table_which_says_how_they_go_together():
@@ -166,6 +209,6 @@ def test_tables_that_agree_are_met_without_a_word(caplog):
 def test_too_many_combinations_are_refused():
     many = {f"c{i}": 1 for i in range(200)}
     rules = [{"a": "c0", "b": "c0"}, {"b": "c1", "c": "c1"}]
-    town = Demography.from_dict({"a": many, "b": many, "c": many, "impossible": rules})
     with pytest.raises(DemographyError, match="more than 1,000,000 combinations"):
-        town.sample(1)
+        Demography.from_dict({"a": many, "b": many, "c": many, "impossible": rules})
+    assert Demography.from_dict({"a": many, "b": many, "c": many}).sample(1) is not None

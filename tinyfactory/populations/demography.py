@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import operator
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations import frames, layouts, peer
+from tinyfactory.populations import documents, frames, layouts, peer
 from tinyfactory.populations.bands import Band, band_of, read_bands
 from tinyfactory.populations.complete import check_categories, completed
+from tinyfactory.populations.fitted import Fitted, needed
 from tinyfactory.populations.layouts import Cells, Json, Shares
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tinyfactory.populations.fitting import Block
-
-_EXTRA = (
-    "Demographies need packages that are not installed ({missing}). Nothing was changed. Install "
-    "them: pip install 'tinyfactory[populations]'."
-)
 _MOST = 10_000_000
 
 
 class Demography:
     """Fields, their categories, and the share of people in each.
 
-    Made by `from_dict`, `from_json`, `from_csv`, `from_frame` or `shipped`, which check it.
+    Made by `from_dict`, `from_json`, `from_csv`, `from_frame` or `shipped`, which check it: a
+    cell that cannot be is refused at once, and so are margins that the tables and the impossible
+    combinations do not leave. Where these tie fields of more than 10,000 combinations together,
+    that takes up to seconds, and is left to `check` or to what needs it first.
 
     Attributes
     ----------
@@ -71,6 +67,8 @@ class Demography:
                 raise DemographyError(
                     f"{name}: people have a column of this name already. Call the field otherwise."
                 )
+        self._fitted = Fitted(tables, self._margins)
+        self._fitted.check()
 
     # -- reading -----------------------------------------------------------------------
 
@@ -105,6 +103,15 @@ class Demography:
         ------
         DemographyError
             For what cannot be, naming the cell.
+
+        Examples
+        --------
+        >>> Demography.from_dict({
+        ...     "age": {"18-64": 0.8, "65-90": 0.2}, "work": {"employed": 0.7, "retired": 0.3},
+        ...     "impossible": [{"age": "18-64", "work": "retired"}],
+        ... })  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        tinyfactory.errors.DemographyError: ... was asked for, and ... is the nearest that ...
         """
         if not isinstance(data, Mapping):
             raise DemographyError(f"A demography is a dictionary, not {type(data).__name__}.")
@@ -113,18 +120,7 @@ class Demography:
     @classmethod
     def from_json(cls, source: str | Path) -> Demography:
         """A demography out of a JSON file, given by its path, or out of JSON text."""
-        text = str(source)
-        if not text.lstrip().startswith("{"):
-            try:
-                text = Path(source).read_text(encoding="utf-8")
-            except OSError as error:
-                raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
-            except UnicodeDecodeError:
-                raise DemographyError(f"{source} is no text in UTF-8. Save it as such.") from None
-        try:
-            return cls.from_dict(json.loads(text, object_pairs_hook=_once))
-        except json.JSONDecodeError as error:
-            raise DemographyError(f"This is no JSON: {error}.") from None
+        return cls.from_dict(documents.read_json(source))
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Demography:
@@ -174,53 +170,15 @@ class Demography:
 
     def to_dict(self) -> Json:
         """The demography in the layout of `from_dict`, which reads it back."""
-        tables = self._tables
-        out: Json = {"about": copy.deepcopy(self.about)} if self.about else {}
-        out |= {name: dict(shares) for name, shares in tables.margins.items()}
-        if tables.joints:
-            out["joint"] = [
-                {
-                    "fields": list(fields),
-                    "table": [
-                        dict(zip(fields, k, strict=True)) | {"share": v} for k, v in cells.items()
-                    ],
-                }
-                for fields, cells in tables.joints
-            ]
-        if tables.conditionals:
-            out["conditional"] = [
-                {"field": of, "given": list(given), "table": _nested(table)}
-                for of, given, table in tables.conditionals
-            ]
-        if tables.impossible:
-            out["impossible"] = [dict(rule) for rule in tables.impossible]
-        return out
+        return layouts.write_tables(replace(self._tables, about=self.about))
 
     def margins(self) -> dict[str, Shares]:
         """Field -> category -> share."""
-        return {name: dict(shares) for name, shares in self._shares.items()}
+        return {name: dict(shares) for name, shares in self._fitted.shares.items()}
 
     def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
         """The fields of each table, and the share of each combination, fitted to the margins."""
-        import numpy as np
-
-        found = []
-        tied = [fields for fields, _ in self._tables.joints]
-        tied += [(*given, of) for of, given, _ in self._tables.conditionals]
-        for fields in dict.fromkeys(tied):
-            block = next(b for b in self._blocks if set(fields) <= set(b.fields))
-            cells = block.over(fields)
-            names = [list(self._margins[name]) for name in fields]
-            found.append(
-                (
-                    fields,
-                    {
-                        tuple(names[i][j] for i, j in enumerate(index)): float(share)
-                        for index, share in np.ndenumerate(cells)
-                    },
-                )
-            )
-        return found
+        return self._fitted.joints()
 
     def bands(self, field: str) -> dict[str, Band] | None:
         """The bands of a field that is a number; None for one of words."""
@@ -236,7 +194,7 @@ class Demography:
     # -- drawing -----------------------------------------------------------------------
 
     def check(self) -> Self:
-        """Fit the tables to each other now, as `sample` does at first; gives the demography.
+        """Fit the tables to each other now, however large they are; gives the demography.
 
         Raises
         ------
@@ -245,14 +203,10 @@ class Demography:
 
         Examples
         --------
-        >>> Demography.from_dict({
-        ...     "age": {"18-64": 0.8, "65-90": 0.2}, "work": {"employed": 0.7, "retired": 0.3},
-        ...     "impossible": [{"age": "18-64", "work": "retired"}],
-        ... }).check()  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        tinyfactory.errors.DemographyError: ... was asked for, and ... is the nearest that ...
+        >>> Demography.shipped("us_earners_1994").check().fields[:3]
+        ('sex', 'age', 'education')
         """
-        _ = self._blocks
+        _ = self._fitted.blocks
         return self
 
     def sample(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> pd.DataFrame:
@@ -281,14 +235,14 @@ class Demography:
         DemographyError
             For a number that cannot be, or margins that cannot be met together.
         """
-        pandas = _needed("pandas")
+        pandas = needed("pandas")
         from tinyfactory.populations.naming import named
         from tinyfactory.populations.sampling import draw_codes, draw_numbers
 
         n, seed = _whole("n", n), _whole("seed", seed)
         if not 1 <= n <= _MOST:
             raise DemographyError(f"n is a whole number from 1 to {_MOST:,}, not {n:,}.")
-        codes = draw_codes(self._blocks, n, seed)
+        codes = draw_codes(self._fitted.blocks, n, seed)
         columns: dict[str, Any] = {}
         for name in self.fields:
             words = pandas.Categorical.from_codes(codes[name], list(self._margins[name]))
@@ -318,26 +272,6 @@ class Demography:
             dict(zip(frame.columns, row, strict=True)) | whole for row in zip(*columns, strict=True)
         ]
 
-    @cached_property
-    def _shares(self) -> dict[str, Shares]:
-        """Shares of each field; those that follow from others as they were fitted."""
-        said = set(self._tables.margins).union(*(fields for fields, _ in self._tables.joints))
-        if said >= set(self.fields):
-            return self._margins
-        fitted = {name: block.over((name,)) for block in self._blocks for name in block.fields}
-        return {
-            name: shares if name in said else dict(zip(shares, fitted[name].tolist(), strict=True))
-            for name, shares in self._margins.items()
-        }
-
-    @cached_property
-    def _blocks(self) -> list[Block]:
-        for module in ("numpy", "pandas", "scipy"):
-            _needed(module)
-        from tinyfactory.populations.fitting import fit
-
-        return fit(self._tables, self._margins)
-
     # -- shown -------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -358,15 +292,6 @@ class Demography:
         return [*notes, f"impossible: {', '.join(ruled)}"] if ruled else notes
 
 
-def _needed(module: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(_EXTRA.format(missing=error.name)) from None
-
-
 def _whole(what: str, value: Any) -> int:
     try:
         if isinstance(value, bool):
@@ -374,23 +299,3 @@ def _whole(what: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise DemographyError(f"{what} is a whole number, not {value!r:.80}.") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> Json:
-    """A JSON object, in which nothing stands twice: the first would be lost without a word."""
-    found: Json = {}
-    for key, value in pairs:
-        if key in found:
-            raise DemographyError(f"{key}: this stands twice in one place of the file.")
-        found[key] = value
-    return found
-
-
-def _nested(table: dict[tuple[str, ...], Shares]) -> Json:
-    out: Json = {}
-    for row, shares in table.items():
-        here = out
-        for category in row[:-1]:
-            here = here.setdefault(category, {})
-        here[row[-1]] = dict(shares)
-    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Target = tuple[Array, tuple[int, ...]]
 
-logger = logging.getLogger("tinyfactory")
 # More cells than this take too long to fit, and no one has counted them.
 _MOST_CELLS = 1_000_000
 # Tables that are printed in whole percents differ by as much, without contradiction.
@@ -40,6 +39,8 @@ class Block:
         Fields that stand in one table or rule together.
     tables : tuple of tuples of str
         Those of them that stand in a table.
+    contradiction : str
+        Where tables contradict each other most, for the log; empty where they do not.
     """
 
     fields: tuple[str, ...]
@@ -47,6 +48,7 @@ class Block:
     margins: dict[str, Array]
     tied: tuple[tuple[str, ...], ...]
     tables: tuple[tuple[str, ...], ...]
+    contradiction: str = ""
 
     def over(self, fields: Sequence[str]) -> Array:
         """The distribution of some of the fields, in the order given."""
@@ -58,27 +60,56 @@ class Block:
 def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     """A distribution for each group of fields that depend on each other.
 
-    Tables that contradict each other are met half way, and the log says where.
+    Tables that contradict each other are met half way, and the blocks say where.
 
     Raises
     ------
     DemographyError
         When the margins cannot be met, naming the one that is missed most.
     """
-    tied = [fields for fields, _ in tables.joints]
-    tied += [(*given, of) for of, given, _ in tables.conditionals]
-    rules = [tuple(rule) for rule in tables.impossible]
+    most_combinations(tables, margins)
+    tied, rules = _tied(tables)
     blocks = []
     for group in _groups(list(margins), [*tied, *rules]):
         here = tuple(dict.fromkeys(names for names in tied if set(names) <= set(group)))
         too = tuple(dict.fromkeys(names for names in rules if set(names) <= set(group)))
-        cells = _fitted(group, tables, margins)
+        cells, contradiction = _fitted(group, tables, margins)
         ends = {
             name: _shares(name, margins) if name in _given(tables) else _over(cells, group, (name,))
             for name in group
         }
-        blocks.append(Block(group, cells, ends, (*here, *too), here))
+        blocks.append(Block(group, cells, ends, (*here, *too), here, contradiction))
     return blocks
+
+
+def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
+    """How many combinations the largest group of fields has that depend on each other.
+
+    1 where no field depends on another one.
+
+    Raises
+    ------
+    DemographyError
+        For more than can be fitted.
+    """
+    tied, rules = _tied(tables)
+    most = 1
+    for fields in _groups(list(margins), [*tied, *rules]):
+        if len(fields) > 1:
+            most = max(most, math.prod(len(margins[name]) for name in fields))
+        if most > _MOST_CELLS:
+            raise DemographyError(
+                f"{', '.join(fields)}: the tables tie these fields together, which makes more "
+                f"than {_MOST_CELLS:,} combinations. Merge categories, or leave a table out."
+            )
+    return most
+
+
+def _tied(tables: Tables) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The fields that stand in a table together, and those that stand in a rule."""
+    tied = [fields for fields, _ in tables.joints]
+    tied += [(*given, of) for of, given, _ in tables.conditionals]
+    return tied, [tuple(rule) for rule in tables.impossible]
 
 
 def _groups(fields: list[str], tied: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -92,16 +123,12 @@ def _groups(fields: list[str], tied: Sequence[Sequence[str]]) -> list[tuple[str,
     return [tuple(names) for names in found.values()]
 
 
-def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares]) -> Array:
+def _fitted(
+    fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares]
+) -> tuple[Array, str]:
     import numpy as np
 
-    shape = tuple(len(margins[name]) for name in fields)
-    if np.prod([float(size) for size in shape]) > _MOST_CELLS:
-        raise DemographyError(
-            f"{', '.join(fields)}: the tables tie these fields together, which makes more than "
-            f"{_MOST_CELLS:,} combinations. Merge categories, or leave a table out."
-        )
-    start = np.ones(shape)
+    start = np.ones(tuple(len(margins[name]) for name in fields))
     for rule in tables.impossible:
         if set(rule) <= set(fields):
             start[_where(fields, rule, margins)] = 0.0
@@ -141,8 +168,7 @@ def _fitted(fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares])
     cells = met(cells, ends)
     _check(cells, [name for name in fields if name in given], fields, margins)
     whole: Array = cells / cells.sum()
-    _say_what_contradicts(whole, wanted, fields, margins)
-    return whole
+    return whole, _what_contradicts(whole, wanted, fields, margins)
 
 
 def _given(tables: Tables) -> set[str]:
@@ -219,10 +245,10 @@ def _check(
         )
 
 
-def _say_what_contradicts(
+def _what_contradicts(
     cells: Array, wanted: Sequence[Target], fields: tuple[str, ...], margins: dict[str, Shares]
-) -> None:
-    """A warning with the cell of a table that is missed most, if any is."""
+) -> str:
+    """A warning with the cell of a table that is missed most; empty where none is."""
     import numpy as np
 
     worst, told = _ROUNDING, ""
@@ -234,10 +260,8 @@ def _say_what_contradicts(
             worst = abs(got[at] - table[at])
             cell = " / ".join(list(margins[name])[i] for name, i in zip(names, at, strict=True))
             told = f"{' by '.join(names)} / {cell}: {table[at]:.3g} was asked for, {got[at]:.3g}"
-    if told:
-        logger.warning(
-            "%s is what people get: tables, or a table and what is impossible, contradict each "
-            "other, and are met half way. Shares of fields are met exactly. Change a table, or "
-            "leave one out.",
-            told,
-        )
+    return told and (
+        f"{told} is what people get: tables, or a table and what is impossible, contradict each "
+        "other, and are met half way. Shares of fields are met exactly. Change a table, or "
+        "leave one out."
+    )

@@ -1,7 +1,8 @@
-"""Tables of a population as people write them, read into one layout and checked."""
+"""Tables of a population as people write them, read into one layout, checked, and written."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -213,3 +214,38 @@ def _read_conditional(name: str, item: Mapping[str, Any]) -> Conditional:
             raise DemographyError(f"{name} / {' / '.join(row)}: holds no shares of {of}.")
         table[tuple(row)] = read_shares(f"{name} / {' / '.join(row)}", shares)
     return of, givens, table
+
+
+def write_tables(tables: Tables) -> Json:
+    """The tables as a dictionary that `read_tables` reads back."""
+    out: Json = {"about": copy.deepcopy(tables.about)} if tables.about else {}
+    out |= {name: dict(shares) for name, shares in tables.margins.items()}
+    if tables.joints:
+        out["joint"] = [
+            {
+                "fields": list(fields),
+                "table": [
+                    dict(zip(fields, cell, strict=True)) | {"share": share}
+                    for cell, share in cells.items()
+                ],
+            }
+            for fields, cells in tables.joints
+        ]
+    if tables.conditionals:
+        out["conditional"] = [
+            {"field": of, "given": list(given), "table": _nested(table)}
+            for of, given, table in tables.conditionals
+        ]
+    if tables.impossible:
+        out["impossible"] = [dict(rule) for rule in tables.impossible]
+    return out
+
+
+def _nested(table: dict[tuple[str, ...], Shares]) -> Json:
+    out: Json = {}
+    for row, shares in table.items():
+        here = out
+        for category in row[:-1]:
+            here = here.setdefault(category, {})
+        here[row[-1]] = dict(shares)
+    return out
