@@ -112,6 +112,13 @@ def test_a_row_stands_once():
     assert html.count("Evenness") == html.count("0.93") == html.count("info") == 1
 
 
+def test_bars_and_lines_are_there_when_styles_are_taken_out():
+    bare = re.sub(r' style="[^"]*"', "", asked_against_got([("a", 10, 20)]))
+    assert re.search(
+        r'<g stroke="currentColor">(<path stroke-width="\d+" d="M[^"]+"/>){2}</g>', bare
+    )
+
+
 def test_what_failed_is_open_and_said_in_a_word():
     html = card("h", [Section("FAIL", "t", "v", "s"), Section("pass", "t", "v", "s")])
     assert re.findall(r'bold">(.*?)</span>', html) == ["✗ FAIL"]

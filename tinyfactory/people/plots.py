@@ -162,14 +162,15 @@ class _Drawing:
             steps += 1
         self._text(0, 9 - _STEP, escape(caption))
         width, height = self._left + _BAR + _NUMBER, (steps + 1) * _STEP + 4
-        lines = f'<path stroke="currentColor" stroke-width="2" d="{"".join(self._lines)}"/>'
+        lines = f'<path stroke-width="2" d="{"".join(self._lines)}"/>'
         return (
             f'<svg role="img" aria-label="{escape(caption)}" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" font-size="12" fill="currentColor" '
             'style="display:block;max-width:100%;font-family:inherit">'
             f'<g transform="translate({self._left} {_STEP})">{"".join(self._texts)}'
-            f'<path style="stroke: {_GOT}" stroke-width="10" d="{"".join(self._bars)}"/>'
-            f"{lines if self._lines else ''}</g></svg>"
+            # Notebooks that are not trusted lose the style, and bars are of the text's colour.
+            f'<g stroke="currentColor"><path style="stroke: {_GOT}" stroke-width="10" '
+            f'd="{"".join(self._bars)}"/>{lines if self._lines else ""}</g></g></svg>'
         )
 
 
