@@ -14,6 +14,17 @@ control.begin('{folder}')
 studio = tinyfactory.studio(context='Bakers in Vienna, Austria', model='offline')
 studio"""
 TABS = ["Generate", "People", "Person", "Compare", "Population", "Talk", "History"]
+# What reaches beyond a panel of 520 pixels, and tabs that do not show their whole title.
+CUT_OFF = """() => {
+  const panel = document.querySelector('.tf-panel');
+  panel.style.width = '520px';
+  const right = panel.getBoundingClientRect().right + 1;
+  return [...panel.querySelectorAll('button, input, select, textarea, .lm-TabBar-tabLabel')]
+    .filter(e => e.getClientRects().length && !e.closest('.tf-scroll'))
+    .filter(e => e.getBoundingClientRect().right > right
+      || e.matches('.lm-TabBar-tabLabel') && e.scrollWidth > e.clientWidth)
+    .map(e => e.outerHTML.slice(0, 120));
+}"""
 # Voila's own page asks for its icons there; what is ours asks nobody.
 OF_VOILA = "cdn.jsdelivr.net/npm/@fortawesome"
 
@@ -64,6 +75,22 @@ def test_every_tab_works(anywhere):
     made = "print(len(studio.people), studio.chat.person is studio.selected, studio.error)"
     assert notebook.python(made) == "3 True None\n"
     assert notebook.errors == [] and anywhere.outside == []
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_cut_off_in_a_narrow_page(lab):
+    notebook = lab.open([STUDIO.format(folder="narrow")], "narrow.ipynb")
+    notebook.run_all()
+    notebook.field("Demography:").select_option(index=1)
+    notebook.field("Seed:").wait_for()
+    notebook.button("Generate").click()
+    notebook.wait_text(".tf-status", "1 person made")
+    for title in TABS:
+        tab(notebook, title)
+        notebook.page.locator(".tf-panel .tf-panel:visible").first.wait_for()
+        if title == "Population":
+            notebook.wait_text(".tf-status", "Report card of 1 person")
+        assert notebook.page.evaluate(CUT_OFF) == [], title
 
 
 @pytest.mark.timeout(600)

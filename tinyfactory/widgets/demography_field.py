@@ -82,7 +82,10 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             style=style.get("style", {}), layout=widgets.Layout(width="16em", display="none"),
         )  # fmt: skip
         self.said = Hint()
-        super().__init__(children=[widgets.HBox([self.way, self.upload, self.seed]), self.said])
+        row = widgets.HBox(
+            [self.way, self.upload, self.seed], layout=widgets.Layout(flex_flow="row wrap")
+        )
+        super().__init__(children=[row, self.said])
         if demography is not None:
             self.give(demography)
         self.way.observe(lambda _: self._choose(), "value")
