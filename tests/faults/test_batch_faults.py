@@ -24,7 +24,7 @@ from tests.support.chat_server import (
     status,
 )
 from tests.support.processes import end, finish, hear, start
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tinyfactory.errors import (
     AuthenticationFailed,
     Cancelled,
@@ -37,7 +37,7 @@ from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.models.retries import RetryPolicy
 
-QUICK = RetryPolicy(attempts=3, time_limit=5, wait_initial=0.01, wait_jitter=0.01)
+QUICK = RetryPolicy(attempts=3, time_limit=60, wait_initial=0.01, wait_jitter=0.01)
 WANTED = {f"p{n}": ChatRequest(({"role": "user", "content": f"{n}?"},)) for n in range(6)}
 GOOD = {name: f"To {request.messages[0]['content']}" for name, request in WANTED.items()}
 
@@ -166,7 +166,7 @@ def test_a_server_that_is_gone_and_comes_back_does_not_end_the_wait():
         port = server.port
     looked = batches.looks
     with ChatServer(rules=[echo], batches=batches, port=port):
-        job.join(20)
+        job.join(PATIENCE)
     assert not job.is_alive()
     assert kernel.texts == GOOD
     assert batches.looks > looked
@@ -311,7 +311,7 @@ def children():
 def test_a_killed_kernels_batch_is_taken_up_by_the_next(moment, children, tmp_path):
     with serving() as server:
         first = children(tmp_path, server.base_url, moment)
-        assert first.wait(60) == -signal.SIGKILL, first.stderr.read()
+        assert first.wait(PATIENCE) == -signal.SIGKILL, first.stderr.read()
         assert server.batches.created == (0 if moment == "uploaded" else 1)
         said = finish(children(tmp_path, server.base_url, "never"))[-1]
         assert said == {"texts": GOOD, "failed": {}}
@@ -336,7 +336,7 @@ def test_an_interrupted_kernel_leaves_the_batch_running_and_says_so(children, tm
         first = children(tmp_path, server.base_url, "never")
         assert hear(first) in ("validating", "in_progress")
         first.send_signal(signal.SIGINT)
-        _, errors = first.communicate(timeout=30)
+        _, errors = first.communicate(timeout=PATIENCE)
         assert "KeyboardInterrupt" in errors
         assert "batch_1" in errors
         assert "running the same again picks it up" in errors
@@ -386,7 +386,7 @@ def test_a_cancelled_wait_leaves_the_batch_running(loop):
         job.start()
         until(lambda: server.batches.looks > 2)
         switch.cancel()
-        job.join(10)
+        job.join(PATIENCE)
         assert done == [True]
         assert server.batches.now(server.batches.batches[0]).status == "in_progress"
         server.batches.finish()

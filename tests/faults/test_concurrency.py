@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import signal
 import threading
@@ -55,14 +56,14 @@ def kernels(folder):
 
 
 def test_fault_17_two_kernels_at_one_step_go_on_with_one_winner(folder, server, kernels):
-    server.slow = 1.0
+    server.allowed = 0
     both = [kernels(), kernels()]
     for kernel in both:
         tell(kernel)
     until(lambda: len(server.requests) == 2)  # both were asked for before either was there
+    server.allowed = math.inf
     first, second = (finish(kernel)[0] for kernel in both)
     assert first[:2] == second[:2]
-    server.slow = 0.0
     simulation = control.begin(folder)
     factory = TinyPersonFactory(CONTEXT)
     assert factory.generate_person().name == first[0]
@@ -136,7 +137,7 @@ replies.read_reply = lambda *_: (say("has the reply"), wait())
     began = time.monotonic()
     tell(other)
     name, _, model_calls = finish(other)[0]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50  # a lock would be waited for 60 s
     assert name and model_calls == 0
     assert len(server.requests) == 1  # its reply was not lost
 
@@ -200,7 +201,7 @@ def test_fault_20_a_parallel_run_replays_whole_in_any_order(folder, server):
 
 def test_fault_21_a_cancelled_task_rolls_back_itself_alone(folder):
     async def main(factories):
-        tasks = [asyncio.create_task(f.make_later("late", 0.3)) for f in factories]
+        tasks = [asyncio.create_task(f.make_later("late", 1.0)) for f in factories]
         await asyncio.sleep(0.1)
         tasks[1].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
@@ -218,7 +219,7 @@ def test_fault_21_a_cancelled_task_rolls_back_itself_alone(folder):
     factories = [ProductFactory(brand) for brand in "abc"]
     for factory in factories:
         factory.make("early")
-    assert [asyncio.run(f.make_later("late", 0.3)) for f in (factories[0], factories[2])] == [
+    assert [asyncio.run(f.make_later("late", 1.0)) for f in (factories[0], factories[2])] == [
         "late!"
     ] * 2
     assert (simulation.hits, simulation.misses) == (5, 0)
@@ -258,10 +259,11 @@ for number in range(10):
 say(time.monotonic() - began)
 """
     )
-    server.slow = 5.0
+    server.allowed = 0
     tell(slow)
     until(lambda: len(server.requests) == 1)
     tell(quick)
     seconds = hear(quick)
-    assert slow.poll() is None and seconds < 2
+    assert slow.poll() is None and seconds < 50  # a lock would be waited for 60 s
+    server.allowed = 1
     assert finish(slow)[0][0]

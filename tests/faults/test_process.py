@@ -13,7 +13,7 @@ from tests.support.chat_server import hang
 from tests.support.drills import WRITE, interrupt_often
 from tests.support.processes import end, finish, hear, run, start, tell
 from tests.support.products import ProductFactory
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tinyfactory import TinyPersonFactory, control
 from tinyfactory.journal.store import Store
 
@@ -92,7 +92,7 @@ store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 """,
         folder,
     )
-    assert child.wait(30) == -signal.SIGKILL, child.stderr.read()
+    assert child.wait(PATIENCE) == -signal.SIGKILL, child.stderr.read()
     store = Store(folder)
     assert list(store) == ["event:1", "reply:1"]
     store.add_all([("event:2", 2), ("reply:2", 2)])
@@ -110,7 +110,7 @@ TinyPersonFactory({CONTEXT!r}).generate_person()
 """,
         folder,
     )
-    assert child.wait(30) == -signal.SIGKILL, child.stderr.read()
+    assert child.wait(PATIENCE) == -signal.SIGKILL, child.stderr.read()
     assert len(server.requests) == 1
     simulation = control.begin(folder)
     assert TinyPersonFactory(CONTEXT).generate_person() is not None
@@ -146,20 +146,36 @@ say(factory.make("b"), factory.products)
     until(lambda: len(server.requests) == 2)
     child.send_signal(signal.SIGINT)
     assert hear(child) == [[], True]
-    assert run(WRITE, folder)[0] < 2  # while the interrupted one still lives
+    # While the interrupted one still lives; a lock that it left would be waited for 60 s.
+    assert run(WRITE, folder)[0] < 30
     tell(child)
-    assert finish(child, 20) == [["b!", ["b"]]]
+    assert finish(child) == [["b!", ["b"]]]
 
 
 def test_fault_05_interrupt_during_a_commit_is_resolved_one_way(folder, children):
     """The commit is held up by another writer; the interrupt comes meanwhile."""
     child = children(
         """
+from tinyfactory.journal.interrupts import deferred_interrupts
+from tinyfactory.journal.writer import Writer
 control.begin(folder)
 factory = ProductFactory()
 factory.make("a")
 say("ready")
 wait()
+submit, note = Writer.submit, deferred_interrupts._note
+
+def told(self, work):
+    future = submit(self, work)
+    Writer.submit = submit
+    say("queued")
+    return future
+
+def heard(self, *signal):
+    say("held back")
+    note(self, *signal)
+
+Writer.submit, deferred_interrupts._note = told, heard
 try:
     factory.make("b")
 except KeyboardInterrupt:
@@ -174,9 +190,9 @@ say(control.current_simulation().unsaved)
     other = sqlite3.connect(folder / "cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     tell(child)
-    time.sleep(0.5)
+    assert hear(child) == "queued"
     child.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    assert hear(child) == "held back"
     other.execute("ROLLBACK")
     other.close()
     # It came after the commit was queued: the commit is finished, then the interrupt is raised.
@@ -189,7 +205,7 @@ say(control.current_simulation().unsaved)
 
 def test_fault_05_interrupts_aimed_at_commits_leave_no_lock(folder):
     interrupts, _, seconds = interrupt_often(folder, 200)
-    assert interrupts >= 200 and seconds < 2
+    assert interrupts >= 200 and seconds < 30  # a lock would be waited for 60 s
 
 
 # -- forked ----------------------------------------------------------------------------------
@@ -278,7 +294,7 @@ codes = []
 for number in range(20):
     child = os.fork()
     if child == 0:
-        signal.alarm(20)  # a deadlock ends here
+        signal.alarm(100)  # a deadlock ends here
         own = ProductFactory(f"child {number}")
         factory.make(f"child {number}")  # its lock was held by a thread that is not here
         os._exit(0 if own.make("y") == "y!" else 1)
@@ -290,7 +306,6 @@ factory.make("last")
 say(codes)
 """,
         folder,
-        seconds=90,
     )
     assert said == [[0] * 20]
     simulation = control.begin(folder)
@@ -338,9 +353,19 @@ def test_fault_08_what_is_queued_is_written_before_the_interpreter_goes(folder, 
 store = Store(folder)
 say("ready")
 wait()
+from tinyfactory.journal.writer import Writer
+submit, queued = Writer.submit, []
+
+def counted(self, work):
+    future = submit(self, work)
+    queued.append(work)
+    return future
+
+Writer.submit = counted
 for number in range(20):  # these wait for the disk, and nobody waits for them
     threading.Thread(target=store.add, args=(f"k{{number}}", number), daemon=True).start()
-time.sleep(0.2)
+while len(queued) < 20:
+    time.sleep(0.01)
 say("going")
 {how}
 """,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.support.batches import Batches
+from tests.support.batches import Batch, Batches
 from tests.support.chat_server import (
     Answer,
     ChatServer,
@@ -155,8 +157,14 @@ def test_nothing_wanted_is_nothing_sent():
         assert server.batches.uploaded == 0
 
 
+def by_looks(batches: Batches) -> Batches:
+    """Each look at a batch takes it a second further, however long that is on the wall."""
+    batches.clock = lambda: float(batches.looks)
+    return batches
+
+
 def test_progress_is_told_while_it_runs():
-    with ChatServer(rules=[echo], batches=Batches(0.1, 0.5, 0.2)) as server:
+    with ChatServer(rules=[echo], batches=by_looks(Batches(2, 5, 2))) as server:
         asked = Asked(server, poll=0.01)
         asked.run(requests(10))
     seen = list(dict.fromkeys(told.status for told in asked.told))
@@ -168,10 +176,19 @@ def test_progress_is_told_while_it_runs():
 
 
 def test_the_pause_between_looks_grows_to_six_times_the_first():
-    with ChatServer(rules=[echo], batches=Batches(0, 1.0, 0)) as server:
+    looked: list[float] = []
+
+    class Timed(Batches):
+        def now(self, batch: Batch) -> Batch:
+            looked.append(time.monotonic())
+            return super().now(batch)
+
+    with ChatServer(rules=[echo], batches=by_looks(Timed(0, 20, 0))) as server:
         Asked(server, poll=0.02).run(requests(1))
-        # 0.02 s throughout would be 50; growing without end, 8.
-        assert 9 < server.batches.looks < 20
+    pauses = [after - before for before, after in pairwise(looked)]
+    # A slow machine makes some pauses longer, and none shorter. Growing without end, each of
+    # the last would be more than a second.
+    assert pauses[-1] > 0.11 and min(pauses[-5:]) < 1
 
 
 # --- several files -------------------------------------------------------------------------------
@@ -207,6 +224,22 @@ def test_a_batch_refused_for_the_length_of_the_queue_goes_in_when_another_is_don
         assert "failed" in ends
 
 
+class Late(Batches):
+    """Refuses the second and the third; until that is heard, the first has long been done."""
+
+    def _mistakes(self, batch: Batch) -> list[Json]:
+        crowded = {"code": "token_limit_exceeded", "message": "The queue is full.", "line": None}
+        return [crowded] if batch.id in ("batch_2", "batch_3") else []
+
+
+def test_a_refusal_that_is_heard_when_there_is_room_again_is_not_the_end():
+    with ChatServer(rules=[echo], batches=Late(0, 0, 0)) as server:
+        asked, wanted = Asked(server, most_rows=4), requests(12)
+        assert asked.run(wanted) == {}
+        assert good(wanted, asked.replies)
+        assert server.batches.created == 5
+
+
 # --- rows without a reply ------------------------------------------------------------------------
 
 
@@ -236,7 +269,7 @@ def test_an_expired_batch_gives_what_was_done():
 
 
 def test_a_batch_cancelled_at_the_provider_gives_what_was_done():
-    with ChatServer(rules=[echo], batches=Batches(0, 1.0)) as server:
+    with ChatServer(rules=[echo], batches=by_looks(Batches(0, 8))) as server:
         asked = Asked(server)
 
         def cancel(told: BatchProgress) -> None:

@@ -439,7 +439,7 @@ def test_a_kernel_that_comes_back_finds_its_batch(serve, tmp_path):
     serve(rules=[counted], batches=batches)
     control.begin(tmp_path / "j")
     with pytest.raises(TimeLimitReached):
-        by_batch(4, time_limit=1)
+        by_batch(4, time_limit=4)
     assert batches.created == 1
     control.begin(tmp_path / "j")  # as another kernel does
     batches.finish()
@@ -454,7 +454,7 @@ def test_a_batch_stopped_and_called_again_in_the_same_kernel(serve, tmp_path):
     control.begin(tmp_path / "j")
     factory = TinyPersonFactory(CONTEXT, model="gpt-4.1-mini")
     with pytest.raises(TimeLimitReached):
-        factory.generate_people(3, batch=True, poll=0.02, time_limit=1)
+        factory.generate_people(3, batch=True, poll=0.02, time_limit=4)
     batches.finish()
     assert len(factory.generate_people(3, batch=True, poll=0.02)) == 3
     assert batches.created == 1

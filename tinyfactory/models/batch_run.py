@@ -71,7 +71,7 @@ class _Part:
     batch: str | None = None
     latest: Json = field(default_factory=dict)
     is_read: bool = False
-    held: int | None = None  # refused for the length of the queue, when so many were read
+    held: int | None = None  # how many were read when it was submitted last
 
 
 class BatchRun:
@@ -193,7 +193,7 @@ class BatchRun:
         part.latest = await self.endpoint.create(
             str(part.file), metadata, self.since, look_first=look_first
         )
-        part.batch, part.held = str(part.latest["id"]), None
+        part.batch, part.held = str(part.latest["id"]), self._parts_read
         self._note()
         log.info("%s: batch %s of %d requests", self.target.what, part.batch, part.rows)
 
@@ -251,8 +251,9 @@ class BatchRun:
         part.latest = {"status": "validating"}
         self._note()
         crowded = "token_limit_exceeded" in codes
-        if crowded and any(other.batch and not other.is_read for other in self.parts):
-            part.held = self._parts_read
+        # What was read since made room, and what is under way will.
+        room = part.held != self._parts_read
+        if crowded and (room or any(p.batch and not p.is_read for p in self.parts)):
             log.info("%s: %s waits for room in the queue", self.target.what, batch)
             return
         said = [
