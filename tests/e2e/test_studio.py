@@ -14,14 +14,15 @@ control.begin('{folder}')
 studio = tinyfactory.studio(context='Bakers in Vienna, Austria', model='offline')
 studio"""
 TABS = ["Generate", "People", "Person", "Compare", "Population", "Talk", "History"]
-# What reaches beyond a panel of 520 pixels, and tabs that do not show their whole title.
+# What reaches beyond its panel where the studio has 520 pixels, and tabs whose title is not
+# whole.
 CUT_OFF = """() => {
   const panel = document.querySelector('.tf-panel');
   panel.style.width = '520px';
-  const right = panel.getBoundingClientRect().right + 1;
+  const right = element => element.getBoundingClientRect().right;
   return [...panel.querySelectorAll('button, input, select, textarea, .lm-TabBar-tabLabel')]
     .filter(e => e.getClientRects().length && !e.closest('.tf-scroll'))
-    .filter(e => e.getBoundingClientRect().right > right
+    .filter(e => right(e) > right(e.closest('.tf-panel')) + 1
       || e.matches('.lm-TabBar-tabLabel') && e.scrollWidth > e.clientWidth)
     .map(e => e.outerHTML.slice(0, 120));
 }"""
