@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tinyfactory.people.render import legible
 
 if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference, Pieces
+    from tinyfactory.people.comparison import Comparison, Difference
+    from tinyfactory.people.word_by_word import Pieces
 
 
 def comparison_text(comparison: Comparison) -> str:

@@ -32,7 +32,8 @@ from tinyfactory.people.render import (
 )
 
 if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference, Pieces
+    from tinyfactory.people.comparison import Comparison, Difference
+    from tinyfactory.people.word_by_word import Pieces
 
 # Of texts with less in common than this, marking every word tells less than reading them.
 _ALIKE = 0.4

@@ -1,0 +1,101 @@
+"""Texts beside each other: what both have, and what only one has, word by word."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import Literal
+
+Side = Literal["both", "left", "right"]
+Pieces = tuple[tuple[Side, str], ...]
+
+TOP_WORDS = 15
+# Longer texts are compared as wholes: word by word, time grows with the square of the length.
+_MAX_WORDS = 3000
+_MAX_PAIRS = 900
+_ALIKE = 0.4  # from here on, one item is a rewording of the other
+# Scripts written without spaces, where each character is compared as a word.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORDS = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)|\s+")
+
+
+def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:
+    """Items beside each other: equal ones, then similar ones, then what is left over."""
+    partner: dict[int, int] = {}
+    free = list(range(len(right)))
+    for i, text in enumerate(left):
+        same = next((j for j in free if right[j] == text), None)
+        if same is not None:
+            partner[i] = same
+            free.remove(same)
+    rest = [i for i in range(len(left)) if i not in partner]
+    if len(left) == len(right) == 1:
+        partner[0], free = 0, []  # one value beside the other, however different
+    elif len(rest) * len(free) <= _MAX_PAIRS:
+        scores = [(_similar(left[i], right[j]), i, j) for i in rest for j in free]
+        for score, i, j in sorted(scores, key=lambda pair: (-pair[0], *pair[1:])):
+            if score >= _ALIKE and i not in partner and j in free:
+                partner[i] = j
+                free.remove(j)
+    for i, text in enumerate(left):
+        yield _pieces(text, right[partner[i]]) if i in partner else (("left", text),)
+    yield from ((("right", right[j]),) for j in free)
+
+
+def _similar(left: str, right: str) -> float:
+    """How alike two texts are by their words, wherever those stand."""
+    a, b = Counter(_keys(left)), Counter(_keys(right))
+    return 2 * (a & b).total() / max(1, a.total() + b.total())
+
+
+def _keys(text: str) -> list[str]:
+    return [word.strip() for word in _WORDS.findall(text)]
+
+
+def _pieces(left: str, right: str) -> Pieces:
+    """Two texts as one sequence of what both have and what one has."""
+    if left == right:
+        return (("both", left),)
+    a, b = _WORDS.findall(left), _WORDS.findall(right)
+    if max(len(a), len(b)) > _MAX_WORDS:
+        return (("left", left), ("right", right))
+    pieces: list[tuple[Side, str]] = []
+    matcher = SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
+    for tag, i, i_end, j, j_end in matcher.get_opcodes():
+        if tag == "equal":
+            pieces.append(("both", "".join(a[i:i_end])))
+            continue
+        if i < i_end:
+            pieces.append(("left", "".join(a[i:i_end])))
+        if j < j_end:
+            pieces.append(("right", "".join(b[j:j_end])))
+    return tuple(pieces)
+
+
+def share_differing(pieces: list[tuple[Side, str]]) -> float:
+    """Words on one side only, as a share of all words of both."""
+    counts: Counter[Side] = Counter()
+    for side, text in pieces:
+        counts[side] += sum(1 for key in _keys(text) if key)
+    differ = counts["left"] + counts["right"]
+    return differ / max(1, differ + 2 * counts["both"])
+
+
+def words_used(pieces: list[tuple[Side, str]], side: str) -> Counter[str]:
+    """The words of one side, without the signs around them and without capitals."""
+    words = (_bare(k) for where, text in pieces if where in ("both", side) for k in _keys(text))
+    return Counter(word for word in words if word)
+
+
+def _bare(word: str) -> str:
+    signs = "".join({c for c in word if unicodedata.category(c)[0] in "PSC"})
+    return word.strip(signs).casefold() if signs else word.casefold()
+
+
+def words_only(here: Counter[str], there: Counter[str]) -> list[tuple[str, int]]:
+    """What is said here and not there, the most frequent first."""
+    only = [(word, count) for word, count in here.items() if word not in there]
+    return sorted(only, key=lambda pair: (-pair[1], pair[0]))[:TOP_WORDS]
