@@ -84,6 +84,7 @@ def test_a_person_is_edited_by_keys_alone(lab):
         assert ring.endswith("0px 0px 0px 1px")
     notebook.page.keyboard.press("ControlOrMeta+a")
     notebook.page.keyboard.type("52")
+    notebook.wait_python("print(card.editor.row('age').input.value)", "52\n")
     notebook.page.keyboard.press("Enter")
     notebook.wait_text(".tf-status", "Saved: Age: 40 → 52")
     assert notebook.page.locator(".jp-Cell").count() == 2  # no key reached the notebook

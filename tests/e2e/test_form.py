@@ -129,6 +129,7 @@ def test_by_keys_alone(anywhere):
     notebook.field("Particularities:").focus()
     keys = notebook.page.keyboard
     keys.type("a 34-year-old woman")
+    notebook.wait_python("print(form.particularities)", "a 34-year-old woman\n")
     keys.press("Enter")
     notebook.wait_text(".tf-status", "1 person made")
     assert notebook.python("print(form.people[0].get('age'))") == "34\n"

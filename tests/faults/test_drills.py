@@ -10,14 +10,14 @@ from tinyfactory.journal.store import Store
 
 def test_ten_kills_lose_nothing(tmp_path):
     kills, acknowledged = kill_often(tmp_path / "journal", 10)
-    assert kills == 10 and acknowledged > 10
+    assert kills >= 10 and acknowledged > 10
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(1800)
 def test_two_hundred_kills_lose_nothing(tmp_path, capsys):
     kills, acknowledged = kill_often(tmp_path / "journal", 200)
-    assert kills == 200
+    assert kills >= 200
     with capsys.disabled():
         print(f"\n{kills} kills over three writing processes: {acknowledged:,} events were ")
         print("acknowledged, 0 are lost, 0 are torn")

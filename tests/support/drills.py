@@ -126,7 +126,8 @@ def kill_often(folder: Path, kills: int) -> tuple[int, int]:
     serial = killed = 0
     writers: list[subprocess.Popen[str]] = []
     try:
-        while killed < kills:
+        # More where the disk is so slow that too little was written before each.
+        while killed < kills or len(acknowledged) <= kills:
             while len(writers) < 3:
                 serial += 1
                 writers.append(start(WRITER, folder, serial))

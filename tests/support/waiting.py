@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -16,6 +18,15 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
     while not true():
         assert time.monotonic() < limit, "it did not come to that"
         time.sleep(0.005)
+
+
+def main_waits_in(function: Callable[..., object]) -> bool:
+    """Whether the main thread waits for another one in it, for an interrupt to find it there."""
+    frame = sys._current_frames()[threading.main_thread().ident]
+    waits = frame.f_code.co_filename == threading.__file__
+    while frame is not None and frame.f_code is not function.__code__:
+        frame = frame.f_back
+    return waits and frame is not None
 
 
 async def when(true: Callable[[], object], seconds: float = PATIENCE) -> None:

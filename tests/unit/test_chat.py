@@ -6,12 +6,11 @@ import json
 import os
 import signal
 import threading
-import time
 
 import pytest
 
 from tests.support.chat_server import answer, empty, hang, wrong_key
-from tests.support.waiting import until
+from tests.support.waiting import main_waits_in, until
 from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Simulation, TinyPerson
 from tinyfactory.errors import AuthenticationFailed, Cancelled, InvalidInput, NotConfigured
@@ -21,6 +20,7 @@ from tinyfactory.widgets import PersonaChat
 from tinyfactory.widgets.chat import NOBODY
 from tinyfactory.widgets.log import Line, Log
 from tinyfactory.widgets.whom import EVERYONE, MOST_LISTED
+from tinyfactory.widgets.work import Work
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -221,8 +221,7 @@ def test_the_kernels_interrupt_cancels_what_is_waited_for(serve):
     chat = PersonaChat(some(), model="test")
 
     def interrupt():
-        while not server.requests:
-            time.sleep(0.01)
+        until(lambda: server.requests and main_waits_in(Work.wait))
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

@@ -19,7 +19,7 @@ import pytest
 from tests.support.batches import Batches
 from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
-from tests.support.waiting import when
+from tests.support.waiting import main_waits_in, until, when
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import (
     AuthenticationFailed,
@@ -28,6 +28,7 @@ from tinyfactory.errors import (
     InvalidInput,
     TimeLimitReached,
 )
+from tinyfactory.factory.job import PeopleJob
 from tinyfactory.journal.budget import Budget, Cost, Meter
 from tinyfactory.models.chat import ChatReply
 from tinyfactory.people import reply_schema
@@ -476,8 +477,7 @@ def test_an_interrupt_of_a_wait_is_raised_when_the_job_has_ended(serve):
     job = TinyPersonFactory(CONTEXT).start_people(5)
 
     def interrupt():
-        while not job.people:
-            time.sleep(0.01)
+        until(lambda: job.people and main_waits_in(PeopleJob.wait))
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
