@@ -108,6 +108,27 @@ REFUSED = [
     (TOWN | {"impossible": [{"sex": "male", "age": "5"}]}, r"impossible / male / 5: age has no"),
     (TOWN | {"about": "Ham"}, r"about: 'Ham' is no dictionary"),
     (TOWN | {"about": {"country": 7}}, r"about / country: 7 is no text"),
+    ({"sex": {"f": 1e308, "m": 1e308}}, r"sex / f: 1e\+308 is no number of people"),
+    ({"sex": {"f": 10**400}}, r"sex / f: 10{79} is no number of people"),
+    ({"sex": {"f": 0.5, "m": "0,5"}}, r"Write a half as 0\.5 or 50%"),
+    ({"sex": {None: 1, "m": 1}}, r"sex: one of its categories has no name"),
+    ({"sex": {float("nan"): 1}}, r"sex: one of its categories has no name"),
+    ({" ": {"f": 1}}, r"One of the fields has no name"),
+    ({"sex": {"f": 1}, "sex ": {"m": 1}}, r"sex: this field stands there twice"),
+    ({1: {"f": 1}, "1": {"m": 1}}, r"1: this field stands there twice"),
+    ({"age": {"young": 1, "old": 1}}, r"age / young: an age is in whole years"),
+    ({"age": {"18-29": 1, "unknown": 1}}, r"age / unknown: an age is in whole years"),
+    ({"Age": {"18.5-20.5": 1}}, r"Age / 18\.5-20\.5: an age is in whole years"),
+    ({"age": {"110+": 1}}, r"age / 110\+: this goes up to 220, and nobody is older than 120"),
+    (
+        TOWN | {"conditional": {"field": "job", "given": ["sex", "sex"], "table": {}}},
+        r"conditional table 1: .* each once",
+    ),
+    (TOWN | {"conditional": {"field": "job", "given": 5, "table": {}}}, r"no shares of 5"),
+    (
+        {"sex": {"f": 1}, "pet": {"cat": 1}, "impossible": {"sex": "f", "pet": "cat"}},
+        r"sex / f: 1 was asked for, and 0 is the nearest",
+    ),
     ({}, r"A demography is a dictionary such as"),
     ({"about": {"name": "Ham"}}, r"There is no field"),
 ]
@@ -162,12 +183,17 @@ def test_a_frame_of_combinations_is_a_joint_table():
 def test_files_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "short.csv").write_text("sex,count\nf,1\nm\n")
     (tmp_path / "bare.csv").write_text("sex,age\nf,1\n")
+    (tmp_path / "twice.csv").write_text("k,k,count\na,b,1\n")
+    (tmp_path / "empty.csv").write_text("")
     (tmp_path / "latin.csv").write_bytes("région,count\nx,1\n".encode("latin-1"))
     for name, told in (
         ("short.csv", "Row 2 of the table has no count"),
         ("bare.csv", "no column of numbers; it has sex, age"),
         ("latin.csv", "is no text in UTF-8"),
         ("none.csv", "cannot be read"),
+        ("twice.csv", "k: this column stands there twice"),
+        ("empty.csv", "The table has no rows"),
+        ("", "cannot be read"),
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_csv(tmp_path / name)
@@ -175,11 +201,47 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         ('{"sex": {"f": 1, "f": 2}}', "f: this stands twice"),
         ("{sex}", "This is no JSON"),
         (str(tmp_path / "none.json"), "cannot be read"),
+        ("[1]", "cannot be read"),
+        (" ", "not an empty text"),
+        ("\0", "is no path of a file and no JSON"),
+        (None, "A path was asked for, not NoneType"),
+        (b"{}", "A path was asked for, not bytes"),
+        ('{"a":' * 100_000, "tables stand in tables without end"),
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_json(text)
     with pytest.raises(DemographyError, match="A data frame was asked for, not dict"):
         Demography.from_frame({"sex": {"f": 1}})
+    with pytest.raises(DemographyError, match="A path was asked for, not int"):
+        Demography.from_csv(5)
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (pd.DataFrame([["a", "b", 1]], columns=["k", "k", "count"]), "k: this column .* twice"),
+        (pd.DataFrame({"k": ["a"], "count": [1], "share": [0.5]}), "share, count. Leave one"),
+        (pd.Series(["a", "b"], name="k").value_counts().to_frame(), r"frame\.reset_index\(\)"),
+        (pd.DataFrame({"k": ["a", None], "count": [1, 2]}), "Row 2 of the table has no k"),
+        (pd.DataFrame(), "The table has no rows"),
+    ],
+)
+def test_a_frame_of_which_something_would_be_lost_is_refused(frame, told):
+    with pytest.raises(DemographyError, match=told):
+        Demography.from_frame(frame)
+
+
+def test_an_index_does_not_matter_and_ages_may_be_floats_that_are_whole():
+    frame = pd.DataFrame({"age": [40.0, 41.0, 50.0], "count": [1, 1, 2]}, index=[7, 7, 7])
+    ages = Demography.from_frame(frame).sample(4)["age"]
+    assert sorted(ages) == [40, 41, 50, 50] and ages.dtype == "int64"
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_table(tmp_path):
+    path = tmp_path / "town.json"
+    path.write_text(json.dumps(TOWN), encoding="utf-8-sig")
+    for source in (path, "\ufeff" + json.dumps(TOWN)):
+        assert Demography.from_json(source).fields == ("sex", "age")
 
 
 def test_the_layout_of_the_peer_is_read_and_what_is_left_out_is_named():
@@ -208,6 +270,34 @@ def test_the_layout_of_the_peer_is_read_and_what_is_left_out_is_named():
         "Total Population", "Income / Median", "Income / Poverty", "Habits",
     ]  # fmt: skip
     assert len(town.sample(10)) == 10
+
+
+def test_of_the_peers_groups_those_that_are_no_table_are_left_out():
+    groups = {
+        "Age": {"young": "40%", "old": "60%"},
+        "Gender": {"Male": "49%", "Female": "51%"},
+        "Work": {"none": "10%"},
+        "Home": "a flat",
+        "Empty": {},
+    }
+    town = Demography.from_dict({"content": {"Demographics": groups}})
+    assert town.fields == ("gender",)
+    assert town.about["left_out"] == ["Age / young", "Age / old", "Work / none", "Home"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({}, "no group of percentages that adds up to 100. Add one"),
+        ({"Demographics": {"Home": "a flat"}, "Habits": []}, "There are: Home, Habits"),
+        ({"Demographics": {"Work": {"none": "10%"}}}, "There are: Work / none"),
+        ({"Demographics": [1]}, "holds no groups"),
+        ({"Demographics": {"Country": 5, "Sex": {"f": "100%"}}}, "about / country: 5 is no text"),
+    ],
+)
+def test_a_file_of_the_peer_without_tables_is_refused(content, told):
+    with pytest.raises(DemographyError, match=told):
+        Demography.from_dict({"title": "Peerland", "content": content})
 
 
 def test_what_is_written_is_read_back_and_draws_the_same_people():

@@ -261,3 +261,9 @@ def test_a_hundred_thousand_names_take_seconds():
     )
     assert len(set(names)) == 100_000
     assert time.perf_counter() - start < 100  # about half a second here
+
+
+@pytest.mark.parametrize("taken", [None, "Ana Souza", [1], 7])
+def test_taken_names_that_are_none_are_refused(taken):
+    with pytest.raises(InvalidInput, match="taken holds names, as in"):
+        draw_names(["Brazil"], ["f"], seed=1, taken=taken)

@@ -22,6 +22,7 @@ _YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
 _OLDEST = 90
 _OPEN_WIDTH = 15
 _LIMIT = 100
+OLDEST = 120  # as the schema of a person has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def read_band(text: str) -> Band | None:
     elif match := _BELOW.fullmatch(plain):
         low, high = 0, _number(match[1])
         high = max(0, high - 1) if isinstance(high, int) else high
-    elif (match := _ONE.fullmatch(plain)) and "." not in plain:
-        low = high = _number(match[1])
+    elif (match := _ONE.fullmatch(plain)) and float(_number(match[1])).is_integer():
+        low = high = int(_number(match[1]))  # "40.0" is how tables with gaps write 40
     else:
         return None
     return Band(low, high, isinstance(low, float) or isinstance(high, float))
@@ -98,6 +99,28 @@ def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
                 "before it ends."
             )
     return found
+
+
+def check_ages(field: str, categories: Iterable[str], bands: dict[str, Band] | None) -> None:
+    """Refuse what nobody's age can be: it is in whole years, and people have one each.
+
+    Raises
+    ------
+    DemographyError
+        Naming the category.
+    """
+    for category in categories:
+        band = (bands or {}).get(category) or read_band(category)
+        if band is None or band.continuous:
+            raise DemographyError(
+                f"{field} / {category}: an age is in whole years, or a range of them such as "
+                "18-29. Write it so, or leave it out; ages in words are a field of another name."
+            )
+        if band.high > OLDEST:
+            raise DemographyError(
+                f"{field} / {category}: this goes up to {band.high:g}, and nobody is older than "
+                f"{OLDEST}. Say where it ends."
+            )
 
 
 def band_of(bands: dict[str, Band], value: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
 from tinyfactory.populations import documents, frames, layouts, peer
-from tinyfactory.populations.bands import Band, band_of, read_bands
+from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
 from tinyfactory.populations.complete import check_categories, completed
 from tinyfactory.populations.fitted import Fitted, needed
 from tinyfactory.populations.layouts import Cells, Json, Shares
@@ -61,6 +61,9 @@ class Demography:
         }
         self.impossible = [dict(rule) for rule in tables.impossible]
         check_categories(tables, self._margins)
+        for name, shares in self._margins.items():
+            if name.lower() == "age":
+                check_ages(name, shares, self._bands.get(name))
         columns = {"name"} | {f"{name}_band" for name in self._bands}
         for name in self.fields:
             if name in columns:
@@ -125,7 +128,7 @@ class Demography:
     @classmethod
     def from_csv(cls, path: str | Path) -> Demography:
         """A demography out of a CSV file with a header; the columns are those of `from_frame`."""
-        return cls.from_dict(frames.from_rows(frames.csv_rows(Path(path))))
+        return cls.from_dict(frames.from_rows(frames.csv_rows(documents.path_of(path))))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Demography:
@@ -142,6 +145,7 @@ class Demography:
                 f"A data frame was asked for, not {type(frame).__name__}. For a dictionary: "
                 "Demography.from_dict."
             )
+        frames.check_columns(frame.columns)
         columns = [str(column) for column in frame.columns]
         rows = [dict(zip(columns, row, strict=True)) for row in frame.itertuples(index=False)]
         return cls.from_dict(frames.from_rows(rows))

@@ -22,7 +22,9 @@ def read_json(source: str | Path) -> Any:
     >>> read_json('{"sex": {"female": 1}}')
     {'sex': {'female': 1}}
     """
-    text = str(source)
+    text = str(source if isinstance(source, str) else path_of(source))
+    if not text.strip():
+        raise DemographyError("A path or JSON was asked for, not an empty text.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
             text = Path(source).read_text(encoding="utf-8-sig")
@@ -36,6 +38,21 @@ def read_json(source: str | Path) -> Any:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise DemographyError(f"This is no JSON: {error}.") from None
+    except RecursionError:
+        raise DemographyError(
+            "This is no demography: tables stand in tables without end."
+        ) from None
+
+
+def path_of(source: Any) -> Path:
+    """A path; an error where there cannot be one."""
+    try:
+        return Path(source)
+    except TypeError:
+        raise DemographyError(
+            f"A path was asked for, not {type(source).__name__}. For a dictionary: "
+            "Demography.from_dict."
+        ) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Fitted:
         DemographyError
             For margins that cannot be met together, naming the cell that is missed most.
         """
-        if not 1 < most_combinations(self._tables, self._margins) <= QUICK:
+        if not 0 < most_combinations(self._tables, self._margins) <= QUICK:
             return
         try:
             self._ready = fit(self._tables, self._margins)

@@ -85,7 +85,7 @@ def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
 def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
     """How many combinations the largest group of fields has that depend on each other.
 
-    1 where no field depends on another one.
+    0 where no field depends on another one.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
         For more than can be fitted.
     """
     tied, rules = _tied(tables)
-    most = 1
+    most = 0
     for fields in _groups(list(margins), [*tied, *rules]):
         if len(fields) > 1:
             most = max(most, math.prod(len(margins[name]) for name in fields))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tinyfactory.errors import DemographyError
 from tinyfactory.populations.layouts import Json
 
 _WEIGHTS = ("share", "count", "proportion", "weight", "n")
+_SURELY = ("share", "count", "proportion")  # the others may be fields, too
 Row = dict[str, Any]
 
 
@@ -26,9 +27,19 @@ def csv_rows(path: Path) -> list[Row]:
     header = text.partition("\n")[0]
     mark = max(",;\t", key=header.count)
     try:
-        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)]
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+        check_columns(table.fieldnames or [])
+        return [dict(row) for row in table]
     except csv.Error as error:
         raise DemographyError(f"{path} is no CSV: {error}.") from None
+
+
+def check_columns(columns: Iterable[Any]) -> None:
+    """Refuse a column that stands there twice: one of them would be lost without a word."""
+    names = [str(column).strip() for column in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise DemographyError(f"{name}: this column stands there twice. Nothing was read.")
 
 
 def from_rows(rows: Sequence[Row]) -> Json:
@@ -55,6 +66,11 @@ def from_rows(rows: Sequence[Row]) -> Json:
             f"The table has no column of numbers; it has {', '.join(columns)}. Call one of them "
             '"share" or "count".'
         )
+    both = [small[name] for name in _SURELY if name in small]
+    if len(both) > 1:
+        raise DemographyError(
+            f"The table has columns of numbers of the same: {', '.join(both)}. Leave one."
+        )
     if "field" in small and "category" in small:
         found: Json = {}
         for row in rows:
@@ -65,6 +81,11 @@ def from_rows(rows: Sequence[Row]) -> Json:
             shares[category] = row[weight]
         return found
     fields = [column for column in columns if column != weight]
+    if not fields:
+        raise DemographyError(
+            f"The table has no column beside {weight}. Of a data frame whose index holds the "
+            "categories, give frame.reset_index()."
+        )
     if len(fields) == 1:
         return from_rows(
             [{"field": fields[0], "category": row[fields[0]], "share": row[weight]} for row in rows]

@@ -22,8 +22,11 @@ Conditional = tuple[str, tuple[str, ...], dict[tuple[str, ...], Shares]]
 ABOUT = ("name", "description", "source", "year", "licence", "country", "illustrative", "left_out")
 _TABLES = ("about", "joint", "conditional", "impossible")
 _WEIGHTS = ("share", "count", "proportion", "weight", "n")
+# More than there ever were people; sums of larger numbers are none.
+_MOST = 1e15
 # How far shares may be from a sum of 1: rounding in print.
 _ROUNDING = 0.02
+_COMMA = re.compile(r"\d+,\d+\s*%?")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
 
@@ -59,17 +62,7 @@ def read_tables(data: Any) -> Tables:
     for key, value in data.items():
         if key in _TABLES:
             continue
-        if isinstance(value, Mapping):
-            tables.margins[str(key)] = read_shares(str(key), value)
-        elif key in ABOUT:
-            tables.about[key] = value
-        elif isinstance(value, str) and read_band(value):
-            tables.margins[str(key)] = {value.strip(): 1.0}
-        else:
-            raise DemographyError(
-                f"{key}: a field holds its categories and their shares, or is a range such as "
-                f'"18-90"; {value!r:.80} is neither.'
-            )
+        _read_field(tables, key, value)
     for number, item in enumerate(_items("joint", data), 1):
         tables.joints.append(_read_joint(f"joint table {number}", item))
     for number, item in enumerate(_items("conditional", data), 1):
@@ -77,9 +70,31 @@ def read_tables(data: Any) -> Tables:
     for item in _items("impossible", data):
         if len(item) < 2:
             raise DemographyError(f"impossible: {dict(item)} does not combine two fields or more.")
-        tables.impossible.append({str(k): str(v).strip() for k, v in item.items()})
+        tables.impossible.append({str(k).strip(): str(v).strip() for k, v in item.items()})
     _check_about(tables.about)
     return tables
+
+
+def _read_field(tables: Tables, key: Any, value: Any) -> None:
+    """What stands at the top of the dictionary: a field, or a word about all of them."""
+    name = str(key).strip()
+    if isinstance(value, Mapping):
+        shares = read_shares(name, value)
+    elif key in ABOUT:
+        tables.about[key] = value
+        return
+    elif isinstance(value, str) and read_band(value):
+        shares = {value.strip(): 1.0}
+    else:
+        raise DemographyError(
+            f"{key}: a field holds its categories and their shares, or is a range such as "
+            f'"18-90"; {value!r:.80} is neither.'
+        )
+    if not name:
+        raise DemographyError("One of the fields has no name.")
+    if name in tables.margins:
+        raise DemographyError(f"{name}: this field stands there twice.")
+    tables.margins[name] = shares
 
 
 def _check_about(about: Json) -> None:
@@ -112,7 +127,7 @@ def read_shares(name: str, cells: Mapping[Any, Any]) -> Shares:
     weights: Shares = {}
     for key, value in cells.items():
         category = str(key).strip()
-        if not category:
+        if not category or key is None or key != key:  # as empty cells of data frames are
             raise DemographyError(f"{name}: one of its categories has no name.")
         if category in weights:
             raise DemographyError(f"{name} / {category}: this category stands there twice.")
@@ -132,11 +147,12 @@ def read_weight(cell: str, value: Any) -> float:
         plain = plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
         number = float(plain) / (100 if percent else 1)
     except ValueError:
-        raise DemographyError(f"{cell}: {value!r} is no number.") from None
-    if not math.isfinite(number):
-        raise DemographyError(f"{cell}: {value!r} is no number.")
+        hint = " Write a half as 0.5 or 50%." if _COMMA.fullmatch(text) else ""
+        raise DemographyError(f"{cell}: {value!r:.80} is no number.{hint}") from None
+    if math.isnan(number) or abs(number) > _MOST:
+        raise DemographyError(f"{cell}: {value!r:.80} is no number of people.")
     if number < 0:
-        raise DemographyError(f"{cell}: {value!r} is negative.")
+        raise DemographyError(f"{cell}: {value!r:.80} is negative.")
     return number
 
 
@@ -155,7 +171,7 @@ def _normalised(name: str, weights: Sequence[float]) -> list[float]:
 
 def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Cells]:
     names = item.get("fields")
-    fields = tuple(str(f) for f in names) if isinstance(names, list | tuple) else ()
+    fields = tuple(str(f).strip() for f in names) if isinstance(names, list | tuple) else ()
     if len(fields) < 2 or len(set(fields)) < len(fields):
         raise DemographyError(f'{name}: "fields" is a list of two different fields or more.')
     name = f"{name} ({', '.join(fields)})"
@@ -168,8 +184,8 @@ def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Ce
     if not isinstance(rows, list | tuple):
         raise DemographyError(f'{name}: "table" holds rows, or tables in tables, not {rows!r:.80}.')
     weights: Cells = {}
-    for row in rows:
-        missing = [f for f in fields if f not in _mapping(name, row)]
+    for row in ({str(k).strip(): v for k, v in _mapping(name, row).items()} for row in rows):
+        missing = [f for f in fields if f not in row]
         if missing:
             raise DemographyError(f"{name}: the row {row!r:.80} does not say {', '.join(missing)}.")
         cell = tuple(str(row[f]).strip() for f in fields)
@@ -203,10 +219,14 @@ def _weight(name: str, row: Mapping[str, Any]) -> Any:
 
 
 def _read_conditional(name: str, item: Mapping[str, Any]) -> Conditional:
-    of, given = str(item.get("field") or ""), item.get("given")
-    givens = (given,) if isinstance(given, str) else tuple(str(f) for f in given or ())
-    if not of or not givens or of in givens:
-        raise DemographyError(f'{name}: name a "field", and what it depends on as "given".')
+    of, given = str(item.get("field") or "").strip(), item.get("given")
+    names = given if isinstance(given, list | tuple) else [] if given is None else [given]
+    givens = tuple(str(f).strip() for f in names)
+    if not of or not all(givens) or not givens or len({of, *givens}) <= len(givens):
+        raise DemographyError(
+            f'{name}: name a "field", and what it depends on as "given": another field, or a list '
+            "of others, each once."
+        )
     name = f"{of} given {', '.join(givens)}"
     table: dict[tuple[str, ...], Shares] = {}
     for row, shares in _leaves(_mapping(name, item.get("table")), givens, name):

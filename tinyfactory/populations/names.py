@@ -105,7 +105,7 @@ def draw_names(
             f"There are {len(where)} countries and {len(born)} years of birth; give one of each "
             "for every row (None where it is not known). No name was drawn."
         )
-    seen = {normalise_name(name) for name in taken}
+    seen = {normalise_name(name) for name in _texts(taken)}
     pools = _Pools(seed)
     drawn: list[str] = []
     for place, sex, year in zip(where, sexes, born, strict=True):
@@ -113,6 +113,15 @@ def draw_names(
         seen.add(key)
         drawn.append(name)
     return drawn
+
+
+def _texts(taken: Iterable[Any]) -> list[str]:
+    names = [taken] if isinstance(taken, str) or not isinstance(taken, Iterable) else list(taken)
+    if isinstance(taken, str) or not all(isinstance(name, str) for name in names):
+        raise InvalidInput(
+            f"taken holds names, as in ['Ana Souza'], not {taken!r:.80}. No name was drawn."
+        )
+    return names
 
 
 def country_of(text: str) -> Country | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinyfactory.errors import DemographyError
+from tinyfactory.populations.bands import check_ages, read_bands
 from tinyfactory.populations.layouts import ABOUT, Json, read_shares, read_weight
 
 
@@ -32,6 +33,12 @@ def from_peer(data: Mapping[str, Any]) -> Json | None:
     _collect(groups, "", found, left_out)
     if isinstance(content, Mapping):
         left_out += [str(key) for key in content if str(key).lower() != "demographics"]
+    if not found:
+        tried = f" There are: {', '.join(left_out)}." if left_out else ""
+        raise DemographyError(
+            "This has the layout of TinyTroupe's population files, and under content / "
+            f"Demographics there is no group of percentages that adds up to 100.{tried} Add one."
+        )
     about = {
         "name": data.get("title"),
         "description": data.get("description"),
@@ -56,6 +63,8 @@ def _collect(groups: Mapping[str, Any], above: str, found: Json, left_out: list[
             if name in found or not any(abs(whole / end - 1) < 0.02 for end in (1, 100)):
                 raise DemographyError(path)
             shares = read_shares(path, parts)
+            if name == "age":
+                check_ages(name, shares, read_bands(name, shares))
             found[name] = {k.lower() if _plain(k) else k: v for k, v in shares.items()}
         except DemographyError:
             left_out.extend(f"{path} / {part}" for part in parts)
