@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel):
 
 
 @pytest.mark.internet(reason="pip installs the wheel's dependencies from the package registry")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_installed_wheel_runs_the_demo(wheel, tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     run(sys.executable, "-m", "venv", tmp_path / "venv")

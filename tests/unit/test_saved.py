@@ -23,7 +23,7 @@ def run(tmp_path):
     def run(*cells):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
         with kernel_environment(tmp_path):
-            NotebookClient(notebook, timeout=250).execute()
+            NotebookClient(notebook, timeout=250, startup_timeout=250).execute()
         return [cell.outputs for cell in notebook.cells]
 
     return run
