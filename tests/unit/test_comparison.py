@@ -266,3 +266,9 @@ def test_nothing_to_compare_is_no_error():
 def test_both_forms_go_to_a_notebook():
     bundle = compare(someone(age=1), someone(age=2))._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html"}
+
+
+@pytest.mark.parametrize("other", [None, {"name": "Ana"}, "Ana"])
+def test_what_is_no_person_is_not_compared(other):
+    with pytest.raises(InvalidInput, match="Two people are compared"):
+        compare(TinyPerson("Ana", register=False), other)

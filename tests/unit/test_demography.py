@@ -129,6 +129,8 @@ REFUSED = [
         {"sex": {"f": 1}, "pet": {"cat": 1}, "impossible": {"sex": "f", "pet": "cat"}},
         r"sex / f: 1 was asked for, and 0 is the nearest",
     ),
+    ({"sex": {"\ud800": 1}}, r"sex: '.ud800' holds what is no character"),
+    ({"\ud800": {"f": 1}}, r"fields: '.ud800' holds what is no character"),
     ({}, r"A demography is a dictionary such as"),
     ({"about": {"name": "Ham"}}, r"There is no field"),
 ]

@@ -241,6 +241,32 @@ def test_what_is_no_population_is_refused(nobody):
         report(nobody)
 
 
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"groups": 5}, "groups is the name of a field, not 5"),
+        ({"texts": 0}, "texts is a number of people"),
+        ({"texts": -1}, "texts is a number of people"),
+        ({"texts": 1.5}, "texts is a number of people"),
+        ({"texts": True}, "texts is a number of people"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_refused(wish, told):
+    with pytest.raises(InvalidInput, match=told):
+        report(people(16), **wish)
+
+
+@pytest.mark.parametrize("age", [float("nan"), float("inf"), "old", None, [30]])
+def test_an_age_that_is_none_is_not_stated(age):
+    row = report([{"name": "Ana Lima", "age": age}], target())["margin:age"]
+    assert row.details["not_stated"] == 1
+
+
+def test_halves_of_characters_are_measured_and_shown_as_text():
+    card = report([{"name": "\ud800", "beliefs": ["\ud800 and so on it goes for ever."]}])
+    assert card["compression"].value and "\ud800" not in card.to_html()
+
+
 def test_what_is_no_demography_is_refused():
     with pytest.raises(InvalidInput, match="Demography"):
         report(people(16), {"sex": {"female": 1}})  # type: ignore[arg-type]

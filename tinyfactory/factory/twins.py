@@ -40,7 +40,11 @@ def twin(
     from tinyfactory.people.twins import Twins
 
     asking.check_count(attempts, "attempts")
-    factory = factory or _maker_of(person)
+    factory = _maker_of(person) if factory is None else factory
+    if not hasattr(factory, "_write_twin"):
+        raise InvalidInput(
+            f"factory is a TinyPersonFactory, not {type(factory).__name__}. Nothing was sent."
+        )
     profile = _profile_of(person)
     changed = _changed(profile, changes)
     if factory.demography is not None:
@@ -135,7 +139,9 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
         raise InvalidInput(
             'A twin differs in something: person.twin(sex="male"). Nothing was sent.'
         )
-    said_nothing = [key for key, new in changes.items() if new is None or not str(new).strip()]
+    said_nothing = [
+        k for k, new in changes.items() if new is None or new != new or not f"{new}".strip()
+    ]
     if said_nothing:
         raise InvalidInput(
             f"{', '.join(said_nothing)}: a twin has something else in place of what was. Say what. "

@@ -69,7 +69,7 @@ class Comparison:
     Raises
     ------
     InvalidInput
-        When `asked` is no mapping of fields to pairs.
+        For what is no person, and when `asked` is no mapping of fields to pairs.
 
     Notes
     -----
@@ -100,6 +100,12 @@ class Comparison:
         b: TinyPerson,
         asked: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
+        for one in (a, b):
+            if not hasattr(one, "persona"):
+                raise InvalidInput(
+                    f"Two people are compared, and a {type(one).__name__} is none. For a "
+                    "dictionary: TinyPerson.from_dict."
+                )
         self.people = (a, b)
         self.names = (a.name, b.name)
         self.asked = _pairs(asked or {})

@@ -77,7 +77,7 @@ def read_tables(data: Any) -> Tables:
 
 def _read_field(tables: Tables, key: Any, value: Any) -> None:
     """What stands at the top of the dictionary: a field, or a word about all of them."""
-    name = str(key).strip()
+    name = _text("fields", key)
     if isinstance(value, Mapping):
         shares = read_shares(name, value)
     elif key in ABOUT:
@@ -126,13 +126,23 @@ def read_shares(name: str, cells: Mapping[Any, Any]) -> Shares:
     """Shares that add up to 1, out of shares, percentages or counts."""
     weights: Shares = {}
     for key, value in cells.items():
-        category = str(key).strip()
+        category = _text(name, key)
         if not category or key is None or key != key:  # as empty cells of data frames are
             raise DemographyError(f"{name}: one of its categories has no name.")
         if category in weights:
             raise DemographyError(f"{name} / {category}: this category stands there twice.")
         weights[category] = read_weight(f"{name} / {category}", value)
     return dict(zip(weights, _normalised(name, list(weights.values())), strict=True))
+
+
+def _text(where: str, key: Any) -> str:
+    """What a field or category is called, without spaces around it."""
+    text = str(key).strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of characters, as JSON may hold them
+        raise DemographyError(f"{where}: {text!r:.80} holds what is no character.") from None
+    return text
 
 
 def read_weight(cell: str, value: Any) -> float:
@@ -171,7 +181,7 @@ def _normalised(name: str, weights: Sequence[float]) -> list[float]:
 
 def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Cells]:
     names = item.get("fields")
-    fields = tuple(str(f).strip() for f in names) if isinstance(names, list | tuple) else ()
+    fields = tuple(_text(name, f) for f in names) if isinstance(names, list | tuple) else ()
     if len(fields) < 2 or len(set(fields)) < len(fields):
         raise DemographyError(f'{name}: "fields" is a list of two different fields or more.')
     name = f"{name} ({', '.join(fields)})"
@@ -188,7 +198,7 @@ def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Ce
         missing = [f for f in fields if f not in row]
         if missing:
             raise DemographyError(f"{name}: the row {row!r:.80} does not say {', '.join(missing)}.")
-        cell = tuple(str(row[f]).strip() for f in fields)
+        cell = tuple(_text(name, row[f]) for f in fields)
         if cell in weights:
             raise DemographyError(f"{name} / {' / '.join(cell)}: this cell stands there twice.")
         weights[cell] = read_weight(f"{name} / {' / '.join(cell)}", _weight(name, row))

@@ -41,7 +41,7 @@ def compression_ratio(text: str) -> float | None:
     >>> compression_ratio("ab" * 1000) > 50
     True
     """
-    data = text.encode()
+    data = text.encode(errors="surrogatepass")
     return len(data) / len(gzip.compress(data, compresslevel=9, mtime=0)) if data else None
 
 

@@ -71,6 +71,10 @@ def report(
             f"The target is of type {type(target).__name__}, not a Demography. Make one with "
             "Demography.from_dict({'sex': {'female': 0.5, 'male': 0.5}}) and ask again."
         )
+    if groups is not None and not isinstance(groups, str):
+        raise InvalidInput(f"groups is the name of a field, not {groups!r:.80}.")
+    if texts is not None and (isinstance(texts, bool) or not isinstance(texts, int) or texts < 1):
+        raise InvalidInput(f"texts is a number of people, at least 1, not {texts!r:.80}.")
     on = watch or (lambda *_: None)
     on(0, _PARTS)
     readings: dict[str, Reading] = {}

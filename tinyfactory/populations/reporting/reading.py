@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -142,6 +143,8 @@ def _sex(said: Any, categories: tuple[str, ...]) -> str | None:
 
 def _age(field: str, age: Any, target: Target | None) -> str | None:
     if isinstance(age, bool) or not (isinstance(age, int | float) or hasattr(age, "item")):
+        return None
+    if not math.isfinite(age):
         return None
     years = int(age)
     if target is not None and field in target.fields:

@@ -237,7 +237,9 @@ def near_duplicates(people: Sequence[Sequence[Sentence]], seed: int) -> tuple[se
             continue
         read += 1
         sketch = empty.copy()
-        sketch.update_batch([shingle.encode() for shingle in sorted(shingles)])
+        sketch.update_batch(
+            [shingle.encode(errors="surrogatepass") for shingle in sorted(shingles)]
+        )
         like = [k for k in index.query(sketch) if kept[k].jaccard(sketch) >= _SIMILAR]
         if like:
             near.update(like, [number])
