@@ -208,7 +208,8 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         ("\0", "is no path of a file and no JSON"),
         (None, "A path was asked for, not NoneType"),
         (b"{}", "A path was asked for, not bytes"),
-        ('{"a":' * 100_000, "tables stand in tables without end"),
+        ('{"a":' * 100_000, "tables stand in tables too deep"),
+        ('{"sex": {"f": 1' + "0" * 5000 + "}}", "a number in it is too long"),
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_json(text)

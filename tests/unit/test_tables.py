@@ -433,3 +433,9 @@ def test_a_foreign_parquet_file_is_read(tmp_path):
     pq.write_table(pa.Table.from_pylist([{"age": 43}]), tmp_path / "p.parquet")
     with pytest.raises(InvalidInput, match=r"(?s)row 1: .*name: missing"):
         load_people(tmp_path / "p.parquet")
+
+
+def test_a_broken_file_is_told_of_in_one_sentence(tmp_path):
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1nope")
+    with pytest.raises(InvalidInput, match=r"could not be read as Parquet: .*[^.]\.$"):
+        load_people(tmp_path / "broken.parquet")

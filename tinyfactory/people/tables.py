@@ -203,8 +203,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InvalidInput(f"{path} could not be read as Parquet: {reason}.") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidInput(f"{path} could not be read as Parquet: {reason.rstrip('.')}.") from error
 
 
 def _parquet() -> Any:

@@ -36,11 +36,14 @@ def read_json(source: str | Path) -> Any:
             raise DemographyError(f"{text!r:.80} is no path of a file and no JSON.") from None
     try:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
+    except DemographyError:  # of `_once`
+        raise
     except json.JSONDecodeError as error:
         raise DemographyError(f"This is no JSON: {error}.") from None
-    except RecursionError:
+    except (RecursionError, ValueError):
         raise DemographyError(
-            "This is no demography: tables stand in tables without end."
+            "This JSON cannot be read: a number in it is too long, or tables stand in tables too "
+            "deep."
         ) from None
 
 
