@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from tests.support.chat_server import answer, empty, hang, wrong_key
-from tests.support.waiting import main_waits_in, until
+from tests.support.waiting import PATIENCE, main_waits_in, until
 from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Simulation, TinyPerson
 from tinyfactory.errors import AuthenticationFailed, Cancelled, InvalidInput, NotConfigured
@@ -214,6 +214,27 @@ def test_without_a_model_it_says_what_to_do():
     send(chat, "Age?")
     assert chat.error is None
     assert chat._log.lines[-1].text.startswith("The offline writer cannot hold a conversation")
+
+
+def test_who_looked_before_the_end_does_not_have_the_last_word(serve, monkeypatch):
+    """On a slow machine an answer comes between a look and what is done about it."""
+    running = vars(PersonaChat)["running"].fget
+
+    def looked(chat):
+        found = running(chat)
+        here = threading.current_thread().name == "tinyfactory-later"
+        if found and here and chat.work._threads[0].ident:
+            chat.work._told.wait(PATIENCE)
+        return found
+
+    serve(rules=[wrong_key()])
+    chat = PersonaChat(some(), model="test")
+    monkeypatch.setattr(PersonaChat, "running", property(looked))
+    chat._row.field.value = "Age?"
+    chat._row.send_button.click()
+    chat._row._settled.join()
+    chat.wait()
+    assert not chat._row.send_button.disabled and chat._row.cancel_button.disabled
 
 
 def test_the_kernels_interrupt_cancels_what_is_waited_for(serve):

@@ -155,7 +155,7 @@ class PersonaChat(Panel):
             if question is None:
                 self._row.field.value = ""
             self.work = self._everyone() if self.person is None else self._one(self.person)
-            self._idle(waiting=True)
+            self._idle()
         self.work.start()
 
     def cancel(self) -> None:
@@ -202,19 +202,20 @@ class PersonaChat(Panel):
     def _begin(self) -> None:
         try:
             self.start()
-        finally:
-            self._idle(waiting=self.running)
+        except BaseException:
+            self._idle()
+            raise
 
     def _answered(self, person: TinyPerson, answer: str) -> None:
         self._result = answer
-        self._idle(waiting=False)
+        self._idle()
         if person is self.person:
             self.conversation = person.conversation
             self._log.add([_line(person, self.conversation[-1])], _note(self.conversation))
         self.say(f"{legible(person.name) or 'The person'} answered.")
 
     def _all_answered(self, panel: Answered) -> None:
-        self._idle(waiting=False)
+        self._idle()
         self._answers.show(panel)
         self._result = self.panel = panel
         missing = sum(map(bool, panel.reasons))
@@ -223,7 +224,7 @@ class PersonaChat(Panel):
 
     def _given_up(self, error: BaseException) -> None:
         self._row.give_back(self._asked)
-        self._idle(waiting=False)
+        self._idle()
         self._show_log()
         self.failed(error, "" if isinstance(error, Cancelled) else "The conversation is as it was.")
 
@@ -232,9 +233,11 @@ class PersonaChat(Panel):
             self._words_at = seconds
             self._status.say(f"{text} {seconds:.0f} s")
 
-    def _idle(self, *, waiting: bool) -> None:
-        self._who.disabled = waiting or not self.people
-        self._row.idle(waiting=waiting, nobody=not self.people)
+    def _idle(self) -> None:
+        with self._starting:  # so that nobody who looked before the end has the last word
+            waiting = self.running
+            self._who.disabled = waiting or not self.people
+            self._row.idle(waiting=waiting, nobody=not self.people)
 
     # -- what is shown -----------------------------------------------------------------
 
@@ -254,7 +257,7 @@ class PersonaChat(Panel):
         self._log.layout.display = "" if one else "none"
         self._answers.layout.display = "none" if one else ""
         self._show_log()
-        self._idle(waiting=self.running)
+        self._idle()
         if not self.running:
             self.say(self._ready())
 

@@ -17,7 +17,7 @@ class QuestionRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     Parameters
     ----------
     send, cancel : callable
-        What the buttons do; `send` ends with `idle` called, whatever happens.
+        What the buttons do; `send`, or what it begins, ends with `idle` called.
     """
 
     def __init__(self, send: Callable[[], Any], cancel: Callable[[], Any]) -> None:

@@ -174,8 +174,9 @@ class Rewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _start(self) -> None:
         try:
             self.ask()
-        finally:
+        except BaseException:
             self._idle()
+            raise
 
     def _answered(self, person: TinyPerson, proposal: Proposal, path: str, wish: str) -> None:
         self._proposals.put(person, proposal)
@@ -192,8 +193,9 @@ class Rewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._failed(error)
 
     def _idle(self) -> None:
-        self.ask_button.disabled = self.running or self.person is None
-        self.cancel_button.disabled = not self.running
+        with self._starting:  # so that nobody who looked before the end has the last word
+            self.ask_button.disabled = self.running or self.person is None
+            self.cancel_button.disabled = not self.running
 
     def _show_proposal(self) -> None:
         proposal = self.proposal

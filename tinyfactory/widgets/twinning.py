@@ -158,7 +158,6 @@ class TwinMaker(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.make()
         except Exception as error:  # noqa: BLE001 - whatever it is, the user has to see it
             self._failed(error)
-        finally:
             self._idle()
 
     def _ended(self, twins: Twins, change: dict[str, Any]) -> None:
@@ -171,8 +170,9 @@ class TwinMaker(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._failed(error)
 
     def _idle(self) -> None:
-        self.make_button.disabled = self.running or not self._people
-        self.cancel_button.disabled = not self.running
+        with self._starting:  # so that nobody who looked before the end has the last word
+            self.make_button.disabled = self.running or not self._people
+            self.cancel_button.disabled = not self.running
 
     def _hint(self) -> None:
         """Say in the empty field what stands now."""
