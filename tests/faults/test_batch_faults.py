@@ -157,7 +157,7 @@ def test_an_outage_longer_than_the_retries_does_not_end_the_wait():
 
 
 def test_a_server_that_is_gone_and_comes_back_does_not_end_the_wait():
-    batches = Batches(0.02, 0.3)
+    batches = Batches(running=3600)
     with ChatServer(rules=[echo], batches=batches) as server:
         kernel = Kernel(server)
         job = threading.Thread(target=kernel.run)
@@ -165,6 +165,7 @@ def test_a_server_that_is_gone_and_comes_back_does_not_end_the_wait():
         until(lambda: batches.looks > 1)
         port = server.port
     looked = batches.looks
+    batches.finish()
     with ChatServer(rules=[echo], batches=batches, port=port):
         job.join(PATIENCE)
     assert not job.is_alive()

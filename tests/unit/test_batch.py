@@ -215,7 +215,7 @@ def test_a_file_holds_no_more_bytes_than_it_may():
 
 
 def test_a_batch_refused_for_the_length_of_the_queue_goes_in_when_another_is_done():
-    with ChatServer(rules=[echo], batches=Batches(most_waiting=5)) as server:
+    with ChatServer(rules=[echo], batches=by_looks(Batches(2, 5, 2, most_waiting=5))) as server:
         asked, wanted = Asked(server, most_rows=4), requests(12)
         assert asked.run(wanted) == {}
         assert good(wanted, asked.replies)
