@@ -10,11 +10,20 @@ import pytest
 
 from tests.support.lab import App, Lab, chromium, jupyter
 
+Labs = dict[tuple[App, str], Lab]
+
+
+@pytest.fixture(scope="package")
+def started() -> Labs:
+    """The servers that run."""
+    return {}
+
 
 @pytest.fixture(scope="package")  # Playwright holds an event loop that others would be in
-def jupyters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App, str], Lab]]:
+def jupyters(
+    tmp_path_factory: pytest.TempPathFactory, started: Labs
+) -> Iterator[Callable[[App, str], Lab]]:
     """Give the server of an application and theme, started when first asked for."""
-    started: dict[tuple[App, str], Lab] = {}
     with ExitStack() as stack:
         browser: list[Any] = []
 
@@ -27,6 +36,14 @@ def jupyters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App
             return started[app, theme]
 
         yield give
+
+
+@pytest.fixture(autouse=True)
+def _left(started: Labs) -> Iterator[None]:
+    """Nothing that a test opened is left for the next."""
+    yield
+    for lab in started.values():
+        lab.leave()
 
 
 @pytest.fixture

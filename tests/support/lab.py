@@ -49,6 +49,7 @@ class Lab:
         self.browser, self.theme = browser, theme
         self.outside: list[str] = []
         self._opened = 0
+        self._contexts: list[Any] = []
 
     def open(self, cells: Sequence[str] | Path, name: str = "test.ipynb") -> Notebook:
         """Open a new notebook with these cells, or a copy of one that there is."""
@@ -75,11 +76,27 @@ class Lab:
         opened.page.locator(".jp-Cell").first.wait_for()
         return opened
 
+    def leave(self) -> None:
+        """Close every page and end its kernel: dozens of them are more than a small machine has."""
+        while self._contexts:
+            self._contexts.pop().close()
+        if self.app != "voila":  # whose kernels end with their pages
+            for session in json.loads(self._ask("GET", "sessions")):
+                self._ask("DELETE", f"sessions/{session['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = urllib.request.Request(
+            f"{self.address}/api/{path}", headers={"Authorization": f"token {TOKEN}"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return bytes(answer.read())
+
     def _visit(self, name: str) -> Notebook:
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 1000}, color_scheme=self.theme
         )
         context.set_default_timeout(PATIENCE * 1000)
+        self._contexts.append(context)
         context.route(lambda url: not url.startswith(self.address), self._refuse)
         opened = Notebook(context.new_page(), self.app)
         opened.page.goto(f"{self.address}/{self._place(name)}?token={TOKEN}")
