@@ -123,7 +123,23 @@ def keyed(model: ChatModel, request: ChatRequest) -> Json:
         For a model of one's own whose identity is not JSON.
     """
     identity = encode(dict(model.identity), "the identity of the model")
-    return {"model": identity, **request.to_json()}
+    return {"model": identity, **request.to_json(), "schema": _schema_key(request.schema)}
+
+
+# The schema that all share, and its digest.
+_digested: tuple[Json, str] | None = None
+
+
+def _schema_key(schema: Json | None) -> str:
+    """What stands for a schema in a key: it is half of a request, and the same for everybody."""
+    global _digested
+    from tinyfactory.people.spec import shared_reply_schema
+
+    if schema is None or schema is not shared_reply_schema():
+        return digest(schema)
+    if _digested is None or _digested[0] is not schema:
+        _digested = schema, digest(schema)
+    return _digested[1]
 
 
 def language_or_default(language: str | None) -> str:

@@ -37,9 +37,9 @@ class Place:
     @classmethod
     def of(cls, tx: Transaction, request: Json) -> Place:
         """The place of a request that a transaction makes now."""
-        key = "reply:" + digest(tx.key, request)
-        about = {"request": digest(request), "for": tx.key, "attempt": _attempt(tx)}
-        return cls(key, about)
+        asked = digest(request)
+        about = {"request": asked, "for": tx.key, "attempt": _attempt(tx)}
+        return cls("reply:" + digest(tx.key, asked), about)
 
     def keep(self, store: Any, reply: Json, usd: float | None) -> Callable[[], Json]:
         """Have the reply stored; call the result to wait for it, and for what then stands."""
