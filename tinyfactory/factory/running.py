@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Whoever has an answer and waits for those before takes no turn from others; so many wait.
 _WAITING = 200
+# For so many who ask, one more is prepared to.
+_AHEAD = 8
 
 
 def run(job: PeopleJob) -> None:
@@ -44,7 +46,7 @@ def in_slot(job: PeopleJob, fork: Fork, number: int) -> None:
     with fork.slot(number):
         job.token.raise_if_cancelled()
         person = job.factory.generate_person(*job.arguments(number))
-        fork.wait_for_turn(number)
+        fork.wait_for_those_before(number)
         job.made(number, person)
         fork.end(number, person if job.way.keep else None)
 
@@ -64,6 +66,8 @@ def _together(job: PeopleJob) -> None:
     threads = min(len(slots), job.way.concurrency + min(job.way.concurrency, _WAITING)) or 1
     if job.way.concurrency == 1:
         threads = 1
+    # The next few are prepared, so that no turn is lost; more would keep the first ones waiting.
+    fork.let_in(job.way.concurrency + -(-job.way.concurrency // _AHEAD))
 
     def work(number: int) -> None:
         with within(job, lane):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.errors import DamagedRecord
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal.aside import Aside
 from tinyfactory.journal.canonical import (
     decode,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tinyfactory.journal.transaction import Transaction
 
 Record = dict[str, Any]
+# The record of a call, and what waits for those that stand in the journal.
+Sent = tuple[Record, Callable[[], list[Record]]]
 logger = logging.getLogger("tinyfactory")
 # What a commit gives when the body is to be run again.
 OVERTAKEN = object()
@@ -128,18 +131,31 @@ def publish(tx: Transaction, result: Any) -> tuple[Any, Record] | None:
     tx.undo_all()
     for name, state in tx.before.items():
         tx.call.things[name].decode_complete_state(state)
-    return take_over(tx, standing), standing
+    try:
+        return take_over(tx, standing), standing
+    except NameTaken as error:
+        raise NameTaken(
+            f"Another kernel did {tx.call.method.name} first, and a name in what it made is borne "
+            "by someone else here by now. Its result is kept, and so is all that was made here; "
+            "doing the same again goes on with both."
+        ) from error
 
 
-def _keep(tx: Transaction, result: Any) -> tuple[Record, Record]:
-    """Store the event unless it is there: the record of this call, and the one that stands."""
+def send(tx: Transaction, result: Any) -> Sent:
+    """Have the event stored unless it is there: the record of this call, and what then stands."""
     mine = record_of(tx, result)
     items = [("event:" + tx.key, mine)]
     if tx.line is not None and not tx.line.steps:
         items.append(("line:" + tx.line.root, tx.line.origin))
     if tx.composite:
         items += [("event:" + key, record) for key, record in tx.children]
-    return mine, tx.scope.store.add_all(items)[0]
+    return mine, tx.scope.store.add_all_soon(items)
+
+
+def _keep(tx: Transaction, result: Any) -> tuple[Record, Record]:
+    sent, tx.sent = tx.sent, None
+    mine, standing = sent or send(tx, result)
+    return mine, standing()[0]
 
 
 def record_of(tx: Transaction, result: Any) -> Record:
@@ -198,9 +214,7 @@ def _changes(tx: Transaction) -> dict[str, Change]:
 def outline(value: Any) -> Any:
     """A value in short: small parts as they are, long ones as digests, to tell what differs."""
     if isinstance(value, dict):
-        return {key: outline(part) for key, part in value.items() if key != "schema"} | (
-            {"schema": digest(value["schema"])} if "schema" in value else {}
-        )
+        return {key: outline(part) for key, part in value.items()}
     if isinstance(value, list):
         return [outline(part) for part in value]
     return digest(value) if isinstance(value, str) and len(value) > 200 else value

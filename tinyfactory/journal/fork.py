@@ -1,8 +1,10 @@
 """Parallel work on one object: its line forks into numbered slots, which join in slot order.
 
 Within a slot the object's calls run on a branch of their own. They commit in the order of the
-slots, so that what comes out does not depend on whose answer came first. Until all slots have
-ended the line's head stays, and the same fork asked for again goes on where it was.
+slots, so that what comes out does not depend on whose answer came first. Whoever has its event
+on the way to disk lets the next one send its own, so that one write takes many; and each waits
+for those before it to have ended. Until all slots have ended the line's head stays, and the
+same fork asked for again goes on where it was.
 """
 
 from __future__ import annotations
@@ -26,6 +28,36 @@ _rehearsing: ContextVar[bool] = ContextVar("tinyfactory_rehearsing", default=Fal
 
 class Rehearsed(Exception):
     """A rehearsal came to where it would have been kept; it is undone."""
+
+
+class _Front:
+    """A place that slots reach in their order, and those who wait for it to come to theirs."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at = at  # all slots before this one have been there
+        # Each waits for a bell of its own: of two hundred who wait, a step concerns one.
+        self._bells: dict[int, threading.Event] = {}
+
+    def bell(self, number: int) -> threading.Event | None:
+        """What rings when all before that number were there; None when they were."""
+        if self.at >= number:
+            return None
+        return self._bells.setdefault(number, threading.Event())
+
+    def reach(self, at: int) -> None:
+        """Come to a number, if not there yet, and ring for whoever waits for it."""
+        for number in range(self.at + 1, at + 1):
+            self.at = number
+            self._ring(number)
+
+    def give_up(self, number: int) -> None:
+        """Ring for all who wait for someone from that number on, in vain."""
+        for other in [other for other in self._bells if other > number]:
+            self._ring(other)
+
+    def _ring(self, number: int) -> None:
+        if (bell := self._bells.pop(number, None)) is not None:
+            bell.set()
 
 
 class Fork:
@@ -62,14 +94,29 @@ class Fork:
             for number in range(slots)
         ]
         self._lock = open_after_fork(threading.RLock())
-        self._ended = 0  # all slots before this one have ended
+        self._sent, self._ended = _Front(), _Front()
         self._first_failed: int | None = None
-        # Each waits for a bell of its own: of two hundred who wait, an end concerns one.
-        self._bells: dict[int, threading.Event] = {}
+        self._room: threading.Semaphore | None = None
+        self._under_way: set[int] = set()
+
+    def let_in(self, number: int) -> None:
+        """From now on so many slots are under way at a time; who waits for its turn is not."""
+        self._room, self._under_way = threading.Semaphore(number), set()
+
+    def _enter(self, number: int) -> None:
+        if self._room is not None:
+            self._room.acquire()
+            self._under_way.add(number)
+
+    def _leave(self, number: int) -> None:
+        if self._room is not None and number in self._under_way:
+            self._under_way.remove(number)
+            self._room.release()
 
     @contextmanager
     def slot(self, number: int) -> Iterator[None]:
-        """Within: the object's calls run in this slot."""
+        """Within, once there is room: the object's calls run in this slot."""
+        self._enter(number)
         token = _slot.set((self, number))
         try:
             yield
@@ -78,6 +125,7 @@ class Fork:
             raise
         finally:
             _slot.reset(token)
+            self._leave(number)
 
     @contextmanager
     def rehearsal(self, number: int) -> Iterator[None]:
@@ -95,39 +143,43 @@ class Fork:
             _rehearsing.reset(rehearsing)
             _slot.reset(slot)
 
+    def pass_on(self, number: int) -> None:
+        """What a slot keeps is on its way to disk: the next one may send its own along."""
+        with self._lock:
+            self._sent.reach(number + 1)
+
     def end(self, number: int, result: Any) -> None:
         """A slot has ended well: the next one may commit."""
         with self._lock:
             self.results[number] = result
-            while self._ended in self.results:
-                self._ended += 1
-            if (bell := self._bells.get(self._ended)) is not None:
-                bell.set()
+            ended = self._ended.at
+            while ended in self.results:
+                ended += 1
+            self._ended.reach(ended)
+            self._sent.reach(ended)
 
     def _fail(self, number: int) -> None:
         """A slot has failed: none behind it may commit."""
         with self._lock:
-            self._first_failed = (
-                number if self._first_failed is None else min(number, self._first_failed)
-            )
-            for other, bell in self._bells.items():
-                if other > number:
-                    bell.set()
+            failed = self._first_failed
+            self._first_failed = number if failed is None else min(number, failed)
+            self._sent.give_up(number)
+            self._ended.give_up(number)
 
     def open_slots(self) -> list[int]:
         """The slots that have not ended."""
         return [number for number in range(self.slots) if number not in self.results]
 
     def mend(self) -> None:
-        """Go on after a slot failed."""
-        self._first_failed = None
+        """Go on after a slot failed; those behind it that had sent something come again."""
+        self._first_failed, self._sent = None, _Front(self._ended.at)
 
     def line_of(self, number: int) -> Line:
         """The branch of a slot."""
         return self._lines[number]
 
     def wait_for_turn(self, number: int) -> None:
-        """Wait until all slots before this one have ended.
+        """Wait until all slots before this one have sent what they keep.
 
         Raises
         ------
@@ -135,27 +187,33 @@ class Fork:
             When one of them failed: what this slot was told is kept, and used when the fork
             goes on.
         """
+        self._wait(number, self._sent)
+
+    def wait_for_those_before(self, number: int) -> None:
+        """Wait until all slots before this one have ended.
+
+        Raises
+        ------
+        Cancelled
+            As `wait_for_turn`.
+        """
+        self._wait(number, self._ended)
+
+    def _wait(self, number: int, front: _Front) -> None:
         if _rehearsing.get():
             raise Rehearsed
-        bell = threading.Event()
+        self._leave(number)
         with self._lock:
-            self._bells[number] = bell
-            if self._need_not_wait(number):
-                bell.set()
-        try:
+            failed = self._first_failed
+            vain = failed is not None and failed < number
+            bell = None if vain else front.bell(number)
+        if bell is not None:
             bell.wait()
-        finally:
-            with self._lock:
-                self._bells.pop(number, None)
-        if self._ended < number:
+        if front.at < number:
             raise Cancelled(
                 "A step before this one failed, so this one was not kept; its replies are, "
                 "and doing the same again goes on from there."
             )
-
-    def _need_not_wait(self, number: int) -> bool:
-        failed = self._first_failed
-        return self._ended >= number or (failed is not None and failed < number)
 
     def join(self) -> list[Any]:
         """All slots have ended: the line goes on from them together; their results in order."""
@@ -191,3 +249,17 @@ def wait_for_turn() -> None:
     here = _slot.get()
     if here is not None:
         here[0].wait_for_turn(here[1])
+
+
+def wait_for_those_before() -> None:
+    """In a slot: wait until all before it have ended; nothing elsewhere."""
+    here = _slot.get()
+    if here is not None:
+        here[0].wait_for_those_before(here[1])
+
+
+def pass_on() -> None:
+    """In a slot: the next one may commit, though this one has not ended; nothing elsewhere."""
+    here = _slot.get()
+    if here is not None:
+        here[0].pass_on(here[1])

@@ -59,11 +59,21 @@ class RecordedStore:
 
     def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
         """Keep several values in one commit; those that stand."""
+        return self.add_all_soon(items)()
+
+    def add_all_soon(self, items: list[tuple[str, Any]]) -> Callable[[], list[Any]]:
+        """`add_all` without waiting; calling what this gives waits."""
         if self.own is None:
-            return [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
+            noted = [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
+            return lambda: noted
         new = [item for item in items if item[0] not in self.recording]
-        standing = dict(zip([key for key, _ in new], self.own.add_all(new), strict=True))
-        return [standing[key] if key in standing else self.get(key) for key, _ in items]
+        stored = self.own.add_all_soon(new)
+
+        def standing() -> list[Any]:
+            stands = dict(zip([key for key, _ in new], stored(), strict=True))
+            return [stands[key] if key in stands else self.get(key) for key, _ in items]
+
+        return standing
 
     def __iter__(self) -> Iterator[str]:
         """All keys: the recorded ones, then one's own."""

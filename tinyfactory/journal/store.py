@@ -92,28 +92,25 @@ class Store:
 
     def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
         """Have a value stored as `add` does, without waiting; calling what this gives waits."""
-        if self._here().read_only is not None:
-            return lambda: self.add(key, value)
-        stored = self._writer.submit([(key, seal(value))])
-
-        def standing() -> Any:
-            (stands,) = stored.result()
-            return value if stands is None else stands
-
-        return standing
+        standing = self.add_all_soon([(key, value)])
+        return lambda: standing()[0]
 
     def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
         """Store several values in one commit, each as `add` does; return those that stand."""
+        return self.add_all_soon(items)()
+
+    def add_all_soon(self, items: list[tuple[str, Any]]) -> Callable[[], list[Any]]:
+        """`add_all` without waiting; calling what this gives waits for those that stand."""
         batch = [(key, seal(value)) for key, value in items]
         if self._here().read_only is not None:
-            standing: list[Any] = [self.get(key) for key, _ in items]
-            if None in standing:
+            there: list[Any] = [self.get(key) for key, _ in items]
+            if None in there:
                 self.check_writable()
-            return standing
-        standing = self._writer.store(batch)
-        return [
+            return lambda: there
+        stored = self._writer.submit(batch)
+        return lambda: [
             value if stands is None else stands
-            for (_, value), stands in zip(items, standing, strict=True)
+            for (_, value), stands in zip(items, stored.result(), strict=True)
         ]
 
     def remove_all(self, keys: list[str]) -> None:

@@ -16,7 +16,7 @@ from tinyfactory.journal.aside import lock_of
 from tinyfactory.journal.call import Call
 from tinyfactory.journal.canonical import digest, encode, journal_state
 from tinyfactory.journal.changes import Change, State, apply, inverse
-from tinyfactory.journal.fork import rehearsing, slot_of
+from tinyfactory.journal.fork import pass_on, rehearsing, slot_of
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.lines import Step
 from tinyfactory.journal.scope import Scope
@@ -59,6 +59,7 @@ class Transaction:
         self.rerun = False
         self.composite = False
         self.started = time.time()
+        self.sent: events.Sent | None = None
         self._undo: list[undo.Undo] = []
         self._pid = os.getpid()
         self._held: list[Any] = []
@@ -134,6 +135,23 @@ class Transaction:
             else:
                 self._hand_up(record)
             return True
+
+    @property
+    def changes_others(self) -> bool:
+        """Whether its commit is seen outside the call that it is within, if it is within one."""
+        return self.parent is None or bool(self.staged)
+
+    def send(self, result: Any) -> None:
+        """Send the event on its way to disk ahead of the commit, where it depends on no state.
+
+        A slot that leaves the others' state as it was lets the next one send its own along. One
+        that failed does not: what the others stage may depend on that.
+        """
+        alone = self.parent is None and not self.before and not self.rerun
+        if alone and self.scope.store is not None and self.kept and self.failure is None:
+            self.check_process()
+            self.sent = events.send(self, result)
+            pass_on()
 
     def commit(self, result: Any) -> Any:
         """Make the staged changes and keep the event; the result that stands in the journal."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
 from tinyfactory.journal.events import OVERTAKEN
-from tinyfactory.journal.fork import in_slot, wait_for_turn
+from tinyfactory.journal.fork import in_slot, wait_for_those_before, wait_for_turn
 from tinyfactory.journal.interrupts import deferred_interrupts
 from tinyfactory.journal.transaction import Transaction, current_transaction
 
@@ -129,7 +129,7 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
                 # Before the lock, which those whose turn is first will want.
                 if in_slot():
                     with interrupts.allowed():
-                        wait_for_turn()
+                        wait_for_those_before()
                 while not tx.try_hold(0.1):
                     interrupts.check()
                 if tx.take_over(record):
@@ -137,9 +137,11 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             while True:
                 with tx.active(), interrupts.allowed():
                     result = method.function(owner, *args, **kwargs)
-                if in_slot():
+                if tx.changes_others and in_slot():
                     with interrupts.allowed():
                         wait_for_turn()
+                        tx.send(result)
+                        wait_for_those_before()
                 while not tx.try_hold(0.1):
                     interrupts.check()
                 result = tx.commit(result)
