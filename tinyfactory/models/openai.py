@@ -31,7 +31,7 @@ _PLACEHOLDER = "no-key"
 # A host that drops packets says nothing; two minutes of silence are not needed to see that.
 _CONNECT_TIMEOUT = 10.0
 # Requests at once over one client's connections.
-_AT_ONCE = 20
+_AT_ONCE = 5
 
 
 class OpenAIModel:
