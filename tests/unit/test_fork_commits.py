@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from tests.support.chat_server import answer
 from tests.support.people import person as persona
+from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
 from tinyfactory.journal.canonical import digest
 from tinyfactory.journal.rows import unseal_text
 from tinyfactory.journal.store import Store
+from tinyfactory.journal.transactions import transactional
 
 CONTEXT = "A group of friends are on a camping trip."
 
 
+def names(first, last):
+    return [persona(number)["name"] for number in range(first, last + 1)]
+
+
+def ordinal(request):
+    return int(request.last_message.partition("<ordinal>")[2].partition("</ordinal>")[0])
+
+
 def by_ordinal(request):
-    text = request.last_message
-    number = int(text.partition("<ordinal>")[2].partition("</ordinal>")[0])
+    text, number = request.last_message, ordinal(request)
     return answer(persona(50 + number if "<rejected>" in text else number))
 
 
@@ -55,47 +67,68 @@ def test_on_a_slow_disk_one_commit_takes_many_people(serve, tmp_path):
     assert len(server.requests) == 40
 
 
-class OtherKernel:
-    """Stores an event of its own, of a person of another name, before one of ours is."""
+class Abreast(TinyPersonFactory):
+    """Makes people of whom so many are answered for before the first of them is kept."""
 
-    def __init__(self, writer, folder, name):
-        self.commit, self.folder, self.name = writer._commit, folder, name
-        self.sent, self.key, self.together = threading.Event(), None, 0
-        writer._commit = self
+    together = 8
 
-    def __call__(self, batches):
+    def __init__(self, context):
+        super().__init__(context)
+        self.answered = []
+
+    def _setup_agent(self, agent, configuration):
+        super()._setup_agent(agent, configuration)
+        self.answered.append(agent)
+        until(lambda: len(self.answered) >= self.together)
+
+
+class Meanwhile:
+    """Does something before the first event is stored, when so many are on their way."""
+
+    def __init__(self, writer, number, do):
+        self.commit, self.submit, self.number = writer._commit, writer.submit, number
+        self.sent, self.do, self.done = 0, do, False
+        writer._commit, writer.submit = self.store, self.send
+
+    def send(self, work):
+        self.sent += not callable(work) and any(key.startswith("event:") for key, _ in work)
+        return self.submit(work)
+
+    def store(self, batches):
         rows = [row for batch in batches for row in batch if row[0].startswith("event:")]
-        if rows and self.key is None:
-            # The others wait for their turn, or are behind this one in the queue.
-            self.key, record = rows[0][0], unseal_text(rows[0][1])
-            record["result"]["state"]["persona"]["name"] = self.name
-            record["changes"]["self"]["append"]["generated_names"] = [self.name]
-            record["head"] = digest("another", record["head"])
-            other = Store(self.folder)
-            other.add(self.key, record)
-            other.close()
-            time.sleep(0.5)
+        if rows and not self.done:
+            self.done = True
+            until(lambda: self.sent >= self.number)
+            self.do(*rows[0])
         return self.commit(batches)
 
 
 def met_by_another_kernel(serve, folder, name):
+    """Before the first event is stored another kernel stores it, of a person of that name."""
     server = serve(rules=[by_ordinal])
-    simulation = control.begin(folder)
-    store = simulation.store
-    other = OtherKernel(store._writer, store.folder, name)
-    return server, other, TinyPersonFactory(CONTEXT)
+    store = control.begin(folder).store
+
+    def another(key, row):
+        record = unseal_text(row)
+        record["result"]["state"]["persona"]["name"] = name
+        record["changes"]["self"]["append"]["generated_names"] = [name]
+        record["head"] = digest("another", record["head"])
+        other = Store(store.folder)
+        other.add(key, record)
+        other.close()
+
+    return server, Meanwhile(store._writer, 8, another), Abreast(CONTEXT)
 
 
 def test_when_another_kernel_was_first_its_person_counts_and_those_behind_stay(serve, tmp_path):
     server, other, factory = met_by_another_kernel(serve, tmp_path / "j", "Rosa Lima")
-    with server.held_until(8):
-        people = factory.generate_people(8, concurrency=8)
+    people = factory.generate_people(8, concurrency=8)
     expected = ["Rosa Lima", *(persona(n)["name"] for n in range(2, 9))]
-    assert other.key is not None
+    assert other.done
     assert [p.name for p in people] == factory.generated_names == expected
     assert {p.name for p in TinyPerson.all_people()} == set(expected)
     control.begin(tmp_path / "j")
-    assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
+    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
     assert len(server.requests) == 8
 
 
@@ -104,11 +137,158 @@ def test_when_the_others_person_bears_the_name_of_one_behind_the_same_again_mend
 ):
     taken = persona(5)["name"]
     server, _, factory = met_by_another_kernel(serve, tmp_path / "j", taken)
-    with server.held_until(8), pytest.raises(NameTaken, match="the same again"):
+    with pytest.raises(NameTaken, match="the same again"):
         factory.generate_people(8, concurrency=8)
     people = factory.generate_people(8, concurrency=8)
     expected = [taken, *(persona(n)["name"] for n in (2, 3, 4, 55, 6, 7, 8))]
     assert [p.name for p in people] == factory.generated_names == expected
     control.begin(tmp_path / "j")
-    assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
+    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
     assert len(server.requests) == 8 + 2  # the name was taken, and then it was told so
+
+
+def test_when_one_is_not_stored_those_behind_stay_and_the_same_again_makes_it(serve, tmp_path):
+    server = serve(rules=[by_ordinal])
+    simulation = control.begin(tmp_path / "j")
+
+    def fail(key, row):
+        raise MemoryError("no room for the first")
+
+    Meanwhile(simulation.store._writer, 8, fail)
+    factory = Abreast(CONTEXT)
+    with pytest.raises(MemoryError):
+        factory.generate_people(8, concurrency=8)
+    assert factory.generated_names == list(TinyPerson.all_people()) == []
+    people = factory.generate_people(8, concurrency=8)
+    assert [p.name for p in people] == factory.generated_names == names(1, 8)
+    control.begin(tmp_path / "j")
+    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
+    assert (control.cache_hits(), control.cache_misses(), len(server.requests)) == (8, 0, 8)
+
+
+class OneAfterAnother(TinyPersonFactory):
+    """Makes people of whom each is answered for when those before are kept."""
+
+    def _setup_agent(self, agent, configuration):
+        super()._setup_agent(agent, configuration)
+        before = names(1, 8).index(agent.name)
+        until(lambda: len(self.generated_names) >= before)
+
+
+def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
+    server, heads = serve(), []
+    for kind in (OneAfterAnother, Abreast):
+        simulation = control.begin(tmp_path / kind.__name__)
+        factory = kind(CONTEXT)
+        factory.together = 1
+        server.rules[:] = [answer({"no": "person"})]
+        assert factory.generate_person(attempts=1) is None
+        # Whoever comes first takes this back; who of the others still sees it depends on chance.
+        assert factory.last_failure is not None
+        server.rules[:] = [by_ordinal]
+        factory.together = 8
+        if kind is Abreast:
+            Meanwhile(simulation.store._writer, 8, lambda key, row: None)
+        assert len(factory.generate_people(8, concurrency=8)) == 8
+        keys = ["event:" + event.key for event in factory.history()]
+        heads.append([simulation.store.get(key)["changes"] for key in keys])
+    assert heads[0] == heads[1]
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("number", [1, 8])
+def test_after_an_error_in_on_person_the_same_again_makes_nobody_twice(
+    serve, tmp_path, concurrency, number
+):
+    server, seen = serve(rules=[by_ordinal]), []
+    control.begin(tmp_path / "j")
+    factory = TinyPersonFactory(CONTEXT)
+
+    def look(person):
+        seen.append(person.name)
+        if len(seen) == number:
+            raise LookupError("not to be shown")
+
+    with pytest.raises(LookupError):
+        factory.generate_people(8, concurrency=concurrency, on_person=look)
+    people = factory.generate_people(8, concurrency=concurrency, on_person=look)
+    assert [p.name for p in people] == factory.generated_names == seen
+    assert len(people) == len(server.requests) == len(factory.history()) == 8
+
+
+class Pairs(TinyPersonFactory):
+    """Whose every person comes with a friend: two steps in one slot, and notes taken before."""
+
+    notes = 0
+
+    @transactional
+    def note(self):
+        self.notes += 1
+
+    def generate_person(self, *asked):
+        self.note()
+        person = super().generate_person(*asked)
+        super().generate_person("a friend")
+        return person
+
+    def encode_complete_state(self):
+        return super().encode_complete_state() | {"notes": self.notes}
+
+    def decode_complete_state(self, state):
+        self.notes = state["notes"]
+        return super().decode_complete_state(state)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_slots_of_several_steps_come_one_after_another(serve, tmp_path, late):
+    def pairs(request):
+        number, friend = ordinal(request), "a friend" in request.last_message
+        if "<rejected>" in request.last_message:
+            return answer(persona(50 + number))
+        # The first one's friend and the second want the same name; one of them comes late.
+        wanted = {"name": "Ana Souza"} if number == 1 + (not friend) else {}
+        slow = friend is late and number == 1 + (not friend)
+        good = answer(persona(number + 20 * friend) | wanted)
+        return replace(good, delay=0.3 * slow)
+
+    server = serve(rules=[pairs])
+    control.begin(tmp_path / "j")
+    factory = Pairs(CONTEXT)
+    people = factory.generate_people(3, concurrency=3)
+    expected = [
+        n for number in (1, 2, 3) for n in (persona(number)["name"], persona(20 + number)["name"])
+    ]
+    expected[1:3] = ["Ana Souza", persona(52)["name"]]
+    assert factory.generated_names == expected and factory.notes == 3
+    assert [p.name for p in people] == expected[::2]
+    asked = len(server.requests)
+    control.begin(tmp_path / "j")
+    assert Pairs(CONTEXT).generate_people(3, concurrency=3) == people
+    assert len(server.requests) == asked
+
+
+def slots_alive():
+    return [t for t in threading.enumerate() if t.name.startswith("tinyfactory-slot")]
+
+
+def test_an_interrupt_while_the_slots_are_begun_leaves_none_running(serve, tmp_path, monkeypatch):
+    server, submit, begun = serve(rules=[by_ordinal]), ThreadPoolExecutor.submit, []
+
+    def interrupted(pool, *work):
+        future = submit(pool, *work)
+        begun.append(future)
+        if len(begun) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return future
+
+    control.begin(tmp_path / "j")
+    factory = TinyPersonFactory(CONTEXT)
+    server.allowed = 0
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        factory.generate_people(8, concurrency=8)
+    assert slots_alive() == []
+    server.allowed = float("inf")
+    people = factory.generate_people(8, concurrency=8)
+    assert [p.name for p in people] == factory.generated_names == names(1, 8)
+    assert list(TinyPerson.all_people()) == people

@@ -198,8 +198,8 @@ class PeopleJob:
 
     @property
     def was_stopped(self) -> bool:
-        """Whether it was stopped before the last one was made."""
-        return self._state in ("cancelled", "failed") and self.ended < self.order.total
+        """Whether it was stopped before it could hand all of them over."""
+        return self._state in ("cancelled", "failed")
 
     @property
     def ended(self) -> int:

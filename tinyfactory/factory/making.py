@@ -59,6 +59,7 @@ def make_person(
                 transaction().stage(_remembering(factory, person))
                 return person
         logger.info("Attempt %d of %d gave no person: %s", attempt, attempts, reason)
+    wait_for_turn()  # before it is told: a rehearsal ends here, and is not told of
     why = f"no usable reply in {attempts} attempts; last: {reason}"
     logger.error("%s made no person: %s", factory.name, why)
     fail(why, {"last_failure": why}, keep=answered)
@@ -177,10 +178,13 @@ def _check_name_is_free(name: str | None) -> None:
 
 
 def _remembering(factory: TinyPersonFactory, person: TinyPerson) -> Change:
-    """The change that has a factory remember a person."""
+    """The change that has a factory remember a person.
+
+    Of people made together, how many before are remembered yet depends on chance.
+    """
     change: Change = {
         "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
     }
-    if factory.last_failure is not None:
+    if factory.last_failure is not None or slot_of(factory) is not None:
         change["set"] = {"last_failure": None}
     return change

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tinyfactory.errors import Cancelled
 from tinyfactory.factory.way import Lane, surroundings
 from tinyfactory.journal.fork import Fork
+from tinyfactory.journal.interrupts import deferred_interrupts
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job import PeopleJob
@@ -38,6 +39,8 @@ def fork_of(job: PeopleJob) -> Fork:
     if job.fork is None:
         job.fork = Fork(job.factory.scope(), job.factory, job.order.total)
         job.fork.seen = job.seen
+        # Whoever wrote another, that is no step itself, may do several in it.
+        job.fork.one_step = hasattr(type(job.factory).generate_person, "transactional")
     return job.fork
 
 
@@ -47,8 +50,8 @@ def in_slot(job: PeopleJob, fork: Fork, number: int) -> None:
         job.token.raise_if_cancelled()
         person = job.factory.generate_person(*job.arguments(number))
         fork.wait_for_those_before(number)
-        job.made(number, person)
-        fork.end(number, person if job.way.keep else None)
+        with fork.ending(number, person if job.way.keep else None):
+            job.made(number, person)
 
 
 def _one_by_one(job: PeopleJob) -> None:
@@ -73,16 +76,19 @@ def _together(job: PeopleJob) -> None:
         with within(job, lane):
             in_slot(job, fork, number)
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyfactory-slot")
-    # In order, so that whoever waits for a slot before its own waits for one that runs.
-    futures = [pool.submit(work, number) for number in slots]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-    except BaseException:
-        job.token.cancel()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    # Ctrl-C stops the waiting, and nothing before or after it: no slot may outlive the job.
+    with deferred_interrupts() as interrupts:
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyfactory-slot")
+        # In order, so that whoever waits for a slot before its own waits for one that runs.
+        futures = [pool.submit(work, number) for number in slots]
+        try:
+            with interrupts.allowed():
+                wait(futures, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            job.token.cancel()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
     errors = [f.exception() for f in futures if not f.cancelled() and f.exception()]
     # Those that were cancelled because another failed say less than the one that did.
     errors.sort(key=lambda error: isinstance(error, Cancelled))

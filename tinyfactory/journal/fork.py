@@ -79,6 +79,9 @@ class Fork:
     seen : int
         For the one who forks: how much of the object's past the slots may look at, so that
         they see the same whichever of them was first.
+    one_step : bool
+        Whether a slot is one step, and the next may go on as soon as that is on its way to
+        disk; after one of several the order of what the rest does would depend on chance.
     """
 
     def __init__(self, scope: Scope, thing: Any, slots: int) -> None:
@@ -86,6 +89,7 @@ class Fork:
         self.slots = slots
         self.results: dict[int, Any] = {}
         self.seen = 0
+        self.one_step = True
         self._store = scope.store
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
@@ -145,18 +149,25 @@ class Fork:
 
     def pass_on(self, number: int) -> None:
         """What a slot keeps is on its way to disk: the next one may send its own along."""
-        with self._lock:
-            self._sent.reach(number + 1)
+        if self.one_step:
+            with self._lock:
+                self._sent.reach(number + 1)
 
-    def end(self, number: int, result: Any) -> None:
-        """A slot has ended well: the next one may commit."""
+    @contextmanager
+    def ending(self, number: int, result: Any) -> Iterator[None]:
+        """After the block the next slot may commit; this one has ended even if the block fails."""
         with self._lock:
             self.results[number] = result
-            ended = self._ended.at
-            while ended in self.results:
-                ended += 1
-            self._ended.reach(ended)
-            self._sent.reach(ended)
+        yield
+        with self._lock:
+            self._come_on()
+
+    def _come_on(self) -> None:
+        ended = self._ended.at
+        while ended in self.results:
+            ended += 1
+        self._ended.reach(ended)
+        self._sent.reach(ended)
 
     def _fail(self, number: int) -> None:
         """A slot has failed: none behind it may commit."""
@@ -173,6 +184,7 @@ class Fork:
     def mend(self) -> None:
         """Go on after a slot failed; those behind it that had sent something come again."""
         self._first_failed, self._sent = None, _Front(self._ended.at)
+        self._come_on()
 
     def line_of(self, number: int) -> Line:
         """The branch of a slot."""
@@ -209,7 +221,7 @@ class Fork:
             bell = None if vain else front.bell(number)
         if bell is not None:
             bell.wait()
-        if front.at < number:
+        if vain or front.at < number:
             raise Cancelled(
                 "A step before this one failed, so this one was not kept; its replies are, "
                 "and doing the same again goes on from there."

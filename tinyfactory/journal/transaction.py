@@ -137,6 +137,12 @@ class Transaction:
             return True
 
     @property
+    def holds_others(self) -> bool:
+        """Whether it locks, as long as it runs, what those before may want, too."""
+        things = self.call.participants.values()
+        return any(self.parent is None or slot_of(thing) is not None for thing in things)
+
+    @property
     def changes_others(self) -> bool:
         """Whether its commit is seen outside the call that it is within, if it is within one."""
         return self.parent is None or bool(self.staged)
@@ -149,9 +155,10 @@ class Transaction:
         """
         alone = self.parent is None and not self.before and not self.rerun
         if alone and self.scope.store is not None and self.kept and self.failure is None:
-            self.check_process()
-            self.sent = events.send(self, result)
-            pass_on()
+            with deferred_interrupts():
+                self.check_process()
+                self.sent = events.send(self, result)
+                pass_on()
 
     def commit(self, result: Any) -> Any:
         """Make the staged changes and keep the event; the result that stands in the journal."""

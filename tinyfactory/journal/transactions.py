@@ -122,6 +122,9 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
     with deferred_interrupts() as interrupts:
         tx = Transaction(method.bind(owner, args, kwargs))
         try:
+            if tx.holds_others and in_slot():
+                with interrupts.allowed():
+                    wait_for_those_before()
             while not tx.try_hold(0.1):
                 interrupts.check()
             tx.open()
