@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.batches import Batches
 from tests.support.chat_server import answer
 from tests.support.people import person as persona
 from tests.support.waiting import until
@@ -292,3 +293,25 @@ def test_an_interrupt_while_the_slots_are_begun_leaves_none_running(serve, tmp_p
     people = factory.generate_people(8, concurrency=8)
     assert [p.name for p in people] == factory.generated_names == names(1, 8)
     assert list(TinyPerson.all_people()) == people
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("way", [{}, {"batch": True, "poll": 0.01}])
+def test_an_interrupt_while_a_person_is_stored_makes_nobody_twice(serve, tmp_path, way, answered):
+    """The main thread itself waits for the disk, and hears of it when the person is kept."""
+    good_or_none = by_ordinal if answered else (lambda _: answer({"no": "person"}))
+    server = serve(rules=[good_or_none], batches=Batches())
+    writer = control.begin(tmp_path / "j").store._writer
+
+    def interrupt(key, row):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    Meanwhile(writer, 1, interrupt)
+    factory = TinyPersonFactory(CONTEXT)
+    with pytest.raises(KeyboardInterrupt):
+        factory.generate_people(4, attempts=1, **way)
+    assert factory.last_job.ended == 1 or way  # by a batch it may come on the way to the disk
+    server.rules[:] = [by_ordinal]
+    people = factory.generate_people(4, attempts=1, **way)
+    assert len(people) + len(factory.last_job.missing) == len(factory.history()) == 4
+    assert [p.name for p in people] == factory.generated_names

@@ -80,7 +80,7 @@ class PeopleJob:
         self.note = ""
         self.meter = Meter(self.way.budget, factory.scope().meter)
         self.fork: Fork | None = None
-        self._line: Line | None = None
+        self.line = Line("none")
         self._head = ""
         self._state: State = "waiting"
         self._done = self._replayed = 0
@@ -184,8 +184,8 @@ class PeopleJob:
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether that job was stopped in the middle, at the place where the factory now is."""
-        here, line, way = self.factory.scope(), before._line, before.way
-        if before.order != self.order or not before.was_stopped or line is None:
+        here, line, way = self.factory.scope(), before.line, before.way
+        if before.order != self.order or not before.was_stopped:
             return False
         alone = self.way.one_by_one and self.factory.demography is None
         return (
@@ -242,8 +242,8 @@ class PeopleJob:
     def is_at(self) -> None:
         """Remember where the factory's line is now, for a job that goes on from here."""
         here = self.factory.scope()
-        self._line = here.line_of(self.factory) if here.store is not None else Line("none")
-        self._head = self._line.head
+        self.line = here.line_of(self.factory) if here.store is not None else Line("none")
+        self._head = self.line.head
 
     # -- for the one who waits ---------------------------------------------------------
 

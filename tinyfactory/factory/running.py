@@ -12,7 +12,11 @@ from tinyfactory.journal.fork import Fork
 from tinyfactory.journal.interrupts import deferred_interrupts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinyfactory.factory.job import PeopleJob
+    from tinyfactory.journal.lines import Line
+    from tinyfactory.people import TinyPerson
 
 # Whoever has an answer and waits for those before takes no turn from others; so many wait.
 _WAITING = 200
@@ -39,8 +43,7 @@ def fork_of(job: PeopleJob) -> Fork:
     if job.fork is None:
         job.fork = Fork(job.factory.scope(), job.factory, job.order.total)
         job.fork.seen = job.seen
-        # Whoever wrote another, that is no step itself, may do several in it.
-        job.fork.one_step = hasattr(type(job.factory).generate_person, "transactional")
+        job.fork.one_step = _in_one_step(job)
     return job.fork
 
 
@@ -48,19 +51,49 @@ def in_slot(job: PeopleJob, fork: Fork, number: int) -> None:
     """Make the person of a slot, and keep it when its turn has come."""
     with fork.slot(number):
         job.token.raise_if_cancelled()
-        person = job.factory.generate_person(*job.arguments(number))
-        fork.wait_for_those_before(number)
-        with fork.ending(number, person if job.way.keep else None):
-            job.made(number, person)
+
+        def take(person: TinyPerson | None) -> None:
+            fork.wait_for_those_before(number)
+            with fork.ending(number, person if job.way.keep else None):
+                job.made(number, person)
+
+        _make(job, number, fork.line_of(number), take)
+
+
+def _in_one_step(job: PeopleJob) -> bool:
+    """Whether a person is one step; who wrote another way to make one may do several in it."""
+    return hasattr(type(job.factory).generate_person, "transactional")
+
+
+def _make(
+    job: PeopleJob, number: int, line: Line, take: Callable[[TinyPerson | None], None]
+) -> None:
+    """Make the person of that number and have it taken, also when Ctrl-C came as it was kept."""
+    factory, head = job.factory, line.head
+    known = len(factory.generated_names)
+    try:
+        person = factory.generate_person(*job.arguments(number))
+    except KeyboardInterrupt:
+        # Held back during the commit, it is raised after: what is kept now is to be counted.
+        unseen = factory.scope().store is None and len(factory.generated_names) > known
+        if _in_one_step(job) and (line.head != head or unseen):
+            people = factory.scope().registry("person")
+            failed = factory.last_failure is not None
+            take(None if failed else people.get(factory.generated_names[-1]))
+        raise
+    take(person)
 
 
 def _one_by_one(job: PeopleJob) -> None:
     with within(job, Lane(job.way)):
         for number in range(job.ended, job.order.total):
             job.token.raise_if_cancelled()
-            person = job.factory.generate_person(*job.arguments(number))
-            job.is_at()
-            job.made(number, person)
+
+            def take(person: TinyPerson | None, number: int = number) -> None:
+                job.is_at()
+                job.made(number, person)
+
+            _make(job, number, job.line, take)
 
 
 def _together(job: PeopleJob) -> None:
