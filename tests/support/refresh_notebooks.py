@@ -34,7 +34,13 @@ def execute(path: Path) -> nbformat.NotebookNode:
         folder = Path(place) / "notebooks"
         shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns(".*"))
         notebook = nbformat.read(folder / path.name, as_version=4)
-        client = FirstOutputs(notebook, timeout=120, resources={"metadata": {"path": folder}})
+        # Lines that come apart by chance are one output.
+        client = FirstOutputs(
+            notebook,
+            timeout=120,
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
+        )
         with kernel_environment(Path(place)):
             return client.execute()
 

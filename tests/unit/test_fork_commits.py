@@ -181,14 +181,15 @@ def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
     for kind in (OneAfterAnother, Abreast):
         simulation = control.begin(tmp_path / kind.__name__)
         factory = kind(CONTEXT)
-        factory.together = 1
+        if isinstance(factory, Abreast):
+            factory.together = 1
         server.rules[:] = [answer({"no": "person"})]
         assert factory.generate_person(attempts=1) is None
         # Whoever comes first takes this back; who of the others still sees it depends on chance.
         assert factory.last_failure is not None
         server.rules[:] = [by_ordinal]
-        factory.together = 8
-        if kind is Abreast:
+        if isinstance(factory, Abreast):
+            factory.together = 8
             Meanwhile(simulation.store._writer, 8, lambda key, row: None)
         assert len(factory.generate_people(8, concurrency=8)) == 8
         keys = ["event:" + event.key for event in factory.history()]
