@@ -135,7 +135,7 @@ def _schema_key(schema: Json | None) -> str:
     global _digested
     from tinyfactory.people.spec import shared_reply_schema
 
-    if schema is None or schema is not shared_reply_schema():
+    if schema is not shared_reply_schema():
         return digest(schema)
     if _digested is None or _digested[0] is not schema:
         _digested = schema, digest(schema)

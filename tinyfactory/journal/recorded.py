@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import ReplayMiss
+from tinyfactory.journal.adding import Adds, Items
 from tinyfactory.journal.canonical import digest
 from tinyfactory.journal.recording import Recording
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tinyfactory.journal.transaction import Transaction
 
 
-class RecordedStore:
+class RecordedStore(Adds):
     """A recording in the place of a journal's store, with a journal behind it for what is new.
 
     Parameters
@@ -47,22 +48,8 @@ class RecordedStore:
             return self.own.get(key)
         return self._notes.get(key)
 
-    def add(self, key: str, value: Any) -> Any:
-        """Keep a value in one's own journal, unless one is there; the one that stands."""
-        return self.add_all([(key, value)])[0]
-
-    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
-        """Keep a value as `add` does, without waiting; calling what this gives waits."""
-        if self.own is None or key in self.recording:
-            return lambda: self.add(key, value)
-        return self.own.add_soon(key, value)
-
-    def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
-        """Keep several values in one commit; those that stand."""
-        return self.add_all_soon(items)()
-
-    def add_all_soon(self, items: list[tuple[str, Any]]) -> Callable[[], list[Any]]:
-        """`add_all` without waiting; calling what this gives waits."""
+    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
+        """Keep what is not recorded in one's own journal; without one, in memory."""
         if self.own is None:
             noted = [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
             return lambda: noted

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
+from tinyfactory.journal.adding import Adds, Items
 from tinyfactory.journal.disk import FAILURES
 from tinyfactory.journal.folder import Folder
 from tinyfactory.journal.locks import new_lock
@@ -24,7 +25,7 @@ from tinyfactory.journal.writer import Batch, Standing, Waiting, Writer
 logger = logging.getLogger("tinyfactory")
 
 
-class Store:
+class Store(Adds):
     """A folder of JSON values under text keys, written durably and never overwritten.
 
     Safe to share between threads and processes. Each `add` is on disk when it returns,
@@ -82,25 +83,8 @@ class Store:
         rows = self._here().query(READ, key)
         return unseal(*rows[0]) if rows else None
 
-    def add(self, key: str, value: Any) -> Any:
-        """Store a value unless one is there; return the one that is there afterwards.
-
-        Two kernels that add under the same key both get the first's value. A damaged value
-        is kept under another key, and replaced.
-        """
-        return self.add_all([(key, value)])[0]
-
-    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
-        """Have a value stored as `add` does, without waiting; calling what this gives waits."""
-        standing = self.add_all_soon([(key, value)])
-        return lambda: standing()[0]
-
-    def add_all(self, items: list[tuple[str, Any]]) -> list[Any]:
-        """Store several values in one commit, each as `add` does; return those that stand."""
-        return self.add_all_soon(items)()
-
-    def add_all_soon(self, items: list[tuple[str, Any]]) -> Callable[[], list[Any]]:
-        """`add_all` without waiting; calling what this gives waits for those that stand."""
+    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
+        """Have values stored on disk, or wait in memory where it cannot be written."""
         batch = [(key, seal(value)) for key, value in items]
         if self._here().read_only is not None:
             there: list[Any] = [self.get(key) for key, _ in items]

@@ -22,7 +22,7 @@ _YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
 _OLDEST = 90
 _OPEN_WIDTH = 15
 _LIMIT = 100
-OLDEST = 120  # as the schema of a person has it
+_NOBODY_OLDER = 120  # as the schema of a person has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ def check_ages(field: str, categories: Iterable[str], bands: dict[str, Band] | N
                 f"{field} / {category}: an age is in whole years, or a range of them such as "
                 "18-29. Write it so, or leave it out; ages in words are a field of another name."
             )
-        if band.high > OLDEST:
+        if band.high > _NOBODY_OLDER:
             raise DemographyError(
                 f"{field} / {category}: this goes up to {band.high:g}, and nobody is older than "
-                f"{OLDEST}. Say where it ends."
+                f"{_NOBODY_OLDER}. Say where it ends."
             )
 
 
