@@ -87,7 +87,8 @@ class Meanwhile:
     """Does something before the first event is stored, when so many are on their way."""
 
     def __init__(self, writer, number, do):
-        self.commit, self.submit, self.number = writer._commit, writer.submit, number
+        self.writer, self.number = writer, number
+        self.commit, self.submit = writer._commit, writer.submit
         self.sent, self.do, self.done = 0, do, False
         writer._commit, writer.submit = self.store, self.send
 
@@ -137,7 +138,9 @@ def test_when_the_others_person_bears_the_name_of_one_behind_the_same_again_mend
     serve, tmp_path
 ):
     taken = persona(5)["name"]
-    server, _, factory = met_by_another_kernel(serve, tmp_path / "j", taken)
+    server, other, factory = met_by_another_kernel(serve, tmp_path / "j", taken)
+    # Those behind are stored after the first has failed; who goes on is to find them.
+    other.writer.lock = SlowDisk(other.writer.lock)
     with pytest.raises(NameTaken, match="the same again"):
         factory.generate_people(8, concurrency=8)
     people = factory.generate_people(8, concurrency=8)

@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -214,6 +214,10 @@ class Transaction:
         if self._done:
             return
         with deferred_interrupts():
+            if self.sent is not None:
+                # Once on disk it is found by who does the same again, and not done anew meanwhile.
+                with suppress(Exception):  # why this is undone is told already
+                    self.sent[1]()
             self._put_back()
             if self.rerun and self.parent is None and not self._overtaken:
                 self.scope.count(hit=False)
