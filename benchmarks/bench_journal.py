@@ -28,7 +28,7 @@ from people import InstantModel, name_of, person
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
 from tinyfactory.journal.simulation import scope
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transaction import current_transaction
 
 RESULTS = Path(__file__).parent / "results" / "bench_journal.json"

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tinyfactory import control as control
+    from tinyfactory.budget import Budget as Budget
     from tinyfactory.factory import TinyFactory as TinyFactory
     from tinyfactory.factory import TinyPersonFactory as TinyPersonFactory
-    from tinyfactory.journal.budget import Budget as Budget
     from tinyfactory.journal.simulation import Simulation as Simulation
-    from tinyfactory.journal.transactions import transactional as transactional
+    from tinyfactory.journal.transactional import transactional as transactional
     from tinyfactory.people import People as People
     from tinyfactory.people import PersonaSpec as PersonaSpec
     from tinyfactory.people import TinyPerson as TinyPerson
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Budget": "journal.budget",
+    "Budget": "budget",
     "People": "people",
     "PersonaSpec": "people",
     "Simulation": "journal.simulation",
@@ -40,7 +40,7 @@ _WHERE = {
     "save_people": "people",
     "studio": "widgets.studio",
     "to_frame": "people",
-    "transactional": "journal.transactions",
+    "transactional": "journal.transactional",
 }
 __all__ = [*sorted(_WHERE)]
 

@@ -14,8 +14,8 @@ from typing import Any
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal import inventory
-from tinyfactory.journal.portable import Json, rows_of
-from tinyfactory.journal.recording import Recording, write
+from tinyfactory.journal.recording.portable import Json, rows_of
+from tinyfactory.journal.recording.recording import Recording, write
 
 
 def add_commands(commands: Any) -> None:
@@ -149,7 +149,7 @@ def export(arguments: argparse.Namespace) -> int:
 
 def take_in(arguments: argparse.Namespace) -> int:
     """Take a recording into a journal, which is made when it is not there."""
-    from tinyfactory.journal.store import Store
+    from tinyfactory.journal.storage.store import Store
 
     recording = Recording(arguments.file)
     inventory.check_importable(recording)
@@ -191,8 +191,8 @@ def _agreed() -> bool:
 @contextmanager
 def _journal(path: str) -> Iterator[Any]:
     """A journal that is there; looking at one makes none."""
-    from tinyfactory.journal.disk import NAME
-    from tinyfactory.journal.store import Store
+    from tinyfactory.journal.storage.database import NAME
+    from tinyfactory.journal.storage.store import Store
 
     if not (Path(path) / NAME).is_file():
         raise InvalidInput(f"There is no journal in {Path(path).absolute()}. Give --path FOLDER.")

@@ -13,10 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.budget import Budget
 from tinyfactory.journal.simulation import Simulation, current_simulation
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.transactional import transactional
 
 __all__ = [
     "begin",

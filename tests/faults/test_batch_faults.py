@@ -31,11 +31,11 @@ from tinyfactory.errors import (
     EndpointUnavailable,
     RequestRejected,
 )
-from tinyfactory.models import flow
-from tinyfactory.models.batch import complete_batch
+from tinyfactory.models import event_loop
+from tinyfactory.models.batch.batch import complete_batch
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
+from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
-from tinyfactory.models.retries import RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, time_limit=60, wait_initial=0.01, wait_jitter=0.01)
 WANTED = {f"p{n}": ChatRequest(({"role": "user", "content": f"{n}?"},)) for n in range(6)}
@@ -74,7 +74,7 @@ class Kernel:
         )
 
     def run(self) -> dict[str, str]:
-        return flow.run(self.complete)
+        return event_loop.run(self.complete)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -284,7 +284,7 @@ def looked(progress):
     say(progress.status)
 
 remembered = json.loads(place.read_text()) if place.exists() else None
-failed = flow.run(
+failed = event_loop.run(
     lambda: complete_batch(
         model, wanted, remembered=remembered, remember=remember, arrived=arrived,
         progress=looked, poll=0.05,
@@ -374,10 +374,13 @@ def test_a_file_that_was_deleted_before_the_batch_was_made_is_uploaded_anew():
 @pytest.mark.parametrize("loop", ["private", "own"])
 def test_a_cancelled_wait_leaves_the_batch_running(loop):
     with serving(running=3600) as server:
-        kernel, switch = Kernel(server), flow.CancelToken()
+        kernel, switch = Kernel(server), event_loop.CancelToken()
 
         def wait() -> None:
-            with flow.cancellable(switch), pytest.raises(Cancelled, match="batch_1") as raised:
+            with (
+                event_loop.cancellable(switch),
+                pytest.raises(Cancelled, match="batch_1") as raised,
+            ):
                 kernel.run() if loop == "private" else asyncio.run(kernel.complete())
             assert "picks it up" in str(raised.value)
             done.append(True)

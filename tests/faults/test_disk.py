@@ -19,8 +19,8 @@ from tests.support.processes import AS_NOBODY, end, finish, hear, run, start, te
 from tests.support.products import ProductFactory
 from tinyfactory import TinyPersonFactory, control
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
-from tinyfactory.journal.disk import JsonDisk
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.database import JsonDisk
+from tinyfactory.journal.storage.store import Store
 
 CONTEXT = "A group of friends are on a camping trip."
 

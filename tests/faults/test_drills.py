@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.drills import interrupt_often, kill_often
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.store import Store
 
 
 def test_ten_kills_lose_nothing(tmp_path):

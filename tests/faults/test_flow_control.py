@@ -27,11 +27,11 @@ from tinyfactory.errors import (
     EndpointUnreachable,
     QuotaExhausted,
 )
-from tinyfactory.models import flow
-from tinyfactory.models.breaker import THRESHOLD
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest
+from tinyfactory.models.http.circuit_breaker import THRESHOLD
+from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
-from tinyfactory.models.retries import RetryPolicy
 
 PATIENT = RetryPolicy(attempts=100, wait_initial=0.05, wait_max=0.2, wait_jitter=0.1)
 ONCE = RetryPolicy(attempts=1)
@@ -59,7 +59,7 @@ def together(
 
         return await asyncio.gather(*(one() for _ in range(number)), return_exceptions=True)
 
-    return flow.run(all_of_them)
+    return event_loop.run(all_of_them)
 
 
 def answered(outcomes: list[Any]) -> bool:
@@ -113,7 +113,7 @@ def test_a_time_that_one_is_told_holds_back_all(caplog):
             await when(lambda: "as it asks" in caplog.text)
             return await asyncio.gather(first, *(chat.complete(REQUEST) for _ in range(5)))
 
-        flow.run(work)
+        event_loop.run(work)
         refused, *others = (request.at for request in server.requests)
         assert len(others) == 6
         assert all(0.99 <= at - refused < LONG for at in others)
@@ -131,14 +131,14 @@ def test_another_key_is_not_held_back(caplog):
             return reply.text
 
         began = time.monotonic()
-        assert flow.run(work)
+        assert event_loop.run(work)
         assert time.monotonic() - began < LONG
 
 
 def test_a_time_that_nobody_would_wait_for_holds_back_nobody():
     with ChatServer([rate_limited(86_400)]) as server:
         with pytest.raises(EndpointUnavailable, match="asks to wait 86400 s"):
-            flow.run(model(server).complete, REQUEST)
+            event_loop.run(model(server).complete, REQUEST)
         began = time.monotonic()
         assert answered(together(model(server), 3))
         assert time.monotonic() - began < LONG
@@ -147,7 +147,7 @@ def test_a_time_that_nobody_would_wait_for_holds_back_nobody():
 def test_an_exhausted_quota_is_no_reason_to_slow_down():
     with ChatServer([quota_exhausted()]) as server:
         with pytest.raises(QuotaExhausted):
-            flow.run(model(server).complete, REQUEST)
+            event_loop.run(model(server).complete, REQUEST)
         with server.held_until(10):
             assert answered(together(model(server), 10))
 
@@ -167,7 +167,7 @@ def test_requests_per_minute_are_held_and_a_changed_setting_counts(caplog):
             settings.configure(requests_per_minute=None)
             return await asyncio.gather(*tasks)
 
-        assert len(flow.run(work)) == 5
+        assert len(event_loop.run(work)) == 5
 
 
 def test_tokens_per_minute_are_held_and_corrected_by_what_the_replies_say():
@@ -187,13 +187,13 @@ def test_tokens_per_minute_are_held_and_corrected_by_what_the_replies_say():
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-        flow.run(work)
+        event_loop.run(work)
         assert server.most_at_once == 2
 
 
 def test_waiting_here_does_not_count_towards_the_time_limit():
     with ChatServer([rate_limited()], slow=0.3) as server:
-        flow.run(model(server).complete, REQUEST)  # refused once: from now on one at a time
+        event_loop.run(model(server).complete, REQUEST)  # refused once: from now on one at a time
         settings.configure(time_limit=3.0)
         began = time.monotonic()
         outcomes = together(model(server), 80)  # in 13 groups, of which each is one larger
@@ -209,7 +209,7 @@ def test_waiting_here_does_not_count_towards_the_time_limit():
 def break_down(server: ChatServer) -> None:
     for _ in range(THRESHOLD):
         with pytest.raises(EndpointUnavailable):
-            flow.run(model(server, ONCE).complete, REQUEST)
+            event_loop.run(model(server, ONCE).complete, REQUEST)
 
 
 def test_when_it_is_down_one_looks_and_the_others_fail_with_it():
@@ -237,7 +237,7 @@ def test_one_by_one_the_endpoint_itself_is_always_asked():
     with ChatServer(rules=[status(503)]) as server:
         for number in range(THRESHOLD + 3):
             with pytest.raises(EndpointUnavailable, match="HTTP 503"):
-                flow.run(model(server, ONCE).complete, REQUEST)
+                event_loop.run(model(server, ONCE).complete, REQUEST)
             assert len(server.requests) == number + 1
 
 
@@ -255,7 +255,7 @@ def test_calls_that_are_asking_again_give_up_when_it_opens(caplog):
                     await model(server, ONCE).complete(REQUEST)
             return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), LONG)
 
-        outcomes = flow.run(work)
+        outcomes = event_loop.run(work)
         assert len(server.requests) == 8 + THRESHOLD
     for outcome in outcomes:
         assert isinstance(outcome, EndpointUnavailable)
@@ -264,7 +264,7 @@ def test_calls_that_are_asking_again_give_up_when_it_opens(caplog):
 
 def test_calls_that_wait_for_their_turn_are_not_sent_when_it_opens():
     with ChatServer([rate_limited()]) as server:
-        flow.run(model(server).complete, REQUEST)  # refused once: from now on one at a time
+        event_loop.run(model(server).complete, REQUEST)  # refused once: from now on one at a time
         before = len(server.requests)
         server.rules.append(status(503))
         server.slow = 0.05
@@ -289,7 +289,7 @@ def test_a_server_that_is_not_there_opens_it_too():
         )
         for _ in range(THRESHOLD):
             with pytest.raises(EndpointUnreachable):
-                flow.run(chat.complete, REQUEST)
+                event_loop.run(chat.complete, REQUEST)
         outcomes = together(chat, 5)
         assert sorted(type(outcome).__name__ for outcome in outcomes) == [
             *["EndpointDown"] * 4,
@@ -301,7 +301,7 @@ def test_refusals_by_a_server_that_is_up_do_not_open_it():
     with ChatServer(rules=[rate_limited()]) as server:
         for _ in range(THRESHOLD + 1):
             with pytest.raises(EndpointUnavailable, match="429"):
-                flow.run(model(server, ONCE).complete, REQUEST)
+                event_loop.run(model(server, ONCE).complete, REQUEST)
         server.rules.clear()
         assert answered(together(model(server), 5))
 
@@ -311,7 +311,7 @@ def test_an_answer_in_between_counts_from_nought():
         for _ in range(2):
             for _ in range(THRESHOLD - 1):
                 with pytest.raises(EndpointUnavailable):
-                    flow.run(model(server, ONCE).complete, REQUEST)
+                    event_loop.run(model(server, ONCE).complete, REQUEST)
             server.rules.clear()
             assert answered(together(model(server), 1))
             server.rules.append(status(503))
@@ -335,7 +335,7 @@ def test_a_probe_that_is_cancelled_hands_on_to_the_next(caplog):
             probe.cancel()
             return await asyncio.gather(*others)
 
-        assert answered(flow.run(work))
+        assert answered(event_loop.run(work))
     assert sum("it answers again" in record.getMessage() for record in caplog.records) == 1
 
 

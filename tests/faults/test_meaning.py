@@ -105,10 +105,10 @@ def test_fault_34_what_was_changed_misses_and_what_was_not_hits(
         elif change == "base_url":
             patch.setenv("OPENAI_BASE_URL", other.base_url)
         elif change == "schema":
-            from tinyfactory.people import spec
+            from tinyfactory.people.schema import persona
 
-            changed = spec.reply_schema() | {"description": "changed"}
-            patch.setattr(spec, "shared_reply_schema", lambda: changed)
+            changed = persona.reply_schema() | {"description": "changed"}
+            patch.setattr(persona, "shared_reply_schema", lambda: changed)
         elif change == "code":
             method = getattr(TinyPersonFactory.generate_person, "transactional")  # noqa: B009
             patch.setitem(method.__dict__, "given_version", "2")
@@ -142,7 +142,7 @@ def test_fault_35_clock_hash_seed_and_order_of_keys_have_no_effect(folder, serve
 
 
 def test_fault_36_numbers_truth_and_normal_forms_differ_by_a_written_rule(folder):
-    from tinyfactory.journal import canonical
+    from tinyfactory.journal import serializer
 
     values = [1, 1.0, True, "1", "é", "e\u0301", [1], (1,), None, 0, False, "", {"1": 1}, {1: 1}]
     for hits in (0, len(values)):
@@ -152,7 +152,7 @@ def test_fault_36_numbers_truth_and_normal_forms_differ_by_a_written_rule(folder
             back = factory.take(value)
             assert repr(back) == repr(value), number
         assert (simulation.hits, simulation.misses) == (hits, len(values) - hits)
-    assert "1.0" in canonical.__doc__ and "two normal forms" in canonical.__doc__
+    assert "1.0" in serializer.__doc__ and "two normal forms" in serializer.__doc__
 
 
 def test_fault_37_changing_what_was_given_or_returned_leaves_the_journal_unharmed(folder):

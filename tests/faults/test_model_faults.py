@@ -46,10 +46,10 @@ from tinyfactory.errors import (
     RequestRejected,
     UnknownModel,
 )
-from tinyfactory.models import flow
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest
+from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
-from tinyfactory.models.retries import RetryPolicy
 
 QUICK = RetryPolicy(attempts=4, wait_initial=0.01, wait_jitter=0.01)
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -63,12 +63,12 @@ LONG = 60
 def _client_is_imported():
     """So that no time measured below holds the first import of the client."""
     with ChatServer() as server:
-        flow.run(OpenAIModel("m", base_url=server.base_url).complete, REQUEST)
+        event_loop.run(OpenAIModel("m", base_url=server.base_url).complete, REQUEST)
 
 
 def ask(server: ChatServer, retry: RetryPolicy = QUICK, key: str | None = None) -> ChatReply:
     model = OpenAIModel("test-model", base_url=server.base_url, api_key=key, retry=retry)
-    return flow.run(model.complete, REQUEST)
+    return event_loop.run(model.complete, REQUEST)
 
 
 def refused(server: ChatServer, kind: type[ModelError], key: str | None = None) -> str:
@@ -191,7 +191,7 @@ def test_nothing_listens_there_says_so_quickly():
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
         began = time.monotonic()
         with pytest.raises(EndpointUnreachable, match="Start the server") as raised:
-            flow.run(OpenAIModel("m", base_url=url).complete, REQUEST)
+            event_loop.run(OpenAIModel("m", base_url=url).complete, REQUEST)
     assert time.monotonic() - began < LONG  # ten attempts would be minutes
     assert url in str(raised.value)
 
@@ -217,7 +217,7 @@ def test_a_server_that_is_being_restarted_is_found_by_the_second_look(caplog):
 
 
 def test_cancelling_gives_up_the_request_in_flight():
-    token = flow.CancelToken()
+    token = event_loop.CancelToken()
     with ChatServer(rules=[hang()]) as server:
 
         def press() -> None:
@@ -227,7 +227,7 @@ def test_cancelling_gives_up_the_request_in_flight():
         button = threading.Thread(target=press)
         button.start()
         began = time.monotonic()
-        with pytest.raises(Cancelled), flow.cancellable(token):
+        with pytest.raises(Cancelled), event_loop.cancellable(token):
             ask(server)
         assert time.monotonic() - began < LONG
         button.join()
@@ -236,11 +236,11 @@ def test_cancelling_gives_up_the_request_in_flight():
 
 
 def test_cancelling_ends_a_pause_between_attempts():
-    token = flow.CancelToken()
+    token = event_loop.CancelToken()
     with ChatServer(rules=[rate_limited(90)]) as server:
         threading.Timer(0.3, token.cancel).start()
         began = time.monotonic()
-        with pytest.raises(Cancelled), flow.cancellable(token):
+        with pytest.raises(Cancelled), event_loop.cancellable(token):
             ask(server)
         assert time.monotonic() - began < LONG
 
@@ -369,7 +369,7 @@ def test_a_wrong_path_says_that_the_base_url_is_wrong():
     with ChatServer() as server:
         model = OpenAIModel("m", base_url=server.origin + "/api")
         with pytest.raises(RequestRejected, match="ends in /v1"):
-            flow.run(model.complete, REQUEST)
+            event_loop.run(model.complete, REQUEST)
 
 
 def test_a_request_that_is_too_long_fails_at_once():

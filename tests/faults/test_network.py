@@ -30,13 +30,13 @@ from tests.support.chat_server import (
 )
 from tests.support.people import person as persona
 from tinyfactory import Simulation, TinyPersonFactory, control, settings
+from tinyfactory.budget import Budget
 from tinyfactory.errors import (
     AuthenticationFailed,
     EndpointUnavailable,
     QuotaExhausted,
     UnknownModel,
 )
-from tinyfactory.journal.budget import Budget
 
 CONTEXT = "A group of friends are on a camping trip."
 

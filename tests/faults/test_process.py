@@ -15,7 +15,7 @@ from tests.support.processes import end, finish, hear, run, start, tell
 from tests.support.products import ProductFactory
 from tests.support.waiting import PATIENCE, until
 from tinyfactory import TinyPersonFactory, control
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.store import Store
 
 CONTEXT = "A group of friends are on a camping trip."
 

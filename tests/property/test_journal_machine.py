@@ -28,11 +28,11 @@ from hypothesis.stateful import (
 )
 
 from tinyfactory import TinyFactory, control, transactional
+from tinyfactory.journal import scope
 from tinyfactory.journal import simulation as simulation_module
-from tinyfactory.journal import undo
-from tinyfactory.journal.aside import lock_of
-from tinyfactory.journal.replies import keep_reply
+from tinyfactory.journal.reply_cache import keep_reply
 from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.utils.concurrency import lock_of
 
 ERRORS = (ValueError, KeyboardInterrupt, MemoryError)
 
@@ -674,7 +674,7 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_open(self):
         assert current_transaction() is None
-        assert undo.log.get() is None
+        assert scope.undo_log.get() is None
         assert not any(lock_of(shop).locked() for shop in self.shops)
 
     @invariant()

@@ -22,10 +22,10 @@ from tinyfactory.people import (
     read_persona,
     save_people,
 )
-from tinyfactory.people.layout import ALIASES, LISTS, PARTS, TEXTS, TOP
-from tinyfactory.people.render import escape, person_html
-from tinyfactory.people.spec import _known
-from tinyfactory.people.traits import TRAITS
+from tinyfactory.people.render.person import escape, person_html
+from tinyfactory.people.schema.big_five import TRAITS
+from tinyfactory.people.schema.layout import ALIASES, LISTS, PARTS, TEXTS, TOP
+from tinyfactory.people.schema.persona import _known
 
 FIELDS = sorted(
     {

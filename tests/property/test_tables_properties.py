@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.property.test_people_properties import anything, names, shapes
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people import People, TinyPerson, compare, from_edsl, load_people, to_edsl
-from tinyfactory.people.csv_table import guarded, unguarded
+from tinyfactory.people.formats.csv_file import guarded, unguarded
 
 # Lone surrogates come from JSON escapes of models; a person keeps none, whatever the way in.
 any_text = st.text(st.characters(), max_size=12)

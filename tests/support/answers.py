@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.people import person
-from tinyfactory.models.loopback import serving
+from tinyfactory.models.loopback import server
 
 Json = dict[str, Any]
-Answer = serving.Answer
+Answer = server.Answer
 
 
-class Request(serving.Request):
+class Request(server.Request):
     """A request, and what a test asks about it."""
 
     @property

@@ -50,8 +50,8 @@ from tests.support.misbehaviour import (
     wrong_key,
 )
 from tests.support.waiting import until, when
-from tinyfactory.models.loopback import serving
-from tinyfactory.models.loopback.serving import Answer
+from tinyfactory.models.loopback import server
+from tinyfactory.models.loopback.server import Answer
 
 __all__ = [
     "Answer",
@@ -90,7 +90,7 @@ _CHAT = re.compile(r"/(v1|openai/deployments/[^/]+)/chat/completions(\?|$)")
 _NOT_FOUND = Answer(404, {"detail": "Not Found"})
 
 
-class ChatServer(serving.LoopbackServer):
+class ChatServer(server.LoopbackServer):
     """A server in a thread of its own; `with` starts it and closes it completely.
 
     Parameters
@@ -166,7 +166,7 @@ class ChatServer(serving.LoopbackServer):
         yield
         opener.join()
 
-    def answer(self, request: serving.Request) -> Answer:
+    def answer(self, request: server.Request) -> Answer:
         request = Request(**vars(request))
         if request.method == "GET" and request.path.endswith("/models"):
             return Answer(200, {"object": "list", "data": [{"id": "test", "object": "model"}]})

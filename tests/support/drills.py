@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.processes import end, finish, hear, run, start, tell
 from tests.support.products import ProductFactory
 from tinyfactory import control
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.store import Store
 
 # Writes to the same folder and says how long that took.
 WRITE = """

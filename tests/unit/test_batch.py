@@ -26,12 +26,14 @@ from tests.support.chat_server import (
     status,
 )
 from tinyfactory.errors import InvalidInput, NotConfigured, QuotaExhausted, RequestRejected
-from tinyfactory.models import batch_rows, degrade, flow
-from tinyfactory.models.batch import BatchProgress, complete_batch
+from tinyfactory.models import event_loop
+from tinyfactory.models.batch import files
+from tinyfactory.models.batch.batch import BatchProgress, complete_batch
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.offline import OfflineModel
 from tinyfactory.models.openai import OpenAIModel
-from tinyfactory.models.retries import RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, time_limit=5, wait_initial=0.01, wait_jitter=0.01)
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -80,7 +82,7 @@ class Asked:
         self.looked(progress)
 
     def run(self, wanted: dict[str, ChatRequest], remembered: Json | None = None) -> dict[str, str]:
-        return flow.run(
+        return event_loop.run(
             lambda: complete_batch(
                 self.model,
                 wanted,
@@ -137,7 +139,7 @@ def test_the_rows_are_exactly_what_is_sent_online(refused):
     rules = [rejects_parameter(refused)] if refused else []
     with ChatServer(rules=[*rules, echo], batches=Batches()) as server:
         asked = Asked(server)
-        flow.run(asked.model.complete, wanted["p0"])
+        event_loop.run(asked.model.complete, wanted["p0"])
         asked.run(wanted)
         assert server.batches.bodies == [server.bodies[-1]]
         assert ("temperature" in server.batches.bodies[0]) is (refused is None)
@@ -206,12 +208,12 @@ def test_more_requests_than_a_file_holds_make_several_batches():
 
 def test_a_file_holds_no_more_bytes_than_it_may():
     lines = [b"x" * 99 + b"\n"] * 10
-    assert batch_rows.fill(lines, most_bytes=500) == (5, b"".join(lines[:5]))
-    assert batch_rows.fill(lines, most_bytes=499)[0] == 4
-    assert batch_rows.fill(lines, most_rows=3)[0] == 3
+    assert files.fill(lines, most_bytes=500) == (5, b"".join(lines[:5]))
+    assert files.fill(lines, most_bytes=499)[0] == 4
+    assert files.fill(lines, most_rows=3)[0] == 3
     with pytest.raises(InvalidInput, match="100 bytes"):
-        batch_rows.fill(lines, most_bytes=99)
-    assert (batch_rows.MOST_ROWS, batch_rows.MOST_BYTES) == (50_000, 200_000_000)
+        files.fill(lines, most_bytes=99)
+    assert (files.MOST_ROWS, files.MOST_BYTES) == (50_000, 200_000_000)
 
 
 def test_a_batch_refused_for_the_length_of_the_queue_goes_in_when_another_is_done():
@@ -362,8 +364,8 @@ def test_they_are_the_same_after_something_was_learnt_of_the_endpoint():
     with ChatServer(rules=[echo], batches=Batches()) as server:
         first, wanted = Asked(server), requests(2)
         first.run(wanted)
-        less = degrade.Dialect(dropped=frozenset({"temperature"}))
-        degrade.learn(first.model.target().endpoint, "test-model", less)
+        less = capabilities.Dialect(dropped=frozenset({"temperature"}))
+        capabilities.learn(first.model.target().endpoint, "test-model", less)
         second = Asked(server)
         second.run(wanted, first.notes[-1])
         assert server.batches.created == 1
@@ -464,11 +466,11 @@ def test_no_key_and_no_such_model_are_said_before_anything_is_sent():
 def test_the_server_refuses_a_custom_id_that_comes_twice_and_files_that_it_does_not_have():
     with ChatServer(rules=[echo], batches=Batches(0, 0, 0)) as server:
         model = OpenAIModel("test-model", base_url=server.base_url, retry=QUICK)
-        from tinyfactory.models.batch_endpoint import BatchEndpoint
+        from tinyfactory.models.batch.client import BatchEndpoint
 
         endpoint = BatchEndpoint(model.target(), QUICK)
         request = requests(1)["p0"]
-        one = batch_rows.line("p0", endpoint.chat, model.target(), request, degrade.Dialect())
+        one = files.line("p0", endpoint.chat, model.target(), request, capabilities.Dialect())
 
         async def twice() -> Json:
             file = await endpoint.upload(one + one)

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from tinyfactory.errors import EndpointUnavailable
-from tinyfactory.models.breaker import Breaker
+from tinyfactory.models.http.circuit_breaker import Breaker
 
 
 def opened(threshold: int = 5) -> Breaker:

@@ -19,6 +19,7 @@ from tests.support.chat_server import (
 from tests.support.people import person as persona
 from tests.support.waiting import PATIENCE, until
 from tinyfactory import Budget, Simulation, TinyPersonFactory, control
+from tinyfactory.budget import Cost, Meter
 from tinyfactory.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -27,7 +28,6 @@ from tinyfactory.errors import (
     TinyFactoryError,
     UnknownPrice,
 )
-from tinyfactory.journal.budget import Cost, Meter
 
 CONTEXT = "Nurses of a night shift in a small town"
 PRICED = {"test-model": (1.0, 2.0)}

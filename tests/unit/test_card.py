@@ -14,7 +14,7 @@ from tests.support.waiting import until
 from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import Cancelled, InvalidInput, InvalidPersona
-from tinyfactory.people.fields import fields
+from tinyfactory.people.schema.fields import fields
 from tinyfactory.widgets import PersonaCard, later
 
 READ, EDIT, ASK, FROM, JSON = range(5)

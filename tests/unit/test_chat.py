@@ -15,7 +15,7 @@ from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Simulation, TinyPerson
 from tinyfactory.errors import AuthenticationFailed, Cancelled, InvalidInput, NotConfigured
 from tinyfactory.people import People
-from tinyfactory.people.render_chat import MOST_SHOWN, conversation_html, panel_html
+from tinyfactory.people.render.conversation import MOST_SHOWN, conversation_html, panel_html
 from tinyfactory.widgets import PersonaChat
 from tinyfactory.widgets.chat import NOBODY
 from tinyfactory.widgets.log import Line, Log

@@ -6,7 +6,7 @@ import pytest
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.chronicle import Chronicle, began_as
+from tinyfactory.journal.timeline import Chronicle, began_as
 
 CONTEXT = "A group of friends are on a camping trip."
 

@@ -13,9 +13,9 @@ import pytest
 from tests.support.people import person as persona
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory
 from tinyfactory.__main__ import main
-from tinyfactory.journal.recording import Recording
-from tinyfactory.journal.store import Store
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.recording.recording import Recording
+from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatReply, Usage
 
 

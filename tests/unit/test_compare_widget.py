@@ -13,7 +13,7 @@ from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, compare
-from tinyfactory.people.twins import Twins
+from tinyfactory.people.comparison import Twins
 from tinyfactory.widgets import PersonaCompare
 
 

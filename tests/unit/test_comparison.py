@@ -9,7 +9,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, TinyPerson, compare
-from tinyfactory.people.render_compare import side_by_side_html
+from tinyfactory.people.render.comparison import side_by_side_html
 
 
 def someone(**fields) -> TinyPerson:

@@ -83,7 +83,7 @@ def bad_request(serve, monkeypatch):
 def a_web_page(serve, monkeypatch):
     from tinyfactory.models import OpenAIModel
     from tinyfactory.models.chat import ChatRequest
-    from tinyfactory.models.flow import run
+    from tinyfactory.models.event_loop import run
 
     serve(rules=[html_page()])
     model = OpenAIModel("m")

@@ -7,7 +7,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.fields import Field, as_text, check, fields, from_text, parts
+from tinyfactory.people.schema.fields import Field, as_text, check, fields, from_text, parts
 
 
 def leaf(persona, path):

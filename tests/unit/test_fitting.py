@@ -13,9 +13,9 @@ import pytest
 
 from tinyfactory.errors import DemographyError
 from tinyfactory.populations import Demography
-from tinyfactory.populations.fitting import Block
 from tinyfactory.populations.ipf import ipf, met, missed
-from tinyfactory.populations.layouts import read_tables
+from tinyfactory.populations.joint import Block
+from tinyfactory.populations.schema import read_tables
 
 
 def test_a_fit_meets_its_margins_and_keeps_the_odds_ratios():

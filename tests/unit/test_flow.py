@@ -13,7 +13,7 @@ import warnings
 import pytest
 
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models import flow
+from tinyfactory.models import event_loop
 
 
 async def double(number: int) -> int:
@@ -58,21 +58,25 @@ def in_thread(function) -> threading.Thread:
 
 
 def test_run_gives_the_result_and_the_error():
-    assert flow.run(double, 21) == 42
+    assert event_loop.run(double, 21) == 42
     with pytest.raises(KeyError, match="from the coroutine"):
-        flow.run(fail)
+        event_loop.run(fail)
 
 
 def test_run_works_inside_a_running_loop_as_in_a_notebook():
     async def cell() -> int:
-        return flow.run(double, 4)
+        return event_loop.run(double, 4)
 
     assert asyncio.run(cell()) == 8
 
 
 def test_everything_runs_on_one_loop_whatever_loops_the_user_has():
-    places = {flow.run(where), asyncio.run(flow.arun(where)), asyncio.run(flow.arun(where))}
-    in_thread(lambda: places.add(flow.run(where))).join()
+    places = {
+        event_loop.run(where),
+        asyncio.run(event_loop.arun(where)),
+        asyncio.run(event_loop.arun(where)),
+    }
+    in_thread(lambda: places.add(event_loop.run(where))).join()
     assert len(places) == 1
     assert places.pop()[1] != threading.get_ident()
 
@@ -84,17 +88,17 @@ def test_arun_on_the_private_loop_does_not_change_the_task():
         async def inner() -> bool:
             return asyncio.current_task() is outer
 
-        return await flow.arun(inner)
+        return await event_loop.arun(inner)
 
-    assert flow.run(nested)
+    assert event_loop.run(nested)
 
 
 def test_run_on_the_private_loop_is_refused_instead_of_waiting_for_ever():
     async def wrong() -> int:
-        return flow.run(double, 1)
+        return event_loop.run(double, 1)
 
     with pytest.raises(InvalidInput, match="Await the coroutine"):
-        flow.run(wrong)
+        event_loop.run(wrong)
 
 
 def test_the_coroutine_sees_the_context_of_the_caller():
@@ -104,8 +108,8 @@ def test_the_coroutine_sees_the_context_of_the_caller():
         return colour.get()
 
     colour.set("green")
-    assert flow.run(look) == "green"
-    assert asyncio.run(flow.arun(look)) == "green"
+    assert event_loop.run(look) == "green"
+    assert asyncio.run(event_loop.arun(look)) == "green"
 
 
 def test_what_is_kept_is_made_once():
@@ -116,23 +120,23 @@ def test_what_is_kept_is_made_once():
         return object()
 
     async def pool() -> object:
-        return flow.kept("test-pool", make)
+        return event_loop.kept("test-pool", make)
 
-    assert flow.run(pool) is flow.run(pool)
+    assert event_loop.run(pool) is event_loop.run(pool)
     assert made == [1]
 
 
 def test_a_forked_process_gets_a_loop_of_its_own():
     async def mark() -> int:
-        return flow.kept("test-fork", os.getpid)
+        return event_loop.kept("test-fork", os.getpid)
 
-    parent = flow.run(mark)
+    parent = event_loop.run(mark)
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork
         child = os.fork()
     if child == 0:
-        os.write(writing, str(flow.run(mark)).encode())
+        os.write(writing, str(event_loop.run(mark)).encode())
         os._exit(0)
     os.close(writing)
     assert os.waitpid(child, 0)[1] == 0
@@ -154,14 +158,14 @@ def test_an_interrupt_cancels_and_is_raised_when_the_coroutine_has_ended(tidying
     in_thread(press)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        flow.run(sleeper.sleep)
+        event_loop.run(sleeper.sleep)
     assert sleeper.ended == "cancelled"
     assert time.monotonic() - began < 60
-    assert flow.run(double, 1) == 2
+    assert event_loop.run(double, 1) == 2
 
 
 def test_a_token_stops_run_from_another_thread_promptly():
-    sleeper, token = Sleeper(), flow.CancelToken()
+    sleeper, token = Sleeper(), event_loop.CancelToken()
     pressed = []
 
     def press() -> None:
@@ -170,18 +174,18 @@ def test_a_token_stops_run_from_another_thread_promptly():
         token.cancel()
 
     in_thread(press)
-    with pytest.raises(Cancelled, match="stopped on request"), flow.cancellable(token):
-        flow.run(sleeper.sleep)
+    with pytest.raises(Cancelled, match="stopped on request"), event_loop.cancellable(token):
+        event_loop.run(sleeper.sleep)
     assert time.monotonic() - pressed[0] < 60
     assert sleeper.ended == "cancelled"
 
 
 def test_a_token_stops_arun():
-    sleeper, token = Sleeper(), flow.CancelToken()
+    sleeper, token = Sleeper(), event_loop.CancelToken()
 
     async def work() -> None:
-        with flow.cancellable(token):
-            await flow.arun(sleeper.sleep)
+        with event_loop.cancellable(token):
+            await event_loop.arun(sleeper.sleep)
 
     def press() -> None:
         sleeper.began.wait()
@@ -194,35 +198,35 @@ def test_a_token_stops_arun():
 
 
 def test_a_cancelled_token_starts_nothing():
-    sleeper, token = Sleeper(), flow.CancelToken()
+    sleeper, token = Sleeper(), event_loop.CancelToken()
     token.cancel()
-    with flow.cancellable(token):
+    with event_loop.cancellable(token):
         with pytest.raises(Cancelled):
-            flow.run(sleeper.sleep)
+            event_loop.run(sleeper.sleep)
         with pytest.raises(Cancelled):
-            asyncio.run(flow.arun(sleeper.sleep))
+            asyncio.run(event_loop.arun(sleeper.sleep))
     assert not sleeper.began.is_set()
 
 
 def test_a_token_holds_only_within_its_block_and_not_for_others():
-    token = flow.CancelToken()
-    with flow.cancellable(token):
+    token = event_loop.CancelToken()
+    with event_loop.cancellable(token):
         pass
     token.cancel()
-    assert flow.run(double, 3) == 6
-    with flow.cancellable(flow.CancelToken()):
-        assert flow.run(double, 3) == 6
+    assert event_loop.run(double, 3) == 6
+    with event_loop.cancellable(event_loop.CancelToken()):
+        assert event_loop.run(double, 3) == 6
 
 
 def test_one_token_stops_many_threads():
-    token = flow.CancelToken()
+    token = event_loop.CancelToken()
     sleepers = [Sleeper() for _ in range(8)]
     outcomes = []
 
     def work(sleeper: Sleeper) -> None:
-        with flow.cancellable(token):
+        with event_loop.cancellable(token):
             try:
-                flow.run(sleeper.sleep)
+                event_loop.run(sleeper.sleep)
             except Cancelled:
                 outcomes.append("cancelled")
 
@@ -239,7 +243,7 @@ def test_cancelling_the_callers_await_cancels_the_coroutine_and_waits_for_its_en
     sleeper = Sleeper(tidying=0.2)
 
     async def work() -> None:
-        task = asyncio.create_task(flow.arun(sleeper.sleep))
+        task = asyncio.create_task(event_loop.arun(sleeper.sleep))
         await asyncio.to_thread(sleeper.began.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -250,7 +254,7 @@ def test_cancelling_the_callers_await_cancels_the_coroutine_and_waits_for_its_en
 
 
 def test_a_token_asked_between_two_requests_raises():
-    token = flow.CancelToken()
+    token = event_loop.CancelToken()
     token.raise_if_cancelled()
     token.cancel()
     with pytest.raises(Cancelled):

@@ -16,10 +16,10 @@ from tests.support.people import person as persona
 from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
-from tinyfactory.journal.canonical import digest
-from tinyfactory.journal.rows import unseal_text
-from tinyfactory.journal.store import Store
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.storage.database import unseal_text
+from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.transactional import transactional
 
 CONTEXT = "A group of friends are on a camping trip."
 

@@ -8,7 +8,7 @@ from tests.support.chat_server import ChatServer, empty
 from tests.support.widgets import raise_in_handlers
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import InvalidInput, SecretFound
-from tinyfactory.journal.recording import Recording
+from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.widgets.history import HistoryView
 
 CONTEXT = "A group of friends are on a camping trip."

@@ -10,10 +10,9 @@ import pytest
 from tests.support.people import person
 from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people import search
-from tinyfactory.people.facets import AGE_BANDS, category, facet_of
-from tinyfactory.people.index import PeopleIndex
-from tinyfactory.people.search import PIECE, fold, text_of, words_of
+from tinyfactory.people import text_search
+from tinyfactory.people.index import AGE_BANDS, PeopleIndex, category, facet_of
+from tinyfactory.people.text_search import PIECE, fold, text_of, words_of
 
 NUMBER = 1_300  # more than two pieces
 
@@ -200,13 +199,13 @@ def test_threads_that_search_at_once_find_the_same(people):
 def test_only_what_is_needed_is_read(people, monkeypatch):
     """Opening 100,000 people must not wait for the text of all of them."""
     read: list[object] = []
-    original = search.text_of
+    original = text_search.text_of
 
     def counted(persona):
         read.append(persona)
         return original(persona)
 
-    monkeypatch.setattr(search, "text_of", counted)
+    monkeypatch.setattr(text_search, "text_of", counted)
     index = PeopleIndex(people)
     index.select("", {"gender": ["woman"]})
     index.ordered(list(range(NUMBER)), ("name", False))

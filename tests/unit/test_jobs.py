@@ -21,6 +21,7 @@ from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
 from tests.support.waiting import main_waits_in, until, when
 from tinyfactory import TinyPerson, TinyPersonFactory, control
+from tinyfactory.budget import Budget, Cost, Meter
 from tinyfactory.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -29,10 +30,9 @@ from tinyfactory.errors import (
     TimeLimitReached,
 )
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.journal.budget import Budget, Cost, Meter
 from tinyfactory.models.chat import ChatReply
 from tinyfactory.people import reply_schema
-from tinyfactory.people.tables import PeopleWriter, iter_parquet
+from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet
 
 CONTEXT = "A group of friends are on a camping trip."
 

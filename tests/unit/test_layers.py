@@ -20,30 +20,30 @@ PACKAGE = Path(tinyfactory.__file__).parent
 
 # The only rooms that import each outside package, wherever in the file the import stands.
 ROOMS = {
-    "IPython": {"tinyfactory.widgets", "tinyfactory.people.render"},
+    "IPython": {"tinyfactory.widgets", "tinyfactory.people.render.person"},
     "anywidget": {"tinyfactory.widgets"},
     "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
     "chevron": {"tinyfactory.prompts"},
     "datasketch": {"tinyfactory.populations.reporting"},
-    "diskcache": {"tinyfactory.journal.disk"},
+    "diskcache": {"tinyfactory.journal.storage.database"},
     "faker": {"tinyfactory.models.offline"},
-    "genai_prices": {"tinyfactory.models.prices"},
+    "genai_prices": {"tinyfactory.models.pricing"},
     "httpx2": {"tinyfactory.models.openai"},
     "ipywidgets": {"tinyfactory.widgets"},
-    "json_repair": {"tinyfactory.people.reply"},
+    "json_repair": {"tinyfactory.people.schema.reply_parser"},
     "jupyterlab": {"tinyfactory.__main__"},
     "openai": {"tinyfactory.models.openai"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {
-        "tinyfactory.journal.history",
-        "tinyfactory.people.interchange",
+        "tinyfactory.journal.records",
+        "tinyfactory.people.formats.files",
         "tinyfactory.populations.demography",
     },
-    "pyarrow": {"tinyfactory.people.tables"},
-    "pydantic": {"tinyfactory.people.spec"},
+    "pyarrow": {"tinyfactory.people.formats.parquet_file"},
+    "pydantic": {"tinyfactory.people.schema.persona"},
     "scipy": {"tinyfactory.populations"},
     "stamina": {"tinyfactory.models"},
-    "tqdm": {"tinyfactory.factory.progress"},
+    "tqdm": {"tinyfactory.factory.job"},
     "traitlets": {"tinyfactory.widgets"},
     "vaderSentiment": {"tinyfactory.populations.reporting"},
 }
@@ -139,8 +139,8 @@ def test_nothing_imports_from_the_face():
 @pytest.mark.parametrize(
     ("importer", "source"),
     [
-        ("tinyfactory.people.spec", "import openai"),
-        ("tinyfactory.journal.lines", "def f():\n    from diskcache import Cache"),
+        ("tinyfactory.people.schema.persona", "import openai"),
+        ("tinyfactory.journal.scope", "def f():\n    from diskcache import Cache"),
         ("tinyfactory.models.openai_extra", "import openai.types"),
         ("tinyfactory.settings", "import importlib\nimportlib.import_module('requests')"),
     ],
@@ -150,6 +150,6 @@ def test_an_import_in_the_wrong_room_is_seen(importer, source):
 
 
 def test_a_private_name_of_another_wing_is_seen():
-    source = "from tinyfactory.journal.store import _rows"
+    source = "from tinyfactory.journal.storage.store import _rows"
     assert any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.factory"))
-    assert not any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.lines"))
+    assert not any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.scope"))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models import limits
 from tinyfactory.models.chat import Usage
-from tinyfactory.models.limits import Gate, Ticket, Window
+from tinyfactory.models.http import rate_limit
+from tinyfactory.models.http.rate_limit import Gate, Ticket, Window
 
 SOON = 30  # seconds, however slow the machine is; for no reason it would be a minute
 
@@ -205,7 +205,7 @@ def test_a_time_that_the_endpoint_names_holds_back_everybody():
 
 
 def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch):
-    monkeypatch.setattr(limits, "_LOOK", 0.05)
+    monkeypatch.setattr(rate_limit, "_LOOK", 0.05)
 
     async def work():
         gate = Gate("there")
@@ -256,7 +256,7 @@ def test_an_endpoint_that_does_not_count_is_taken_at_the_estimate():
 
 def test_a_queue_is_told_of(caplog, monkeypatch):
     caplog.set_level(logging.INFO, logger="tinyfactory.models")
-    monkeypatch.setattr(limits, "_PATIENCE", 0.05)
+    monkeypatch.setattr(rate_limit, "_PATIENCE", 0.05)
     settings.configure(requests_per_minute=1)
 
     async def work():

@@ -24,10 +24,11 @@ from tests.support.chat_server import (
 )
 from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, InvalidInput, NotConfigured
-from tinyfactory.models import degrade, flow
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
+from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
-from tinyfactory.models.retries import RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, time_limit=5, wait_initial=0.01, wait_jitter=0.01)
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -42,7 +43,7 @@ def asking(**changes: Any) -> ChatRequest:
 
 def ask(server: ChatServer, model: str = "test-model", **changes) -> ChatReply:
     chat = OpenAIModel(model, base_url=server.base_url, retry=QUICK)
-    return flow.run(chat.complete, asking(**changes))
+    return event_loop.run(chat.complete, asking(**changes))
 
 
 def with_schema(**changes):
@@ -106,7 +107,7 @@ def test_resolve_offline():
 )
 def test_an_address_that_cannot_be_one_is_refused(url):
     with pytest.raises(InvalidInput, match="no address of a server"):
-        flow.run(OpenAIModel("m", base_url=url).complete, asking())
+        event_loop.run(OpenAIModel("m", base_url=url).complete, asking())
 
 
 def test_importing_the_models_imports_no_client():
@@ -124,7 +125,7 @@ def test_importing_the_models_imports_no_client():
 
 def test_no_key_names_both_ways_before_anything_is_sent():
     with pytest.raises(NotConfigured) as raised:
-        flow.run(OpenAIModel().complete, asking())
+        event_loop.run(OpenAIModel().complete, asking())
     for way in ("OPENAI_API_KEY", "configure(api_key=getpass())", "TINYFACTORY_MODEL=offline"):
         assert way in str(raised.value)
     assert 'configure(model="offline")' in str(raised.value)
@@ -133,7 +134,7 @@ def test_no_key_names_both_ways_before_anything_is_sent():
 def test_no_key_for_azure_names_its_variable(monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://example.openai.azure.com/")
     with pytest.raises(NotConfigured, match="AZURE_OPENAI_API_KEY"):
-        flow.run(OpenAIModel().complete, asking())
+        event_loop.run(OpenAIModel().complete, asking())
 
 
 def test_a_local_server_needs_no_key():
@@ -146,9 +147,9 @@ def test_the_key_is_sent_and_a_new_one_is_used_at_once():
     with ChatServer() as server:
         settings.configure(base_url=server.base_url, api_key="sk-first")
         model = OpenAIModel("m")
-        flow.run(model.complete, asking())
+        event_loop.run(model.complete, asking())
         settings.configure(api_key="sk-second")
-        flow.run(model.complete, asking())
+        event_loop.run(model.complete, asking())
         sent = [r.headers["authorization"] for r in server.requests]
     assert sent == ["Bearer sk-first", "Bearer sk-second"]
 
@@ -158,7 +159,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key):
     with ChatServer() as server:
         model = OpenAIModel("m", base_url=server.base_url, api_key=key)
         with pytest.raises(NotConfigured, match="line break") as raised:
-            flow.run(model.complete, asking())
+            event_loop.run(model.complete, asking())
         assert key not in str(raised.value)
         assert server.requests == []
 
@@ -167,7 +168,7 @@ def test_a_password_in_the_address_is_sent_but_not_logged(caplog):
     caplog.set_level(logging.INFO)
     with ChatServer() as server:
         url = server.base_url.replace("http://", "http://ann:pass%20word@")
-        flow.run(OpenAIModel("m", base_url=url).complete, asking())
+        event_loop.run(OpenAIModel("m", base_url=url).complete, asking())
         assert server.requests[0].headers["authorization"] == "Basic YW5uOnBhc3Mgd29yZA=="
     assert "HTTP Request" in caplog.text
     assert "pass" not in caplog.text
@@ -177,7 +178,7 @@ def test_azure_is_asked_as_azure(monkeypatch):
     with ChatServer() as server:
         monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.origin)
         monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-        assert flow.run(OpenAIModel("deployed").complete, asking()).text
+        assert event_loop.run(OpenAIModel("deployed").complete, asking()).text
         request = server.requests[0]
     assert request.path.startswith("/openai/deployments/deployed/chat/completions")
     assert "api-version=2024-10-21" in request.path
@@ -273,7 +274,7 @@ def test_text_in_parts_is_joined():
 def test_one_connection_serves_calls_of_many_loops():
     with ChatServer() as server:
         model = OpenAIModel("m", base_url=server.base_url)
-        flow.run(model.complete, asking())
+        event_loop.run(model.complete, asking())
         for _ in range(3):
             asyncio.run(model.complete(asking()))
         assert len(server.requests) == 4
@@ -286,7 +287,7 @@ def test_two_hundred_at_once():
 
     with ChatServer() as server:
         model = OpenAIModel("m", base_url=server.base_url)
-        flow.run(model.complete, asking())
+        event_loop.run(model.complete, asking())
         with server.held_until(200):
             replies = asyncio.run(all_at_once(model))
         assert len({reply.text for reply in replies}) == 200
@@ -391,7 +392,7 @@ def test_a_refusal_is_remembered_per_model_and_endpoint():
         ask(other, **with_schema())
         assert server.requests[2].format == "json_schema"
         assert other.requests[0].format == "json_schema"
-        degrade.forget()
+        capabilities.forget()
         ask(server, **with_schema())
         assert server.requests[4].format == "json_schema"
 

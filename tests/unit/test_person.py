@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona, NameTaken
-from tinyfactory.journal import undo
-from tinyfactory.journal.canonical import decode, encode
+from tinyfactory.journal import scope
+from tinyfactory.journal.serializer import decode, encode
 from tinyfactory.journal.simulation import Simulation
 from tinyfactory.people import People, TinyPerson
 
@@ -297,13 +297,13 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    token = undo.log.set(steps)
+    token = scope.undo_log.set(steps)
     try:
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")
     finally:
-        undo.log.reset(token)
+        scope.undo_log.reset(token)
     while steps:
         steps.pop()()
     assert person.persona == {"name": "Ana", "age": 34}

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tinyfactory.people.plots import MAX_BARS, Section, asked_against_got, bars, card, page
+from tinyfactory.people.render.charts import MAX_BARS, Section, asked_against_got, bars, card, page
 
 HOSTILE = [
     "<script>alert(1)</script>",

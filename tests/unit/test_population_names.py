@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.registry import normalise_name
+from tinyfactory.journal.scope import normalise_name
 from tinyfactory.models.offline.load import countries, table
 from tinyfactory.models.offline.names import name_table
 from tinyfactory.populations.births import decade_of, first_names

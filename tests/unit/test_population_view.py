@@ -17,7 +17,7 @@ from tinyfactory import TinyPerson
 from tinyfactory.errors import Cancelled, InvalidInput, MissingPackage
 from tinyfactory.people import People
 from tinyfactory.populations import Demography
-from tinyfactory.populations.reporting import charts, report
+from tinyfactory.populations.reporting import measurement, report
 from tinyfactory.widgets import PersonaBrowser
 from tinyfactory.widgets import population as module
 from tinyfactory.widgets.population import PopulationView
@@ -164,7 +164,7 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
 
         return read(*arguments, watch=held, **options)
 
-    monkeypatch.setattr(charts, "report", slow)
+    monkeypatch.setattr(measurement, "report", slow)
     view = PopulationView(some_people(16))
     assert under_way.wait(PATIENCE) and view._running.layout.display == ""
     view._cancel.click()
@@ -181,7 +181,7 @@ def test_measuring_can_be_cancelled_and_begun_anew(monkeypatch):
 
 def test_people_who_were_replaced_while_measured_are_never_shown(monkeypatch):
     go_on = threading.Event()
-    real = charts.measure
+    real = measurement.measure
 
     def slow(people, *arguments, **options):
         if len(people) == 16:
@@ -206,7 +206,7 @@ def test_where_threads_show_nothing_it_is_measured_before_it_is_shown(monkeypatc
 
 def test_the_kernel_is_free_while_it_measures(monkeypatch):
     go_on = threading.Event()
-    real = charts.measure
+    real = measurement.measure
 
     def slow(*arguments, **options):
         assert go_on.wait(PATIENCE)

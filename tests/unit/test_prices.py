@@ -11,8 +11,8 @@ import pytest
 import tinyfactory
 from tinyfactory.errors import InvalidInput
 from tinyfactory.models.chat import Usage
-from tinyfactory.models.endpoint import Target
-from tinyfactory.models.prices import price
+from tinyfactory.models.http.endpoint import Target
+from tinyfactory.models.pricing import price
 
 USAGE = Usage(prompt_tokens=1_000_000, completion_tokens=1_000_000)
 
@@ -85,7 +85,7 @@ def test_what_is_no_price_is_refused_when_it_is_given(bad):
 
 def test_the_lists_are_loaded_when_a_price_is_wanted_and_not_before():
     program = (
-        "import sys, tinyfactory.models.prices as p\n"
+        "import sys, tinyfactory.models.pricing as p\n"
         "from tinyfactory.models.chat import Usage\n"
         "assert 'genai_prices' not in sys.modules\n"
         "p.price({'kind': 'openai', 'model': 'gpt-4.1-mini',"

@@ -21,11 +21,11 @@ from tinyfactory.errors import (
     JournalUnavailable,
     ReplayMiss,
 )
-from tinyfactory.journal.canonical import digest_text
-from tinyfactory.journal.recording import Recording, write
-from tinyfactory.journal.replies import keep_reply
-from tinyfactory.journal.store import Store
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.recording.recording import Recording, write
+from tinyfactory.journal.reply_cache import keep_reply
+from tinyfactory.journal.serializer import digest_text
+from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatReply
 
 CONTEXT = "A group of friends are on a camping trip."

@@ -10,8 +10,7 @@ import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.origin_words import origin
-from tinyfactory.people.render import (
+from tinyfactory.people.render.person import (
     escape,
     legible,
     people_html,
@@ -19,6 +18,7 @@ from tinyfactory.people.render import (
     person_html,
     person_text,
 )
+from tinyfactory.people.schema.provenance import origin
 
 HOSTILE = [
     "<script>alert(1)</script>",

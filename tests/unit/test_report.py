@@ -14,8 +14,7 @@ from tests.support.populations import Asked, people, target
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.populations.reporting import ReportCard, report
-from tinyfactory.populations.reporting.personas import sentences
-from tinyfactory.populations.reporting.reading import read_field
+from tinyfactory.populations.reporting.evidence import read_field, sentences
 
 
 def failed(card: ReportCard) -> set[str]:

@@ -7,17 +7,21 @@ import math
 import pytest
 
 from tinyfactory.populations.reporting.association import cramers_v
-from tinyfactory.populations.reporting.diversity import compression_ratio, distinct
+from tinyfactory.populations.reporting.big_five import big_five_row, spread_and_skew
+from tinyfactory.populations.reporting.evidence import Sentence
 from tinyfactory.populations.reporting.margins import chi_squared_p, pielou, total_variation
-from tinyfactory.populations.reporting.personas import Sentence
 from tinyfactory.populations.reporting.repetition import (
     least_distinct,
     near_duplicates,
     repeated_sentences,
     sentences_row,
 )
-from tinyfactory.populations.reporting.traits import big_five_row, spread_and_skew
-from tinyfactory.populations.reporting.wording import log_odds, positivity_row
+from tinyfactory.populations.reporting.word_choice import (
+    compression_ratio,
+    distinct,
+    log_odds,
+    positivity_row,
+)
 
 
 def said(*texts: str) -> list[Sentence]:

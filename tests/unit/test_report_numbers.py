@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.populations import Asked, people, target
 from tinyfactory.populations.reporting import ReportCard, Row, report
-from tinyfactory.populations.reporting.personas import Sentence
+from tinyfactory.populations.reporting.card import decimals
+from tinyfactory.populations.reporting.evidence import Sentence
 from tinyfactory.populations.reporting.repetition import sentences_row
-from tinyfactory.populations.reporting.saying import decimals
 
 
 def card_missing(miss: float) -> ReportCard:

@@ -11,10 +11,10 @@ import pytest
 from tests.support.people import person as a_person
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, transactional
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.canonical import decode, encode
-from tinyfactory.journal.history import history_of
-from tinyfactory.people.origins import origins_of
+from tinyfactory.journal.records import history_of
+from tinyfactory.journal.serializer import decode, encode
 from tinyfactory.people.revisions import Revision
+from tinyfactory.people.schema.provenance import origins_of
 
 PERSONA = {"age": 34, "occupation": {"title": "nurse"}, "skills": ["sewing"], "motto": "Slowly."}
 

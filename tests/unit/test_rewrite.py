@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.chat_server import answer, empty, hang, html_page, prefixed, wrong_key
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory
+from tinyfactory.budget import Budget
 from tinyfactory.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -15,10 +16,9 @@ from tinyfactory.errors import (
     InvalidInput,
     ReplyRejected,
 )
-from tinyfactory.journal.budget import Budget
-from tinyfactory.journal.history import history_of
-from tinyfactory.models.flow import CancelToken, cancellable
-from tinyfactory.people.spec import reply_schema
+from tinyfactory.journal.records import history_of
+from tinyfactory.models.event_loop import CancelToken, cancellable
+from tinyfactory.people.schema.persona import reply_schema
 
 BELIEFS = {"beliefs": ["Rain is fair."]}
 

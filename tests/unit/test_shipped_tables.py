@@ -16,7 +16,7 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.populations import Demography
 from tinyfactory.populations.names import country_of
 from tinyfactory.populations.reporting import report
-from tinyfactory.populations.reporting.reading import read_field
+from tinyfactory.populations.reporting.evidence import read_field
 
 FOLDER = files("tinyfactory.populations") / "tables"
 SHIPPED = Demography.shipped_names()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people import PersonaSpec, check_generated, merge, normalise, reply_schema
-from tinyfactory.people.spec import _known, contexts_schema
+from tinyfactory.people.schema.persona import _known, contexts_schema
 
 OLDER = {
     "name": "Lisa Carter",

@@ -11,10 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tinyfactory.errors import JournalUnavailable, NotSerialisable
-from tinyfactory.journal.disk import SETTINGS, Database
-from tinyfactory.journal.rows import Sealed, is_busy, is_damage, is_forbidden, reason, seal
-from tinyfactory.journal.store import Store
-from tinyfactory.journal.writer import Waiting, Writer
+from tinyfactory.journal.storage.database import (
+    SETTINGS,
+    Database,
+    Sealed,
+    is_busy,
+    is_damage,
+    is_forbidden,
+    reason,
+    seal,
+)
+from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.storage.writer import Waiting, Writer
 
 
 @pytest.fixture

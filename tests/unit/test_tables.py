@@ -20,8 +20,8 @@ from tinyfactory.people import (
     to_csv,
     to_parquet,
 )
-from tinyfactory.people.columns import KNOWN, STORED
-from tinyfactory.people.csv_table import guarded, unguarded
+from tinyfactory.people.formats.csv_file import guarded, unguarded
+from tinyfactory.people.formats.rows import KNOWN, STORED
 
 PROVENANCE = {
     "source": "model",

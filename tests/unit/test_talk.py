@@ -22,6 +22,7 @@ from tests.support.chat_server import (
     wrong_key,
 )
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, transactional
+from tinyfactory.budget import Budget
 from tinyfactory.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -33,11 +34,10 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.factory import talking
-from tinyfactory.journal.budget import Budget
-from tinyfactory.journal.canonical import decode, encode
-from tinyfactory.journal.history import history_of
+from tinyfactory.journal.records import history_of
+from tinyfactory.journal.serializer import decode, encode
 from tinyfactory.models import OfflineModel
-from tinyfactory.models.flow import CancelToken, cancellable
+from tinyfactory.models.event_loop import CancelToken, cancellable
 from tinyfactory.people import People
 
 PERSONA = {"age": 34, "occupation": "nurse", "skills": ["sewing", "chess"]}

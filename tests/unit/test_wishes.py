@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyfactory.prompts.wishes import Wishes, contradiction, read_wishes
+from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
 
 
 @pytest.mark.parametrize(

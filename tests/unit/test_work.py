@@ -8,7 +8,7 @@ import time
 
 from tests.support.waiting import until
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models.flow import token
+from tinyfactory.models.event_loop import token
 from tinyfactory.widgets.work import Work
 
 

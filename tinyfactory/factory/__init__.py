@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tinyfactory.factory.base import TinyFactory
-from tinyfactory.factory.person import TinyPersonFactory
+from tinyfactory.factory.person_factory import TinyPersonFactory
 
 __all__ = ["TinyFactory", "TinyPersonFactory"]

@@ -7,15 +7,14 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.canonical import journaled
-from tinyfactory.journal.events import origin_of
-from tinyfactory.journal.locks import new_lock
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scope import Scope, on_rollback
+from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import at_begin, current_simulation, scope
-from tinyfactory.journal.undo import on_rollback
+from tinyfactory.journal.transaction import origin_of
+from tinyfactory.utils.concurrency import new_lock
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.history import History
+    from tinyfactory.journal.records import History
 
 _lock = new_lock()
 
@@ -157,7 +156,7 @@ class TinyFactory:
         InvalidInput
             When no simulation is open, so that nothing is kept.
         """
-        from tinyfactory.journal.history import history_of
+        from tinyfactory.journal.records import history_of
 
         return history_of(scope(self.simulation_id), self)
 

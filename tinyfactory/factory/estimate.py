@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tinyfactory.factory import making, profiles
-from tinyfactory.factory.asking import Json, Particularities
+from tinyfactory.budget import Budget, Meter
+from tinyfactory.factory import person_generator, profiles
+from tinyfactory.factory.job_options import Order, Way
+from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.factory.spending import prompt_tokens, usd_of
-from tinyfactory.factory.way import Order, Way
-from tinyfactory.journal.budget import Budget, Meter
-from tinyfactory.journal.history import history_of
+from tinyfactory.journal.records import history_of
 from tinyfactory.models.chat import Usage
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
 
 # How many requests are looked at for the length of a prompt.
 _SAMPLE = 20
@@ -95,7 +95,7 @@ def estimate(
     model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
     prompts = [
-        prompt_tokens(making.request_for(factory, profiles.asked(one, particularities)))
+        prompt_tokens(person_generator.request_for(factory, profiles.asked(one, particularities)))
         for one in _some_profiles(factory, min(number, _SAMPLE))
     ]
     answers = _answers(factory)

@@ -12,19 +12,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from tinyfactory.budget import Meter
 from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
-from tinyfactory.factory import batches, profiles, running
-from tinyfactory.factory.way import Missing, Order, Snapshot, State, Way
-from tinyfactory.journal.budget import Meter
-from tinyfactory.journal.events import origin_of
+from tinyfactory.factory import batch_runner, job_runner, profiles
+from tinyfactory.factory.job_options import Missing, Order, Snapshot, State, Way
 from tinyfactory.journal.fork import Fork
-from tinyfactory.journal.lines import Line
+from tinyfactory.journal.scope import Line
+from tinyfactory.journal.transaction import origin_of
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.asking import Json
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
+    from tinyfactory.factory.requests import Json
     from tinyfactory.people import People, TinyPerson
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    pass  # was an import
 logger = logging.getLogger("tinyfactory")
 
 
@@ -68,7 +73,7 @@ class PeopleJob:
         *,
         before: PeopleJob | None = None,
     ) -> None:
-        from tinyfactory.models.flow import CancelToken
+        from tinyfactory.models.event_loop import CancelToken
         from tinyfactory.people import People
 
         self.factory = factory
@@ -110,9 +115,9 @@ class PeopleJob:
                 self._keep_time(stack)
                 self._report(stack)
                 if self.way.batch:
-                    batches.run(self)
+                    batch_runner.run(self)
                 else:
-                    running.run(self)
+                    job_runner.run(self)
         except BaseException as error:
             late = self._timed_out and isinstance(error, Cancelled)
             self._error = self._too_late() if late else error
@@ -151,8 +156,6 @@ class PeopleJob:
 
     def _report(self, stack: ExitStack) -> None:
         if self.way.progress:
-            from tinyfactory.factory.progress import reporting
-
             stack.enter_context(reporting(self, self._changed))
 
     def _run_quietly(self) -> None:
@@ -337,3 +340,50 @@ class PeopleJob:
         return " ".join(
             [told, *lines, "To ask again for these: control.begin(retry_failures=True), then run."]
         )
+
+
+# Seconds between two looks.
+_PAUSE = 0.25
+
+
+@contextmanager
+def reporting(job: PeopleJob, changed: threading.Condition) -> Iterator[None]:
+    """Within: each change of the job is shown, from a thread of its own; the last one, too."""
+    show, close = _ways(job)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            show(job.snapshot())
+            with changed:
+                changed.wait(_PAUSE)
+
+    watcher = threading.Thread(target=watch, name="tinyfactory-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        with changed:
+            changed.notify_all()
+        watcher.join()
+        show(job.snapshot())
+        close()
+
+
+def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], object]]:
+    if callable(job.way.progress):
+        return job.way.progress, lambda: None
+    from tqdm.auto import tqdm
+
+    bar = tqdm(total=job.order.total, unit="person")
+
+    def show(now: Snapshot) -> None:
+        bar.n = now.done + now.failed
+        spent = now.spent
+        price = "" if spent.usd is None else f", {spent.usd:.4f} USD"
+        missing = f", {now.failed} missing" if now.failed else ""
+        bar.set_postfix_str(f"{spent.tokens:,} tokens{price}{missing}{now.note}", refresh=False)
+        bar.refresh()
+
+    return show, bar.close

@@ -9,14 +9,14 @@ from tinyfactory.factory.base import TinyFactory
 from tinyfactory.journal.simulation import scope
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.models.chat import ChatModel
     from tinyfactory.people import TinyPerson
 
 
 def maker_of(person: TinyPerson) -> TinyPersonFactory | None:
     """The factory of this process that made the person, also one renamed since; or None."""
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
 
     here = scope(person.simulation_id)
     names = {person.name, *(r.changes["name"][0] for r in person.revisions if "name" in r.changes)}

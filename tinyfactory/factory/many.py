@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, cast
 
-from tinyfactory.factory.asking import Particularities
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.way import Order, Snapshot, Way, read_way
+from tinyfactory.factory.job_options import Order, Snapshot, Way, read_way
+from tinyfactory.factory.requests import Particularities
 
 if TYPE_CHECKING:
+    from tinyfactory.budget import Budget
     from tinyfactory.factory.estimate import Estimate
-    from tinyfactory.factory.person import TinyPersonFactory
-    from tinyfactory.journal.budget import Budget
+    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.people import People, TinyPerson
 
 

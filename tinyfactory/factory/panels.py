@@ -21,11 +21,11 @@ from tinyfactory.errors import (
     TinyFactoryError,
     UnknownModel,
 )
-from tinyfactory.factory import asking, talking
+from tinyfactory.factory import requests, talking
 from tinyfactory.factory.makers import model_for
-from tinyfactory.journal.canonical import digest
+from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.simulation import scope
-from tinyfactory.journal.transactions import current_transaction
+from tinyfactory.journal.transactional import current_transaction
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel
@@ -57,9 +57,9 @@ def ask_all(
     """See `People.ask`."""
     from tinyfactory.people.panel import Panel
 
-    asking.check_count(concurrency, "concurrency")
+    requests.check_count(concurrency, "concurrency")
     talking.check_question(question)
-    asking.check_asking(None, temperature, talking.ATTEMPTS)
+    requests.check_asking(None, temperature, talking.ATTEMPTS)
     round_ = _Round(people, question, model, temperature, on_answer)
     # Within a transaction steps are numbered as they come, so one comes after the other.
     if concurrency == 1 or current_transaction() is not None:
@@ -125,12 +125,12 @@ class _Round:
 
     def ask_together(self, concurrency: int) -> None:
         """Ask so many people at a time."""
-        from tinyfactory.models import flow
+        from tinyfactory.models import event_loop
 
-        switch, around = flow.CancelToken(), flow.token.get()
+        switch, around = event_loop.CancelToken(), event_loop.token.get()
 
         def work(numbers: list[int]) -> None:
-            with flow.cancellable(switch):
+            with event_loop.cancellable(switch):
                 self.ask(numbers)
 
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="tinyfactory-panel")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.asking import Json, Particularities
-from tinyfactory.journal.canonical import digest
-from tinyfactory.prompts.wishes import Wishes, read_wishes
+from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.journal.serializer import digest
+from tinyfactory.prompts.particularities import Wishes, read_wishes
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
@@ -150,7 +150,7 @@ def complete(profile: Json, persona: Json) -> Json:
 
 
 def _wishes(asked: Json) -> Wishes:
-    from tinyfactory.factory.asking import particularities_text
+    from tinyfactory.factory.requests import particularities_text
 
     return read_wishes(particularities_text(asked)).fixed()
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory import settings
+from tinyfactory.budget import Meter
 from tinyfactory.errors import ReplyRejected
 from tinyfactory.factory import profiles, spending
-from tinyfactory.factory.asking import Json, Particularities, keyed, particularities_text
-from tinyfactory.journal.budget import Meter
-from tinyfactory.journal.replies import Place, keep_reply
+from tinyfactory.factory.requests import Json, Particularities, keyed, particularities_text
+from tinyfactory.journal.reply_cache import Place, keep_reply
 from tinyfactory.journal.scope import free
-from tinyfactory.journal.transactions import current_transaction
+from tinyfactory.journal.transactional import current_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
-from tinyfactory.prompts.wishes import Wishes, contradiction, read_wishes
+from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
 
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
@@ -98,8 +98,8 @@ def read_reply(message: Json, fixed: Wishes, asked: Particularities = None) -> d
     ReplyRejected, InvalidPersona
         With a reason that can be told to the model.
     """
-    from tinyfactory.people.reply import read_persona
-    from tinyfactory.people.spec import check_generated
+    from tinyfactory.people.schema.persona import check_generated
+    from tinyfactory.people.schema.reply_parser import read_persona
 
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
     check_generated(persona)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory import models, prompts
 from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
-from tinyfactory.factory import asking, replies
+from tinyfactory.factory import replies, requests
 from tinyfactory.factory.makers import maker_of
 from tinyfactory.factory.steps import fail, transaction
-from tinyfactory.journal.canonical import digest
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel, ChatRequest
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.proposal import Proposal
 
@@ -30,17 +30,18 @@ def rewrite(
     person: TinyPerson, path: str, wish: str, factory: TinyPersonFactory | None, attempts: int
 ) -> Proposal:
     """See `TinyPerson.rewrite`."""
-    from tinyfactory.people import TinyPerson, parts
+    from tinyfactory.people import TinyPerson
     from tinyfactory.people.proposal import Proposal
+    from tinyfactory.people.schema import edits
 
-    asking.check_count(attempts, "attempts")
+    requests.check_count(attempts, "attempts")
     if not isinstance(wish, str):
         raise InvalidInput(f"A wish is a text, not {wish!r}. Nothing was sent.")
-    part = parts.part_of(person.persona, path)
+    part = edits.part_of(person.persona, path)
     factory = factory or maker_of(person)
     around = {
         "context": factory.context_text if factory is not None else "",
-        "language": asking.language_or_default(factory.language if factory is not None else None),
+        "language": requests.language_or_default(factory.language if factory is not None else None),
     }
     model = factory.chat_model() if factory is not None else models.resolve(None)
     found: Json | None = propose(person, part.path, wish.strip(), attempts, around, model)
@@ -50,7 +51,7 @@ def rewrite(
             "Nothing was changed. Call it again with more attempts, or another wish."
         )
     changed = TinyPerson(
-        persona=parts.with_part(person.persona, part, found["value"]), register=False
+        persona=edits.with_part(person.persona, part, found["value"]), register=False
     )
     after = changed.get(part.path)
     return Proposal(person, part.path, after, changed, found["origin"])
@@ -60,7 +61,7 @@ def rewrite(
     version="1",
     touches=(),
     ignore=("model",),
-    request=lambda person, path, wish, attempts, around, model: asking.keyed(  # noqa: ARG005 - given by name
+    request=lambda person, path, wish, attempts, around, model: requests.keyed(  # noqa: ARG005 - given by name
         model, request_for(person, path, wish, around)
     ),
 )
@@ -68,17 +69,17 @@ def propose(
     person: TinyPerson, path: str, wish: str, attempts: int, around: Json, model: ChatModel
 ) -> Json | None:
     """What a model writes in place of a field, as a step on the person's own line."""
-    from tinyfactory.people import parts
-    from tinyfactory.people.reply import read_part
+    from tinyfactory.people.schema import edits
+    from tinyfactory.people.schema.reply_parser import read_part
 
-    part = parts.part_of(person.persona, path)
+    part = edits.part_of(person.persona, path)
     reason, answered = "", False
     for attempt in range(1, attempts + 1):
         try:
             reply = replies.send(model, request_for(person, path, wish, around, reason))
             value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
-            changed = parts.with_part(person.persona, part, value)
-            parts.check_anew(person.persona, changed, part)
+            changed = edits.with_part(person.persona, part, value)
+            edits.check_anew(person.persona, changed, part)
             _check_name(person, changed.get("name", ""))
         except (ReplyRejected, InvalidPersona) as error:
             reason, answered = str(error), True
@@ -98,12 +99,12 @@ def request_for(
     person: TinyPerson, path: str, wish: str, around: Json, rejected: str = ""
 ) -> ChatRequest:
     """The request: how to write, the rest of the person, then the field and the wish."""
-    from tinyfactory.people import parts
+    from tinyfactory.people.schema import edits
 
     persona = person.persona
-    part = parts.part_of(persona, path)
+    part = edits.part_of(persona, path)
     rest = {
-        key: value for key, value in parts.rest_of(persona, part).items() if key not in _NOT_TOLD
+        key: value for key, value in edits.rest_of(persona, part).items() if key not in _NOT_TOLD
     }
     values = {
         "context": around["context"],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
     EndpointDown,
     EndpointUnavailable,
@@ -15,7 +16,6 @@ from tinyfactory.errors import (
     ModelError,
     NotConfigured,
 )
-from tinyfactory.journal.budget import Cost, Meter, Reservation
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
 
 # What an answer may be long at most, in tokens, where the request does not bound it.
@@ -35,8 +35,8 @@ def ask(
     ModelError
         When no reply is to be had.
     """
-    from tinyfactory.models import flow
-    from tinyfactory.models.hooks import before_request, complete
+    from tinyfactory.models import event_loop
+    from tinyfactory.models.chat import before_request, complete
 
     reservation = set_aside(model, [request], meter)
 
@@ -47,7 +47,7 @@ def ask(
         return reply
 
     try:
-        reply = flow.run(work)
+        reply = event_loop.run(work)
     except ModelError as error:
         if reservation.bound.calls == 1 and _nothing_sent(error):
             reservation.release()
@@ -81,7 +81,7 @@ def usd_of(
     identity: Json, usage: Usage, meter: Meter, answered_by: str = "", *, batch: bool = False
 ) -> float | None:
     """What so many tokens cost in US dollars; None where no price is known."""
-    from tinyfactory.models.prices import price
+    from tinyfactory.models.pricing import price
 
     found = price(identity, usage, given=meter.prices, answered_by=answered_by, batch=batch)
     return None if found is None else found.usd
@@ -117,7 +117,7 @@ def set_aside(
     BudgetExceeded, UnknownPrice
         As `Meter.try_reserve`; nothing was sent.
     """
-    from tinyfactory.models import flow
+    from tinyfactory.models import event_loop
 
     prompt = sum(prompt_tokens(request) for request in requests)
     answers = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
@@ -129,7 +129,7 @@ def set_aside(
         if reservation is not None:
             return reservation
         # Whether there is room depends on calls under way; a button may stop the wait.
-        switch = flow.token.get()
+        switch = event_loop.token.get()
         if switch is not None:
             switch.raise_if_cancelled()
 

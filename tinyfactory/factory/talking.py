@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory import prompts
 from tinyfactory.errors import BadResponse, InvalidInput, ReplyRejected
-from tinyfactory.factory import asking, replies
+from tinyfactory.factory import replies, requests
 from tinyfactory.factory.makers import model_for
 from tinyfactory.factory.steps import fail, transaction
-from tinyfactory.journal.transactions import transactional
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def answer(
 ) -> str:
     """See `TinyPerson.ask`."""
     check_question(question)
-    asking.check_asking(None, temperature, ATTEMPTS)
+    requests.check_asking(None, temperature, ATTEMPTS)
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
@@ -55,12 +55,12 @@ async def answer_soon(
     person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.aask`."""
-    from tinyfactory.models import flow
+    from tinyfactory.models import event_loop
 
-    switch, around = flow.CancelToken(), flow.token.get()
+    switch, around = event_loop.CancelToken(), event_loop.token.get()
 
     def work() -> str:
-        with flow.cancellable(switch):
+        with event_loop.cancellable(switch):
             return answer(person, question, model, temperature)
 
     # A thread of its own: those that `asyncio.to_thread` has are few.
@@ -84,7 +84,7 @@ async def answer_soon(
     version="1",
     touches=(),
     ignore=("model",),
-    request=lambda person, question, temperature, model: asking.keyed(
+    request=lambda person, question, temperature, model: requests.keyed(
         model, request_for(person, question, temperature)
     ),
 )
@@ -159,7 +159,7 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
 
 def check_question(question: Any) -> None:
     """A question that can be asked, or a clear refusal before anything is sent."""
-    from tinyfactory.people.plain import clean
+    from tinyfactory.people.schema.values import clean
 
     if not isinstance(question, str) or not question.strip():
         raise InvalidInput(
@@ -174,7 +174,7 @@ def check_question(question: Any) -> None:
 
 def _read(reply: ChatReply) -> str:
     """What the person says."""
-    from tinyfactory.people.plain import clean
+    from tinyfactory.people.schema.values import clean
 
     if reply.refusal:
         raise ReplyRejected(

@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
-from tinyfactory.factory import asking, making, profiles, replies
-from tinyfactory.factory.asking import Json
+from tinyfactory.factory import person_generator, profiles, replies, requests
 from tinyfactory.factory.makers import maker_of
+from tinyfactory.factory.requests import Json
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person import TinyPersonFactory
+    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.models.chat import ChatModel, ChatRequest
     from tinyfactory.people import TinyPerson
-    from tinyfactory.people.twins import Twins
+    from tinyfactory.people.comparison import Twins
 
 # Of one who was made without a profile: what makes them comparable, as far as it is known.
 _FACTS = {
@@ -37,9 +37,9 @@ def twin(
     person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
 ) -> Twins:
     """See `TinyPerson.twin`."""
-    from tinyfactory.people.twins import Twins
+    from tinyfactory.people.comparison import Twins
 
-    asking.check_count(attempts, "attempts")
+    requests.check_count(attempts, "attempts")
     factory = _maker_of(person) if factory is None else factory
     if not hasattr(factory, "_write_twin"):
         raise InvalidInput(
@@ -109,8 +109,8 @@ def request(
     values: Json, asked: Json, temperature: float | None, seed: int, texts: Json
 ) -> ChatRequest:
     """The original's request with the twin's profile."""
-    values = values | {"particularities": asking.particularities_text(asked)}
-    made = asking.person_request(values, temperature, texts["template"], texts["instructions"])
+    values = values | {"particularities": requests.particularities_text(asked)}
+    made = requests.person_request(values, temperature, texts["template"], texts["instructions"])
     return replace(made, seed=seed)
 
 
@@ -133,7 +133,7 @@ def _profile_of(person: TinyPerson) -> Json:
 
 
 def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
-    from tinyfactory.people.spec import normalise
+    from tinyfactory.people.schema.persona import normalise
 
     if not changes:
         raise InvalidInput(
@@ -193,16 +193,16 @@ def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float
     """What filled the original's templates, its temperature, and a seed that it stands for."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)
-    values = asking.person_values(
+    values = requests.person_values(
         factory.context_text,
         profiles.asked(person.provenance.get("profile"), recipe.get("particularities")),
         factory.generated_names[:seen],
         factory.generated_minibios[:seen],
         recipe.get("ordinal", 1),
-        asking.language_or_default(factory.language),
+        requests.language_or_default(factory.language),
     )
     temperature = recipe.get("temperature", 1.5)
-    original = making.filled(factory, values, temperature)
+    original = person_generator.filled(factory, values, temperature)
     # For a model that draws by a seed: the twin draws as the original did.
     return values, temperature, original.fingerprint()
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.canonical import digest_text, encode, is_journaled, type_name
+from tinyfactory.journal.serializer import digest_text, encode, is_journaled, type_name
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.canonical import decode, objects_in
-from tinyfactory.journal.changes import apply
-from tinyfactory.journal.events import origins
-from tinyfactory.journal.history import Record, events_of
-from tinyfactory.journal.interrupts import deferred_interrupts
-from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.transaction import current_transaction
-from tinyfactory.journal.undo import on_rollback, undone_on_error
+from tinyfactory.journal.records import Record, events_of
+from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, undone_on_error
+from tinyfactory.journal.serializer import apply, decode, objects_in
+from tinyfactory.journal.transaction import current_transaction, origins
+from tinyfactory.utils.concurrency import deferred_interrupts
 
 
 def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.history import Record, events_of
+from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Scope
 
 # How the parts of a request are called when they differ.

@@ -17,10 +17,9 @@ from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import Cancelled
-from tinyfactory.journal.canonical import digest
-from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.locks import open_after_fork
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scope import Line, Scope, Step
+from tinyfactory.journal.serializer import digest
+from tinyfactory.utils.concurrency import open_after_fork
 
 _slot: ContextVar[tuple[Fork, int] | None] = ContextVar("tinyfactory_slot", default=None)
 _rehearsing: ContextVar[bool] = ContextVar("tinyfactory_rehearsing", default=False)

@@ -6,15 +6,20 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.journal.aside import Aside
-from tinyfactory.journal.budget import Budget, Meter
-from tinyfactory.journal.canonical import digest, encode, journal_state, type_name
-from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.locks import open_after_fork
-from tinyfactory.journal.registry import Registry
+from tinyfactory.budget import Budget, Meter
+from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
+from tinyfactory.utils.concurrency import Aside, open_after_fork
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.recorded import RecordedStore
+    from tinyfactory.journal.recording.replay import RecordedStore
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from tinyfactory.errors import NameTaken
+from tinyfactory.utils.concurrency import new_lock
 
 FREE = "free"
 _lines: Aside[tuple[object, Line]] = Aside()
@@ -113,3 +118,202 @@ class Scope:
 
 # For what is done while no simulation is open: atomic, and nothing is kept.
 free = Scope(FREE)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event on the path that a line took in this run: replayed (a hit) or done, and why."""
+
+    key: str
+    head: str
+    hit: bool
+    why: str
+
+
+class Line:
+    """One object's events within one run of a simulation.
+
+    Parameters
+    ----------
+    root : str
+        Digest of where the line begins.
+    origin : dict
+        What the root is a digest of, to be kept with the line's first event.
+    head : str, optional
+        Where to go on from, if not from the root.
+
+    Examples
+    --------
+    >>> line = Line("root")
+    >>> base = line.start()
+    >>> line.finish(Step("event key", "next head", False, "it is new"))
+    >>> line.start() == "next head"
+    True
+    """
+
+    def __init__(
+        self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
+    ) -> None:
+        self.root = root
+        self.origin = origin or {}
+        self.head = head or root
+        self.steps: list[Step] = []
+        self._lock = new_lock()
+        self._under_way = 0
+        self._beside = 0
+
+    def start(self) -> str:
+        """The base of a new event: the head, or a place beside it while others are under way."""
+        with self._lock:
+            self._under_way += 1
+            if self._under_way == 1:
+                return self.head
+            self._beside += 1
+            return digest("beside", self.head, self._beside)
+
+    def finish(self, step: Step | None = None) -> None:
+        """End an event: go on to its head, or stay when it was rolled back (None)."""
+        with self._lock:
+            self._under_way -= 1
+            if step is not None:
+                # Of two that ran side by side, the second continues from the first.
+                alone = self._beside == 0
+                self.head = step.head if alone else digest("join", self.head, step.head)
+                self.steps.append(step)
+            if self._under_way == 0:
+                self._beside = 0
+
+    def move(self, head: str, steps: list[Step]) -> None:
+        """Go to another place of the line, reached by these steps."""
+        with self._lock:
+            self.head, self.steps = head, steps
+
+
+def normalise_name(name: str) -> str:
+    """A name as it is compared: without case, accents, and differences of spacing.
+
+    Examples
+    --------
+    >>> normalise_name("  JOSÉ   Núñez ") == normalise_name("José Nunez")
+    True
+    """
+    # Decompose, drop the combining marks, fold the case; NFKC last joins what is equal.
+    bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return " ".join(unicodedata.normalize("NFKC", bare).casefold().split())
+
+
+# Stands for a thing whose name stays taken, and which nobody needs to find any more.
+_GONE = object()
+
+
+class Registry:
+    """Named things; adding and removing are undone when the transaction around rolls back.
+
+    Examples
+    --------
+    >>> people = Registry("person")
+    >>> people.add("José", 1)
+    >>> "jose" in people
+    True
+    >>> people.add("JOSE", 2)
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.NameTaken: There is already a person named 'JOSE' here ...
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._things: dict[str, Any] = {}
+        self._lock = new_lock()
+
+    def add(self, name: str, thing: Any) -> None:
+        """Register `thing`; raise `NameTaken` when another bears the name already."""
+        key = normalise_name(name)
+        with self._lock:
+            holder = self._things.setdefault(key, thing)
+        if holder is thing:
+            on_rollback(lambda: self._remove(key, thing))
+            return
+        raise NameTaken(
+            f"There is already a {self.kind} named {name!r} here (names are compared without case, "
+            "accents and spacing). Nothing was changed. Choose another name, or clear the "
+            f"registry first."
+        )
+
+    def remove(self, name: str) -> None:
+        """Take a thing out; nothing happens when it is not there."""
+        key = normalise_name(name)
+        with self._lock:
+            thing = self._things.pop(key, None)
+        if thing is not None:
+            on_rollback(lambda: self._things.setdefault(key, thing))
+
+    def _remove(self, key: str, thing: Any) -> None:
+        with self._lock:
+            if self._things.get(key) is thing:
+                del self._things[key]
+
+    def get(self, name: str) -> Any | None:
+        """The thing of that name, or None."""
+        found = self._things.get(normalise_name(name))
+        return None if found is _GONE else found
+
+    def let_go(self, name: str, thing: Any) -> None:
+        """Keep the name taken, and the thing no longer; for more than fit into memory."""
+        with self._lock:
+            if self._things.get(normalise_name(name)) is thing:
+                self._things[normalise_name(name)] = _GONE
+
+    def names(self) -> list[str]:
+        """All names that are taken, as they are compared."""
+        return list(self._things)
+
+    def clear(self) -> None:
+        """Forget all; undone when the transaction around rolls back."""
+        with self._lock:
+            before, self._things = self._things, {}
+        on_rollback(lambda: self._things.update(before))
+
+    def __contains__(self, name: str) -> bool:
+        return normalise_name(name) in self._things
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([thing for thing in self._things.values() if thing is not _GONE])
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+
+Undo = Callable[[], object]
+
+# The undo log of the innermost transaction; None outside any.
+undo_log: ContextVar[list[Undo] | None] = ContextVar("tinyfactory_undo_log", default=None)
+
+
+def on_rollback(undo: Undo) -> None:
+    """Have `undo` called if the transaction around is rolled back; else do nothing.
+
+    For code that changes something beside the object whose method runs, such as a registry.
+
+    Examples
+    --------
+    >>> on_rollback(lambda: None)  # outside a transaction: nothing to undo
+    """
+    steps = undo_log.get()
+    if steps is not None:
+        steps.append(undo)
+
+
+@contextmanager
+def undone_on_error() -> Iterator[None]:
+    """Undo what `on_rollback` was told of within the block when an error leaves it."""
+    steps: list[Undo] = []
+    token = undo_log.set(steps)
+    try:
+        yield
+    except BaseException:
+        while steps:
+            steps.pop()()
+        raise
+    finally:
+        undo_log.reset(token)

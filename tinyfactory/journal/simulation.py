@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tinyfactory import settings
+from tinyfactory.budget import Budget, Meter, Spent
 from tinyfactory.errors import InvalidInput, JournalUnavailable
-from tinyfactory.journal.budget import Budget, Meter, Spent
-from tinyfactory.journal.locks import new_lock
 from tinyfactory.journal.scope import FREE, Scope, free
+from tinyfactory.utils.concurrency import new_lock
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.history import LineInfo
-    from tinyfactory.journal.recording import Recording
+    from tinyfactory.journal.recording.recording import Recording
+    from tinyfactory.journal.records import LineInfo
 
 
 class Simulation(Scope):
@@ -107,7 +107,7 @@ class Simulation(Scope):
         DamagedRecord
             When the file is not as it was written, naming the line.
         """
-        from tinyfactory.journal.recording import Recording
+        from tinyfactory.journal.recording.recording import Recording
 
         if mode not in ("replay", "extend"):
             raise InvalidInput(f'mode is "replay" or "extend", not {mode!r}. Nothing was opened.')
@@ -143,11 +143,11 @@ class Simulation(Scope):
         return self
 
     def _new_store(self) -> Any:
-        from tinyfactory.journal.store import Store
+        from tinyfactory.journal.storage.store import Store
 
         if self._recording is None:
             return Store(self.path)
-        from tinyfactory.journal.recorded import RecordedStore
+        from tinyfactory.journal.recording.replay import RecordedStore
 
         own = Store(self.path) if self._extended else None
         return RecordedStore(self._recording, self.id, own)
@@ -175,7 +175,7 @@ class Simulation(Scope):
 
     def lines(self) -> list[LineInfo]:
         """The lines on disk, of this run and of earlier ones, with their branches."""
-        from tinyfactory.journal.chronicle import Chronicle
+        from tinyfactory.journal.timeline import Chronicle
 
         return Chronicle(self._opened()).lines
 
@@ -230,7 +230,7 @@ class Simulation(Scope):
         JournalUnavailable
             When the file cannot be written.
         """
-        from tinyfactory.journal.recording import write
+        from tinyfactory.journal.recording.recording import write
 
         store = self.store if self.store is not None else self._new_store()
         try:

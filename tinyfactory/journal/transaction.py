@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from tinyfactory.errors import ForkedTransaction, NameTaken
-from tinyfactory.journal import events, undo
-from tinyfactory.journal.aside import lock_of
+from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal.call import Call
-from tinyfactory.journal.canonical import digest, encode, journal_state
-from tinyfactory.journal.changes import Change, State, apply, inverse
 from tinyfactory.journal.fork import pass_on, rehearsing, slot_of
-from tinyfactory.journal.interrupts import deferred_interrupts
-from tinyfactory.journal.lines import Step
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scope import Scope, Step, Undo, undo_log
+from tinyfactory.journal.serializer import (
+    Change,
+    State,
+    apply,
+    decode,
+    difference,
+    digest,
+    encode,
+    inverse,
+    journal_state,
+    objects_in,
+)
 from tinyfactory.journal.simulation import scope
+from tinyfactory.utils.concurrency import Aside, deferred_interrupts, lock_of
 
 _current: ContextVar[Transaction | None] = ContextVar("tinyfactory_transaction", default=None)
 
@@ -59,8 +67,8 @@ class Transaction:
         self.rerun = False
         self.composite = False
         self.started = time.time()
-        self.sent: events.Sent | None = None
-        self._undo: list[undo.Undo] = []
+        self.sent: Sent | None = None
+        self._undo: list[Undo] = []
         self._pid = os.getpid()
         self._held: list[Any] = []
         self._serial = 0
@@ -96,7 +104,7 @@ class Transaction:
         with deferred_interrupts():
             self._start(asked)
 
-    def look_up(self) -> events.Record | None:
+    def look_up(self) -> Record | None:
         """The event, when it is in the journal and to be replayed by `take_over`.
 
         To be called again after `take_over` refused one.
@@ -105,7 +113,7 @@ class Transaction:
         if self.scope.store is None or within:
             return None
         with deferred_interrupts():
-            record = events.find(self)
+            record = find(self)
             if record is None:
                 # Before anything is done that could not be kept, let alone paid for.
                 self.scope.store.check_writable()
@@ -114,21 +122,21 @@ class Transaction:
                 return None
             if record["composite"]:
                 # It is only known to be a hit when its body has run over its steps.
-                self.rerun, self.why = True, events.REPLAYED
+                self.rerun, self.why = True, REPLAYED
                 return None
             self.to_change = tuple(record["changes"])
             return record
 
-    def take_over(self, record: events.Record) -> bool:
+    def take_over(self, record: Record) -> bool:
         """Replay an event that was found; False when a name in it is taken by another now."""
         with deferred_interrupts():
             try:
-                self.result = events.take_over(self, record)
+                self.result = take_over(self, record)
             except NameTaken as error:
                 self.to_change = ()
-                events.skip(self, f"a name in it is taken now: {error}")
+                skip(self, f"a name in it is taken now: {error}")
                 return False
-            self.why = events.REPLAYED
+            self.why = REPLAYED
             if self.parent is None:
                 self.scope.count(hit=True)
                 self._finish(record)
@@ -157,7 +165,7 @@ class Transaction:
         if alone and self.scope.store is not None and self.kept and self.failure is None:
             with deferred_interrupts():
                 self.check_process()
-                self.sent = events.send(self, result)
+                self.sent = send(self, result)
                 pass_on()
 
     def commit(self, result: Any) -> Any:
@@ -167,20 +175,20 @@ class Transaction:
             if self.parent is None:
                 record = None
                 if self.scope.store is not None and self.kept:
-                    published = events.publish(self, result)
+                    published = publish(self, result)
                     if published is None:
-                        return events.OVERTAKEN
+                        return OVERTAKEN
                     result, record = published
                 else:
                     self.make_staged()
                 if self.rerun and not self._overtaken:
-                    self.scope.count(hit=record is not None and self.why == events.REPLAYED)
+                    self.scope.count(hit=record is not None and self.why == REPLAYED)
                 self._finish(record)
                 return result
             self.make_staged()
             # Who declares what it touches answers for being replayed by that alone.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
-            self._hand_up(events.record_of(self, result) if keep else None)
+            self._hand_up(record_of(self, result) if keep else None)
             return result
 
     def check_process(self) -> None:
@@ -234,11 +242,11 @@ class Transaction:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Within: this is the current transaction."""
-        token, log = _current.set(self), undo.log.set(self._undo)
+        token, log = _current.set(self), undo_log.set(self._undo)
         try:
             yield
         finally:
-            undo.log.reset(log)
+            undo_log.reset(log)
             _current.reset(token)
 
     def stage(self, change: Change, name: str = "self") -> None:
@@ -263,7 +271,7 @@ class Transaction:
         while self._undo:
             self._undo.pop()()
 
-    def undo_later(self, step: undo.Undo) -> None:
+    def undo_later(self, step: Undo) -> None:
         """Have something undone if this call is rolled back."""
         self._undo.append(step)
 
@@ -305,7 +313,7 @@ class Transaction:
     def _finish(self, record: dict[str, Any] | None) -> None:
         self._done = True
         if self.line is not None:
-            hit = self.why == events.REPLAYED
+            hit = self.why == REPLAYED
             step = Step(self.key, record["head"], hit, self.why) if record else None
             self.line.finish(step)
             if step is not None:
@@ -350,3 +358,202 @@ def make_change(thing: Any, change: Change) -> None:
         own(change)
     else:
         thing.decode_complete_state(apply(thing.encode_complete_state(), change))
+
+
+Record = dict[str, Any]
+# The record of a call, and what waits for those that stand in the journal.
+Sent = tuple[Record, Callable[[], list[Record]]]
+logger = logging.getLogger("tinyfactory")
+# What a commit gives when the body is to be run again.
+OVERTAKEN = object()
+REPLAYED = "it was done before"
+NEW = "nothing like it was done before"
+OTHERWISE = "a step within it was done otherwise"
+# Which event an object came from.
+origins: Aside[str] = Aside()
+
+
+def origin_of(thing: Any) -> str:
+    """The key of the event that an object came from in this run, or an empty text."""
+    return origins.get(thing) or ""
+
+
+def find(tx: Transaction) -> Record | None:
+    """Look an event up; sets `tx.key` to the key that it has or will have, and `tx.why`.
+
+    A key leads on to the next ("again") when what stands there is not to be used: a failure
+    that is asked again, or (see `skip`) a person whose name someone else bears now.
+
+    Raises
+    ------
+    ReplayMiss
+        When a recording is only replayed, and does not hold it.
+    """
+    recorded = tx.scope.recorded
+    if recorded is not None and not tx.why:
+        tx.key = recorded.key_of(tx)
+    tx.why = tx.why or NEW
+    while True:
+        try:
+            record: Record | None = tx.scope.store.get("event:" + tx.key)
+        except DamagedRecord as error:
+            logger.warning("%s Event %s is done anew and replaced.", error, tx.key[:12])
+            tx.why = "the stored event is damaged"
+            return None
+        if record is None:
+            if recorded is not None:
+                recorded.missed(tx, tx.why)
+            return None
+        if record["failure"] is None or not _ask_again(tx):
+            return record
+        skip(tx, f"it failed before ({record['failure']}) and is asked again")
+
+
+def skip(tx: Transaction, why: str) -> None:
+    """Go on to the next key: what stands under this one is not to be used."""
+    logger.info("%s is not replayed: %s", tx.call.method.name, why)
+    tx.key, tx.why = _again(tx), why
+
+
+def _again(tx: Transaction) -> str:
+    return digest("again", tx.key)
+
+
+def _ask_again(tx: Transaction) -> bool:
+    return tx.scope.retry_failures or tx.scope.store.get("event:" + _again(tx)) is not None
+
+
+def take_over(tx: Transaction, record: Record) -> Any:
+    """Make an event's changes here and hand out its result, all or nothing."""
+    with tx.active():
+        try:
+            result = decode(record["result"], lambda thing: _enter(thing, tx))
+        except BaseException:
+            tx.undo_all()
+            raise
+    tx.staged = [(name, decode(change)) for name, change in record["changes"].items()]
+    tx.make_staged()
+    tx.replies = record["meta"]["replies"]
+    return result
+
+
+def _enter(thing: Any, tx: Transaction) -> Any:
+    """Have an object from the journal join the simulation, as it did when it was made."""
+    origins.put(thing, tx.key)
+    join = getattr(thing, "_join_simulation", None)
+    return thing if join is None else join(tx.scope.id)
+
+
+def publish(tx: Transaction, result: Any) -> tuple[Any, Record] | None:
+    """Keep the event. When another kernel was first, go on with what it kept.
+
+    None when that is more than the changes of this call's own objects: the body is then to be
+    run again, over the steps within that the other kept.
+    """
+    mine, standing = _keep(tx, result)
+    if standing["composite"] and standing["head"] != mine["head"] and not tx.rerun:
+        logger.info("Another kernel did %s first; its steps count.", tx.call.method.name)
+        return None
+    while standing["composite"] and standing["head"] != mine["head"]:
+        # The objects that its steps within changed are no part of its key, and were not as
+        # they had been. Its own changes alone would leave those behind: it is another event.
+        tx.key = digest("otherwise", tx.key, [key for key, _ in tx.children])
+        known = tx.scope.store.get("event:" + tx.key) is not None
+        tx.why = REPLAYED if known else OTHERWISE
+        mine, standing = _keep(tx, result)
+    if standing["head"] == mine["head"]:
+        tx.make_staged()
+        for thing in objects_in(result):
+            origins.put(thing, tx.key)
+        return result, standing
+    logger.info("Another kernel did %s first; its result counts.", tx.call.method.name)
+    tx.undo_all()
+    for name, state in tx.before.items():
+        tx.call.things[name].decode_complete_state(state)
+    try:
+        return take_over(tx, standing), standing
+    except NameTaken as error:
+        raise NameTaken(
+            f"Another kernel did {tx.call.method.name} first, and a name in what it made is borne "
+            "by someone else here by now. Its result is kept, and so is all that was made here; "
+            "doing the same again goes on with both."
+        ) from error
+
+
+def send(tx: Transaction, result: Any) -> Sent:
+    """Have the event stored unless it is there: the record of this call, and what then stands."""
+    mine = record_of(tx, result)
+    items = [("event:" + tx.key, mine)]
+    if tx.line is not None and not tx.line.steps:
+        items.append(("line:" + tx.line.root, tx.line.origin))
+    if tx.composite:
+        items += [("event:" + key, record) for key, record in tx.children]
+    return mine, tx.scope.store.add_all_soon(items)
+
+
+def _keep(tx: Transaction, result: Any) -> tuple[Record, Record]:
+    sent, tx.sent = tx.sent, None
+    mine, standing = sent or send(tx, result)
+    return mine, standing()[0]
+
+
+def record_of(tx: Transaction, result: Any) -> Record:
+    """All that is kept of a call: what was asked, what came of it, what it took."""
+    changes = _changes(tx)
+    encoded = encode(result, "the result")
+    asked = tx.asked
+    steps = [record["head"] for _, record in tx.children] if tx.composite else []
+    return {
+        "simulation": tx.scope.id,
+        "line": tx.line.root if tx.line is not None else None,
+        "parent": tx.parent_head,
+        "within": tx.parent.key if tx.parent is not None else None,
+        "base": tx.base,
+        "class": asked["class"],
+        "method": asked["method"],
+        "version": asked["version"],
+        "arguments": asked["arguments"],
+        "request": outline(asked["request"]),
+        "state": asked.get("state"),
+        "result": encoded,
+        "changes": changes,
+        "failure": tx.failure,
+        "composite": tx.composite,
+        "steps": steps,
+        "head": head_of(tx.key, encoded, changes, steps),
+        "meta": {
+            "at": round(tx.started, 3),
+            "seconds": round(time.time() - tx.started, 3),
+            "why": tx.why,
+            "replies": tx.replies,
+        },
+    }
+
+
+def head_of(key: str, result: Any, changes: Any, steps: list[str]) -> str:
+    """Where the line goes on: what was asked and what came of it, in the steps within, too."""
+    return digest(key, result, changes, *([steps] if steps else []))
+
+
+def _changes(tx: Transaction) -> dict[str, Change]:
+    """What changed, by parameter: as staged by a draft, else by comparing before and after."""
+    changes: dict[str, Change] = {}
+    for name, before in tx.before.items():
+        thing = tx.call.things[name]
+        change = difference(journal_state(thing, before), journal_state(thing))
+        if change:
+            changes[name] = encode(change, f"the change of {name}")
+    for name, change in tx.staged:
+        if name in changes:
+            raise ValueError(f"{name} was changed twice in one draft; stage one change.")
+        changes[name] = encode(change, f"the change of {name}")
+    return changes
+
+
+def outline(value: Any) -> Any:
+    """A value in short: small parts as they are, long ones as digests, to tell what differs."""
+    if isinstance(value, dict):
+        return {key: outline(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [outline(part) for part in value]
+    return digest(value) if isinstance(value, str) and len(value) > 200 else value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -111,3 +113,21 @@ class ChatModel(Protocol):
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request, or raise a `ModelError`."""
         ...
+
+
+Send = Callable[[ChatModel, ChatRequest], Coroutine[Any, Any, ChatReply]]
+
+# Called before every HTTP request of a call but the first, which whoever asked has counted.
+# What it raises ends the call: the request is not sent.
+before_request: ContextVar[Callable[[], None] | None] = ContextVar(
+    "tinyfactory_before_request", default=None
+)
+
+# Awaited on the private loop instead of the model's `complete`.
+sending: ContextVar[Send | None] = ContextVar("tinyfactory_sending", default=None)
+
+
+async def complete(model: ChatModel, request: ChatRequest) -> ChatReply:
+    """The model's reply, by the way that was chosen for this context."""
+    send = sending.get()
+    return await (model.complete(request) if send is None else send(model, request))

@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models import flow
-from tinyfactory.models.call import Call
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
-from tinyfactory.models.endpoint import Target, checked
-from tinyfactory.models.failures import Failure, from_status, scrub
-from tinyfactory.models.retries import RetryPolicy
+from tinyfactory.models.http.endpoint import Target, checked
+from tinyfactory.models.http.request import Call
+from tinyfactory.models.http.responses import Failure, from_status, scrub
+from tinyfactory.models.http.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import openai
@@ -101,7 +101,7 @@ class OpenAIModel:
         """
         target = self.target()
         target.check_key()
-        return await flow.arun(self._complete, target, request)
+        return await event_loop.arun(self._complete, target, request)
 
     async def _complete(self, target: Target, request: ChatRequest) -> ChatReply:
         return await Call(target, request, self.retry, clients(target).post).complete()
@@ -142,7 +142,7 @@ def clients(target: Target) -> Clients:
     import openai  # noqa: F401 -- now, so that its first import counts against no limit
 
     key = ("clients", target.base_url, target.azure_version, target.key)
-    return flow.kept(key, lambda: Clients(target))
+    return event_loop.kept(key, lambda: Clients(target))
 
 
 class Clients:
@@ -225,7 +225,7 @@ def _new_client(target: Target) -> AsyncOpenAI:
     import openai
 
     # Reading the certificates takes longer than a request, so all share them.
-    certificates = flow.kept("certificates", httpx2.create_ssl_context)
+    certificates = event_loop.kept("certificates", httpx2.create_ssl_context)
     http_client = openai.DefaultAsyncHttpxClient(verify=certificates)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(

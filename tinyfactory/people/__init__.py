@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
-    from tinyfactory.people.csv_table import from_csv, iter_csv, to_csv
-    from tinyfactory.people.edsl import from_edsl, to_edsl
-    from tinyfactory.people.interchange import load_people, save_people, to_frame
+    from tinyfactory.people.formats.csv_file import from_csv, iter_csv, to_csv
+    from tinyfactory.people.formats.edsl import from_edsl, to_edsl
+    from tinyfactory.people.formats.files import load_people, save_people, to_frame
+    from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet, to_parquet
     from tinyfactory.people.panel import Panel
     from tinyfactory.people.people_list import People
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.proposal import Proposal
-    from tinyfactory.people.reply import read_contexts, read_persona
     from tinyfactory.people.revisions import Revision
-    from tinyfactory.people.spec import (
+    from tinyfactory.people.schema.persona import (
         PersonaSpec,
         check_generated,
         contexts_schema,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         normalise,
         reply_schema,
     )
-    from tinyfactory.people.tables import PeopleWriter, iter_parquet, to_parquet
+    from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 
 __all__ = [
     "Comparison",
@@ -57,20 +57,20 @@ __all__ = [
 
 _ROOMS = {
     "comparison": ("Comparison", "compare"),
-    "csv_table": ("from_csv", "iter_csv", "to_csv"),
-    "edsl": ("from_edsl", "to_edsl"),
-    "interchange": ("load_people", "save_people", "to_frame"),
+    "formats.csv_file": ("from_csv", "iter_csv", "to_csv"),
+    "formats.edsl": ("from_edsl", "to_edsl"),
+    "formats.files": ("load_people", "save_people", "to_frame"),
     "panel": ("Panel",),
     "people_list": ("People",),
     "person": ("TinyPerson",),
     "proposal": ("Proposal",),
-    "reply": ("read_contexts", "read_persona"),
+    "schema.reply_parser": ("read_contexts", "read_persona"),
     "revisions": ("Revision",),
-    "spec": (
+    "schema.persona": (
         *("PersonaSpec", "check_generated", "contexts_schema"),
         *("merge", "normalise", "reply_schema"),
     ),
-    "tables": ("PeopleWriter", "iter_parquet", "to_parquet"),
+    "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
 }
 
 

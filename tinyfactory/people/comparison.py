@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people.layout import ALIASES, empty
-from tinyfactory.people.plain import plain
-from tinyfactory.people.word_by_word import (
+from tinyfactory.people.schema.layout import ALIASES, empty
+from tinyfactory.people.schema.values import plain
+from tinyfactory.people.schema.word_diff import (
     Pieces,
     beside,
     share_differing,
@@ -19,7 +19,10 @@ from tinyfactory.people.word_by_word import (
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from tinyfactory.people.person import TinyPerson
 State = Literal["same", "changed", "only left", "only right"]
 
 
@@ -146,12 +149,12 @@ class Comparison:
         return found
 
     def __repr__(self) -> str:
-        from tinyfactory.people.comparison_words import comparison_text
+        from tinyfactory.people.render.comparison import comparison_text
 
         return comparison_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render_compare import comparison_html
+        from tinyfactory.people.render.comparison import comparison_html
 
         return comparison_html(self)
 
@@ -229,3 +232,34 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+class Twins(Comparison):
+    """Two people who were asked for alike but for what was changed on purpose.
+
+    Parameters
+    ----------
+    original, twin : TinyPerson
+    changed : mapping
+        What was changed, as ``{"sex": ("female", "male")}``.
+
+    Attributes
+    ----------
+    original, twin : TinyPerson
+        The twin is in no registry.
+
+    Examples
+    --------
+    >>> from tinyfactory.people import TinyPerson
+    >>> ana = TinyPerson("Ana", {"age": 30, "style": "Quick."}, register=False)
+    >>> old = TinyPerson("Ana", {"age": 70, "style": "Quick."}, register=False)
+    >>> Twins(ana, old, {"age": (30, 70)}).share
+    0.0
+    """
+
+    def __init__(
+        self, original: TinyPerson, twin: TinyPerson, changed: Mapping[str, tuple[Any, Any]]
+    ) -> None:
+        super().__init__(original, twin, changed)
+        self.original = original
+        self.twin = twin

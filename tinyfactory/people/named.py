@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.errors import InvalidPersona, NameTaken
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.registry import Registry
+    from tinyfactory.journal.scope import Registry
     from tinyfactory.people.people_list import People
 
 

@@ -49,7 +49,7 @@ class Panel:
 
     def to_frame(self) -> Any:
         """A pandas data frame with the columns name, question, answer and reason."""
-        from tinyfactory.people.interchange import frame_of
+        from tinyfactory.people.formats.files import frame_of
 
         names = ("name", "question", "answer", "reason")
         rows = [
@@ -59,12 +59,12 @@ class Panel:
         return frame_of(rows, names)
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render_chat import panel_text
+        from tinyfactory.people.render.conversation import panel_text
 
         return panel_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render_chat import panel_html
+        from tinyfactory.people.render.conversation import panel_html
 
         return panel_html(self)
 

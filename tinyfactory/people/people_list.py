@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from tinyfactory.journal.canonical import journaled
+from tinyfactory.journal.serializer import journaled
 
 if TYPE_CHECKING:
     from tinyfactory.people.panel import Panel
@@ -96,62 +96,62 @@ class People(list["TinyPerson"]):
 
     def to_frame(self) -> Any:
         """A pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
-        from tinyfactory.people.interchange import to_frame
+        from tinyfactory.people.formats.files import to_frame
 
         return to_frame(self)
 
     def save(self, path: str | Path) -> None:
         """Write the people to a file or folder; see `tinyfactory.people.save_people`."""
-        from tinyfactory.people.interchange import save_people
+        from tinyfactory.people.formats.files import save_people
 
         save_people(self, path)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the people to a Parquet file; see `tinyfactory.people.to_parquet`."""
-        from tinyfactory.people.tables import to_parquet
+        from tinyfactory.people.formats.parquet_file import to_parquet
 
         to_parquet(self, path)
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> People:
         """The people of a Parquet file; see `tinyfactory.people.iter_parquet`."""
-        from tinyfactory.people.tables import iter_parquet
+        from tinyfactory.people.formats.parquet_file import iter_parquet
 
         return cls(iter_parquet(path))
 
     def to_csv(self, path: str | Path) -> None:
         """Write the people to a CSV file; see `tinyfactory.people.to_csv`."""
-        from tinyfactory.people.csv_table import to_csv
+        from tinyfactory.people.formats.csv_file import to_csv
 
         to_csv(self, path)
 
     @classmethod
     def from_csv(cls, path: str | Path) -> People:
         """The people of a CSV file; see `tinyfactory.people.from_csv`."""
-        from tinyfactory.people.csv_table import iter_csv
+        from tinyfactory.people.formats.csv_file import iter_csv
 
         return cls(iter_csv(path))
 
     def to_edsl(self) -> list[dict[str, Any]]:
         """The people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
-        from tinyfactory.people.edsl import to_edsl
+        from tinyfactory.people.formats.edsl import to_edsl
 
         return to_edsl(self)
 
     @classmethod
     def from_edsl(cls, agents: Any) -> People:
         """The people of an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
-        from tinyfactory.people.edsl import from_edsl
+        from tinyfactory.people.formats.edsl import from_edsl
 
         return cls(from_edsl(agents))
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render import people_text
+        from tinyfactory.people.render.person import people_text
 
         return people_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render import people_html
+        from tinyfactory.people.render.person import people_html
 
         return people_html(self)
 

@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from tinyfactory.errors import InvalidPersona
-from tinyfactory.journal.canonical import journaled
-from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.undo import on_rollback
-from tinyfactory.people import edit
-from tinyfactory.people.bio import minibio
+from tinyfactory.journal.scope import on_rollback
+from tinyfactory.journal.serializer import Change, apply, journaled
 from tinyfactory.people.named import Named
-from tinyfactory.people.plain import plain
 from tinyfactory.people.revisions import Revises
-from tinyfactory.people.spec import merge, normalise
+from tinyfactory.people.schema import edits
+from tinyfactory.people.schema.fields import minibio
+from tinyfactory.people.schema.persona import merge, normalise
+from tinyfactory.people.schema.values import plain
 from tinyfactory.people.talks import Talks
 
 Json = dict[str, Any]
@@ -114,7 +113,7 @@ class TinyPerson(Named, Talks, Revises):
         >>> ana.get("occupation.title"), ana.get("age", "unknown")
         ('nurse', 'unknown')
         """
-        return copy.deepcopy(edit.find(self._persona, key, default))
+        return copy.deepcopy(edits.find(self._persona, key, default))
 
     def minibio(self) -> str:
         """One line from name, age, nationality, occupation and residence."""
@@ -144,7 +143,7 @@ class TinyPerson(Named, Talks, Revises):
         NameTaken
             For a new name that someone else bears; nothing is changed.
         """
-        self._change(edit.defined(self._persona, [(key, value)], group))
+        self._change(edits.defined(self._persona, [(key, value)], group))
 
     def define_several(self, group: str, records: Iterable[Any]) -> None:
         """Add several values to a group, all or none: ``[{"skill": "sewing"}, "chess"]``.
@@ -156,7 +155,7 @@ class TinyPerson(Named, Talks, Revises):
         """
         if isinstance(records, str | dict):
             records = [records]
-        self._change(edit.defined(self._persona, [(None, record) for record in records], group))
+        self._change(edits.defined(self._persona, [(None, record) for record in records], group))
 
     def define_all(self, fields: Json) -> None:
         """Set many fields at once, all or none: lists are added to, the rest is replaced.
@@ -191,7 +190,7 @@ class TinyPerson(Named, Talks, Revises):
         persona = self.persona
         state = persona.get("agent_state")
         agent: Json = {"type": "TinyPerson", "persona": persona}
-        if isinstance(state, dict) and state and not edit.would_hide(state, persona, _FILE_KEYS):
+        if isinstance(state, dict) and state and not edits.would_hide(state, persona, _FILE_KEYS):
             agent |= persona.pop("agent_state")
         agent["tinyfactory"] = {"version": 1, "provenance": copy.deepcopy(self.provenance)}
         return agent
@@ -284,18 +283,18 @@ class TinyPerson(Named, Talks, Revises):
         return f"{type(self).__name__}({inside})"
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render import person_html
+        from tinyfactory.people.render.person import person_html
 
         return person_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from tinyfactory.people.render import person_text
+        from tinyfactory.people.render.person import person_text
 
         return {"text/plain": person_text(self), "text/html": self._repr_html_()}
 
 
 def _nameless(persona: Json) -> Json:
     """The fields without a name, out of whatever is around them."""
-    from tinyfactory.people.shapes import canonical
+    from tinyfactory.people.schema.normalise import canonical
 
     return {key: value for key, value in canonical(persona).items() if key != "name"}

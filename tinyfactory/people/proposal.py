@@ -9,9 +9,9 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people.comparison import Comparison
 
 if TYPE_CHECKING:
-    from tinyfactory.people.origins import Origin
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.revisions import Revision
+    from tinyfactory.people.schema.provenance import Origin
 
 
 class Proposal:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.changes import same
-from tinyfactory.journal.transactions import transactional
-from tinyfactory.people import edit
+from tinyfactory.journal.serializer import same
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.people.abilities import ability
-from tinyfactory.people.origins import Origin, origins_of, with_origins
-from tinyfactory.people.plain import plain
-from tinyfactory.people.spec import normalise
+from tinyfactory.people.schema import edits
+from tinyfactory.people.schema.persona import normalise
+from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
+from tinyfactory.people.schema.values import plain
 
 if TYPE_CHECKING:
     from tinyfactory.people.proposal import Proposal
@@ -175,7 +175,7 @@ class Revises:
         return self._proposals
 
     def origins(self) -> dict[str, Origin]:
-        """Where each field came from, by dotted path; see `tinyfactory.people.origins`.
+        """Where each field came from, by dotted path; see `tinyfactory.people.schema.provenance`.
 
         Examples
         --------
@@ -196,7 +196,7 @@ class Revises:
             raise InvalidInput(
                 'What to change is given by field, e.g. {"age": 35}. Nothing was changed.'
             )
-        if not differences(self._persona, edit.defined(self._persona, list(changes.items()))):
+        if not differences(self._persona, edits.defined(self._persona, list(changes.items()))):
             return None
         self._revise(plain(dict(changes)), source, origin)
         return self.revisions[-1]
@@ -204,7 +204,7 @@ class Revises:
     @transactional(version="1", touches=("self",))
     def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
         before = self._persona
-        self._change(edit.defined(before, list(changes.items())))
+        self._change(edits.defined(before, list(changes.items())))
         found = differences(before, self._persona)
         record = {
             "number": sum("number" in record for record in self._revisions) + 1,

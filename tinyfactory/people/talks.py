@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.people.abilities import ability
 
 if TYPE_CHECKING:
-    from tinyfactory.people.twins import Twins
+    from tinyfactory.people.comparison import Twins
 
 Json = dict[str, Any]
 

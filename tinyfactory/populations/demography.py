@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations import documents, frames, layouts, peer
+from tinyfactory.populations import readers, schema
 from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
-from tinyfactory.populations.complete import check_categories, completed
-from tinyfactory.populations.fitted import Fitted, needed
-from tinyfactory.populations.layouts import Cells, Json, Shares
+from tinyfactory.populations.schema import Cells, Json, Shares, check_categories, completed
 
 if TYPE_CHECKING:
     import pandas as pd
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from tinyfactory.populations.joint import fit, most_combinations
+from tinyfactory.populations.schema import Tables
+
+if TYPE_CHECKING:
+    from tinyfactory.populations.joint import Block
 _MOST = 10_000_000
 
 
@@ -49,7 +55,7 @@ class Demography:
     {'female': 102, 'male': 98}
     """
 
-    def __init__(self, tables: layouts.Tables) -> None:
+    def __init__(self, tables: schema.Tables) -> None:
         self._tables = tables
         self.about: Json = dict(tables.about)
         self._margins = completed(tables)
@@ -100,7 +106,7 @@ class Demography:
 
             Where a field has shares of its own, these are kept exactly, and tables say how
             fields go together; else its shares come from the table. The layout of TinyTroupe's
-            ``populations/*.json`` is read, too: see `peer.from_peer`.
+            ``populations/*.json`` is read, too: see `readers.from_peer`.
 
         Raises
         ------
@@ -118,17 +124,17 @@ class Demography:
         """
         if not isinstance(data, Mapping):
             raise DemographyError(f"A demography is a dictionary, not {type(data).__name__}.")
-        return cls(layouts.read_tables(peer.from_peer(data) or data))
+        return cls(schema.read_tables(readers.from_peer(data) or data))
 
     @classmethod
     def from_json(cls, source: str | Path) -> Demography:
         """A demography out of a JSON file, given by its path, or out of JSON text."""
-        return cls.from_dict(documents.read_json(source))
+        return cls.from_dict(readers.read_json(source))
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Demography:
         """A demography out of a CSV file with a header; the columns are those of `from_frame`."""
-        return cls.from_dict(frames.from_rows(frames.csv_rows(documents.path_of(path))))
+        return cls.from_dict(readers.from_rows(readers.csv_rows(readers.path_of(path))))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Demography:
@@ -145,10 +151,10 @@ class Demography:
                 f"A data frame was asked for, not {type(frame).__name__}. For a dictionary: "
                 "Demography.from_dict."
             )
-        frames.check_columns(frame.columns)
+        readers.check_columns(frame.columns)
         columns = [str(column) for column in frame.columns]
         rows = [dict(zip(columns, row, strict=True)) for row in frame.itertuples(index=False)]
-        return cls.from_dict(frames.from_rows(rows))
+        return cls.from_dict(readers.from_rows(rows))
 
     @classmethod
     def shipped(cls, name: str) -> Demography:
@@ -174,7 +180,7 @@ class Demography:
 
     def to_dict(self) -> Json:
         """The demography in the layout of `from_dict`, which reads it back."""
-        return layouts.write_tables(replace(self._tables, about=self.about))
+        return schema.write_tables(replace(self._tables, about=self.about))
 
     def margins(self) -> dict[str, Shares]:
         """Field -> category -> share."""
@@ -240,8 +246,7 @@ class Demography:
             For a number that cannot be, or margins that cannot be met together.
         """
         pandas = needed("pandas")
-        from tinyfactory.populations.naming import named
-        from tinyfactory.populations.sampling import draw_codes, draw_numbers
+        from tinyfactory.populations.sampling import draw_codes, draw_numbers, named
 
         n, seed = _whole("n", n), _whole("seed", seed)
         if not 1 <= n <= _MOST:
@@ -279,12 +284,12 @@ class Demography:
     # -- shown -------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render_demography import demography_text
+        from tinyfactory.people.render.tables import demography_text
 
         return demography_text(self.about, self.margins(), self._notes())
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render_demography import demography_html
+        from tinyfactory.people.render.tables import demography_html
 
         return demography_html(self.about, self.margins(), self._notes())
 
@@ -303,3 +308,95 @@ def _whole(what: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise DemographyError(f"{what} is a whole number, not {value!r:.80}.") from None
+
+
+_EXTRA = (
+    "Demographies need packages that are not installed ({missing}). Nothing was changed. Install "
+    "them: pip install 'tinyfactory[populations]'."
+)
+# So many combinations take a tenth of a second to fit, whatever contradicts what.
+QUICK = 10_000
+
+logger = logging.getLogger("tinyfactory")
+
+
+class Fitted:
+    """Tables and how they go together, worked out when first asked for.
+
+    Parameters
+    ----------
+    tables : Tables
+    margins : dict
+        Shares of every field, as `complete.completed` gives them.
+    """
+
+    def __init__(self, tables: Tables, margins: dict[str, Shares]) -> None:
+        self._tables = tables
+        self._margins = margins
+        self._ready: list[Block] | None = None
+
+    def check(self) -> None:
+        """Fit them now, where that is quick and where they could miss each other.
+
+        Raises
+        ------
+        DemographyError
+            For margins that cannot be met together, naming the cell that is missed most.
+        """
+        if not 0 < most_combinations(self._tables, self._margins) <= QUICK:
+            return
+        try:
+            self._ready = fit(self._tables, self._margins)
+        except ImportError:  # to read and to show tables takes none of the packages
+            return
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The distributions of fields that depend on each other."""
+        for module in ("numpy", "pandas", "scipy"):
+            needed(module)
+        blocks = self._ready or fit(self._tables, self._margins)
+        for block in blocks:
+            if block.contradiction:
+                logger.warning("%s", block.contradiction)
+        return blocks
+
+    @cached_property
+    def shares(self) -> dict[str, Shares]:
+        """Shares of each field; those that follow from others as they were fitted."""
+        said = set(self._tables.margins).union(*(fields for fields, _ in self._tables.joints))
+        if said >= set(self._margins):
+            return self._margins
+        fitted = {name: block.over((name,)) for block in self.blocks for name in block.fields}
+        return {
+            name: shares if name in said else dict(zip(shares, fitted[name].tolist(), strict=True))
+            for name, shares in self._margins.items()
+        }
+
+    def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
+        """The fields of each table, and the share of each combination."""
+        needed("numpy")
+        import numpy as np
+
+        found = []
+        tied = [fields for fields, _ in self._tables.joints]
+        tied += [(*given, of) for of, given, _ in self._tables.conditionals]
+        for fields in dict.fromkeys(tied):
+            block = next(b for b in self.blocks if set(fields) <= set(b.fields))
+            names = [list(self._margins[name]) for name in fields]
+            cells = {
+                tuple(names[i][j] for i, j in enumerate(index)): float(share)
+                for index, share in np.ndenumerate(block.over(fields))
+            }
+            found.append((fields, cells))
+        return found
+
+
+def needed(module: str) -> Any:
+    """A module, or an error that says what to install."""
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(_EXTRA.format(missing=error.name)) from None

@@ -10,13 +10,13 @@ from itertools import count
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.registry import normalise_name
-from tinyfactory.models.offline.dice import Dice, digest
+from tinyfactory.journal.scope import normalise_name
 from tinyfactory.models.offline.load import Country, countries
 from tinyfactory.models.offline.names import NameTable, name_table
 from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.words import fold
 from tinyfactory.populations.births import decade_of, first_names, years
+from tinyfactory.utils.random import Dice, digest
 
 __all__ = ["country_of", "draw_names", "sex_of"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 
 from tinyfactory.people import Panel, People
-from tinyfactory.people.render_chat import said_html
+from tinyfactory.people.render.conversation import said_html
 from tinyfactory.widgets.later import Later
 from tinyfactory.widgets.table import Column, PagedTable, Rows, Sort
 

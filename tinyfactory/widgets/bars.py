@@ -8,8 +8,8 @@ from typing import Any
 
 import traitlets
 
-from tinyfactory.people.plots import MAX_BARS
-from tinyfactory.populations.reporting.charts import Bar, Chart
+from tinyfactory.people.render.charts import MAX_BARS
+from tinyfactory.populations.reporting.measurement import Bar, Chart
 from tinyfactory.widgets.dialogue import Dialogue
 from tinyfactory.widgets.shared import count, cut
 

@@ -12,8 +12,8 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.facets import FACETS
-from tinyfactory.people.render import people_html, people_text
+from tinyfactory.people.index import FACETS
+from tinyfactory.people.render.person import people_html, people_text
 from tinyfactory.widgets import exporting
 from tinyfactory.widgets.browser_columns import FIRST, LABELS, cell, column
 from tinyfactory.widgets.browser_listed import Listed

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyfactory.people.facets import value_at
-from tinyfactory.people.index import persona_of, shown
-from tinyfactory.people.layout import ALIASES
-from tinyfactory.people.traits import TRAITS
+from tinyfactory.people.index import persona_of, shown, value_at
+from tinyfactory.people.schema.big_five import TRAITS
+from tinyfactory.people.schema.layout import ALIASES
 from tinyfactory.widgets.table import Column
 
 if TYPE_CHECKING:

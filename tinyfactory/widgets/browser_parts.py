@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tinyfactory.people.facets import FACETS
+from tinyfactory.people.index import FACETS
 from tinyfactory.widgets.browser_columns import LABELS, column
 from tinyfactory.widgets.choices import Choices, Group
 from tinyfactory.widgets.exporting import Exporting

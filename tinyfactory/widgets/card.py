@@ -8,11 +8,18 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from tinyfactory.journal.history import event_of
+from tinyfactory.journal.records import event_of
 from tinyfactory.journal.simulation import scope
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render import body_html, head_html, person_html, person_text
-from tinyfactory.people.render_card import json_html, nobody_html, origins_html
+from tinyfactory.people.render.person import (
+    body_html,
+    head_html,
+    json_html,
+    nobody_html,
+    origins_html,
+    person_html,
+    person_text,
+)
 from tinyfactory.widgets.editing import Editor
 from tinyfactory.widgets.exactly import OnePerson
 from tinyfactory.widgets.page import DEFAULT_BUTTON

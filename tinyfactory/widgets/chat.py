@@ -13,14 +13,14 @@ from tinyfactory.factory.talking import check_question
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import Panel as Answered
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render import escape, legible
-from tinyfactory.people.render_chat import (
+from tinyfactory.people.render.conversation import (
     MOST_SHOWN,
     conversation_html,
     conversation_text,
     panel_html,
     panel_text,
 )
+from tinyfactory.people.render.person import escape, legible
 from tinyfactory.widgets.answers import Answers
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.log import Line, Log

@@ -10,11 +10,9 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, People, TinyPerson
-from tinyfactory.people.comparison_words import comparison_text
-from tinyfactory.people.render import people_html, people_text
-from tinyfactory.people.render_card import nobody_html
-from tinyfactory.people.render_compare import side_by_side_html
-from tinyfactory.people.twins import Twins
+from tinyfactory.people.comparison import Twins
+from tinyfactory.people.render.comparison import comparison_text, side_by_side_html
+from tinyfactory.people.render.person import nobody_html, people_html, people_text
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.twinning import TwinMaker

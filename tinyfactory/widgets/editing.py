@@ -8,11 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput, InvalidPersona
-from tinyfactory.journal.aside import Aside
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.fields import HINTS, Field, as_text, check, fields, reason
-from tinyfactory.people.render_card import revision_text
-from tinyfactory.people.render_parts import hint_html, status_html
+from tinyfactory.people.render.person import hint_html, revision_text, status_html
+from tinyfactory.people.schema.fields import HINTS, Field, as_text, check, fields, reason
+from tinyfactory.utils.concurrency import Aside
 from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.shared import count
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.factory import TinyPersonFactory, profiles
-from tinyfactory.factory.way import Order
+from tinyfactory.factory.job_options import Order
 from tinyfactory.settings import OFFLINE
 from tinyfactory.widgets.shared import count
 
 if TYPE_CHECKING:
+    from tinyfactory.budget import Budget
     from tinyfactory.factory.estimate import Estimate
-    from tinyfactory.journal.budget import Budget
     from tinyfactory.models.chat import ChatModel
     from tinyfactory.populations import Demography
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from tinyfactory.journal.chronicle import Chronicle
-from tinyfactory.journal.history import Event
-from tinyfactory.people.render_history import step_html
+from tinyfactory.journal.records import Event
+from tinyfactory.journal.timeline import Chronicle
+from tinyfactory.people.render.tables import step_html
 from tinyfactory.widgets import history_rows as rows
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.recording import SUFFIX
+from tinyfactory.journal.recording.recording import SUFFIX
 
 _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 1em"}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.way import Order
-from tinyfactory.journal.budget import Budget
+from tinyfactory.factory.job_options import Order
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.populations import Demography
 from tinyfactory.widgets.demography_field import DemographyField

@@ -8,10 +8,10 @@ from typing import Any
 
 import traitlets
 
+from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.factory import TinyPersonFactory, profiles
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.journal.budget import Budget
 from tinyfactory.journal.simulation import scope
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.populations import Demography

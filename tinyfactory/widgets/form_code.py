@@ -5,8 +5,8 @@ from __future__ import annotations
 import pprint
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.factory.way import Order
-from tinyfactory.journal.budget import Budget
+from tinyfactory.budget import Budget
+from tinyfactory.factory.job_options import Order
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel

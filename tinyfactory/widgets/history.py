@@ -9,8 +9,8 @@ import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import InvalidInput, SecretFound
-from tinyfactory.journal.chronicle import Chronicle, Totals
-from tinyfactory.journal.history import Event
+from tinyfactory.journal.records import Event
+from tinyfactory.journal.timeline import Chronicle, Totals
 from tinyfactory.widgets import going_back
 from tinyfactory.widgets import history_rows as rows
 from tinyfactory.widgets.branch_choice import ALL, BranchChoice

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinyfactory.journal.chronicle import Chronicle, Place, Totals
-from tinyfactory.journal.history import Event
-from tinyfactory.people.render_parts import price_in_words
+from tinyfactory.journal.records import Event
+from tinyfactory.journal.timeline import Chronicle, Place, Totals
+from tinyfactory.people.render.person import price_in_words
 from tinyfactory.widgets.progress import time_in_words
 from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.table import Column

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tinyfactory.journal.chronicle import Chronicle
-from tinyfactory.people.render import MAX_ROWS, legible
-from tinyfactory.people.render_history import table_html
+from tinyfactory.journal.timeline import Chronicle
+from tinyfactory.people.render.person import MAX_ROWS, legible
+from tinyfactory.people.render.tables import table_html
 from tinyfactory.widgets import history_rows as rows
 from tinyfactory.widgets.table import Column
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anywidget
 import traitlets
 
-from tinyfactory.people.render import legible
+from tinyfactory.people.render.person import legible
 
 # Of what is sent at once, so that a message stays below 200 kB in any script.
 _MOST_LINES = 40

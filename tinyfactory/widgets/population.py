@@ -11,12 +11,12 @@ import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models.flow import token
-from tinyfactory.people import People, TinyPerson, plots
-from tinyfactory.people.render import legible
-from tinyfactory.people.render_parts import progress_html
-from tinyfactory.populations.reporting import ReportCard, show
-from tinyfactory.populations.reporting.charts import Chart, Measured, measure
+from tinyfactory.models.event_loop import token
+from tinyfactory.people import People, TinyPerson
+from tinyfactory.people.render import charts
+from tinyfactory.people.render.person import legible, progress_html
+from tinyfactory.populations.reporting import ReportCard, card
+from tinyfactory.populations.reporting.measurement import Chart, Measured, measure
 from tinyfactory.widgets.bars import Bars
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
@@ -202,8 +202,8 @@ class PopulationView(Panel):
 
     def _show(self, measured: Measured, seconds: float) -> None:
         self._bars.show(measured.charts, measured.card.number_of_people)
-        self._rows.value = show.card_html(measured.card, page=False, without=_DRAWN_ABOVE)
-        words = f"{show.headline(measured.card)} Measured in {time_in_words(seconds)}."
+        self._rows.value = card.card_html(measured.card, page=False, without=_DRAWN_ABOVE)
+        words = f"{card.headline(measured.card)} Measured in {time_in_words(seconds)}."
         number = measured.card.number_of_people
         if number > MOST_TEXTS:
             words += (
@@ -269,7 +269,7 @@ class PopulationView(Panel):
         texts = f", texts={MOST_TEXTS}" if len(self.people) > MOST_TEXTS else ""
         given = "people, demography" if self.target is not None else "people"
         lines = [
-            "from tinyfactory.populations.reporting.charts import measure",
+            "from tinyfactory.populations.reporting.measurement import measure",
             "",
             f"measured = measure({given}{texts})",
         ]
@@ -294,7 +294,7 @@ class PopulationView(Panel):
         if self._measured is None:
             return super().static_html()
         found = [
-            plots.bars([(bar.category, bar.got) for bar in chart.bars], f"{chart.field}, people")
+            charts.bars([(bar.category, bar.got) for bar in chart.bars], f"{chart.field}, people")
             for chart in self._measured.charts
             if chart.row is None
         ]

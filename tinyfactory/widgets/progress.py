@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render_parts import price_in_words, progress_html
+from tinyfactory.people.render.person import price_in_words, progress_html
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job import PeopleJob
-    from tinyfactory.factory.way import Snapshot
+    from tinyfactory.factory.job_options import Snapshot
 
 # Ten looks a second: smooth to the eye, and far below what floods a notebook's server.
 INTERVAL = 0.1
@@ -98,7 +98,7 @@ def told(now: Snapshot, *, journal: bool) -> str:
 
     Examples
     --------
-    >>> from tinyfactory.factory.way import Snapshot
+    >>> from tinyfactory.factory.job_options import Snapshot
     >>> told(Snapshot("running", 10, 4, 1, 2, 30.0, None), journal=True)
     '4 of 10 people · 1 given up · about 50 s left · 0 tokens, 0 USD · 2 hits, 2 misses'
     """
@@ -123,7 +123,7 @@ def with_earlier(now: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
 
     Examples
     --------
-    >>> from tinyfactory.factory.way import Snapshot, Spent
+    >>> from tinyfactory.factory.job_options import Snapshot, Spent
     >>> first = Snapshot("cancelled", 10, 4, 0, 0, 30.0, None, Spent(5, 900, None, True))
     >>> then = Snapshot("done", 10, 10, 0, 0, 50.0, None, Spent(6, 1000, 0.5))
     >>> told(with_earlier(then, [first]), journal=True)

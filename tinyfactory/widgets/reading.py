@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render import person_html
-from tinyfactory.people.render_card import nobody_html
-from tinyfactory.people.render_parts import hint_html
+from tinyfactory.people.render.person import hint_html, nobody_html, person_html
 
 if TYPE_CHECKING:
     from tinyfactory.widgets.card import PersonaCard

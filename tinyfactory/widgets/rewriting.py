@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.aside import Aside
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.fields import parts, path_in_words
-from tinyfactory.people.render_compare import proposal_html
+from tinyfactory.people.render.comparison import proposal_html
+from tinyfactory.people.schema.fields import parts, path_in_words
+from tinyfactory.utils.concurrency import Aside
 from tinyfactory.widgets.editing import LABEL, offer
 from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.shared import Hint

@@ -10,10 +10,9 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.way import Snapshot
+from tinyfactory.factory.job_options import Snapshot
 from tinyfactory.people import People
-from tinyfactory.people.render import people_html, people_text
-from tinyfactory.people.render_parts import latest_html
+from tinyfactory.people.render.person import latest_html, people_html, people_text
 from tinyfactory.widgets.later import after_typing, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel

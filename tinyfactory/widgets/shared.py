@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render import legible
-from tinyfactory.people.render_parts import hint_html, status_html
+from tinyfactory.people.render.person import hint_html, legible, status_html
 
 
 class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render import legible, people_html, people_text
+from tinyfactory.people.render.person import legible, people_html, people_text
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.shared import Hint

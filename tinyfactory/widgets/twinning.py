@@ -10,14 +10,14 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render import legible
+from tinyfactory.people.render.person import legible
 from tinyfactory.widgets.editing import LABEL, offer
 from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:
-    from tinyfactory.people.twins import Twins
+    from tinyfactory.people.comparison import Twins
 
 # What a twin can differ in, as `TinyPerson.twin` names it, and where it stands in a person.
 FIELDS = {

@@ -6,6 +6,10 @@ that is met, batches, workers in other processes) is tried out against this.
 
 from __future__ import annotations
 
-from tinyfactory.models.loopback.offline import OFFLINE_WRITER, OfflineEndpoint, serve_offline
+from tinyfactory.models.loopback.offline_endpoint import (
+    OFFLINE_WRITER,
+    OfflineEndpoint,
+    serve_offline,
+)
 
 __all__ = ["OFFLINE_WRITER", "OfflineEndpoint", "serve_offline"]

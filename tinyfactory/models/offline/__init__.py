@@ -71,11 +71,11 @@ class OfflineModel:
 
     def _answer(self, request: ChatRequest) -> str:
         from tinyfactory.models.offline.contexts import write_contexts
-        from tinyfactory.models.offline.dice import Dice, digest
         from tinyfactory.models.offline.generic import instance
         from tinyfactory.models.offline.reading import read_brief
         from tinyfactory.models.offline.talk import rewrite, talk
         from tinyfactory.models.offline.writing import write_persona
+        from tinyfactory.utils.random import Dice, digest
 
         drawn = request.fingerprint() if request.seed is None else request.seed
         dice = Dice(digest(self.seed, drawn))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.lines import occupations_of
 from tinyfactory.models.offline.load import Occupation, occupations
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme
 from tinyfactory.models.offline.titles import matching
 from tinyfactory.models.offline.words import capitalise
-from tinyfactory.prompts.wishes import Wishes
+from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.utils.random import Dice
 
 _RETIRED = re.compile(r"\b(?:retired|retiree|retirees|pensioners?|in retirement)\b", re.IGNORECASE)
 _STUDIES = re.compile(r"\b(?:student|undergraduate|freshman|studies at)\b", re.IGNORECASE)

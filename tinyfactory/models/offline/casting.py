@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 
 from tinyfactory.models.offline.careers import choose_career, subject_of
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.homes import Home, choose_home
 from tinyfactory.models.offline.load import Country, Interest, Occupation
 from tinyfactory.models.offline.names import (
@@ -22,7 +21,8 @@ from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, read_theme
 from tinyfactory.models.offline.titles import occupation_named
 from tinyfactory.models.offline.words import fold
-from tinyfactory.prompts.wishes import Wishes, read_wishes
+from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.utils.random import Dice
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.load import Archetype, Occupation, archetypes
 from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, at_occasion, read_theme
 from tinyfactory.models.offline.words import listed, plural
-from tinyfactory.prompts.wishes import read_wishes
+from tinyfactory.prompts.particularities import read_wishes
+from tinyfactory.utils.random import Dice
 
 _KINDS = {"activity": "activity", "work": "work", "staff": "work", "customer": "customer",
           "study": "study"}  # fmt: skip

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 
 from tinyfactory.models.offline.casting import Cast
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.grammar import Fact, Grammar
 from tinyfactory.models.offline.load import (
     Country,
@@ -33,6 +32,7 @@ from tinyfactory.models.offline.words import (
     plural,
     with_article,
 )
+from tinyfactory.utils.random import Dice
 
 _PRONOUNS = {
     "female": ("her", "her", "herself"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyfactory.models.offline.dice import Dice
+from tinyfactory.utils.random import Dice
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from tinyfactory.models.offline import words
-from tinyfactory.models.offline.dice import Dice
+from tinyfactory.utils.random import Dice
 
 Fact = str | Sequence[str]
 

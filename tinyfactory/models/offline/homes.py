@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.load import Country, countries
 from tinyfactory.models.offline.names import countries_of
 from tinyfactory.models.offline.places import Place, country_called, find_place
@@ -13,7 +12,8 @@ from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief, without_name
 from tinyfactory.models.offline.theme import Theme
 from tinyfactory.models.offline.words import capitalise, fold
-from tinyfactory.prompts.wishes import Wishes
+from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.utils.random import Dice
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tinyfactory.models.offline.dice import Dice, digest
 from tinyfactory.models.offline.load import Country, countries, table
 from tinyfactory.models.offline.words import fold
+from tinyfactory.utils.random import Dice, digest
 
 Sex = str  # "female" or "male": which of the tables a name is taken from
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.load import Interest, interests
 from tinyfactory.models.offline.theme import Theme
 from tinyfactory.models.offline.words import fold
-from tinyfactory.prompts.wishes import Wishes
+from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.utils.random import Dice
 
 
 def choose_interests(

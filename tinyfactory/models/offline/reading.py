@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.offline.profile import Profile, fields_in, read_profile
 from tinyfactory.models.offline.words import fold
-from tinyfactory.prompts.wishes import Wishes, read_wishes
+from tinyfactory.prompts.particularities import Wishes, read_wishes
 
 _TAGS = (
     "context",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinyfactory.models.offline.casting import Cast
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.names import (
     family_name,
     full_name,
@@ -13,6 +12,7 @@ from tinyfactory.models.offline.names import (
     shares_family_name,
     short_name,
 )
+from tinyfactory.utils.random import Dice
 
 YOUNG = ("pupil", "student")
 KIN = ("partner", "child", "parent", "parent_child", "sibling", "grandchild")

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from tinyfactory.models.offline.casting import TRAITS, Cast, cast
-from tinyfactory.models.offline.dice import Dice
 from tinyfactory.models.offline.facts import grammar_for, job_of, organization
 from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.relations import Relation, relations
 from tinyfactory.models.offline.words import capitalise, fold, lower_first
+from tinyfactory.utils.random import Dice
 
 Json = dict[str, Any]
 

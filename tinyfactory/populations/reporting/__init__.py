@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinyfactory.populations.reporting.card import ReportCard, Row
-    from tinyfactory.populations.reporting.measure import report
+    from tinyfactory.populations.reporting.measurement import report
 
 __all__ = ["ReportCard", "Row", "report"]
 
-_ROOMS = {"ReportCard": "card", "Row": "card", "report": "measure"}
+_ROOMS = {"ReportCard": "card", "Row": "card", "report": "measurement"}
 
 
 def __getattr__(name: str) -> Any:

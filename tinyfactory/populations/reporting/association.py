@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from tinyfactory.populations.reporting.card import Row
-from tinyfactory.populations.reporting.reading import Reading, Target
-from tinyfactory.populations.reporting.saying import decimals, written
+from tinyfactory.populations.reporting.card import Row, decimals, written
+from tinyfactory.populations.reporting.evidence import Reading, Target
 
 _ALLOWED = 0.1
 _THRESHOLD = (

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinyfactory.populations.reporting.saying import counted, percent, written
+from tinyfactory.people.render import charts
+from tinyfactory.people.render.person import legible
 
+if TYPE_CHECKING:
+    pass  # was an import
 _NOUNS = {"people": ("person", "people"), "words": ("word", "words")}
 
 
@@ -135,8 +139,6 @@ class ReportCard:
 
     def to_text(self) -> str:
         """The card as plain text: a table, then a sentence, threshold and source for each row."""
-        from tinyfactory.populations.reporting.show import card_text
-
         return card_text(self)
 
     def to_html(self, *, page: bool = False) -> str:
@@ -147,15 +149,12 @@ class ReportCard:
         page : bool
             A whole page to save in a file, rather than a part of one.
         """
-        from tinyfactory.populations.reporting.show import card_html
-
         return card_html(self, page=page)
 
     def _repr_html_(self) -> str:
         return self.to_html()
 
     def __repr__(self) -> str:
-        from tinyfactory.populations.reporting.show import card_table
 
         return card_table(self)
 
@@ -163,3 +162,177 @@ class ReportCard:
 def _plain(row: Row) -> dict[str, Any]:
     """A row without how it is shown."""
     return {key: value for key, value in asdict(row).items() if key != "decimals"}
+
+
+_MOST_DECIMALS = 6  # more than this no number of a card has
+
+
+def decimals(least: int, passes: Callable[..., bool], *numbers: float) -> int:
+    """The fewest decimals with which a mark still follows from the numbers that are read.
+
+    Examples
+    --------
+    >>> at_most_one = lambda miss: miss <= 1
+    >>> [decimals(1, at_most_one, miss) for miss in (0.7541, 0.98, 1.04, 1.0003)]
+    [1, 1, 2, 4]
+    """
+    mark = passes(*numbers)
+    enough = (
+        few
+        for few in range(least, _MOST_DECIMALS)
+        if passes(*(round(number, few) for number in numbers)) == mark
+    )
+    return next(enough, _MOST_DECIMALS)
+
+
+def written(number: float, few: int, sign: str = "") -> str:
+    """A number with so many decimals; nothing is "-0.0".
+
+    Examples
+    --------
+    >>> written(-0.004, 2), written(12345.678, 1), written(0.1, 2, "+")
+    ('0.00', '12,345.7', '+0.10')
+    """
+    return f"{round(number, few) + 0.0:{sign},.{few}f}"
+
+
+def whole(number: float, few: int = 1) -> str:
+    """The same without zeros at the end: people asked for are often whole ones.
+
+    Examples
+    --------
+    >>> whole(24.0), whole(24.04), whole(24.04, 2)
+    ('24', '24', '24.04')
+    """
+    text = written(number, few)
+    return text.rstrip("0").rstrip(".") if few else text
+
+
+def counted(number: float, one: str, many: str, few: int = 1) -> str:
+    """So many of something.
+
+    Examples
+    --------
+    >>> counted(1, "person", "people"), counted(0.4, "person", "people")
+    ('1 person', '0.4 people')
+    >>> counted(0.02, "person", "people")
+    'less than 0.1 people'
+    """
+    text = whole(number, few)
+    if number and text == "0":
+        return f"less than {10**-few:g} {many}"
+    return f"{text} {one if text == '1' else many}"
+
+
+def percent(share: float, few: int = 3) -> str:
+    """A share in percent; the decimals are those of the share.
+
+    Examples
+    --------
+    >>> percent(0.125), percent(0.125, 2), percent(0.15004, 5)
+    ('12.5 %', '12 %', '15.004 %')
+    """
+    return f"{written(100 * share, few - 2)} %"
+
+
+def p_value(p: float) -> str:
+    """A probability, with no more digits than anyone reads.
+
+    Examples
+    --------
+    >>> p_value(4.6e-17), p_value(0.04551), p_value(0.99999)
+    ('p below 0.001', 'p 0.046', 'p above 0.999')
+    """
+    if p < 0.001:
+        return "p below 0.001"
+    return "p above 0.999" if p > 0.999 else f"p {p:.3f}"
+
+
+_WIDTH = 96
+_TENTHS = [f"{10 * t}-{10 * t + (9 if t < 9 else 10)}" for t in range(10)]
+_SIGNS = [f"{t / 5 - 1:+.1f} to {(t + 1) / 5 - 1:+.1f}" for t in range(10)]
+
+
+def headline(card: ReportCard) -> str:
+    """What came out, in one line."""
+    marked = [row for row in card.rows if row.passed is not None]
+    count = "1 person" if card.number_of_people == 1 else f"{card.number_of_people:,} people"
+    info = len(card.rows) - len(marked)
+    return (
+        f"Report card of {count}: {len(marked) - len(card.failed)} of {len(marked)} marks passed, "
+        f"{info} {'row' if info == 1 else 'rows'} for information."
+    )
+
+
+def card_table(card: ReportCard) -> str:
+    """One line a row: mark, title, value; the sentence of what failed."""
+    width = max((len(row.title) for row in card.rows), default=0)
+    lines = [headline(card)]
+    for row in card.rows:
+        lines.append(f"{row.mark}  {legible(row.title):<{width}}  {row.shown}")
+        if row.passed is False:
+            lines += _wrapped(row.sentence)
+    return "\n".join(lines)
+
+
+def card_text(card: ReportCard) -> str:
+    """Every row with its sentence, its threshold and its source."""
+    lines = [headline(card)]
+    for row in card.rows:
+        lines += ["", f"{row.mark}  {legible(row.title)}: {row.shown}", *_wrapped(row.sentence)]
+        lines += _wrapped(f"Passes: {row.threshold}.") if row.threshold else []
+        lines += _wrapped(f"Source: {row.source}.")
+    return "\n".join(lines)
+
+
+def card_html(card: ReportCard, *, page: bool, without: Sequence[str] = ()) -> str:
+    """The card as static HTML: a table of marks, then every row with its plot.
+
+    `without` names kinds of rows that are drawn elsewhere and get no plot here.
+    """
+    sections = [
+        charts.Section(
+            row.mark,
+            row.title,
+            row.shown,
+            row.sentence,
+            [f"Passes: {row.threshold}."] * bool(row.threshold) + [f"Source: {row.source}."],
+            "".join(_plots(row)) if row.key.partition(":")[0] not in without else "",
+        )
+        for row in card.rows
+    ]
+    html = charts.card(headline(card), sections)
+    return charts.page("Report card", html) if page else html
+
+
+def _plots(row: Row) -> list[str]:
+    details: dict[str, Any] = row.details
+    kind = row.key.partition(":")[0]
+    if kind in ("margin", "joint"):
+        rows = list(zip(details["categories"], details["asked"], details["got"], strict=True))
+        if len(rows) > charts.MAX_BARS:  # not all are drawn: those that are furthest off
+            rows.sort(key=lambda row: -abs(row[1] - row[2]))
+        return [charts.asked_against_got(rows)]
+    if kind == "sentences" and details["by_field"]:
+        percents = [(field, 100 * share) for field, share in details["by_field"].items()]
+        return [charts.bars(percents, "Repeated sentences by field, in percent")]
+    if kind == "big_five":
+        return [
+            charts.bars(list(zip(_TENTHS, scores["tenths"], strict=True)), f"{trait}, people")
+            for trait, scores in details["traits"].items()
+        ]
+    if kind == "positivity" and details["sentences"]:
+        return [
+            charts.bars(list(zip(_SIGNS, details["tenths"], strict=True)), "Sentences by score")
+        ]
+    if kind == "marked":
+        return [
+            charts.bars([(w, z) for w, z in top], f"{group}: z-scores")
+            for group, top in details["groups"].items()
+            if top
+        ]
+    return []
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(legible(text), _WIDTH, initial_indent="      ", subsequent_indent="      ")

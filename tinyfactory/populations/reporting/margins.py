@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinyfactory.populations.reporting.card import Row
-from tinyfactory.populations.reporting.personas import missing
-from tinyfactory.populations.reporting.reading import Reading, Target
-from tinyfactory.populations.reporting.saying import (
+from tinyfactory.populations.reporting.card import (
+    Row,
     counted,
     decimals,
     p_value,
@@ -18,6 +16,7 @@ from tinyfactory.populations.reporting.saying import (
     whole,
     written,
 )
+from tinyfactory.populations.reporting.evidence import Reading, Target, missing
 
 # Quotas are whole people, so a margin that is met can be off by less than one; a whole person
 # is the allowance that `Demography.sample` promises.

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tinyfactory.populations.reporting.card import Row
-from tinyfactory.populations.reporting.personas import WORD, Sentence, missing
-from tinyfactory.populations.reporting.saying import counted, decimals, percent
+from tinyfactory.populations.reporting.card import Row, counted, decimals, percent
+from tinyfactory.populations.reporting.evidence import WORD, Sentence, missing
 
 SENTENCE_WORDS = 5  # shorter ones ("Likes old maps.") coincide by themselves
 _SENTENCES_ALLOWED = 0.15

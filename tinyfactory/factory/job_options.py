@@ -1,0 +1,181 @@
+"""What a job is asked to make, and the way in which it makes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from tinyfactory.budget import Budget, Meter, Spent
+from tinyfactory.errors import InvalidInput
+from tinyfactory.factory.requests import Json, Particularities, check_asking, check_count
+from tinyfactory.models import chat
+
+if TYPE_CHECKING:
+    from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+    from tinyfactory.models.event_loop import CancelToken
+    from tinyfactory.people import TinyPerson
+
+State = Literal["waiting", "running", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far a job is, at one moment.
+
+    `done` counts people, `failed` attempts at a person that gave none, `replayed` how many
+    people came out of the journal, `seconds` the time since the start, `spent` what the calls
+    of this job took, `note` what it waits for.
+    """
+
+    state: State
+    total: int
+    done: int
+    failed: int
+    replayed: int
+    seconds: float
+    error: BaseException | None
+    spent: Spent = field(default_factory=Spent)
+    note: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("done", "cancelled", "failed")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest will take at the speed so far; None before anyone is made anew."""
+        made = self.done + self.failed - self.replayed
+        rest = self.total - self.done - self.failed
+        return None if self.ended or made < 1 else self.seconds / made * rest
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Someone who was asked for and not made: which one, who it was to be, and why not."""
+
+    number: int
+    profile: Json | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made; two jobs with equal orders are the same job."""
+
+    total: int
+    particularities: Particularities = None
+    temperature: float | None = 1.5
+    attempts: int = 5
+
+    def __post_init__(self) -> None:
+        check_count(self.total, "number_of_people")
+        check_asking(self.particularities, self.temperature, self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How it is to be made: nothing in here changes who comes out."""
+
+    concurrency: int = 1
+    on_person: Callable[[TinyPerson], object] | None = None
+    budget: Budget | None = None
+    executor: Executor | None = None
+    progress: bool | Callable[[Snapshot], object] = False
+    time_limit: float | None = None
+    batch: bool = False
+    keep: bool = True
+    poll: float = 10.0
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each may be told of those before."""
+        return self.concurrency == 1 and self.executor is None and not self.batch
+
+    def __post_init__(self) -> None:
+        check_count(self.concurrency, "concurrency")
+        if self.budget is not None and not isinstance(self.budget, Budget):
+            raise InvalidInput(
+                f"budget must be a Budget such as Budget(usd=1), not {self.budget!r}. Nothing "
+                "was sent."
+            )
+        if self.time_limit is not None:
+            _check_seconds(self.time_limit, "time_limit")
+        _check_seconds(self.poll, "poll")
+        if self.on_person is not None and not callable(self.on_person):
+            raise InvalidInput(
+                f"on_person is a function of a person, not {self.on_person!r:.80}. Nothing was "
+                "sent."
+            )
+        if not isinstance(self.progress, bool) and not callable(self.progress):
+            raise InvalidInput(
+                "progress is True, False or a function of a Snapshot, not "
+                f"{self.progress!r:.80}. Nothing was sent."
+            )
+        if self.batch and self.executor is not None:
+            raise InvalidInput("batch=True sends one file, so it takes no executor.")
+
+
+def read_way(method: str, given: Mapping[str, Any]) -> Way:
+    """The keyword arguments of a public method as a way; TypeError in its name for others.
+
+    Examples
+    --------
+    >>> read_way("start_people", {"concurrency": 8}).concurrency
+    8
+    """
+    known = [each.name for each in fields(Way)]
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{method}() got an unexpected keyword argument {name!r}; beside those of "
+                f"generate_person it takes {', '.join(known)}. Nothing was sent."
+            )
+    return Way(**given)
+
+
+def _check_seconds(given: object, what: str) -> None:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        raise InvalidInput(
+            f"{what} is a number of seconds above 0, not {given!r:.80}. Nothing was sent."
+        )
+
+
+class Lane:
+    """Lets so many calls go at a time, through an executor if there is one."""
+
+    def __init__(self, way: Way) -> None:
+        self._turns = asyncio.Semaphore(way.concurrency)
+        self._send: chat.Send | None = None
+        if way.executor is not None:
+            from tinyfactory.models.executor import Elsewhere
+
+            self._send = Elsewhere(way.executor).send
+
+    async def send(self, model: ChatModel, request: ChatRequest) -> ChatReply:
+        """The model's reply, when it is this call's turn."""
+        async with self._turns:
+            if self._send is not None:
+                return await self._send(model, request)
+            return await model.complete(request)
+
+
+@contextmanager
+def surroundings(token: CancelToken, meter: Meter, lane: Lane) -> Iterator[None]:
+    """Within: calls can be stopped, are counted, and go by the lane."""
+    from tinyfactory.factory.replies import job_meter
+    from tinyfactory.models.event_loop import cancellable
+
+    with ExitStack() as stack:
+        stack.enter_context(cancellable(token))
+        for variable, value in ((job_meter, meter), (chat.sending, lane.send)):
+            stack.callback(variable.reset, _set(variable, value))
+        yield
+
+
+def _set(variable: Any, value: Any) -> Any:
+    return variable.set(value)

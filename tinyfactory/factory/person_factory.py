@@ -1,0 +1,387 @@
+"""`TinyPersonFactory`: from a context to more factories, and to people."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tinyfactory import models, prompts
+from tinyfactory.factory import person_generator, profiles, replies, requests, twins
+from tinyfactory.factory.base import TinyFactory
+from tinyfactory.factory.job import PeopleJob
+from tinyfactory.factory.many import MakesMany
+from tinyfactory.factory.person_generator import write_contexts
+from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
+from tinyfactory.journal.simulation import scope
+from tinyfactory.journal.transactional import transactional
+from tinyfactory.models.chat import ChatModel
+
+if TYPE_CHECKING:
+    from tinyfactory.people import TinyPerson
+    from tinyfactory.populations import Demography
+
+
+def _person_class() -> type:
+    from tinyfactory.people import TinyPerson
+
+    return TinyPerson
+
+
+# Imported late, for the sake of a quick start; a journal may hold people before we made one.
+journaled_when_needed("TinyPerson", _person_class)
+
+
+class TinyPersonFactory(MakesMany, TinyFactory):
+    """Makes people who belong to a context, with the help of a language model.
+
+    Parameters
+    ----------
+    context_text : str
+        Who the people are and where: the more particular, the better.
+    simulation_id : str, optional
+        The simulation that it belongs to; the current one unless given.
+    model : str or ChatModel, optional
+        ``"offline"``, the name of a model, or a model object; by default what
+        `tinyfactory.configure` or the environment says when it is used.
+    language : str, optional
+        The language that people are written in; English unless given or configured.
+    template, instructions : str or path, optional
+        Own mustache templates in place of the packaged ones: `template` for the request,
+        `instructions` for the fixed part that stands before it. A text, or the path of a
+        ``.mustache`` file. Values: context, particularities, language, taken_names,
+        others, ordinal, rejected.
+
+    Attributes
+    ----------
+    generated_names, generated_minibios : list of str
+        Of the people made so far, in order.
+    last_failure : str or None
+        Why the last `generate_person` gave None.
+    last_job : PeopleJob or None
+        The last `generate_people`; its `people` are there even when it was stopped.
+
+    Raises
+    ------
+    InvalidInput
+        For a blank context or a template that cannot be filled in.
+
+    Examples
+    --------
+    >>> factory = TinyPersonFactory("Nurses in São Paulo, Brazil", model="offline")
+    >>> person = factory.generate_person("a 34-year-old woman")
+    >>> person.get("age")
+    34
+    >>> factory.generated_names == [person.name]
+    True
+    """
+
+    def __init__(
+        self,
+        context_text: str,
+        simulation_id: str | None = None,
+        *,
+        model: str | ChatModel | None = None,
+        language: str | None = None,
+        template: str | Path | None = None,
+        instructions: str | Path | None = None,
+    ) -> None:
+        self.context_text = requests.check_context(context_text)
+        self.generated_minibios: list[str] = []
+        self.generated_names: list[str] = []
+        self.last_failure: str | None = None
+        self.last_job: PeopleJob | None = None
+        self.model = model
+        self.language = language
+        self.template = _template_text(template, "template")
+        self.instructions = _template_text(instructions, "instructions")
+        self.demography: Json | None = None
+        self.seed = 0
+        super().__init__(simulation_id)
+
+    # -- making factories --------------------------------------------------------------
+
+    @classmethod
+    def generate_person_factories(
+        cls,
+        number_of_factories: int,
+        generic_context_text: str,
+        *,
+        model: str | ChatModel | None = None,
+        language: str | None = None,
+    ) -> list[Self] | None:
+        """Make factories, each with a specific context within a general one.
+
+        Parameters
+        ----------
+        number_of_factories : int
+            Exactly so many are made.
+        generic_context_text : str
+            What all the contexts have in common.
+        model, language
+            As for `TinyPersonFactory`; handed to each factory.
+
+        Returns
+        -------
+        list of TinyPersonFactory or None
+            None, with the reason in the log, when the model gives too few contexts.
+
+        Raises
+        ------
+        InvalidInput
+            For a number below 1 or a blank context, before anything is sent.
+        ModelError
+            When asking again cannot help, saying what to do.
+
+        Examples
+        --------
+        >>> factories = TinyPersonFactory.generate_person_factories(
+        ...     2, "A group of friends are on a camping trip.", model="offline")
+        >>> len({factory.context_text for factory in factories})
+        2
+        """
+        requests.check_count(number_of_factories, "number_of_factories")
+        requests.check_context(generic_context_text)
+        factories: list[Self] | None = cls._generate_factories(
+            number_of_factories,
+            generic_context_text,
+            requests.language_or_default(language),
+            models.resolve(model),
+        )
+        for factory in factories or []:
+            factory.model, factory.language = model, language
+        return factories
+
+    @classmethod
+    @transactional(
+        version="1",
+        touches=(),
+        ignore=("model",),
+        request=lambda _cls, number, context, language, model: requests.keyed(
+            model, requests.contexts_request(context, number, [], language, "")
+        ),
+    )
+    def _generate_factories(
+        cls, number: int, context: str, language: str, model: ChatModel
+    ) -> list[Self] | None:
+        contexts = write_contexts(number, context, language, model)
+        return None if contexts is None else [cls(text) for text in contexts]
+
+    @classmethod
+    def from_demography(
+        cls,
+        demography: Demography | Json | str | Path,
+        context_text: str | None = None,
+        simulation_id: str | None = None,
+        *,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """A factory whose people match a demography: `generate_people` keeps to its numbers.
+
+        Parameters
+        ----------
+        demography : Demography, dict, str or path
+            A demography; what `Demography.from_dict` takes; the path of a JSON or CSV file; or
+            the name of a shipped one (``"illustrative_town"``).
+        context_text : str, optional
+            Who the people are and where; by default, what the demography says it is about.
+        simulation_id, **options
+            As for `TinyPersonFactory`.
+        seed : int
+            For another draw of the same numbers.
+
+        Raises
+        ------
+        InvalidInput
+            For a demography that cannot be, or whose tables cannot be met together, naming the
+            cell.
+
+        Examples
+        --------
+        >>> factory = TinyPersonFactory.from_demography(
+        ...     {"sex": {"female": 3, "male": 1}, "age": {"20-29": 1, "60-69": 1}},
+        ...     "Regulars of a library", model="offline")
+        >>> sorted(p.get("gender") for p in factory.generate_people(4))
+        ['female', 'female', 'female', 'male']
+        """
+        try:  # in the name of this method, before any table is read
+            inspect.signature(cls).bind(context_text, simulation_id, **options)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.from_demography() {error}") from None
+        read = profiles.read_demography(demography)
+        seed, tables = requests.check_seed(seed), read.to_dict()
+        profiles.fitted(tables)
+        factory = cls(context_text or profiles.context_of(read), simulation_id, **options)
+        factory.demography, factory.seed = tables, seed
+        return factory
+
+    # -- making people -----------------------------------------------------------------
+
+    @transactional(
+        version="1",
+        touches=(),
+        request=lambda self, **asked: person_generator.first_request(self, **asked),
+    )
+    def generate_person(
+        self,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        profile: Json | None = None,
+    ) -> TinyPerson | None:
+        """Make one person, as one atomic step.
+
+        Parameters
+        ----------
+        agent_particularities : str or dict, optional
+            What is fixed about this person: in words ("a 34-year-old nurse named Ana
+            Souza"), or as fields (``{"name": "Ana Souza", "age": 34}``).
+        temperature : float or None
+            From 0 to 2; the higher, the more varied. None leaves it to the endpoint.
+        attempts : int
+            How many replies to ask for at most.
+        profile : dict, optional
+            Fields that code has decided (`Demography.profiles`). The person is checked
+            against them, and bears those that the schema does not know as ``demographics``.
+
+        Returns
+        -------
+        TinyPerson or None
+            None when no reply could be used; the reason is in the log and in `last_failure`.
+
+        Raises
+        ------
+        InvalidInput
+            For arguments that cannot work, a fixed name that is taken among them; before
+            anything is sent.
+        ModelError
+            When asking again cannot help (no key, unknown model, no endpoint), saying what
+            to do. Factory, people and registries are then as they were.
+        """
+        return person_generator.make_person(
+            self, agent_particularities, temperature, attempts, profile
+        )
+
+    @transactional(
+        version="1",
+        touches=(),
+        request=lambda self, messages, temperature: requests.keyed(
+            self.chat_model(), requests.person_messages(messages, temperature)
+        ),
+    )
+    def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
+        """Send messages that ask for a person; what came back is on disk before it is read.
+
+        Returns
+        -------
+        dict
+            ``role``, ``content``, ``finish_reason``, ``refusal`` and ``provenance``.
+        """
+        model = self.chat_model()
+        reply = replies.send(model, requests.person_messages(messages, temperature))
+        return {
+            "role": "assistant",
+            "content": reply.text,
+            "finish_reason": reply.finish_reason,
+            "refusal": reply.refusal,
+            "provenance": replies.provenance(model, reply),
+        }
+
+    @classmethod
+    @transactional(
+        version="1",
+        touches=(),
+        ignore=("model",),
+        request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
+            requests.keyed(model, twins.request(values, asked, temperature, seed, texts))
+        ),
+    )
+    def _write_twin(
+        cls,
+        values: Json,
+        asked: Json,
+        temperature: float | None,
+        attempts: int,
+        seed: int,
+        texts: Json,
+        model: ChatModel,
+    ) -> TinyPerson | None:
+        """A twin, as a step on a line of its own: the factory's line is left as it is."""
+        return twins.write(values, asked, temperature, attempts, seed, texts, model)
+
+    @transactional(version="1", touches=("agent",))
+    def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
+        """Give a person all that a configuration says: all of it, or nothing."""
+        agent.define_all(configuration)
+
+    # -- inner workings ----------------------------------------------------------------
+
+    def chat_model(self) -> ChatModel:
+        """The model that it asks: its own, else the one that is configured now."""
+        return models.resolve(self.model)
+
+    def scope(self) -> Scope:
+        """Where its people are registered: its simulation, or the current one, or none."""
+        return scope(self.simulation_id)
+
+    def _apply_change(self, change: Change) -> None:
+        """Make a change at the cost of the change, however many people were made before."""
+        small = {key: items for key, items in change.items() if key != "append"}
+        for key, items in change.get("append", {}).items():
+            getattr(self, key).extend(items)
+        if small:
+            now = {key: getattr(self, key) for part in small.values() for key in part}
+            for key, value in apply(now, small).items():
+                setattr(self, key, value)
+
+    # -- state -------------------------------------------------------------------------
+
+    def encode_complete_state(self) -> dict[str, Any]:
+        """A deep copy of the factory's state, as plain JSON values.
+
+        A model given as an object is not part of it: code is no data. One given by its
+        name is.
+        """
+        own: Json = {
+            "context_text": self.context_text,
+            "generated_minibios": list(self.generated_minibios),
+            "generated_names": list(self.generated_names),
+            "last_failure": self.last_failure,
+            "model": self.model if isinstance(self.model, str) else None,
+            "language": self.language,
+            "template": self.template,
+            "instructions": self.instructions,
+        }
+        if self.demography is not None:
+            own |= {"demography": copy.deepcopy(self.demography), "seed": self.seed}
+        return super().encode_complete_state() | own
+
+    def decode_complete_state(self, state: dict[str, Any]) -> Self:
+        """Take on a state that `encode_complete_state` gave, and return the factory."""
+        state = copy.deepcopy(state)
+        self.context_text = state["context_text"]
+        self.last_job = getattr(self, "last_job", None)
+        self.generated_minibios = state["generated_minibios"]
+        self.generated_names = state["generated_names"]
+        self.last_failure = state["last_failure"]
+        if state["model"] is not None or not hasattr(self, "model"):
+            self.model = state["model"]
+        self.language = state["language"]
+        self.template = state["template"]
+        self.instructions = state["instructions"]
+        self.demography, self.seed = state.get("demography"), state.get("seed", 0)
+        return super().decode_complete_state(state)
+
+
+def _template_text(given: str | Path | None, name: str) -> str | None:
+    """The text of an own template, refused now if it could not be filled in later."""
+    if given is None:
+        return None
+    path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
+    text = path.read_text(encoding="utf-8") if path else str(given)
+    prompts.check(text, requests.person_values("-", None, [], [], 1, "-"), name)
+    return text

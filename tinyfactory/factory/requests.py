@@ -1,0 +1,192 @@
+"""What a person factory asks of a model: prompts in, requests out. Nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from tinyfactory import prompts, settings
+from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.serializer import digest, encode
+from tinyfactory.models.chat import ChatModel, ChatRequest
+
+Json = dict[str, Any]
+Particularities = str | dict[str, Any] | None
+
+# How much of what was made before enters a prompt: bounded, so that the thousandth
+# person costs what the first did.
+RECENT_NAMES = 30
+CONTRASTS = 6
+CONTRAST_LENGTH = 160
+DEFAULT_LANGUAGE = "English"
+
+
+def person_values(
+    context: str,
+    particularities: Particularities,
+    names: Sequence[str],
+    minibios: Sequence[str],
+    ordinal: int,
+    language: str,
+    rejected: str = "",
+) -> Json:
+    """What may stand in a person's templates; the latest and some evenly spaced contrasts."""
+    return {
+        "context": context.strip(),
+        "particularities": particularities_text(particularities),
+        "language": language,
+        "taken_names": "; ".join(names[-RECENT_NAMES:]),
+        "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
+        "ordinal": ordinal,
+        "rejected": rejected,
+    }
+
+
+def _spread(items: Sequence[str]) -> list[str]:
+    """At most `CONTRASTS` items, evenly spaced, the last one among them."""
+    if len(items) <= CONTRASTS:
+        return list(items)
+    step = (len(items) - 1) / (CONTRASTS - 1)
+    return [items[round(i * step)] for i in range(CONTRASTS)]
+
+
+def particularities_text(particularities: Particularities) -> str:
+    """The particularities as they stand in a prompt: words as they are, fields as JSON."""
+    if particularities is None:
+        return ""
+    if isinstance(particularities, dict):
+        return json.dumps(particularities, ensure_ascii=False) if particularities else ""
+    return particularities.strip()
+
+
+def person_messages(messages: Sequence[Json], temperature: float | None) -> ChatRequest:
+    """The request that sends these messages and expects a person."""
+    from tinyfactory.people.schema.persona import shared_reply_schema
+
+    return ChatRequest(tuple(messages), temperature, shared_reply_schema(), "persona")
+
+
+def person_request(
+    values: Json, temperature: float | None, template: str | None, instructions: str | None
+) -> ChatRequest:
+    """The request for one person: the fixed part first, so that providers can cache it."""
+    messages = _messages(
+        instructions or prompts.template("person.instructions"),
+        template or prompts.template("person.request"),
+        values,
+    )
+    return person_messages(messages, temperature)
+
+
+def template_digest(template: str | None, instructions: str | None) -> str:
+    """Tells whether it was the template that changed, or only what was filled in."""
+    return digest(
+        template or prompts.template("person.request"),
+        instructions or prompts.template("person.instructions"),
+    )
+
+
+def contexts_request(
+    context: str, number: int, already: Sequence[str], language: str, rejected: str
+) -> ChatRequest:
+    """The request for specific contexts out of a general one."""
+    from tinyfactory.people.schema.persona import contexts_schema
+
+    values = {
+        "context": context.strip(),
+        "number": number,
+        "already": "\n".join(f"- {text}" for text in already[-RECENT_NAMES:]),
+        "language": language,
+        "rejected": rejected,
+    }
+    messages = _messages(
+        prompts.template("contexts.instructions"), prompts.template("contexts.request"), values
+    )
+    return ChatRequest(messages, 1.0, contexts_schema(), "contexts")
+
+
+def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...]:
+    return (
+        {"role": "system", "content": prompts.render(instructions, values, "the instructions")},
+        {"role": "user", "content": prompts.render(template, values, "the template")},
+    )
+
+
+def keyed(model: ChatModel, request: ChatRequest) -> Json:
+    """A request with the model it goes to, as it enters an event's key.
+
+    Raises
+    ------
+    NotSerialisable
+        For a model of one's own whose identity is not JSON.
+    """
+    identity = encode(dict(model.identity), "the identity of the model")
+    return {"model": identity, **request.to_json(), "schema": _schema_key(request.schema)}
+
+
+# The schema that all share, and its digest.
+_digested: tuple[Json, str] | None = None
+
+
+def _schema_key(schema: Json | None) -> str:
+    """What stands for a schema in a key: it is half of a request, and the same for everybody."""
+    global _digested
+    from tinyfactory.people.schema.persona import shared_reply_schema
+
+    if schema is not shared_reply_schema():
+        return digest(schema)
+    if _digested is None or _digested[0] is not schema:
+        _digested = schema, digest(schema)
+    return _digested[1]
+
+
+def language_or_default(language: str | None) -> str:
+    """The language that people are written in: asked for, configured, else English."""
+    chosen = language or settings.get("language") or DEFAULT_LANGUAGE
+    return str(chosen)
+
+
+def check_context(context: Any) -> str:
+    """The context, or a clear refusal before anything is sent."""
+    if not isinstance(context, str) or not context.strip():
+        raise InvalidInput(
+            f"A context is a text that is not blank, not {context!r}. Nothing was sent. "
+            'Say who the people are, e.g. "Nurses of a night shift in a small town".'
+        )
+    return context
+
+
+def check_count(number: Any, what: str) -> int:
+    """A whole number of at least 1, or a clear refusal before anything is sent."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InvalidInput(
+            f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
+        )
+    return number
+
+
+def check_seed(seed: Any) -> int:
+    """A whole number, or a clear refusal before anything is sent."""
+    try:
+        if isinstance(seed, bool):
+            raise TypeError
+        return operator.index(seed)  # numpy's whole numbers, too
+    except TypeError:
+        raise InvalidInput(f"seed is a whole number, not {seed!r:.80}. Nothing was sent.") from None
+
+
+def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
+    """Refuse what cannot work before anything is sent."""
+    check_count(attempts, "attempts")
+    number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+    if temperature is not None and not (number and 0 <= temperature <= 2):
+        raise InvalidInput(
+            f"temperature must be a number from 0 to 2, not {temperature!r}. Nothing was sent."
+        )
+    if particularities is not None and not isinstance(particularities, (str, dict)):
+        raise InvalidInput(
+            "agent_particularities must be a text or a dictionary of fields, "
+            f"not {type(particularities).__name__}. Nothing was sent."
+        )

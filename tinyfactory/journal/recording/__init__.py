@@ -1,0 +1,1 @@
+"""Recordings: a simulation as one portable file, written, read and replayed."""

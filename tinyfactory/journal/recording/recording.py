@@ -1,0 +1,320 @@
+"""Recordings: what a simulation went through as one portable file, written and read.
+
+A recording is gzipped JSON, one object a line. The first says what it is: format and version,
+the simulation, the models that answered, how many rows there are. Then come the rows as they
+stand in the journal, grouped by line and sorted; the last line counts them. Each ends with a
+digest over itself and the digest before it, so that a changed or missing line is found.
+
+The same journal gives the same bytes, on any day: what only tells of the clock (`at`,
+`seconds`) is left out. So are the replies of the models, which a replay does not need.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import weakref
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable
+from tinyfactory.journal.recording.portable import Portable, rows_of
+from tinyfactory.journal.serializer import digest_text
+
+Json = dict[str, Any]
+FORMAT = "tinyfactory recording"
+VERSION = 1
+SUFFIX = ".recording.jsonl.gz"
+_MARK = ',"chain":"'
+_PIECE = 1 << 16
+_UNPACKED = 1 << 20
+_LONGEST_LINE = 1 << 28
+_EVENT = {"simulation", "line", "base", "class", "method", "version", "arguments", "request",
+          "result", "changes", "failure", "composite", "head", "meta"}  # fmt: skip
+
+
+def write(
+    store: Any, simulation: str, path: str | Path, *, replies: bool = False, strip: bool = False
+) -> Path:
+    """Write a simulation of a journal into a file; all of it, or no file.
+
+    Parameters
+    ----------
+    store : Store
+    simulation : str
+        Its id.
+    path : path
+        The file; one that is there is replaced.
+    replies : bool
+        Write what the models answered, the rejected replies too, as evidence.
+    strip : bool
+        Take out what looks secret also where a replay may need it, instead of refusing.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to write, or something secret stands where a replay needs it.
+    JournalUnavailable
+        When the file cannot be written.
+    """
+    path = Path(path).absolute()
+    rows = rows_of(store, simulation, replies=replies)
+    if not any(name.startswith("event:") for name in rows):
+        raise InvalidInput(
+            f"The simulation {simulation!r} has no events yet, so there is nothing to export. "
+            "No file was written."
+        )
+    portable = Portable(strip=strip)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as raw:
+            # No name and no time in the header: they would differ from day to day.
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                _write_lines(packed, store, simulation, rows, portable)
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise JournalUnavailable(
+            f"The recording cannot be written to {path} ({error}). The journal is unharmed. "
+            "Give a path in a folder that is there and can be written."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _write_lines(
+    file: gzip.GzipFile, store: Any, simulation: str, rows: list[str], portable: Portable
+) -> None:
+    models: Counter[str] = Counter()
+    for name in rows:
+        if name.startswith("event:"):
+            model = (store.get(name)["request"] or {}).get("model")
+            if model is not None:
+                models[_text(portable.needed(model, "the model's identity"))] += 1
+    chain = ""
+
+    def put(line: Json) -> None:
+        nonlocal chain
+        text = _text(line)
+        chain = digest_text(chain + text)
+        file.write(f'{text[:-1]}{_MARK}{chain}"}}\n'.encode())
+
+    often = sorted(models.items(), key=lambda item: (-item[1], item[0]))
+    put({
+        "format": FORMAT,
+        "version": VERSION,
+        "simulation": portable.needed(simulation, "the simulation's id"),
+        "models": [{"identity": json.loads(model), "events": n} for model, n in often],
+        "rows": len(rows),
+        "events": sum(name.startswith("event:") for name in rows),
+        "replies": sum(name.startswith("reply:") for name in rows),
+    })  # fmt: skip
+    for name in rows:
+        put({"key": name, "value": portable.row(name, store.get(name))})
+    put({"end": True, "rows": len(rows), "stripped": portable.stripped})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(
+        value, ensure_ascii=False, separators=(",", ":"), sort_keys=False, allow_nan=False
+    )
+
+
+class Recording:
+    """A recording that was read and found whole; its rows by key.
+
+    The rows lie unpacked in a nameless temporary file; in memory is only where each begins.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    simulation : str
+        Id of the simulation that was recorded.
+    identities : list of dict
+        Of the models that answered, the most frequent first.
+    header, footer : dict
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such file.
+    DamagedRecord
+        When it is not as it was written, naming the line.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        if not self.path.is_file():
+            raise InvalidInput(f"There is no recording at {self.path}. Nothing was opened.")
+        self._rows: dict[str, tuple[int, int]] = {}
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the recording
+        weakref.finalize(self, self._file.close)
+        self.header, self.footer = self._read()
+        self.simulation: str = self.header["simulation"]
+        self.identities: list[Json] = [model["identity"] for model in self.header["models"]]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, name: str) -> Json | None:
+        """The row under a key, as it stands in a journal; None when there is none."""
+        if name not in self._rows:
+            return None
+        start, length = self._rows[name]
+        # Not by seeking: threads and forked processes share the file's position.
+        row: Json = json.loads(os.pread(self._file.fileno(), length, start))["value"]
+        if name.startswith("event:"):
+            row["meta"] = {"at": 0.0, "seconds": 0.0} | row["meta"]
+        elif name.startswith("reply:"):
+            row = {"at": 0.0} | row
+        return row
+
+    def _read(self) -> tuple[Json, Json]:
+        header: Json = {}
+        footer: Json = {}
+        chain, start = "", 0
+        number = 0
+        for number, line in enumerate(_lines(self.path), 1):
+            text, chain = _checked(self.path, number, line, chain)
+            content = _parsed(self.path, number, text)
+            if footer:
+                raise _damaged(self.path, f"line {number} stands after its end")
+            if number == 1:
+                header = _header(self.path, content)
+            elif content.get("end") is True:
+                footer = content
+            else:
+                name = _name_of_row(self.path, number, content)
+                if name in self._rows:
+                    raise _damaged(self.path, f"line {number} repeats a row")
+                data = text.encode()
+                self._rows[name] = (start, len(data))
+                start += self._file.write(data)
+        if not footer:
+            raise _damaged(self.path, f"it ends after line {number}, before its end")
+        if not len(self._rows) == header["rows"] == footer.get("rows"):
+            raise _damaged(self.path, f"line {number} counts other rows than there are")
+        self._file.flush()
+        return header, footer
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a gzipped file; each that can be had before what is wrong with it."""
+    number, rest = 1, b""
+    for piece in _unpacked(path):
+        if piece is None:
+            raise _damaged(path, f"line {number} cannot be unpacked, or the file breaks off there")
+        *whole, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            raise _damaged(path, f"line {number} is longer than any that is written")
+        for line in whole:
+            yield line
+            number += 1
+    if rest:
+        raise _damaged(path, f"it breaks off in line {number}")
+
+
+def _unpacked(path: Path) -> Iterator[bytes | None]:
+    """What a gzipped file holds, in pieces of bounded size; None last where it cannot go on."""
+    unpack = zlib.decompressobj(31)
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            while piece and not unpack.eof:
+                before = unpack.copy()
+                try:
+                    yield unpack.decompress(piece, _UNPACKED)
+                except zlib.error:
+                    yield _until_wrong(before, piece)
+                    yield None
+                    return
+                piece = unpack.unconsumed_tail
+            if unpack.eof and (unpack.unused_data or file.read(1)):
+                raise _damaged(path, "something stands after its end")
+        yield unpack.flush()
+        if not unpack.eof:
+            yield None
+
+
+def _until_wrong(unpack: Any, piece: bytes) -> bytes:
+    """What comes before the place that is wrong, found byte by byte."""
+    out = b""
+    try:
+        for byte in piece:
+            out += unpack.decompress(bytes((byte,)))
+    except zlib.error:
+        return out
+    return out
+
+
+def _checked(path: Path, number: int, line: bytes, chain: str) -> tuple[str, str]:
+    """A line's text without its digest, and the digest, which must be right."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise _damaged(path, f"line {number} is no text") from None
+    head, mark, tail = text.rpartition(_MARK)
+    body = head + "}"
+    if not mark or tail != digest_text(chain + body) + '"}':
+        raise _damaged(path, f"line {number} is not as it was written")
+    return body, tail[:-2]
+
+
+def _parsed(path: Path, number: int, text: str) -> Json:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"line {number} is no JSON object")
+    return content
+
+
+def _header(path: Path, content: Json) -> Json:
+    if content.get("format") != FORMAT:
+        raise _damaged(path, "line 1 does not say that it is a recording")
+    if content.get("version") != VERSION:
+        raise InvalidInput(
+            f"{path.name} is a recording of version {content.get('version')!r}, and this "
+            f"release reads version {VERSION}. Nothing was replayed. Install a newer release."
+        )
+    models = content.get("models")
+    if not (
+        isinstance(content.get("simulation"), str)
+        and type(content.get("rows")) is int
+        and isinstance(models, list)
+        and all(isinstance(m, dict) and isinstance(m.get("identity"), dict) for m in models)
+    ):
+        raise _damaged(path, "line 1 does not say what is in it")
+    return content
+
+
+def _name_of_row(path: Path, number: int, content: Json) -> str:
+    name, value = content.get("key"), content.get("value")
+    if type(name) is not str or ":" not in name or not isinstance(value, dict):
+        raise _damaged(path, f"line {number} is no row of a journal")
+    if name.startswith("event:") and not value.keys() >= _EVENT:
+        raise _damaged(path, f"line {number} is no event")
+    return name
+
+
+def _damaged(path: Path, what: str) -> DamagedRecord:
+    return DamagedRecord(
+        f"The recording {path.name} is not as it was written: {what}. Nothing was replayed. "
+        "Get the file anew from where it came."
+    )

@@ -1,0 +1,347 @@
+"""The one way in which values become text and digests. Nothing is coerced in silence.
+
+The rule, by exact type:
+
+* None, True, 1, 1.0 and "x" are themselves, and all different from each other;
+* text is kept to the letter: "é" in two normal forms is two texts;
+* a tuple stays a tuple, a dictionary with keys other than text keeps them;
+* an object of a class registered with `journaled` is kept as its complete state;
+* all else (NaN, sets, bytes, numpy numbers, subclasses of the types above) is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from tinyfactory.errors import DamagedRecord, NotSerialisable
+
+# Marks an encoded value that JSON has no form for. A user's dictionary that
+# holds this very key is written as pairs, so nothing can be mistaken.
+MARK = "$"
+
+Class = TypeVar("Class", bound=type)
+# What most values are made of; told by their type alone, before anything is looked up.
+_NUMBERS = frozenset({type(None), bool, int})
+_TEXT = frozenset({str})
+_LEAVES = _NUMBERS | {float, str}
+_PLAIN = _LEAVES | {list, tuple, dict}
+# Made once: `json.dumps` makes a new one for each call that is not by its defaults.
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_sorted_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+)
+# How a dictionary that is kept as pairs begins in sorted text.
+_PAIRS = f'{{"{MARK}":"dict",'
+_types: dict[str, type] = {}
+_loaders: dict[str, Callable[[], type]] = {}
+
+
+def journaled(cls: Class, name: str | None = None) -> Class:
+    """Register a class whose objects may stand in arguments, results and under transactions.
+
+    The class has ``encode_complete_state()`` and ``decode_complete_state(state)``; or it is
+    a subclass of list. The latest definition of a name counts, so that a class can be
+    edited in a notebook.
+    """
+    _types[name or type_name(cls)] = cls
+    return cls
+
+
+def journaled_when_needed(name: str, load: Callable[[], type]) -> None:
+    """Have `load()` import the class of that name when the journal first meets it."""
+    _loaders[name] = load
+
+
+def type_name(cls: type) -> str:
+    """The name under which a class stands in the journal: short for this package's own."""
+    if cls.__module__.startswith("tinyfactory."):
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def is_journaled(value: object) -> bool:
+    """Whether the value is an object (not a list) with a state of its own in the journal."""
+    cls = type(value)
+    if cls in _PLAIN:
+        return False
+    return _types.get(type_name(cls)) is cls and not isinstance(value, list)
+
+
+def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The state of an object, or one that it gave, without what tells equal ones apart."""
+    hidden = getattr(value, "_not_in_journal", ())
+    state = value.encode_complete_state() if state is None else state
+    return {key: part for key, part in state.items() if key not in hidden}
+
+
+def encode(value: Any, where: str = "value") -> Any:
+    """The JSON form of a value.
+
+    Raises
+    ------
+    NotSerialisable
+        Naming the place, when JSON cannot hold the value exactly.
+
+    Examples
+    --------
+    >>> encode((1, {"a": 2.0}))
+    {'$': 'tuple', 'items': [1, {'a': 2.0}]}
+    >>> encode({1, 2}, "arguments.tags")
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.NotSerialisable: arguments.tags is of type set, which the journal cannot ...
+    """
+    kind = type(value)
+    if kind in _NUMBERS:
+        return value
+    if kind is str:
+        _check_text(value, where)
+        return value
+    if kind is float:
+        if math.isfinite(value):
+            return value
+        raise NotSerialisable(f"{where} is {value!r}, which JSON cannot hold. Nothing was done.")
+    if kind is list:
+        return _encode_items(value, where)
+    if kind is tuple:
+        return {MARK: "tuple", "items": _encode_items(value, where)}
+    if kind is dict:
+        return _encode_dict(value, where)
+    if _types.get(type_name(kind)) is kind:
+        if isinstance(value, list):
+            return {MARK: "list", "type": type_name(kind), "items": encode(list(value), where)}
+        state = encode(journal_state(value), f"{where}.state")
+        return {MARK: "object", "type": type_name(kind), "state": state}
+    raise NotSerialisable(
+        f"{where} is of type {kind.__qualname__}, which the journal cannot hold. Nothing was done. "
+        "Use None, bool, int, float, str, list, tuple, dict, a person or a factory."
+    )
+
+
+# Most parts are themselves; they are told here, for naming a part's place costs most of all.
+
+
+def _encode_items(items: Iterable[Any], where: str) -> list[Any]:
+    return [
+        item
+        if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
+        else encode(item, f"{where}[{number}]")
+        for number, item in enumerate(items)
+    ]
+
+
+def _encode_dict(value: dict[Any, Any], where: str) -> Any:
+    if set(map(type, value)) <= _TEXT and MARK not in value:
+        for key in value:
+            if not key.isascii():
+                _check_text(key, where)
+        return {
+            key: item
+            if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
+            else encode(item, f"{where}.{key}")
+            for key, item in value.items()
+        }
+    pairs = [[encode(k, f"{where} key"), encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
+    return {MARK: "dict", "items": pairs}
+
+
+def _check_text(text: str, where: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotSerialisable(
+            f"{where} holds half of a character pair, which is not valid text. Nothing was done."
+        ) from None
+
+
+def decode(value: Any, swap: Callable[[Any], Any] | None = None) -> Any:
+    """The value that `encode` wrote. Objects are new and not yet registered anywhere.
+
+    Parameters
+    ----------
+    swap : callable, optional
+        Given each of the outermost objects; what it returns takes the object's place.
+    """
+    if type(value) in _LEAVES:
+        return value
+    if type(value) is list:
+        return [item if type(item) in _LEAVES else decode(item, swap) for item in value]
+    if MARK not in value:
+        return {
+            key: item if type(item) in _LEAVES else decode(item, swap)
+            for key, item in value.items()
+        }
+    match value:
+        case {"$": "tuple", "items": items}:
+            return tuple(decode(items, swap))
+        case {"$": "dict", "items": items}:
+            return {decode(k): decode(v, swap) for k, v in items}
+        case {"$": "list", "type": name, "items": items}:
+            return _type_of(name)(decode(items, swap))
+        case {"$": "object", "type": name, "state": state}:
+            cls = _type_of(name)
+            thing = cls.__new__(cls).decode_complete_state(decode(state))
+            return thing if swap is None else swap(thing)
+    raise DamagedRecord(f"The journal holds a value of unknown form {value.get(MARK)!r}.")
+
+
+def _type_of(name: str) -> Any:
+    if name not in _types and name in _loaders:
+        _loaders[name]()
+    try:
+        return _types[name]
+    except KeyError:
+        raise DamagedRecord(
+            f"The journal holds an object of class {name!r}, which is not defined here. "
+            "The record is unharmed. Run the cell that defines the class, then run this again."
+        ) from None
+
+
+def objects_in(value: Any) -> list[Any]:
+    """The journaled objects that stand in a value, outermost only, in order."""
+    found: list[Any] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Any]) -> None:
+    if is_journaled(value):
+        found.append(value)
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            if type(item) not in _LEAVES:
+                _collect(item, found)
+
+
+def to_text(encoded: Any) -> str:
+    """Encoded JSON as compact text, keys in their own order (so that a replay shows the same)."""
+    return _text.encode(encoded)
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 over the parts with sorted keys, as 40 hex digits.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    >>> len({digest(1), digest(1.0), digest(True), digest("1")})
+    4
+    """
+    text = _sorted_text.encode(parts)
+    if _PAIRS in text:  # within a text of the user's, its quotes would be escaped
+        text = _sorted_text.encode(_in_order(parts))
+    return digest_text(text)
+
+
+def _in_order(value: Any) -> Any:
+    """Encoded JSON with dictionaries that are kept as pairs in the order of their keys."""
+    if isinstance(value, (list, tuple)):
+        return [_in_order(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: _in_order(item) for key, item in value.items()}
+    if value.get(MARK) == "dict":
+        value["items"].sort(key=lambda pair: _sorted_text.encode(pair[0]))
+    return value
+
+
+def digest_text(text: str) -> str:
+    """SHA-256 of a text, as 40 hex digits (160 bits: collisions stay out of reach)."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
+
+
+State = dict[str, Any]
+Change = dict[str, Any]
+
+
+def difference(before: State, after: State) -> Change:
+    """The change that makes `after` out of `before`; empty when they are equal.
+
+    Examples
+    --------
+    >>> difference({"names": ["Ana"], "n": 1}, {"names": ["Ana", "Bo"], "n": 1})
+    {'append': {'names': ['Bo']}}
+    """
+    change: Change = {}
+    for key, value in after.items():
+        if key not in before:
+            change.setdefault("set", {})[key] = value
+        elif not same(before[key], value):
+            old = before[key]
+            if _grew(old, value):
+                change.setdefault("append", {})[key] = value[len(old) :]
+            else:
+                change.setdefault("set", {})[key] = value
+    removed = [key for key in before if key not in after]
+    if removed:
+        change["remove"] = removed
+    return change
+
+
+def apply(state: State, change: Change) -> State:
+    """The state with the change made; the one given is left alone.
+
+    Examples
+    --------
+    >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
+    {'names': ['Ana', 'Bo'], 'n': 2}
+    """
+    changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
+    changed.update(change.get("set", {}))
+    for key, items in change.get("append", {}).items():
+        changed[key] = [*changed.get(key, []), *items]
+    for key, items in change.get("drop", {}).items():
+        changed[key] = without_run(changed.get(key, []), items)
+    return changed
+
+
+def inverse(state: State, change: Change) -> Change:
+    """The change that undoes `change` on a state that it is about to be made on.
+
+    Examples
+    --------
+    >>> inverse({"names": ["Ana"], "n": 1}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
+    {'set': {'n': 1}, 'drop': {'names': ['Bo']}}
+    """
+    back: Change = {}
+    gone = [*change.get("set", {}), *change.get("remove", ())]
+    restored = {key: state[key] for key in gone if key in state}
+    if restored:
+        back["set"] = restored
+    if change.get("append"):
+        back["drop"] = change["append"]
+    added = [key for key in change.get("set", {}) if key not in state]
+    if added:
+        back["remove"] = added
+    return back
+
+
+def without_run(items: list[Any], run: list[Any]) -> list[Any]:
+    """The list without the last place where the run stands in it."""
+    for start in range(len(items) - len(run), -1, -1):
+        if items[start : start + len(run)] == run:
+            return items[:start] + items[start + len(run) :]
+    return list(items)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that tells 1, 1.0 and True apart, as the journal does."""
+    if type(a) is not type(b):
+        return False
+    if type(a) is dict:
+        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+    if type(a) is list or type(a) is tuple:
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def _grew(old: Any, new: Any) -> bool:
+    longer = type(old) is list and type(new) is list and len(new) > len(old)
+    return longer and same(new[: len(old)], old)

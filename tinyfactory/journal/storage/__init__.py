@@ -1,0 +1,1 @@
+"""Values on disk: the store, its database, its folder, and the thread that writes."""

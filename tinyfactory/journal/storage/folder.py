@@ -1,0 +1,291 @@
+"""The database of a folder: opened, made anew when it was removed, replaced when damaged.
+
+A folder that may not be written is read all the same, by a connection of our own, because
+opening diskcache writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tinyfactory.errors import DamagedRecord, JournalUnavailable
+from tinyfactory.journal.storage.database import (
+    FAILURES,
+    NAME,
+    Database,
+    Reader,
+    Sealed,
+    identity,
+    is_damage,
+    is_forbidden,
+    reason,
+    unseal,
+)
+from tinyfactory.utils.concurrency import new_lock
+
+logger = logging.getLogger("tinyfactory")
+# A look-up is begun anew when another thread closes or replaces the connection under it.
+_ATTEMPTS = 20
+
+
+class Folder:
+    """A folder with a database in it: one connection that reads, and one that writes.
+
+    Parameters
+    ----------
+    path : Path
+        Made with mode 0700 when it is not there.
+    in_writer : callable
+        Runs a function in the one thread that writes, and gives its result.
+
+    Attributes
+    ----------
+    read_only : str or None
+        Why nothing may be written here.
+
+    Raises
+    ------
+    JournalUnavailable
+        When it can be neither written nor read.
+    """
+
+    def __init__(self, path: Path, in_writer: Callable[[Callable[[], Any]], Any]) -> None:
+        self.path = path
+        self.file = path / NAME
+        self.read_only: str | None = None
+        self._in_writer = in_writer
+        self._database: Database | None = None
+        self.reader: Reader | None = None
+        self._swap = new_lock()
+        self._open_or_only_read(self._open)
+
+    # -- from any thread ---------------------------------------------------------------
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query.
+
+        Raises
+        ------
+        DamagedRecord, JournalUnavailable
+            When the database cannot be read, and could not be replaced.
+        """
+        why: BaseException = sqlite3.ProgrammingError("it is being closed all the time")
+        mended = False
+        for _ in range(_ATTEMPTS):
+            reader = self._current_reader()
+            if reader is None:
+                continue  # another thread closed it just now
+            try:
+                return reader.query(sql, *values)
+            except sqlite3.Error as error:
+                why = error
+            if reader is not self.reader:
+                continue
+            if mended or self.read_only is not None or not is_damage(why):
+                break
+            self._in_writer(partial(self._found_damaged, reader, why))
+            mended = True
+        if is_damage(why):
+            raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
+        raise JournalUnavailable(
+            f"The journal in {self.path} cannot be read ({why}). Nothing was done. Run this again, "
+            "or give another folder."
+        ) from why
+
+    def close(self) -> None:
+        """Close the connection that reads; a later query opens one again."""
+        with self._swap:
+            reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.close()
+
+    def _current_reader(self) -> Reader | None:
+        """A reader of the file that is there now, and not of one that was removed."""
+        reader = self.reader
+        if reader is None or (self.read_only is None and reader.identity != identity(self.file)):
+            self._open_or_only_read(self.opened)
+        return self.reader
+
+    def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
+        """What cannot be written now, or ever, can perhaps be read."""
+        try:
+            if self.read_only is None:
+                self._in_writer(opening)
+                return
+            forbidden, why = True, self.read_only
+        except FAILURES as error:
+            forbidden, why = is_forbidden(error), reason(error)
+        try:
+            self._read_by(Reader(self.file, may_write=not forbidden))
+        except FAILURES as error:
+            raise JournalUnavailable(
+                f"The journal in {self.path} cannot be opened ({why}). Nothing was changed. Give "
+                "a folder that can be written: Simulation(path=...), control.begin(path=...)."
+            ) from error
+        if forbidden and self.read_only is None:
+            self.read_only = why
+            logger.info("The journal in %s can only be read: %s", self.path, why)
+
+    def _read_by(self, reader: Reader) -> None:
+        with self._swap:
+            old, self.reader = self.reader, reader
+        if old is not None:
+            old.close()
+
+    # -- in the writer's thread --------------------------------------------------------
+
+    def opened(self) -> Database:
+        """The database, opened anew when its file was removed or replaced meanwhile."""
+        reader, now = self.reader, identity(self.file)
+        if self._database is not None and reader is not None and reader.identity == now:
+            return self._database
+        self.let_go()
+        if reader is not None and now is None:
+            logger.warning(
+                "The journal in %s was removed while it was in use. It was made anew; what was "
+                "kept there before is gone from this place.",
+                self.path,
+            )
+        return self._open()
+
+    def let_go(self) -> None:
+        """Close the connection that writes, and with it whatever it left open."""
+        if self._database is not None:
+            self._database.close()
+        self._database = None
+
+    def mended(self, error: BaseException) -> bool:
+        """After a failure: whether trying again makes sense, the file being another one now."""
+        reader = self.reader
+        if is_damage(error):
+            self._replace(reader.identity if reader is not None else identity(self.file), error)
+            return True
+        self.let_go()
+        return reader is not None and reader.identity != identity(self.file)
+
+    def _open(self) -> Database:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = identity(self.file)
+        try:
+            self._database = database = Database(self.path)
+        except FAILURES as error:
+            if not is_damage(error):
+                raise
+            return self._replace(before, error)
+        self._read_by(Reader(self.file, may_write=True))
+        return database
+
+    def _found_damaged(self, reader: Reader, error: BaseException) -> None:
+        if reader is self.reader:  # else another thread was here first
+            self._replace(reader.identity, error)
+
+    def _replace(self, damaged: tuple[int, int] | None, error: BaseException) -> Database:
+        """Set the damaged file aside and begin a new one."""
+        self.let_go()
+        aside = set_aside(self.file, damaged)
+        self._database = database = Database(self.path)
+        if aside is not None:
+            readable = salvage(aside)
+            with database.transact():
+                for key, row in readable:
+                    database.add_row(key, row)
+            logger.warning(
+                "The journal's file %s is damaged (%s). It was not deleted: it is %s now, and a "
+                "new one was begun with the %d entries that could still be read. What is missing "
+                "is done anew when it is asked for.",
+                self.file,
+                reason(error),
+                aside.name,
+                len(readable),
+            )
+        self._read_by(Reader(self.file, may_write=True))
+        return database
+
+
+_ROWS = (
+    "SELECT rowid, CAST(key AS BLOB), mode, filename, typeof(value), CAST(value AS BLOB) "
+    "FROM Cache WHERE rowid {} ? AND raw = 1 ORDER BY rowid {} LIMIT 1"
+)
+
+
+def set_aside(file: Path, damaged: tuple[int, int] | None) -> Path | None:
+    """Give a damaged database another name beside it; None when another process did so first.
+
+    Parameters
+    ----------
+    file : Path
+        The database.
+    damaged : tuple
+        The `identity` of the file that was found damaged: one made anew since then stays.
+    """
+    with _alone(file.parent):
+        if damaged is None or identity(file) != damaged:
+            return None
+        names = (file.with_name(f"{file.name}.damaged-{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        # What belongs to a commit that was cut off goes along: beside the new database it
+        # would be taken for part of it.
+        for suffix in ("-journal", "-wal", "-shm"):
+            beside = file.with_name(file.name + suffix)
+            if beside.exists():
+                beside.rename(aside.with_name(aside.name + suffix))
+        file.rename(aside)
+        return aside
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Within: no other process sets anything aside in this folder. Ends with the process."""
+    import fcntl  # not on every system, and rarely needed
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def salvage(file: Path) -> list[tuple[str, Sealed]]:
+    """The rows of a damaged database that can still be read and are what was stored."""
+    try:
+        connection = sqlite3.connect(file.as_uri() + "?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error:
+        return []
+    try:
+        found = dict(_rows(connection, ">", "ASC"))
+        # Beyond the first damaged page: from the other end.
+        return list((found | dict(_rows(connection, "<", "DESC", found))).items())
+    finally:
+        connection.close()
+
+
+def _rows(
+    connection: sqlite3.Connection, beyond: str, order: str, known: dict[str, Sealed] | None = None
+) -> Iterator[tuple[str, Sealed]]:
+    sql = _ROWS.format(beyond, order)
+    place = 0 if beyond == ">" else 2**62
+    while True:
+        try:
+            rows = connection.execute(sql, (place,)).fetchall()
+        except sqlite3.Error:
+            return
+        if not rows:
+            return
+        place, key, mode, filename, kind, value = rows[0]
+        try:
+            unseal(mode, filename, kind, value)
+            name = key.decode()
+        except (DamagedRecord, ValueError, AttributeError):
+            continue
+        if known is not None and name in known:
+            return
+        yield name, Sealed(value.decode())

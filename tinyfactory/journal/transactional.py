@@ -1,0 +1,189 @@
+"""`@transactional`: a method as one atomic step that is kept, and replayed when it recurs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from tinyfactory.journal.call import Method, check_method
+from tinyfactory.journal.fork import in_slot, wait_for_those_before, wait_for_turn
+from tinyfactory.journal.transaction import OVERTAKEN, Transaction, current_transaction
+from tinyfactory.utils.concurrency import deferred_interrupts
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+__all__ = ["current_transaction", "transactional"]
+
+
+@overload
+def transactional(function: Function, /) -> Function: ...
+
+
+@overload
+def transactional(
+    *,
+    version: str | None = None,
+    touches: tuple[str, ...] | None = None,
+    request: Callable[..., Any] | None = None,
+    ignore: tuple[str, ...] = (),
+) -> Callable[[Function], Function]: ...
+
+
+def transactional(
+    function: Any = None,
+    /,
+    *,
+    version: str | None = None,
+    touches: tuple[str, ...] | None = None,
+    request: Callable[..., Any] | None = None,
+    ignore: tuple[str, ...] = (),
+) -> Any:
+    """Make a method one atomic step, kept in the journal of the simulation that is open.
+
+    Whatever leaves the method (an error, Ctrl-C, a cancelled task), its object and its
+    arguments that have a state are as they were before. In a simulation the result and
+    the change of state are kept, and the same call at the same place is replayed without
+    running the method. Without one the step is atomic, and nothing is kept.
+
+    Parameters
+    ----------
+    version : str, optional
+        The method's version in the event's key; by default a digest of its source, so that
+        an edited method is done anew.
+    touches : tuple of str, optional
+        The parameters (``"self"`` among them) whose objects the method changes. By default
+        all that have a state; they are copied before, and locked. With ``()`` the method
+        works on a draft and calls ``current_transaction().stage(change)``.
+    request : callable, optional
+        Called with the method's arguments; gives the model request as JSON for the key.
+    ignore : tuple of str
+        Parameters that are no part of the key, such as a progress callback.
+
+    Raises
+    ------
+    InvalidInput
+        At decoration, for anything but a method, a coroutine method, or a class's method.
+    NotSerialisable
+        At the call, before the method runs, for an argument that the journal cannot hold.
+
+    Examples
+    --------
+    >>> from tinyfactory import TinyFactory
+    >>> class Shop(TinyFactory):
+    ...     stock = 1
+    ...     @transactional
+    ...     def sell(self):
+    ...         self.stock -= 1
+    ...         if self.stock < 0:
+    ...             raise ValueError("sold out")
+    ...     def encode_complete_state(self):
+    ...         return super().encode_complete_state() | {"stock": self.stock}
+    ...     def decode_complete_state(self, state):
+    ...         self.stock = state["stock"]
+    ...         return super().decode_complete_state(state)
+    >>> shop = Shop()
+    >>> shop.sell()
+    >>> shop.sell()
+    Traceback (most recent call last):
+        ...
+    ValueError: sold out
+    >>> shop.stock
+    0
+    """
+
+    def decorate(wrapped: Any) -> Any:
+        check_method(wrapped, (*(touches or ()), *ignore))
+        method = Method(wrapped, version, touches, request, ignore)
+        run = _run_async if inspect.iscoroutinefunction(wrapped) else _run
+
+        if inspect.iscoroutinefunction(wrapped):
+
+            @functools.wraps(wrapped)
+            async def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+                return await run(method, self, args, kwargs)
+        else:
+
+            @functools.wraps(wrapped)
+            def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+                return run(method, self, args, kwargs)
+
+        step.transactional = method  # type: ignore[attr-defined]  # for those who look
+        return step
+
+    return decorate if function is None else decorate(function)
+
+
+def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    # Ctrl-C is raised in the method's body and while waiting, and nowhere else: between two
+    # lines of what follows it could leave a lock behind, or a step neither kept nor undone.
+    with deferred_interrupts() as interrupts:
+        tx = Transaction(method.bind(owner, args, kwargs))
+        try:
+            if tx.holds_others and in_slot():
+                with interrupts.allowed():
+                    wait_for_those_before()
+            while not tx.try_hold(0.1):
+                interrupts.check()
+            tx.open()
+            while (record := tx.look_up()) is not None:
+                # Before the lock, which those whose turn is first will want.
+                if in_slot():
+                    with interrupts.allowed():
+                        wait_for_those_before()
+                while not tx.try_hold(0.1):
+                    interrupts.check()
+                if tx.take_over(record):
+                    return tx.result
+            while True:
+                with tx.active(), interrupts.allowed():
+                    result = method.function(owner, *args, **kwargs)
+                if tx.changes_others and in_slot():
+                    with interrupts.allowed():
+                        wait_for_turn()
+                        tx.send(result)
+                        wait_for_those_before()
+                while not tx.try_hold(0.1):
+                    interrupts.check()
+                result = tx.commit(result)
+                if result is not OVERTAKEN:
+                    return result
+                tx.begin_anew()
+        except BaseException:
+            tx.roll_back()
+            raise
+        finally:
+            tx.release()
+
+
+async def _run_async(
+    method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    from anyio import sleep
+
+    tx = Transaction(method.bind(owner, args, kwargs))
+    try:
+        while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
+            await sleep(0.005)
+        tx.open()
+        while (record := tx.look_up()) is not None:
+            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
+                await sleep(0.005)
+            if tx.take_over(record):
+                return tx.result
+        while True:
+            with tx.active():
+                result = await method.function(owner, *args, **kwargs)
+            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
+                await sleep(0.005)
+            # No await within: a commit is short, and a cancelled task cannot split it.
+            result = tx.commit(result)
+            if result is not OVERTAKEN:
+                return result
+            tx.begin_anew()
+    except BaseException:
+        tx.roll_back()
+        raise
+    finally:
+        tx.release()

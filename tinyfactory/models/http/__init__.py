@@ -1,0 +1,1 @@
+"""One request to an endpoint: address, retries, rate limit, circuit breaker, capabilities."""

@@ -1,0 +1,312 @@
+"""The offline writer under the OpenAI protocol: chat completions, models, files and batches."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tinyfactory import settings
+from tinyfactory.models.chat import ChatReply, ChatRequest
+from tinyfactory.models.loopback.server import Answer, Json, LoopbackServer, Request, refusal
+from tinyfactory.models.offline import OfflineModel
+
+# What it is called at this address. "offline" would be the writer itself, with no address.
+OFFLINE_WRITER = "offline-writer"
+# Seconds after which whoever came when too many were there may come again.
+_COME_AGAIN = 0.05
+
+
+class OfflineEndpoint(LoopbackServer):
+    """A server at a loopback address, in a thread of its own; see `serve_offline`.
+
+    Its work is done in this process, in turns with whoever asks: it shows how things go, and
+    is no measure of how fast they go.
+
+    Attributes
+    ----------
+    requests : int
+        Chat requests that were answered, without the rows of batches.
+    refused : int
+        Those that were told to come again (429).
+    """
+
+    def __init__(
+        self,
+        *,
+        latency: float = 0.0,
+        at_once: int | None = None,
+        batch_seconds: float = 0.0,
+        seed: int = 0,
+        port: int = 0,
+    ) -> None:
+        super().__init__(latency=latency, port=port)
+        self.at_once = at_once
+        self.requests = self.refused = 0
+        self._model = OfflineModel(seed)
+        self._batches = Batches(self._completion, batch_seconds)
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request under ``/v1``."""
+        path = urlsplit(request.path).path
+        if path.startswith(("/v1/files", "/v1/batches")):
+            return self._batches.answer(request)
+        match request.method, path:
+            case "GET", "/v1/models":
+                known = {"id": OFFLINE_WRITER, "object": "model", "owned_by": "tinyfactory"}
+                return Answer(200, {"object": "list", "data": [known | {"created": 0}]})
+            case "POST", "/v1/chat/completions":
+                return self._chat(request.body)
+        return refusal(404, f"There is nothing at {request.method} {path}.")
+
+    def _chat(self, body: Json) -> Answer:
+        if not isinstance(body.get("messages"), list):
+            return refusal(400, "'messages' is a list of messages.")
+        if self.at_once is not None and self.under_way > self.at_once:
+            self.refused += 1
+            told = refusal(429, f"{self.at_once} at once are taken.", "rate_limit_exceeded")
+            wait = {"retry-after": str(_COME_AGAIN)}
+            # At once, or those who are refused would take the places of those who are not.
+            return Answer(429, told.body, wait, delay=-self.latency)
+        self.requests += 1
+        return Answer(200, self._completion(body))
+
+    def _completion(self, body: Json) -> Json:
+        """What the writer answers, as a completion; it names who wrote it, whoever was asked."""
+        reply = _at_once(self._model.complete(_request(body)))
+        tokens = {
+            "prompt_tokens": reply.usage.prompt_tokens,
+            "completion_tokens": reply.usage.completion_tokens,
+            "total_tokens": reply.usage.prompt_tokens + reply.usage.completion_tokens,
+        }
+        message = {"role": "assistant", "content": reply.text, "refusal": None}
+        return {
+            "id": "chatcmpl-offline",
+            "object": "chat.completion",
+            "created": 0,
+            "model": settings.OFFLINE,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": tokens,
+        }
+
+
+def _at_once(answering: Coroutine[Any, Any, ChatReply]) -> ChatReply:
+    """What a coroutine gives that never waits, as the offline model's does not."""
+    try:
+        answering.send(None)
+    except StopIteration as end:
+        reply: ChatReply = end.value
+        return reply
+    raise RuntimeError("the offline model waited for something")
+
+
+def _request(body: Json) -> ChatRequest:
+    """The request that a body was made of: the writer draws from all of it, so all counts."""
+    schema = (body.get("response_format") or {}).get("json_schema") or {}
+    length = body.get("max_completion_tokens", body.get("max_tokens"))
+    return ChatRequest(
+        tuple(body["messages"]),
+        body.get("temperature"),
+        schema.get("schema"),
+        schema.get("name", "reply"),
+        length,
+    )
+
+
+def serve_offline(
+    *,
+    latency: float = 0.0,
+    at_once: int | None = None,
+    batch_seconds: float = 0.0,
+    seed: int = 0,
+    port: int = 0,
+) -> OfflineEndpoint:
+    """Serve the offline writer at an address on this machine, as an endpoint that costs nothing.
+
+    It speaks the OpenAI protocol (chat completions, models, files and batches), so that all
+    that happens on the way to a paid endpoint can be tried out and tested: no key, no network
+    but loopback. The people are those that ``model="offline"`` makes of the same requests, and
+    are marked as the offline writer's.
+
+    Parameters
+    ----------
+    latency : float
+        Seconds that each answer takes.
+    at_once : int, optional
+        How many chat requests it takes at a time; whoever comes beyond is told 429 and to come
+        again. By default it takes all.
+    batch_seconds : float
+        Seconds that a batch takes.
+    seed : int
+        That of the offline model.
+    port : int
+        0 takes a free one.
+
+    Returns
+    -------
+    OfflineEndpoint
+        Already serving. Its `base_url` is for `tinyfactory.configure`; `close`, or the end of a
+        ``with``, ends it.
+
+    Examples
+    --------
+    >>> import tinyfactory
+    >>> from tinyfactory.models.loopback import serve_offline
+    >>> with serve_offline() as endpoint:
+    ...     tinyfactory.configure(
+    ...         base_url=endpoint.base_url, api_key="none", model="offline-writer"
+    ...     )
+    ...     people = tinyfactory.TinyPersonFactory("Bakers in Vienna").generate_people(2)
+    >>> endpoint.requests, people[0].provenance["source"]
+    (2, 'offline')
+    """
+    endpoint = OfflineEndpoint(
+        latency=latency, at_once=at_once, batch_seconds=batch_seconds, seed=seed, port=port
+    )
+    endpoint.start()
+    return endpoint
+
+
+@dataclass
+class Batch:
+    """One batch: its rows are answered one after the other, and it is over when the last is."""
+
+    id: str
+    rows: list[Json]
+    order: Json  # what it was created with
+    began: float = field(default_factory=time.monotonic)
+    answers: list[Json] = field(default_factory=list)
+    output: str | None = None
+    cancelled: bool = False
+
+    @property
+    def status(self) -> str:
+        """As OpenAI names it."""
+        if self.output is None:
+            return "in_progress"
+        return "cancelled" if self.cancelled else "completed"
+
+
+class Batches:
+    """The files and batches of one endpoint, in memory.
+
+    Parameters
+    ----------
+    complete : callable
+        Answers the body of one chat request.
+    seconds : float
+        How long a batch takes, however many rows it has.
+    """
+
+    def __init__(self, complete: Callable[[Json], Json], seconds: float) -> None:
+        self._complete = complete
+        self._seconds = seconds
+        self._files: dict[str, bytes] = {}
+        self._batches: dict[str, Batch] = {}
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request about files or batches."""
+        address = urlsplit(request.path)
+        match request.method, *address.path.split("/")[2:]:
+            case "POST", "files":
+                return self._upload(request)
+            case "GET", "files", name, "content" if name in self._files:
+                binary = {"content-type": "application/octet-stream"}
+                return Answer(200, self._files[name], binary)
+            case "POST", "batches":
+                return self._create(request.body)
+            case "GET", "batches":
+                return self._list(parse_qs(address.query))
+            case "GET", "batches", name if name in self._batches:
+                return Answer(200, self._shown(self._batches[name]))
+            case "POST", "batches", name, "cancel" if name in self._batches:
+                return Answer(200, self._cancel(self._batches[name]))
+        return refusal(404, f"There is nothing at {request.method} {address.path}.")
+
+    def _upload(self, request: Request) -> Answer:
+        head = f"content-type: {request.headers.get('content-type')}\r\n\r\n".encode()
+        form = BytesParser(policy=HTTP).parsebytes(head + request.content)
+        parts = {p.get_param("name", header="content-disposition"): p for p in form.iter_parts()}
+        content = parts["file"].get_payload(decode=True) if "file" in parts else None
+        if not isinstance(content, bytes):
+            return refusal(400, "A form with a part named 'file' is wanted.")
+        name = self._keep(content)
+        shown = {"id": name, "object": "file", "bytes": len(content), "purpose": "batch"}
+        return Answer(200, shown | {"filename": "rows.jsonl", "created_at": int(time.time())})
+
+    def _keep(self, content: bytes) -> str:
+        name = f"file-{len(self._files) + 1}"
+        self._files[name] = content
+        return name
+
+    def _create(self, order: Json) -> Answer:
+        content = self._files.get(str(order.get("input_file_id")))
+        if content is None:
+            return refusal(400, f"There is no file {order.get('input_file_id')!r}.")
+        try:
+            rows = [json.loads(line) for line in content.splitlines() if line.strip()]
+            asked = all(isinstance(row["body"]["messages"], list) for row in rows)
+        except (ValueError, KeyError, TypeError):
+            asked = False
+        if not asked:
+            return refusal(400, "A row of the file is no chat request.")
+        batch = Batch(f"batch_{len(self._batches) + 1}", rows, order)
+        self._batches[batch.id] = batch
+        return Answer(200, self._shown(batch))
+
+    def _list(self, wanted: dict[str, list[str]]) -> Answer:
+        newest = list(self._batches.values())[::-1]
+        if "after" in wanted:
+            names = [batch.id for batch in newest]
+            newest = newest[names.index(wanted["after"][0]) + 1 :]
+        page = newest[: int(wanted.get("limit", ["20"])[0])]
+        shown = [self._shown(batch) for batch in page]
+        return Answer(200, {"object": "list", "data": shown, "has_more": len(newest) > len(page)})
+
+    def _cancel(self, batch: Batch) -> Json:
+        self._work(batch)
+        if batch.output is None:
+            batch.cancelled = True
+            self._end(batch)
+        return self._shown(batch)
+
+    def _work(self, batch: Batch) -> None:
+        """Answer the rows that are due by now."""
+        if batch.output is not None:
+            return
+        passed = time.monotonic() - batch.began
+        share = min(1.0, passed / self._seconds) if self._seconds else 1.0
+        for row in batch.rows[len(batch.answers) : int(share * len(batch.rows))]:
+            response = {"status_code": 200, "body": self._complete(row["body"])}
+            batch.answers.append(
+                {"custom_id": row.get("custom_id"), "response": response, "error": None}
+            )
+        if share == 1.0:
+            self._end(batch)
+
+    def _end(self, batch: Batch) -> None:
+        lines = (json.dumps(row, ensure_ascii=False) for row in batch.answers)
+        batch.output = self._keep("".join(f"{line}\n" for line in lines).encode())
+
+    def _shown(self, batch: Batch) -> Json:
+        self._work(batch)
+        counts = {"total": len(batch.rows), "completed": len(batch.answers), "failed": 0}
+        return {
+            "id": batch.id,
+            "object": "batch",
+            "endpoint": batch.order.get("endpoint"),
+            "input_file_id": batch.order.get("input_file_id"),
+            "completion_window": batch.order.get("completion_window"),
+            "status": batch.status,
+            "errors": None,
+            "output_file_id": batch.output,
+            "error_file_id": None,
+            "created_at": int(time.time()),
+            "request_counts": counts,
+            "metadata": batch.order.get("metadata"),
+        }

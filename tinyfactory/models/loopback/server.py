@@ -1,0 +1,224 @@
+"""A small HTTP server on loopback, in a thread of its own: requests in, answers out.
+
+Not `http.server`, whose thread for each connection would be hundreds, and which closes no
+connection that is kept alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+Json = dict[str, Any]
+_BACKLOG = 512  # callers who may stand at the door at the same moment
+
+
+@dataclass
+class Request:
+    """One request: header names are in lower case, `body` is its JSON, `at` its time."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Json
+    at: float = 0.0
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back, `delay` seconds later; with `drop` nothing, and the line goes dead."""
+
+    status: int = 200
+    body: Any = b""  # bytes and text as they are, anything else as JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    drop: bool = False
+
+    def encoded(self) -> bytes:
+        """The body as it is sent.
+
+        Examples
+        --------
+        >>> Answer(200, {"object": "list"}).encoded()
+        b'{"object": "list"}'
+        """
+        if isinstance(self.body, bytes):
+            return self.body
+        if isinstance(self.body, str):
+            return self.body.encode()
+        return json.dumps(self.body, ensure_ascii=False).encode()
+
+
+class LoopbackServer:
+    """Serves 127.0.0.1 from `start` to `close`; whoever derives from it says what it answers.
+
+    Parameters
+    ----------
+    latency : float
+        Seconds of latency of every answer.
+    port : int
+        0 takes a free one.
+
+    Attributes
+    ----------
+    connections : int
+        How many were made so far.
+    under_way, most_at_once : int
+        Requests that are being answered, and the most that ever were at one time.
+    """
+
+    def __init__(self, *, latency: float = 0.0, port: int = 0) -> None:
+        self.latency = latency
+        self.port = port
+        self.connections = self.under_way = self.most_at_once = 0
+        self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request; called on the server's loop, one at a time."""
+        raise NotImplementedError
+
+    async def linger(self, reply: Answer) -> None:
+        """What passes before an answer is sent."""
+        if self.latency + reply.delay:
+            await asyncio.sleep(self.latency + reply.delay)
+
+    @property
+    def origin(self) -> str:
+        """The address, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """The address that a client of the OpenAI protocol is given."""
+        return f"{self.origin}/v1"
+
+    def start(self) -> Self:
+        """Begin to serve; returns when requests are taken.
+
+        Raises
+        ------
+        OSError
+            When the port is taken.
+        """
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._main()), name="tinyfactory-loopback", daemon=True
+        )
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+        self._forget_predecessor()
+        return self
+
+    def close(self) -> None:
+        """End every connection, also those that hang, and the thread."""
+        if self._thread is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self if self._thread is not None else self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _forget_predecessor(self) -> None:
+        # The port may be one that another server of this process had, with other habits.
+        from tinyfactory.models.http import capabilities, circuit_breaker
+
+        capabilities.forget(self.base_url)
+        circuit_breaker.forget(self.base_url)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        self._open: set[asyncio.Task[None]] = set()
+        try:
+            server = await asyncio.start_server(
+                self._connected, "127.0.0.1", self.port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            self._failure = error
+            self._started.set()
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._closing.wait()
+        server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await _read(reader)) is not None:
+                if not await self._respond(request, writer):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away, as one that is cancelled does
+        finally:
+            writer.transport.abort()
+
+    async def _respond(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; False when the connection is to be closed."""
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            reply = self.answer(request)
+            await self.linger(reply)
+        finally:
+            self.under_way -= 1
+        if reply.drop:
+            return False
+        writer.write(_response(reply))
+        await writer.drain()
+        return reply.headers.get("connection") != "close"
+
+
+async def _read(reader: asyncio.StreamReader) -> Request | None:
+    """One request; None when the client has closed the connection."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    headers = {name.strip().lower(): value.strip() for name, value in pairs}
+    content = await reader.readexactly(int(headers.get("content-length", 0)))
+    is_json = bool(content) and "multipart" not in headers.get("content-type", "")
+    body = json.loads(content) if is_json else {}
+    return Request(method, path, headers, body, time.monotonic(), content)
+
+
+def _response(reply: Answer) -> bytes:
+    body = reply.encoded()
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    lines = [f"HTTP/1.1 {reply.status} -"]
+    lines += [f"{name}: {value}" for name, value in (headers | reply.headers).items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def refusal(status: int, message: str, code: str | None = None) -> Answer:
+    """An error in the form that OpenAI gives it."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return Answer(status, {"error": error})

@@ -1,0 +1,1 @@
+"""People in files and tables of other programs."""

@@ -1,0 +1,282 @@
+"""People in files and tables that other programs read, and the other way round."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.people.formats.edsl import original
+from tinyfactory.people.people_list import People
+from tinyfactory.people.person import TinyPerson
+from tinyfactory.utils.files import beside, disk_errors, put_in_place, sync_folder
+
+FORMATS = ("jsonl", "json", "agent", "folder", "csv", "parquet")
+_AGENT = ".agent.json"
+_HOW = (
+    "Choose a path that ends in .jsonl (one person a line), .json (a list), .csv or .parquet (a "
+    "table), .agent.json (one person) or in none of these (a folder with a file for each person)."
+)
+
+
+def save_people(
+    people: TinyPerson | Iterable[TinyPerson],
+    path: str | Path,
+    format: str | None = None,  # noqa: A002
+) -> None:
+    """Write people to a file, or to a folder of agent files: all of them, or nothing.
+
+    Parameters
+    ----------
+    people : TinyPerson or iterable of TinyPerson
+    path : path
+        A file is replaced at once when the new one is complete. A folder must be new or empty.
+    format : str, optional
+        ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"`` or ``"parquet"``; by default
+        what the path says.
+
+    Raises
+    ------
+    InvalidInput
+        For a format that is not known, several people in one agent file, or a folder in use.
+    TinyFactoryError
+        When the disk refuses; what was at the path is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "people.jsonl"
+    >>> save_people([TinyPerson("Ana", register=False)], path)
+    >>> load_people(path)
+    1 person
+     1. Ana
+    """
+    everyone = [people] if isinstance(people, TinyPerson) else list(people)
+    path = Path(path).expanduser()
+    kind = format or _format_of(path)
+    if kind in ("csv", "parquet"):
+        from tinyfactory.people.formats import csv_file, parquet_file
+
+        (csv_file.to_csv if kind == "csv" else parquet_file.to_parquet)(everyone, path)
+        return
+    agents = [person.to_dict() for person in everyone]
+    with disk_errors(path):
+        if kind == "jsonl":
+            _write(path, "".join(_json(agent) + "\n" for agent in agents))
+        elif kind == "json":
+            _write(path, "[\n" + ",\n".join(_json(agent) for agent in agents) + "\n]\n")
+        elif kind == "agent" and len(agents) == 1:
+            _write(path, _json(agents[0], indent=2) + "\n")
+        elif kind == "agent":
+            raise InvalidInput(
+                f"An agent file holds one person, and there are {len(agents)}. Nothing was "
+                f"written. {_HOW}"
+            )
+        elif kind == "folder":
+            _write_folder(path, agents)
+        else:
+            raise InvalidInput(
+                f"There is no format {kind!r}; nothing was written. Choose one of "
+                f"{', '.join(FORMATS)}."
+            )
+
+
+def load_people(path: str | Path) -> People:
+    """The people in a file or folder; they are not registered.
+
+    Parameters
+    ----------
+    path : path
+        JSONL with one person a line; a JSON file with one person, a list of people, or an
+        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
+        read in the order of their names. Each person may be in any shape that `normalise`
+        takes.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to read, or something that is no person, naming the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "agents.json"
+    >>> _ = path.write_text('[{"name": "Bo", "traits": {"age": 60}}]')
+    >>> load_people(path)[0].get("age")
+    60
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        files = sorted(path.glob(f"*{_AGENT}"), key=lambda file: file.name)
+        if not files:
+            raise InvalidInput(f"The folder {path} has no files that end in {_AGENT}.")
+        return People(person for file in files for person in load_people(file))
+    if path.suffix == ".csv":
+        from tinyfactory.people.formats.csv_file import from_csv
+
+        return from_csv(path)
+    if path.suffix == ".parquet":
+        from tinyfactory.people.formats.parquet_file import iter_parquet
+
+        return People(iter_parquet(path))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8 and load again."
+        ) from error
+    return People(_people_in(path, text))
+
+
+def frame_of(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> Any:
+    """Rows of a table as a pandas data frame.
+
+    Raises
+    ------
+    TinyFactoryError
+        When pandas is not installed.
+    """
+    return _pandas().DataFrame([list(row) for row in rows], columns=list(columns))
+
+
+def to_frame(people: Iterable[TinyPerson]) -> Any:
+    """People as a pandas data frame, one row a person.
+
+    The columns of known fields are always there, in one order: objects are flattened
+    (``occupation_title``, ``big_five_openness``), lists stay lists. Then come fields that the
+    schema does not know, by name, then ``source`` and ``model``.
+
+    Raises
+    ------
+    TinyFactoryError
+        When pandas is not installed.
+
+    Examples
+    --------
+    >>> frame = to_frame([TinyPerson("Ana", {"occupation": "nurse"}, register=False)])
+    >>> frame.loc[0, "occupation_title"]
+    'nurse'
+    """
+    from tinyfactory.people.formats.rows import KNOWN, NUMBERS, row_of
+
+    rows = [row_of(person.persona, person.provenance) for person in people]
+    unknown = sorted({column for row in rows for column in row} - {*KNOWN, "source", "model"})
+    frame = _pandas().DataFrame(rows, columns=[*KNOWN, *unknown, "source", "model"], dtype=object)
+    return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise TinyFactoryError(
+            "Tables need pandas, which is not installed. Run: pip install 'tinyfactory[tables]'"
+        ) from error
+    return pd
+
+
+def _format_of(path: Path) -> str:
+    if path.name.endswith(_AGENT):
+        return "agent"
+    if path.suffix in (".jsonl", ".ndjson"):
+        return "jsonl"
+    if path.suffix in (".json", ".csv", ".parquet"):
+        return path.suffix[1:]
+    if path.suffix == "" or path.is_dir():
+        return "folder"
+    raise InvalidInput(f"{path.name} does not say its format; nothing was written. {_HOW}")
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    # Some readers end a line at these, too.
+    for separator in ("\u2028", "\u2029", "\x85"):
+        text = text.replace(separator, f"\\u{ord(separator):04x}")
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file beside the old one, then put it in its place."""
+    path = path.resolve()  # a link goes on pointing to where it did
+    new = beside(path)
+    try:
+        with new.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        put_in_place(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
+    """Fill a folder under another name, then give it its own."""
+    path = path.resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InvalidInput(
+            f"{path} is in use; nothing was written. Choose a folder that is new or empty."
+        )
+    new = beside(path)
+    new.mkdir()
+    try:
+        width = len(str(len(agents)))
+        for number, agent in enumerate(agents, 1):
+            # The number keeps the order, and apart those whose names differ in signs only.
+            name = re.sub(r"[^\w-]+", "_", agent["persona"]["name"])[:40].strip("_")
+            _write(new / f"{number:0{width}}_{name}{_AGENT}", _json(agent, indent=2) + "\n")
+        if path.exists():
+            path.rmdir()
+        new.rename(path)
+        sync_folder(path.parent)
+    finally:
+        if new.exists():
+            for file in new.iterdir():
+                file.unlink()
+            new.rmdir()
+
+
+def _people_in(path: Path, text: str) -> Iterator[TinyPerson]:
+    if path.suffix in (".jsonl", ".ndjson"):
+        # Not `splitlines`, which also splits within a text.
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield _person(_parsed(line, where), where)
+        return
+    found = _parsed(text, str(path))
+    if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
+        found = found["agent_list"]  # as EDSL serialises an AgentList
+    if isinstance(found, dict):
+        yield _person(found, str(path))
+        return
+    if not isinstance(found, list):
+        raise InvalidInput(f"{path} holds neither a person nor a list of people.")
+    for number, item in enumerate(found, 1):
+        yield _person(item, f"{path}, person {number}")
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"{where}: not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}). "
+            "Nothing was loaded."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{where}: JSON with a number too long or nested too deep. Nothing was loaded."
+        ) from error
+
+
+def _person(data: Any, where: str) -> TinyPerson:
+    try:
+        return TinyPerson.from_dict(original(data))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error

@@ -1,0 +1,243 @@
+"""People in Parquet files, one at a time: a population need not fit into memory.
+
+Every file has the same columns (`tinyfactory.people.formats.rows.STORED`): those of a data frame,
+with lists as lists, then ``profile`` (what was asked for), ``provenance`` and ``persona`` as
+JSON, which hold the whole person.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, as_json, person_of, stored_row
+from tinyfactory.people.person import TinyPerson
+from tinyfactory.utils.files import beside, disk_errors, put_in_place
+
+# Read at a time: small enough for people with long memories.
+_BATCH = 256
+
+
+class PeopleWriter:
+    """Writes people to a Parquet file as they come, in memory for one group of rows.
+
+    Use it in a ``with`` block. The file appears under its name when the block ends well; when
+    it ends in an error, nothing does, and what was there before stays. (A killed process can
+    leave a hidden file that ends in ``.new``; delete it.)
+
+    Parameters
+    ----------
+    path : path
+        A file there is replaced when the new one is complete.
+    rows_per_group : int
+        How many people are held in memory, and make one row group of the file.
+
+    Raises
+    ------
+    InvalidInput
+        For a number of rows below 1.
+    TinyFactoryError
+        When pyarrow is not installed or the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "people.parquet"
+    >>> with PeopleWriter(path) as writer:
+    ...     writer.add(TinyPerson("Ana", {"age": 34}, register=False))
+    >>> [person.name for person in iter_parquet(path)]
+    ['Ana']
+    """
+
+    def __init__(self, path: str | Path, rows_per_group: int = 1000) -> None:
+        if isinstance(rows_per_group, bool) or rows_per_group < 1:
+            raise InvalidInput(f"rows_per_group is a number from 1, not {rows_per_group!r}.")
+        self.path = Path(path).expanduser().resolve()  # a link goes on pointing to where it did
+        self.count = 0
+        self._size = rows_per_group
+        self._rows: list[dict[str, Any]] = []
+        self._schema = _schema()
+        self._new = beside(self.path)
+        with disk_errors(self.path):
+            # Opened here, not by pyarrow, to be synced before it gets its name.
+            self._file = self._new.open("xb")
+        try:
+            self._writer = _parquet().ParquetWriter(
+                self._file,
+                self._schema,
+                compression="zstd",
+                # Every persona is another one: a dictionary of them would only fill memory.
+                use_dictionary=["nationality", "gender", "source", "model"],
+            )
+        except BaseException:
+            self.discard()
+            raise
+        self._open = True
+
+    def add(self, person: TinyPerson) -> None:
+        """Take a person as they are now.
+
+        Raises
+        ------
+        InvalidInput
+            For what is no person, or after the writer was closed.
+        TinyFactoryError
+            When the disk refuses; the file that is being written is given up.
+        """
+        if not isinstance(person, TinyPerson):
+            raise InvalidInput(f"A person is expected, not {type(person).__name__}.")
+        if not self._open:
+            raise InvalidInput(
+                f"The file {self.path.name} is closed; nobody was added. Write to a new one."
+            )
+        self._rows.append(_typed(stored_row(person)))
+        self.count += 1
+        if len(self._rows) >= self._size:
+            self._flush()
+
+    def close(self) -> None:
+        """Complete the file and give it its name; a second time does nothing.
+
+        Raises
+        ------
+        TinyFactoryError
+            When the disk refuses; what was at the path is still there.
+        """
+        if not self._open:
+            return
+        self._flush()
+        try:
+            with disk_errors(self.path):
+                self._writer.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                put_in_place(self._new, self.path)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Give up: what was written goes, and what was at the path before stays."""
+        self._open = False
+        self._rows = []
+        # A full disk refuses the closing as well, which changes nothing any more.
+        with contextlib.suppress(OSError, AttributeError):
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._new.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        import pyarrow as pa
+
+        try:
+            with disk_errors(self.path):
+                batch = pa.RecordBatch.from_pylist(self._rows, schema=self._schema)
+                self._writer.write_batch(batch, row_group_size=self._size)
+        except BaseException:
+            self.discard()
+            raise
+        self._rows = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+def to_parquet(people: Iterable[TinyPerson], path: str | Path) -> None:
+    """Write people to a Parquet file, all or nothing; see `PeopleWriter`.
+
+    `people` may be a generator of more people than memory holds.
+
+    Raises
+    ------
+    TinyFactoryError
+        When pyarrow is not installed or the disk refuses.
+    """
+    with PeopleWriter(path) as writer:
+        for person in people:
+            writer.add(person)
+
+
+def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
+    """The people of a Parquet file, one after the other; they are not registered.
+
+    A file of other origin is read as `normalise` reads rows. Only a few rows at a time are in
+    memory.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to read, or something that is no person, naming the row.
+    TinyFactoryError
+        When pyarrow is not installed.
+    """
+    path = Path(path).expanduser()
+    for number, row in enumerate(_rows(path), 1):
+        yield person_of(row, f"{path}, row {number}")
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    parquet = _parquet()
+    import pyarrow as pa
+
+    try:
+        with path.open("rb") as source, parquet.ParquetFile(source) as file:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidInput(f"{path} could not be read as Parquet: {reason.rstrip('.')}.") from error
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise TinyFactoryError(
+            "Parquet needs pyarrow, which is not installed. Run: pip install 'tinyfactory[tables]'"
+        ) from error
+    return pyarrow.parquet
+
+
+def _schema() -> Any:
+    """The columns and their types, the same in every file."""
+    _parquet()
+    import pyarrow as pa
+
+    text = pa.string()
+    known = pa.struct([("name", text), ("description", text)])
+    kinds = dict.fromkeys(STORED, text) | dict.fromkeys(NUMBERS, pa.int64())
+    kinds |= dict.fromkeys(MANY, pa.list_(text)) | {"relationships": pa.list_(known)}
+    return pa.schema(list(kinds.items()), metadata={"tinyfactory": "people, version 1"})
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as the types of the columns want it; what else there is, `persona` holds."""
+    for column in MANY[:-1]:
+        if row[column] is not None:
+            items = row[column] if isinstance(row[column], list) else [row[column]]
+            row[column] = [item if isinstance(item, str) else as_json(item) for item in items]
+    if row["relationships"] is not None:
+        row["relationships"] = [
+            {"name": someone.get("name"), "description": someone.get("description")}
+            for someone in row["relationships"]
+        ]
+    return row

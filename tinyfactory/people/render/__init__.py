@@ -1,0 +1,1 @@
+"""People as text and as static HTML."""

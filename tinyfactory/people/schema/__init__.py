@@ -1,0 +1,1 @@
+"""The schema of a person: reading, checking, editing and comparing its fields."""

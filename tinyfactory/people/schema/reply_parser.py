@@ -1,0 +1,250 @@
+"""The text of a model, read as a person or as contexts; or a reason why it cannot be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tinyfactory.errors import InvalidPersona, ReplyRejected
+from tinyfactory.people.schema.layout import TOP
+from tinyfactory.people.schema.values import MAX_DEPTH, clean
+
+MAX_CHARACTERS = 1_000_000
+# The time that repairing takes grows with the length, and worse with open brackets.
+_MAX_REPAIRED = 200_000
+
+_WRAPPERS = 4
+_FENCE = re.compile(r"```[\w-]*[ \t]*\n?")
+_LIKELY_START = re.compile(r"[\[{]\s*(?:[\"'{\[]|\w+\s*:)")
+_NEXT = re.compile(rf"[\s,]*(?={_LIKELY_START.pattern})")
+_LIST_LINE = re.compile(r"\s*(?:\(?\d{1,3}[.):]|[-*•])\s+(.+)")
+
+
+def read_persona(
+    text: str | None, finish_reason: str = "stop", refusal: str | None = None
+) -> dict[str, Any]:
+    """The person that a model described, in the one layout.
+
+    Parameters
+    ----------
+    text : str or None
+        What the model wrote: JSON, perhaps fenced, with prose around it, or slightly broken.
+    finish_reason : str
+        Why the model stopped. What was cut off (``"length"``) counts only if it is complete.
+    refusal : str, optional
+        What the model said instead of answering.
+
+    Raises
+    ------
+    ReplyRejected
+        With a reason that can be told to the model.
+
+    Examples
+    --------
+    >>> read_persona('Here you are: ```json {"name": "Ana", "age": "34",}```')
+    {'name': 'Ana', 'age': 34}
+    >>> read_persona("")
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.ReplyRejected: The reply was empty. Answer with one JSON object ...
+    """
+    from tinyfactory.people.schema.persona import normalise
+
+    wanted = "one JSON object that describes one person"
+    value = _read(text, finish_reason, refusal, wanted)
+    person = _the_one(value, wanted)
+    try:
+        return normalise(person)
+    except InvalidPersona as reason:
+        raise ReplyRejected(str(reason)) from reason
+
+
+def read_part(text: str | None, finish_reason: str, refusal: str | None, key: str) -> Any:
+    """What a model wrote for one field: the value under its key.
+
+    Raises
+    ------
+    ReplyRejected
+        With a reason that can be told to the model.
+
+    Examples
+    --------
+    >>> read_part('{"beliefs": ["Rain is fair."]}', "stop", None, "beliefs")
+    ['Rain is fair.']
+    """
+    wanted = f"one JSON object with the one key {key!r}"
+    value = _read(text, finish_reason, refusal, wanted)
+    # The key alone, or within the parts around it.
+    for _ in range(_WRAPPERS):
+        if isinstance(value, dict) and key in value:
+            return value[key]
+        if not isinstance(value, dict) or len(value) != 1:
+            break
+        value = next(iter(value.values()))
+    raise ReplyRejected(f"The reply had no {key!r}. Answer with {wanted}.")
+
+
+def read_contexts(
+    text: str | None,
+    finish_reason: str = "stop",
+    refusal: str | None = None,
+    *,
+    expected: int,
+) -> list[str]:
+    """The contexts that a model wrote, none blank and none twice.
+
+    There may be fewer or more than `expected`, which only words the reasons: whoever asked
+    asks again for what is missing.
+
+    Raises
+    ------
+    ReplyRejected
+        When there is none at all, with a reason that can be told to the model.
+
+    Examples
+    --------
+    >>> read_contexts('{"contexts": ["A harbour.", "a HARBOUR.", " ", "A school."]}', expected=2)
+    ['A harbour.', 'A school.']
+    """
+    wanted = f'a JSON object {{"contexts": [...]}} with a list of {expected} texts'
+    if text and not re.search(r"[\[{]", text):  # an endpoint without JSON: a list in plain text
+        found = [match[1] for line in text.splitlines() if (match := _LIST_LINE.fullmatch(line))]
+        if found:
+            text = json.dumps(found)
+    contexts: dict[str, str] = {}
+    for item in _context_texts(_read(text, finish_reason, refusal, wanted)):
+        context = clean(item).strip()
+        if context:
+            contexts.setdefault(" ".join(context.casefold().split()), context)
+    if not contexts:
+        raise ReplyRejected(f"The reply held no contexts. Answer with {wanted}.")
+    return list(contexts.values())
+
+
+def _context_texts(value: Any, depth: int = 0) -> Iterator[str]:
+    """The texts of a list, of a list of records, or of a wrapper around one."""
+    if depth > _WRAPPERS:
+        return
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict):  # {"context": "..."} or {"title": ..., "text": ...}
+                parts = [part for part in item.values() if isinstance(part, str)]
+                yield ": ".join(parts)
+            else:
+                yield from _context_texts(item, depth + 1)
+    elif isinstance(value, dict):
+        lists = [item for item in value.values() if isinstance(item, list | dict)]
+        found = value.get("contexts", lists[0] if len(lists) == 1 else list(value.values()))
+        yield from _context_texts(found, depth + 1)
+
+
+def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str) -> Any:
+    """The JSON in a reply."""
+    if refusal:
+        raise ReplyRejected(f"The model refused: {refusal[:200]} Answer with {wanted}.")
+    if finish_reason == "content_filter":
+        raise ReplyRejected(
+            "The reply was stopped by a content filter. Answer with something that is fit for "
+            f"everyone: {wanted}."
+        )
+    if text is None or not text.strip():
+        raise ReplyRejected(f"The reply was empty. Answer with {wanted}.")
+    if len(text) > MAX_CHARACTERS:
+        raise ReplyRejected(
+            f"The reply was {len(text):,} characters long; at most {MAX_CHARACTERS:,} are read. "
+            f"Answer with {wanted}, and nothing else."
+        )
+    found, value = _complete_json(text)
+    if found:
+        return value
+    if finish_reason == "length":
+        raise ReplyRejected(
+            "The reply was cut off before its end. Answer again and be shorter: fewer items in "
+            "each list, and shorter sentences."
+        )
+    return _repaired(text, wanted)
+
+
+def _complete_json(text: str) -> tuple[bool, Any]:
+    """Whether the text is, or has in it, JSON that is complete as it stands; and its value."""
+    decoder = json.JSONDecoder()
+    text = text.lstrip("\ufeff")
+    # Only where an outermost value may begin: an inner one is complete even when its
+    # surroundings were cut off.
+    starts = [len(text) - len(text.lstrip())]
+    starts += [match.end() for match in _FENCE.finditer(text, 0, 10_000)]
+    if match := _LIKELY_START.search(text):
+        starts.append(match.start())
+    for start in dict.fromkeys(starts):
+        begin = start + len(text[start:]) - len(text[start:].lstrip())
+        if text[begin : begin + 1] not in ("{", "[", '"'):
+            continue
+        try:
+            value, end = decoder.raw_decode(text, begin)
+            if isinstance(value, str):  # JSON inside a JSON text
+                if text[end:].strip():
+                    continue
+                value = json.loads(value)
+            values = [value]
+            # One object after another: several people, where one was asked for.
+            while follows := _NEXT.match(text, end):
+                value, end = decoder.raw_decode(text, follows.end())
+                values.append(value)
+        except (ValueError, RecursionError):
+            continue
+        return True, values if len(values) > 1 else values[0]
+    return False, None
+
+
+def _repaired(text: str, wanted: str) -> Any:
+    """What json_repair makes of broken JSON."""
+    start = _LIKELY_START.search(text)
+    if start is None:
+        raise ReplyRejected(f"The reply held no JSON. Answer with {wanted}, and nothing else.")
+    broken = text[start.start() :]
+    if len(broken) > _MAX_REPAIRED or _depth(broken) > MAX_DEPTH:
+        raise ReplyRejected(
+            f"The reply was not valid JSON, and too long or too nested to mend. Answer with "
+            f"{wanted}, and nothing else."
+        )
+    import json_repair
+
+    try:
+        return json_repair.loads(broken, skip_json_loads=True)
+    except (ValueError, RecursionError):
+        raise ReplyRejected(
+            f"The reply was not valid JSON. Answer with {wanted}, and nothing else."
+        ) from None
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at most, whether in a text or not."""
+    depth = deepest = 0
+    for match in re.finditer(r"[(\[{]|[)\]}]", text):
+        depth = depth + 1 if match[0] in "([{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _the_one(value: Any, wanted: str) -> dict[str, Any]:
+    """The one description in a value, out of lists and wrappers around it."""
+    for _ in range(_WRAPPERS):
+        if isinstance(value, list):
+            people = [item for item in value if isinstance(item, dict) and item]
+            if len(people) > 1:
+                raise ReplyRejected(
+                    f"The reply described {len(people)} people. Answer with {wanted}."
+                )
+            value = people[0] if people else None
+        if not isinstance(value, dict) or not value:
+            break
+        key, inner = next(iter(value.items()))
+        field = key in TOP or key in ("_configuration", "traits")  # of a person, so no wrapper
+        if len(value) > 1 or field or not isinstance(inner, dict | list):
+            return value
+        value = inner
+    raise ReplyRejected(f"The reply was not an object with fields. Answer with {wanted}.")

@@ -1,0 +1,272 @@
+"""The single values of a person: text, lists of text, an age, a name, relationships."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import unicodedata
+from typing import Any
+
+from tinyfactory.errors import InvalidPersona
+
+# A record with one of these as its only key holds a bare item: {"skill": "x"} is "x".
+_ITEM_WORD = re.compile(
+    "belief|behaviou?r|description|dislike|(other_)?fact|(long_term_)?goal|habit|hobby|interest"
+    "|item|like|name|routine|skill|text|trait|value"
+)
+
+
+def text(value: Any) -> Any:
+    """`value` as one text; truth values stay as they are, for the schema to refuse.
+
+    Examples
+    --------
+    >>> text({"tone": "calm", "words": ["plain", "short"]})
+    'tone: calm; words: plain, short'
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, dict):
+        if bare := _bare(value):
+            return text(bare[0])
+        return "; ".join(f"{k}: {_inner(v)}" for k, v in value.items() if _inner(v))
+    return "; ".join(_inner(v) for v in value if _inner(v))
+
+
+def _inner(value: Any) -> str:
+    """Text within text; commas and brackets where the level above has semicolons."""
+    if isinstance(value, dict):
+        return "(" + "; ".join(f"{k}: {_inner(v)}" for k, v in value.items() if _inner(v)) + ")"
+    if isinstance(value, list):
+        return ", ".join(_inner(v) for v in value if _inner(v))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value).strip()
+
+
+def _bare(record: dict[str, Any]) -> list[Any]:
+    """The value of a record that only wraps one, in a list; else nothing."""
+    if len(record) == 1:
+        key, value = next(iter(record.items()))
+        if _ITEM_WORD.fullmatch(key.lower()):
+            return [value]
+    return []
+
+
+def items(value: Any) -> Any:
+    """`value` as a flat list of texts; what cannot be one stays, for the schema to refuse.
+
+    Examples
+    --------
+    >>> items([{"skill": "sewing"}, "singing", ["chess"]])
+    ['sewing', 'singing', 'chess']
+    >>> items("['sewing', 'singing']")
+    ['sewing', 'singing']
+    """
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        written = _literal_list(value)
+        return items(written) if written is not None else ([value.strip()] if value.strip() else [])
+    if isinstance(value, int | float):
+        return [str(value)]
+    if isinstance(value, dict):
+        if bare := _bare(value):
+            return items(bare[0])
+        if all(isinstance(v, list) for v in value.values()):  # groups of items
+            return [f"{k}: {_inner(v)}" for k, group in value.items() for v in group if _inner(v)]
+        return [text(value)] if text(value) else []
+    out: list[Any] = []
+    for item in value:
+        found = [item.strip()] if isinstance(item, str) else items(item)
+        out.extend(found if isinstance(found, list) else [found])
+    return [item for item in out if item != ""]
+
+
+def _literal_list(value: str) -> list[Any] | None:
+    """The list that a text spells out, as tables hold them; None when it does not."""
+    value = value.strip()
+    if not (value.startswith("[") and value.endswith("]")) or len(value) > 100_000:
+        return None
+    if value.count("[") > 1_000:
+        return None
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    # Only lists of texts: anything else is more likely prose in brackets.
+    flat = _flatten(found)
+    return flat if all(isinstance(item, str) for item in flat) else None
+
+
+def _flatten(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        return [value]
+    return [leaf for item in value for leaf in _flatten(item)]
+
+
+def name(value: Any) -> Any:
+    """A name in one line and one Unicode form.
+
+    Examples
+    --------
+    >>> name({"first": "Ana", "last": " Souza"})
+    'Ana Souza'
+    """
+    if isinstance(value, dict) and value and all(isinstance(v, str) for v in value.values()):
+        value = " ".join(value.values())
+    if not isinstance(value, str):
+        return value
+    return " ".join(unicodedata.normalize("NFC", value).split())
+
+
+_AGE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0+)?(?:[\s-]*years?(?:[\s-]*old)?)?")
+
+
+def age(value: Any) -> Any:
+    """An age as a whole number, if it is one written in another way.
+
+    Examples
+    --------
+    >>> age("34"), age("34 years old"), age(34.0), age(True)
+    (34, 34, 34, True)
+    """
+    if isinstance(value, str):
+        found = _AGE.fullmatch(value.strip())
+        return int(found[1]) if found else value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def relationships(value: Any) -> Any:
+    """Relationships as records of a name and a description.
+
+    Examples
+    --------
+    >>> relationships([{"Name": "Bia", "relation": "sister"}, "a neighbour's dog"])
+    [{'name': 'Bia', 'description': 'sister'}, {'description': "a neighbour's dog"}]
+    """
+    if isinstance(value, str):
+        return [{"description": value.strip()}] if value.strip() else []
+    if isinstance(value, dict):
+        if any(key.strip().lower() in ("name", "description") for key in value):
+            value = [value]
+        else:
+            value = [v if isinstance(v, str) and not k else {k: v} for k, v in value.items()]
+    if not isinstance(value, list):
+        return value
+    return [found for item in value if (found := _relationship(item)) not in (None, "", {})]
+
+
+def _relationship(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"description": value.strip()} if value.strip() else None
+    if not isinstance(value, dict):
+        return value
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        folded = key.strip().lower()
+        known = folded in ("name", "description") and folded not in value
+        out[folded if known and folded not in out else key] = item
+    for key in ("relationship", "relation"):
+        if key in out and "description" not in out:
+            out["description"] = out.pop(key)
+    if len(out) == 1 and not {"name", "description"} & out.keys():
+        who, what = next(iter(out.items()))
+        if isinstance(what, dict):
+            out = {"name": who, **what}
+        else:
+            out = {"name": who, "description": what}
+    for key in ("name", "description"):
+        if key in out:
+            out[key] = text(out[key])
+            if out[key] in (None, ""):
+                del out[key]
+    return out
+
+
+MAX_DEPTH = 40
+
+_NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """`text` without NUL characters and lone surrogates, which UTF-8 and databases refuse.
+
+    Examples
+    --------
+    >>> clean("An" + chr(0) + "a" + chr(0xD800))
+    'Ana�'
+    """
+    if not _NUL_OR_SURROGATE.search(text):
+        return text
+    return _NUL_OR_SURROGATE.sub(lambda m: "" if m[0] == "\x00" else "\ufffd", text)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A copy of `value` that is plain JSON.
+
+    Tuples and arrays become lists, dates and UUIDs text, and NaN, which is how tables write
+    a missing value, None.
+
+    Raises
+    ------
+    InvalidPersona
+        For what JSON cannot hold, and for nesting deeper than `MAX_DEPTH`.
+
+    Examples
+    --------
+    >>> plain({"a": (1, float("nan"))})
+    {'a': [1, None]}
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidPersona(
+            f"The description is nested more than {MAX_DEPTH} levels deep; write it flatter."
+        )
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return clean(str(value))
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise InvalidPersona("A number is infinite; expected a finite number.")
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, dict):
+        return _plain_object(value, depth)
+    if isinstance(value, list | tuple):
+        return [plain(item, depth + 1) for item in value]
+    return _plain_cell(value, depth)
+
+
+def _plain_object(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        name = clean(key if isinstance(key, str) else str(key))
+        if name in out:
+            raise InvalidPersona(f"Two fields are both named {name[:60]!r}; keep one.")
+        out[name] = plain(item, depth + 1)
+    return out
+
+
+def _plain_cell(value: Any, depth: int) -> Any:
+    """What stands in a cell of a table: known by what it can do, so that nothing is imported."""
+    if hasattr(value, "tolist"):
+        return plain(value.tolist(), depth + 1)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if type(value).__name__ in ("UUID", "Decimal"):
+        return str(value)
+    raise InvalidPersona(
+        f"A value of type {type(value).__name__} cannot be kept; "
+        "expected text, a number, true, false, null, a list or an object."
+    )

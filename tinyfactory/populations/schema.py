@@ -1,0 +1,398 @@
+"""Tables of a population as people write them, read into one layout, checked, and written."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from tinyfactory.errors import DemographyError
+from tinyfactory.populations.bands import read_band
+
+Json = dict[str, Any]
+Shares = dict[str, float]
+Cells = dict[tuple[str, ...], float]
+# A field, those it depends on, and its shares for each combination of these.
+Conditional = tuple[str, tuple[str, ...], dict[tuple[str, ...], Shares]]
+
+ABOUT = ("name", "description", "source", "year", "licence", "country", "illustrative", "left_out")
+_TABLES = ("about", "joint", "conditional", "impossible")
+_WEIGHTS = ("share", "count", "proportion", "weight", "n")
+# More than there ever were people; sums of larger numbers are none.
+_MOST = 1e15
+# How far shares may be from a sum of 1: rounding in print.
+_ROUNDING = 0.02
+_COMMA = re.compile(r"\d+,\d+\s*%?")
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+
+
+@dataclass
+class Tables:
+    """What is said of a population.
+
+    `margins` holds shares by field and category, `joints` tables of shares over several
+    fields, `conditionals` the shares of a field within each combination of others.
+    """
+
+    about: Json = field(default_factory=dict)
+    margins: dict[str, Shares] = field(default_factory=dict)
+    joints: list[tuple[tuple[str, ...], Cells]] = field(default_factory=list)
+    conditionals: list[Conditional] = field(default_factory=list)
+    impossible: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_tables(data: Any) -> Tables:
+    """The tables in a dictionary; see `Demography.from_dict`.
+
+    Raises
+    ------
+    DemographyError
+        Naming the cell that cannot be.
+    """
+    if not isinstance(data, Mapping) or not data:
+        raise DemographyError(
+            'A demography is a dictionary such as {"sex": {"female": 0.51, "male": 0.49}}, not '
+            f"{data!r:.80}."
+        )
+    tables = Tables(about=dict(_mapping("about", data.get("about") or {})))
+    for key, value in data.items():
+        if key in _TABLES:
+            continue
+        _read_field(tables, key, value)
+    for number, item in enumerate(_items("joint", data), 1):
+        tables.joints.append(_read_joint(f"joint table {number}", item))
+    for number, item in enumerate(_items("conditional", data), 1):
+        tables.conditionals.append(_read_conditional(f"conditional table {number}", item))
+    for item in _items("impossible", data):
+        if len(item) < 2:
+            raise DemographyError(f"impossible: {dict(item)} does not combine two fields or more.")
+        tables.impossible.append({str(k).strip(): str(v).strip() for k, v in item.items()})
+    _check_about(tables.about)
+    return tables
+
+
+def _read_field(tables: Tables, key: Any, value: Any) -> None:
+    """What stands at the top of the dictionary: a field, or a word about all of them."""
+    name = _text("fields", key)
+    if isinstance(value, Mapping):
+        shares = read_shares(name, value)
+    elif key in ABOUT:
+        tables.about[key] = value
+        return
+    elif isinstance(value, str) and read_band(value):
+        shares = {value.strip(): 1.0}
+    else:
+        raise DemographyError(
+            f"{key}: a field holds its categories and their shares, or is a range such as "
+            f'"18-90"; {value!r:.80} is neither.'
+        )
+    if not name:
+        raise DemographyError("One of the fields has no name.")
+    if name in tables.margins:
+        raise DemographyError(f"{name}: this field stands there twice.")
+    tables.margins[name] = shares
+
+
+def _check_about(about: Json) -> None:
+    for key, value in about.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise DemographyError(
+                f"about / {key}: {value!r:.80} is no text, number or list of these."
+            ) from None
+    country = about.get("country")
+    if country is not None and not isinstance(country, str):
+        raise DemographyError(f"about / country: {country!r:.80} is no text.")
+
+
+def _items(key: str, data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What stands under a key: a list of dictionaries, or one of them."""
+    found = data.get(key) or []
+    return [_mapping(key, item) for item in (found if isinstance(found, list | tuple) else [found])]
+
+
+def _mapping(key: str, item: Any) -> Mapping[str, Any]:
+    if not isinstance(item, Mapping):
+        raise DemographyError(f"{key}: {item!r:.80} is no dictionary.")
+    return item
+
+
+def read_shares(name: str, cells: Mapping[Any, Any]) -> Shares:
+    """Shares that add up to 1, out of shares, percentages or counts."""
+    weights: Shares = {}
+    for key, value in cells.items():
+        category = _text(name, key)
+        if not category or key is None or key != key:  # as empty cells of data frames are
+            raise DemographyError(f"{name}: one of its categories has no name.")
+        if category in weights:
+            raise DemographyError(f"{name} / {category}: this category stands there twice.")
+        weights[category] = read_weight(f"{name} / {category}", value)
+    return dict(zip(weights, _normalised(name, list(weights.values())), strict=True))
+
+
+def _text(where: str, key: Any) -> str:
+    """What a field or category is called, without spaces around it."""
+    text = str(key).strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of characters, as JSON may hold them
+        raise DemographyError(f"{where}: {text!r:.80} holds what is no character.") from None
+    return text
+
+
+def read_weight(cell: str, value: Any) -> float:
+    """A share, a count, or a percentage such as "18.6%"."""
+    text = str(value).strip()
+    percent = text.endswith("%")
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        # A comma sets thousands apart; "0,51" is half for some and 51 for others.
+        plain = text.rstrip("% ")
+        plain = plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
+        number = float(plain) / (100 if percent else 1)
+    except ValueError:
+        hint = " Write a half as 0.5 or 50%." if _COMMA.fullmatch(text) else ""
+        raise DemographyError(f"{cell}: {value!r:.80} is no number.{hint}") from None
+    if math.isnan(number) or abs(number) > _MOST:
+        raise DemographyError(f"{cell}: {value!r:.80} is no number of people.")
+    if number < 0:
+        raise DemographyError(f"{cell}: {value!r:.80} is negative.")
+    return number
+
+
+def _normalised(name: str, weights: Sequence[float]) -> list[float]:
+    total = math.fsum(weights)
+    if not weights or total <= 0:
+        raise DemographyError(f"{name}: nobody is in any of its categories.")
+    shares = max(weights) <= 1 and not all(weight == int(weight) for weight in weights)
+    if shares and abs(total - 1) > _ROUNDING:
+        raise DemographyError(
+            f"{name}: the shares add up to {total:.4g}, not to 1. Give all categories, or counts."
+        )
+    # What is read once is not changed in its last digits when it is read again.
+    return [weight / total for weight in weights] if abs(total - 1) > 1e-12 else list(weights)
+
+
+def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Cells]:
+    names = item.get("fields")
+    fields = tuple(_text(name, f) for f in names) if isinstance(names, list | tuple) else ()
+    if len(fields) < 2 or len(set(fields)) < len(fields):
+        raise DemographyError(f'{name}: "fields" is a list of two different fields or more.')
+    name = f"{name} ({', '.join(fields)})"
+    rows = item.get("table")
+    if isinstance(rows, Mapping):
+        rows = [
+            dict(zip(fields, key, strict=True)) | {"share": v}
+            for key, v in _leaves(rows, fields, name)
+        ]
+    if not isinstance(rows, list | tuple):
+        raise DemographyError(f'{name}: "table" holds rows, or tables in tables, not {rows!r:.80}.')
+    weights: Cells = {}
+    for row in ({str(k).strip(): v for k, v in _mapping(name, row).items()} for row in rows):
+        missing = [f for f in fields if f not in row]
+        if missing:
+            raise DemographyError(f"{name}: the row {row!r:.80} does not say {', '.join(missing)}.")
+        cell = tuple(_text(name, row[f]) for f in fields)
+        if cell in weights:
+            raise DemographyError(f"{name} / {' / '.join(cell)}: this cell stands there twice.")
+        weights[cell] = read_weight(f"{name} / {' / '.join(cell)}", _weight(name, row))
+    return fields, dict(zip(weights, _normalised(name, list(weights.values())), strict=True))
+
+
+def _leaves(
+    table: Mapping[Any, Any], fields: Sequence[str], name: str
+) -> list[tuple[list[str], Any]]:
+    """Rows of nested tables: {"female": {"18-29": 0.2, ...}, ...}."""
+    if len(fields) == 1:
+        return [([str(key).strip()], value) for key, value in table.items()]
+    rows = []
+    for key, inner in table.items():
+        if not isinstance(inner, Mapping):
+            raise DemographyError(f"{name} / {key}: holds no table of {fields[1]}.")
+        rows += [
+            ([str(key).strip(), *rest], value) for rest, value in _leaves(inner, fields[1:], name)
+        ]
+    return rows
+
+
+def _weight(name: str, row: Mapping[str, Any]) -> Any:
+    for key in _WEIGHTS:
+        if key in row:
+            return row[key]
+    raise DemographyError(f"{name}: the row {dict(row)!r:.80} has no share and no count.")
+
+
+def _read_conditional(name: str, item: Mapping[str, Any]) -> Conditional:
+    of, given = str(item.get("field") or "").strip(), item.get("given")
+    names = given if isinstance(given, list | tuple) else [] if given is None else [given]
+    givens = tuple(str(f).strip() for f in names)
+    if not of or not all(givens) or not givens or len({of, *givens}) <= len(givens):
+        raise DemographyError(
+            f'{name}: name a "field", and what it depends on as "given": another field, or a list '
+            "of others, each once."
+        )
+    name = f"{of} given {', '.join(givens)}"
+    table: dict[tuple[str, ...], Shares] = {}
+    for row, shares in _leaves(_mapping(name, item.get("table")), givens, name):
+        if not isinstance(shares, Mapping):
+            raise DemographyError(f"{name} / {' / '.join(row)}: holds no shares of {of}.")
+        table[tuple(row)] = read_shares(f"{name} / {' / '.join(row)}", shares)
+    return of, givens, table
+
+
+def write_tables(tables: Tables) -> Json:
+    """The tables as a dictionary that `read_tables` reads back."""
+    out: Json = {"about": copy.deepcopy(tables.about)} if tables.about else {}
+    out |= {name: dict(shares) for name, shares in tables.margins.items()}
+    if tables.joints:
+        out["joint"] = [
+            {
+                "fields": list(fields),
+                "table": [
+                    dict(zip(fields, cell, strict=True)) | {"share": share}
+                    for cell, share in cells.items()
+                ],
+            }
+            for fields, cells in tables.joints
+        ]
+    if tables.conditionals:
+        out["conditional"] = [
+            {"field": of, "given": list(given), "table": _nested(table)}
+            for of, given, table in tables.conditionals
+        ]
+    if tables.impossible:
+        out["impossible"] = [dict(rule) for rule in tables.impossible]
+    return out
+
+
+def _nested(table: dict[tuple[str, ...], Shares]) -> Json:
+    out: Json = {}
+    for row, shares in table.items():
+        here = out
+        for category in row[:-1]:
+            here = here.setdefault(category, {})
+        here[row[-1]] = dict(shares)
+    return out
+
+
+def completed(tables: Tables) -> dict[str, Shares]:
+    """Shares of every field; those that are not given come from the first table that has them.
+
+    Where they depend on several fields, it is as if these did not depend on each other; where
+    they do, `fitting.fit` knows better.
+    """
+    margins = dict(tables.margins)
+    for fields, cells in tables.joints:
+        for place, name in enumerate(fields):
+            if name not in margins:
+                shares: Shares = {}
+                for key, share in cells.items():
+                    shares[key[place]] = shares.get(key[place], 0.0) + share
+                margins[name] = shares
+    for of, given, table in in_order(tables.conditionals, margins):
+        if of not in margins:
+            margins[of] = _share_over(given, table, margins)
+    if not margins:
+        raise DemographyError("There is no field in this demography.")
+    return margins
+
+
+def in_order(tables: Sequence[Conditional], known: Iterable[str]) -> list[Conditional]:
+    """Conditional tables, each after those that say what it depends on.
+
+    Raises
+    ------
+    DemographyError
+        When nothing says it.
+    """
+    fields, waiting, found = set(known), list(tables), []
+    while waiting:
+        ready = next((item for item in waiting if set(item[1]) <= fields), None)
+        if ready is None:
+            of, given, _ = waiting[0]
+            lacking = ", ".join(name for name in given if name not in fields)
+            raise DemographyError(
+                f"{of} given {', '.join(given)}: there are no shares of {lacking}. Give them, or "
+                "a table that has them."
+            )
+        waiting.remove(ready)
+        found.append(ready)
+        fields.add(ready[0])
+    return found
+
+
+def _share_over(
+    given: tuple[str, ...], table: dict[tuple[str, ...], Shares], margins: dict[str, Shares]
+) -> Shares:
+    found: Shares = {}
+    for row, shares in table.items():
+        weight = 1.0
+        for name, category in zip(given, row, strict=True):
+            weight *= margins[name].get(category, 0.0)
+        for category, share in shares.items():
+            found[category] = found.get(category, 0.0) + weight * share
+    total = sum(found.values())
+    return {category: share / total for category, share in found.items()} if total else found
+
+
+def check_categories(tables: Tables, margins: dict[str, Shares]) -> None:
+    """Refuse fields and categories that no margin knows, and rows that are missing.
+
+    Raises
+    ------
+    DemographyError
+        Naming the cell.
+    """
+    for rule in tables.impossible:
+        _check_cell(f"impossible / {' / '.join(rule.values())}", rule, margins)
+    for number, (fields, cells) in enumerate(tables.joints, 1):
+        for key in cells:
+            where = f"joint table {number} / {' / '.join(key)}"
+            _check_cell(where, dict(zip(fields, key, strict=True)), margins)
+    for of, given, table in tables.conditionals:
+        name = f"{of} given {', '.join(given)}"
+        for row, shares in table.items():
+            where = f"{name} / {' / '.join(row)}"
+            _check_cell(where, dict(zip(given, row, strict=True)), margins)
+            for category in shares:
+                _check_cell(where, {of: category}, margins)
+        _check_rows(name, given, table, margins, tables)
+
+
+def _check_cell(where: str, cell: dict[str, str], margins: dict[str, Shares]) -> None:
+    for name, category in cell.items():
+        if name not in margins:
+            raise DemographyError(f"{where}: there is no field {name!r}.")
+        if category not in margins[name]:
+            known = ", ".join(margins[name])
+            raise DemographyError(f"{where}: {name} has no category {category!r}; it has {known}.")
+
+
+def _check_rows(
+    name: str,
+    given: tuple[str, ...],
+    table: dict[tuple[str, ...], Shares],
+    margins: dict[str, Shares],
+    tables: Tables,
+) -> None:
+    """A conditional table says something for everyone there may be."""
+    present = [[c for c, share in margins[field].items() if share > 0] for field in given]
+    for row in product(*present):
+        if row not in table and _may_be(dict(zip(given, row, strict=True)), tables):
+            raise DemographyError(f"{name}: there is no row for {' / '.join(row)}.")
+
+
+def _may_be(cell: dict[str, str], tables: Tables) -> bool:
+    if any(rule.items() <= cell.items() for rule in tables.impossible):
+        return False
+    for fields, cells in tables.joints:
+        if set(cell) == set(fields) and not cells.get(tuple(cell[f] for f in fields)):
+            return False
+    return True
