@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support import frozen
 from tinyfactory import control
 from tinyfactory.models.loopback import OfflineEndpoint
-from tinyfactory.models.loopback.serving import Answer, Request
+from tinyfactory.models.loopback.server import Answer, Request
 
 # The offline model answers every question with the same words, which would prove little.
 NO_TALK = "This is tinyfactory's offline model."
