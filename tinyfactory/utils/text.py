@@ -8,40 +8,41 @@ from typing import Any
 
 # Letters with a stroke, which no Unicode decomposition takes apart.
 _STROKES = str.maketrans("łŁøØđĐıß", "lLoOdDis")
+# `fold_words` puts a space for each of these.
 _NO_WORD = re.compile(r"[^\w\s]")
 
 
-def fold(text: str, *, punctuation: bool = True, strokes: bool = True) -> str:
-    """Fold a text for comparison: no case, no accents, one space between words.
-
-    Parameters
-    ----------
-    text : str
-    punctuation : bool
-        Whether punctuation is kept; otherwise each mark becomes a space.
-    strokes : bool
-        Whether letters such as "ł" and "ø" are kept; otherwise they become "l" and "o".
+def fold(text: str) -> str:
+    """Fold a text for tables of names and places: no case, no accents, one space.
 
     See Also
     --------
+    fold_words : Drops punctuation too, for comparing what a person says with what was asked.
     normalise_name : Decides whether two names are the same.
     fold_for_search : Keeps spaces and line ends.
 
     Examples
     --------
-    >>> fold(" Łódź,  São Tomé "), fold("Łódź, São Tomé", punctuation=False, strokes=False)
-    ('łodz, sao tome', 'lodz sao tome')
+    >>> fold(" Łódź,  São Tomé ")
+    'lodz, sao tome'
     """
     if text.isascii():
-        folded = text.lower()
-    else:
-        folded = _without_accents(text)
-        if not strokes:
-            folded = folded.translate(_STROKES)
-        folded = folded.casefold()
-    if not punctuation:
-        folded = _NO_WORD.sub(" ", folded)
-    return " ".join(folded.split())
+        return " ".join(text.lower().split())
+    return " ".join(_without_accents(text).translate(_STROKES).casefold().split())
+
+
+def fold_words(text: str) -> str:
+    """Fold a text for comparison word by word: no case, no accents, no punctuation.
+
+    Letters with a stroke ("ł", "ø") stay as they are.
+
+    Examples
+    --------
+    >>> fold_words("Vice-president, São Tomé")
+    'vice president sao tome'
+    """
+    folded = text.lower() if text.isascii() else _without_accents(text).casefold()
+    return " ".join(_NO_WORD.sub(" ", folded).split())
 
 
 def normalise_name(name: str) -> str:
@@ -134,7 +135,7 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def one_line(value: Any, length: int) -> str:
+def one_line(value: Any, length: int = 120) -> str:
     r"""Write `value` in one line of at most `length` characters; None is an empty text.
 
     Examples
