@@ -75,6 +75,8 @@ class BatchSender(Sender):
         """Wait for the batch that the request goes into."""
         waiting = _Waiting(place, request, asyncio.get_running_loop().create_future())
         self._waiting[place.key] = waiting
+        if self.on_collected is not None:
+            self.on_collected()
         return await waiting.saved
 
     async def flush(self, active: int) -> None:
@@ -98,8 +100,7 @@ class BatchSender(Sender):
         """Send requests, and save every reply; requests that failed go on waiting."""
         from tinyfactory.models.batch.batch import BatchProgress, complete_batch
 
-        meter = self.meter
-        assert meter is not None
+        meter = self.meter or Meter()
         known = self._notes.for_places(waiting)
         requests = {key: one.request for key, one in waiting.items()}
         # What another kernel submitted is paid for, and no budget of this run.

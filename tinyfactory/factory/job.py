@@ -23,6 +23,7 @@ from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Fork, Line
 from tinyfactory.journal.transaction import origin_of
 from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.requests import Json
@@ -425,7 +426,7 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
     def show(now: Snapshot) -> None:
         bar.n = now.done + now.failed
         spent = now.spent
-        price = "" if spent.usd is None else f", {spent.usd:.4f} USD"
+        price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
         missing = f", {now.failed} missing" if now.failed else ""
         bar.set_postfix_str(f"{spent.tokens:,} tokens{price}{missing}{now.note}", refresh=False)
         bar.refresh()

@@ -175,6 +175,7 @@ class _Together:
     async def _gather(self) -> None:
         """Have all slots written, and hand what is ready to the committing thread."""
         self.loop = asyncio.get_running_loop()
+        self.runner.sender.on_collected = self.changed.set
         committing: asyncio.Future[None] | None = None
         try:
             while True:

@@ -172,9 +172,7 @@ class PersonDraft:
         None when what was written cannot be used after all, such as a name that someone has
         taken since; `write` then asks again with the reason.
         """
-        persona, message = self.outcome.value, self.outcome.reply
-        assert persona is not None
-        assert message is not None
+        persona, message = self.outcome.value or {}, self.outcome.reply or {}
         try:
             person = self._set_up(persona, message)
             person.register()
@@ -218,7 +216,7 @@ class PersonDraft:
         base = tx.next_base()
         if not tx.content:
             return base
-        method: Method = type(self.factory)._aux_model_call.transactional  # type: ignore[attr-defined]
+        method: Method = type(self.factory)._aux_model_call.transactional  # type: ignore[attr-defined]  # noqa: SLF001
         content = {
             "class": tx.content["class"],
             "method": method.name,

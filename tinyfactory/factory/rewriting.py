@@ -75,7 +75,7 @@ def propose(
 
     part, tx = edits.part_of(person.persona, path), transaction()
 
-    def read(reply: ChatReply) -> Any:
+    def read(reply: ChatReply) -> Json:
         value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
         changed = edits.with_part(person.persona, part, value)
         edits.check_anew(person.persona, changed, part)

@@ -33,7 +33,7 @@ async def reserve(
     replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
     usd = usd_of(dict(model.identity), Usage(prompt, replies), meter, batch=batch)
     bound = Cost(len(requests), prompt + replies, usd)
-    while (reservation := meter.try_reserve(bound)) is None:
+    while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too
         await asyncio.sleep(_PAUSE)
     return reservation
 

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from tinyfactory.budget import Cost, Meter
 from tinyfactory.errors import (
@@ -150,7 +150,7 @@ def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[
     """`generate` for a single call, waited for in the calling thread."""
     with sender_for(model, tx) as sender:
         outcome: Outcome[ChatReply, T] = Outcome()
-        return event_loop.run(generate, task, sender.reply, tx, outcome, token=sender.token)
+        return event_loop.run(lambda: generate(task, sender.reply, tx, outcome), token=sender.token)
 
 
 def sender_for(model: ChatModel, tx: Transaction) -> Sender:
@@ -247,6 +247,8 @@ class Sender:
         Sends a request in place of the model, such as `ExecutorTransport.send`.
     token : CancelToken, optional
         Stops the requests.
+    on_collected : callable, optional
+        Called when a request was collected, to be sent by `flush`.
     last_slot : float
         Requests of slots behind this one are no longer sent, because it has failed.
     """
@@ -257,6 +259,7 @@ class Sender:
     transport: Transport | None = None
     token: event_loop.CancelToken | None = None
     last_slot: float = math.inf
+    on_collected: Callable[[], None] | None = None
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int] = field(default_factory=set)
@@ -365,9 +368,11 @@ class Sender:
             # It may change what it is given, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
         if inspect.iscoroutinefunction(model.complete):
-            return await model.complete(request)
+            reply: ChatReply = await model.complete(request)
+            return reply
         answer: Any = await self.in_thread(model.complete, request)
-        return await answer if inspect.isawaitable(answer) else answer
+        replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
+        return replied
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
         offline = self.model.identity.get("kind") == "offline"
@@ -384,7 +389,7 @@ class Sender:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def __enter__(self) -> Sender:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -100,10 +100,11 @@ class SavedReply:
 
     def _attempt(self) -> int:
         """Which reply of its outermost call this is, from 1."""
-        number, tx = 1, self.transaction
+        number = 1
+        tx: Transaction | None = self.transaction
         while tx is not None:
             number += len(tx.replies)
-            tx = tx.parent  # type: ignore[assignment]
+            tx = tx.parent
         return number
 
 

@@ -8,7 +8,6 @@ by side, and the same call made twice is two events.
 from __future__ import annotations
 
 import threading
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tinyfactory.errors import NameTaken
 from tinyfactory.journal import key
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
+from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
 Undo = Callable[[], object]
@@ -53,7 +53,7 @@ class Context:
 
 
 # The only context variable of the package: threads and tasks each have a current call.
-_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())
+_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - frozen
 
 
 def current_context() -> Context:
@@ -244,19 +244,6 @@ class Fork:
 
 
 # -- names ------------------------------------------------------------------------------
-
-
-def normalise_name(name: str) -> str:
-    """A name as it is compared: without case, accents, and differences of spacing.
-
-    Examples
-    --------
-    >>> normalise_name("  JOSÉ   Núñez ") == normalise_name("José Nunez")
-    True
-    """
-    # Decompose, drop the combining marks, fold the case; NFKC last joins what is equal.
-    bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return " ".join(unicodedata.normalize("NFKC", bare).casefold().split())
 
 
 # Stands for a thing whose name stays taken, and which nobody needs to find any more.

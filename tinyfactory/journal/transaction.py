@@ -123,7 +123,7 @@ class Transaction:
     def _holds(self, lock: Any) -> bool:
         tx: Transaction | None = self
         while tx is not None:
-            if lock in tx._locks:
+            if lock in tx._locks:  # noqa: SLF001 - the same class
                 return True
             tx = tx.parent
         return False
@@ -290,7 +290,7 @@ class Transaction:
         """
         tx: Transaction | None = self
         while tx is not None:
-            if tx._pid != os.getpid():
+            if tx._pid != os.getpid():  # noqa: SLF001 - the same class
                 raise ForkedTransaction(
                     f"{tx.call.method.name} began in another process, before a fork. Nothing was "
                     "stored here, and the other process continues. Call it again."
@@ -348,7 +348,6 @@ class Transaction:
             self.key = keys.variant_key(self.key, [key for key, _ in self.children])
             known = self.scope.store.get("event:" + self.key) is not None
             self.why = REPLAYED if known else OTHERWISE
-            self._sent = self._submit()
             mine, standing = self._stored()
         if standing["head"] == mine["head"]:
             self._make_staged()
@@ -377,8 +376,9 @@ class Transaction:
         return record, self.scope.store.submit(items).result
 
     def _stored(self) -> tuple[Record, Record]:
-        assert self._sent is not None
-        (record, wait), self._sent = self._sent, None
+        """The record of this call, and the one that is stored under its key."""
+        sent, self._sent = self._sent or self._submit(), None
+        record, wait = sent
         return record, wait()[0]
 
     def _record(self) -> Record:

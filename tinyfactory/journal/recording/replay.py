@@ -145,8 +145,8 @@ class RecordedStore(Adds):
             return why
         asked = tx.content
         root = tx.line.root if tx.line is not None else None
-        if root is not None:
-            self._notes.setdefault("line:" + root, tx.line.origin)
+        if tx.line is not None:
+            self._notes.setdefault("line:" + tx.line.root, tx.line.origin)
         wanted = {
             **{name: asked[name] for name in ("class", "method", "version", "arguments")},
             "request": outline(asked["request"]),
