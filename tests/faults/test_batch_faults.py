@@ -256,8 +256,8 @@ def test_answers_that_are_announced_but_not_there_yet_are_waited_for():
 # --- a kernel that ends --------------------------------------------------------------------------
 
 PROGRAM = """
-from tinyfactory.models import flow
-from tinyfactory.models.batch import complete_batch
+from tinyfactory.models import event_loop
+from tinyfactory.models.batch.batch import complete_batch
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.openai import OpenAIModel
 from pathlib import Path

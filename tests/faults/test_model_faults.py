@@ -127,7 +127,7 @@ def test_a_retry_after_past_the_limit_stops_at_once_and_names_the_seconds():
         assert time.monotonic() - began < LONG
     assert "asks to wait 150 s" in message
     assert "configure(time_limit=" in message
-    assert "kept" in message
+    assert "saved" in message
 
 
 def test_the_waiting_stays_within_the_time_limit():

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from tinyfactory.errors import Cancelled, InvalidInput
+from tinyfactory.utils.concurrency import new_lock
 
 T = TypeVar("T")
 
@@ -203,16 +204,22 @@ async def arun(
     return job.result(switch)
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """What lives as long as the private loop does, such as a connection pool; made when missed.
+def loop_local(key: Hashable, make: Callable[[], T]) -> T:
+    """An object that lives as long as the private loop, such as a connection pool.
 
-    To be called on the private loop, so that no lock is needed.
+    Call it on the private loop, so that no lock is needed.
+
+    Parameters
+    ----------
+    key : hashable
+    make : callable
+        Creates the object if there is none with this key yet.
     """
-    belongings = _private_loop().belongings
-    if key not in belongings:
-        belongings[key] = make()
-    made: T = belongings[key]
-    return made
+    objects = _private_loop().objects
+    if key not in objects:
+        objects[key] = make()
+    found: T = objects[key]
+    return found
 
 
 class _PrivateLoop:
@@ -221,7 +228,7 @@ class _PrivateLoop:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
-        self.belongings: dict[Hashable, Any] = {}
+        self.objects: dict[Hashable, Any] = {}
         thread = threading.Thread(target=self._serve, name="tinyfactory-loop", daemon=True)
         thread.start()
 
@@ -231,20 +238,19 @@ class _PrivateLoop:
 
 
 _current: _PrivateLoop | None = None
-# By process: a fork may leave the parent's lock held for ever.
-_making: dict[int, threading.Lock] = {}
+_lock = new_lock()
 
 
 def _private_loop() -> _PrivateLoop:
-    """The loop of this process; after a fork a new one, because the thread was not forked."""
+    """The loop of this process; a new one after a fork, which copies no threads."""
     global _current
-    mine = _current
-    if mine is None or mine.pid != os.getpid():
-        with _making.setdefault(os.getpid(), threading.Lock()):
-            mine = _current
-            if mine is None or mine.pid != os.getpid():
-                _current = mine = _PrivateLoop()
-    return mine
+    current = _current
+    if current is None or current.pid != os.getpid():
+        with _lock:
+            current = _current
+            if current is None or current.pid != os.getpid():
+                _current = current = _PrivateLoop()
+    return current
 
 
 def _on_private_loop() -> bool:

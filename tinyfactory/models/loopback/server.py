@@ -137,10 +137,10 @@ class LoopbackServer:
 
     def _forget_predecessor(self) -> None:
         # The port may be one that another server of this process had, with other habits.
-        from tinyfactory.models.http import capabilities, circuit_breaker
+        from tinyfactory.models.http import capabilities, connections
 
-        capabilities.forget(self.base_url)
-        circuit_breaker.forget(self.base_url)
+        capabilities.known.forget(self.base_url)
+        connections.forget(self.base_url)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

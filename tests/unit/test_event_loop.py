@@ -120,7 +120,7 @@ def test_what_is_kept_is_made_once():
         return object()
 
     async def pool() -> object:
-        return event_loop.kept("test-pool", make)
+        return event_loop.loop_local("test-pool", make)
 
     assert event_loop.run(pool) is event_loop.run(pool)
     assert made == [1]
@@ -128,7 +128,7 @@ def test_what_is_kept_is_made_once():
 
 def test_a_forked_process_gets_a_loop_of_its_own():
     async def mark() -> int:
-        return event_loop.kept("test-fork", os.getpid)
+        return event_loop.loop_local("test-fork", os.getpid)
 
     parent = event_loop.run(mark)
     reading, writing = os.pipe()
