@@ -23,7 +23,7 @@ from tests.support.chat_server import (
     truncated,
 )
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, InvalidInput, NotConfigured
+from tinyfactory.errors import BudgetExceeded, EndpointUnavailable, InvalidInput, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
 from tinyfactory.models.http import capabilities
@@ -292,6 +292,24 @@ def test_two_hundred_at_once():
             replies = asyncio.run(all_at_once(model))
         assert len({reply.text for reply in replies}) == 200
         assert len(server.requests) == 201
+
+
+def test_a_callable_is_called_before_every_request_but_the_first_and_may_refuse_it():
+    retries: list[int] = []
+
+    def count() -> None:
+        retries.append(1)
+        if len(retries) == 3:
+            raise BudgetExceeded("no more")
+
+    with ChatServer([status(503), status(503), answer("Hi")]) as server:
+        chat = OpenAIModel("m", base_url=server.base_url, retry=QUICK)
+        reply = event_loop.run(chat.complete, asking(), before_retry=count)
+        assert (reply.requests, len(retries)) == (3, 2)
+        server.rules.append(rejects_parameter("temperature"))
+        with pytest.raises(BudgetExceeded):
+            event_loop.run(chat.complete, asking(), before_retry=count)
+        assert len(server.requests) == 4
 
 
 # --- what an endpoint refuses ---------------------------------------------------------------------
