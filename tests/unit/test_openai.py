@@ -93,7 +93,7 @@ def test_resolve():
     assert models.resolve().identity["model"] == settings.DEFAULT_MODEL
     wrong: Any
     for wrong in (3, object(), OpenAIModel):
-        with pytest.raises(InvalidInput, match="no chat model"):
+        with pytest.raises(InvalidInput, match="not a chat model"):
             models.resolve(wrong)
 
 
