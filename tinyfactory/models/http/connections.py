@@ -30,6 +30,11 @@ _PLACEHOLDER = "no-key"
 _CONNECT_TIMEOUT = 10.0
 # Requests in flight over one client's connections.
 _PER_CLIENT = 5
+# Headers that describe this machine. Without them a request takes a seventh less processor time.
+_OMITTED = (
+    *("X-Stainless-Lang", "X-Stainless-Package-Version", "X-Stainless-OS", "X-Stainless-Arch"),
+    *("X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Async"),
+)
 
 
 class Connections:
@@ -150,16 +155,18 @@ def _new_client(target: Target) -> AsyncOpenAI:
     # Reading the certificates takes longer than a request, so all clients share them.
     certificates = event_loop.loop_local("certificates", httpx2.create_ssl_context)
     http_client = openai.DefaultAsyncHttpxClient(verify=certificates)
+    headers: dict[str, Any] = dict.fromkeys(_OMITTED, openai.omit)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(
             azure_endpoint=target.endpoint,
             api_version=target.azure_version,
             api_key=target.key,
+            default_headers=headers,
             max_retries=0,
             http_client=http_client,
         )
     parts = urlsplit(target.base_url)
-    url, headers = target.base_url, {}
+    url = target.base_url
     if parts.username:
         # In a header, because the client logs the address of each request.
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
