@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,9 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
     return usd / 2 if batched == usd and official else batched
 
 
+
+@functools.cache  # reading the package's metadata takes longer than the price
 def _version() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import version  # slow to import
 
     return version("genai-prices")
