@@ -1,4 +1,4 @@
-"""Faults 24 to 29, as far as they concern a model: a server that misbehaves in every way."""
+"""Faults 24 to 29 of a model: a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ from tinyfactory.models.openai import OpenAIModel
 QUICK = RetryPolicy(attempts=4, wait_initial=0.01, wait_jitter=0.01)
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
 REQUEST = ChatRequest(({"role": "user", "content": "Who?"},), temperature=1.5)
-# Seconds that what is done at once never takes, however slow the machine is; what would be waited
-# for without reason is longer in each of the tests.
+# Seconds; more than an immediate action takes on a slow machine, and less than the wait that each
+# test rules out.
 LONG = 60
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _client_is_imported():
-    """So that no time measured below holds the first import of the client."""
+    """So that no measured time includes the first import of the client."""
     with ChatServer() as server:
         event_loop.run(OpenAIModel("m", base_url=server.base_url).complete, REQUEST)
 
@@ -77,7 +77,7 @@ def ask(
 
 
 def refused(server: ChatServer, kind: type[ModelError], key: str | None = None) -> str:
-    """The message of the error, raised after exactly one request."""
+    """The message of the error, which is raised after exactly one request."""
     with pytest.raises(kind) as raised:
         ask(server, key=key)
     assert len(server.requests) == 1
@@ -191,13 +191,13 @@ def test_a_dropped_connection_is_retried():
 
 
 def test_nothing_listens_there_says_so_quickly():
-    with socket.socket() as bound:  # bound, but not listening: the port refuses
+    with socket.socket() as bound:  # bound but not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
         began = time.monotonic()
         with pytest.raises(EndpointUnreachable, match="Start the server") as raised:
             event_loop.run(OpenAIModel("m", base_url=url).complete, REQUEST)
-    assert time.monotonic() - began < LONG  # ten attempts would be minutes
+    assert time.monotonic() - began < LONG  # ten attempts would take minutes
     assert url in str(raised.value)
 
 
@@ -267,7 +267,7 @@ def test_a_cancelled_task_cancels_itself_alone():
     assert isinstance(second, asyncio.CancelledError)
 
 
-# --- 26: a 200 that is none -------------------------------------------------------------------
+# --- 26: a 200 without a completion -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_an_error_sent_with_status_200_counts_as_that_error():
         refused(server, UnknownModel)
 
 
-# --- 27: odd texts are replies; reading them is not the model's part --------------------------
+# --- 27: odd texts are replies; parsing is not the model's task -------------------------------
 
 
 @pytest.mark.parametrize("odd", [fenced, prefixed, trailing_comma])
@@ -334,7 +334,7 @@ def test_parallel_calls_learn_a_refusal_with_one_warning(caplog):
     assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
 
 
-# --- 29: what asking again does not mend ------------------------------------------------------
+# --- 29: errors that a retry cannot fix -------------------------------------------------------
 
 
 def test_an_exhausted_quota_fails_at_once():

@@ -1,4 +1,4 @@
-"""The Batch API: what goes up, what comes back, what is remembered, and what it is refused for."""
+"""The Batch API: submitted rows, result files, saved state, and rejections."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def requests(count: int = 5, **changes: Any) -> dict[str, ChatRequest]:
 
 
 def echo(request: Request) -> Answer:
-    """An answer by which it is seen whose it is."""
+    """An answer that repeats its request."""
     tokens = {"prompt_tokens": 10, "completion_tokens": 7}
     return answer(f"You asked: {request.last_message}", usage=tokens)
 
 
 class Asked:
-    """One call of `complete_batch`, and all that it said."""
+    """One call of `complete_batch`, with the arguments of its callbacks."""
 
     def __init__(self, server: ChatServer, model: str = "test-model", **options: Any) -> None:
         self.model = OpenAIModel(model, base_url=server.base_url, retry=QUICK)
@@ -98,12 +98,12 @@ class Asked:
 
 
 def good(wanted: dict[str, ChatRequest], replies: dict[str, ChatReply]) -> bool:
-    """Whether every request has the reply that is its own."""
+    """Whether every request has its own reply."""
     own = {name: f"You asked: {r.messages[-1]['content']}" for name, r in wanted.items()}
     return own == {name: reply.text for name, reply in replies.items()}
 
 
-# --- a batch that goes well ----------------------------------------------------------------------
+# --- a successful batch --------------------------------------------------------------------------
 
 
 def test_every_request_gets_its_own_reply_whatever_the_order():
@@ -112,8 +112,8 @@ def test_every_request_gets_its_own_reply_whatever_the_order():
         assert asked.run(wanted) == {}
         assert good(wanted, asked.replies)
         assert (server.batches.uploaded, server.batches.created) == (1, 1)
-        assert server.requests == []  # none was asked one by one
-    # The file that came back is scrambled, or this would show nothing.
+        assert server.requests == []  # none was sent alone
+    # The result file is in random order; otherwise this would prove nothing.
     assert list(asked.replies) != sorted(asked.replies)
 
 
@@ -162,7 +162,7 @@ def test_nothing_wanted_is_nothing_sent():
 
 
 def by_looks(batches: Batches) -> Batches:
-    """Each look at a batch takes it a second further, however long that is on the wall."""
+    """Each poll advances a batch by a second, regardless of the wall clock."""
     batches.clock = lambda: float(batches.looks)
     return batches
 
@@ -190,8 +190,8 @@ def test_the_pause_between_looks_grows_to_six_times_the_first():
     with ChatServer(rules=[echo], batches=by_looks(Timed(0, 20, 0))) as server:
         Asked(server, poll=0.02).run(requests(1))
     pauses = [after - before for before, after in pairwise(looked)]
-    # A slow machine makes some pauses longer, and none shorter. Growing without end, each of
-    # the last would be more than a second.
+    # A slow machine makes some pauses longer and none shorter. If they grew without end, each of
+    # the last would exceed a second.
     assert pauses[-1] > 0.11 and min(pauses[-5:]) < 1
 
 
@@ -229,7 +229,7 @@ def test_a_batch_refused_for_the_length_of_the_queue_goes_in_when_another_is_don
 
 
 class Late(Batches):
-    """Refuses the second and the third; until that is heard, the first has long been done."""
+    """Refuses the second and the third batch; the first is done before that is known."""
 
     def _mistakes(self, batch: Batch) -> list[Json]:
         crowded = {"code": "token_limit_exceeded", "message": "The queue is full.", "line": None}
@@ -333,7 +333,7 @@ def test_what_the_endpoint_refuses_of_a_row_is_left_out_the_second_time(rule, na
     assert good(wanted, again.replies)
 
 
-# --- what is remembered --------------------------------------------------------------------------
+# --- saved state ---------------------------------------------------------------------------------
 
 
 def test_it_is_remembered_before_and_after_each_submission_and_without_a_secret(monkeypatch):
@@ -362,7 +362,7 @@ def test_the_same_requests_are_not_submitted_again():
 
 
 def test_they_are_the_same_after_something_was_learnt_of_the_endpoint():
-    """What was submitted was paid for, in whatever dialect."""
+    """A submitted batch is used, even if the capabilities have changed since."""
     with ChatServer(rules=[echo], batches=Batches()) as server:
         first, wanted = Asked(server), requests(2)
         first.run(wanted)
@@ -406,7 +406,7 @@ def test_answers_that_are_no_longer_kept_are_asked_for_as_failed():
     assert set(failed) == {"p0", "p1"}
 
 
-# --- refused -------------------------------------------------------------------------------------
+# --- rejections ----------------------------------------------------------------------------------
 
 
 def test_an_endpoint_without_a_batch_api_says_to_ask_one_by_one():
@@ -419,7 +419,7 @@ def test_an_endpoint_without_a_batch_api_says_to_ask_one_by_one():
 
 
 def test_a_batch_that_is_not_accepted_says_why_and_is_not_remembered():
-    # What duplicate ids are refused for cannot come from here; too many rows can.
+    # We never send duplicate ids, but may send too many rows.
     with ChatServer(rules=[echo], batches=Batches(most_rows=4)) as server:
         asked, wanted = Asked(server), requests(5)
         with pytest.raises(RequestRejected, match="more than 4 requests") as raised:

@@ -1,4 +1,4 @@
-"""The breaker: opens after failures in a row, lets one call look, closes when it is answered."""
+"""CircuitBreaker: opens after failures in a row, admits one probe, closes after an answer."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_those_beside_the_probe_fail_with_its_first_failure():
         for outcome in await asyncio.gather(*others, return_exceptions=True):
             assert isinstance(outcome, EndpointUnavailable)
             assert "5 calls in a row" in str(outcome) and "not sent" in str(outcome)
-        with pytest.raises(EndpointUnavailable):  # the probe goes on; nobody waits for that
+        with pytest.raises(EndpointUnavailable):  # the probe may retry, but no call waits for it
             await asyncio.wait_for(breaker.admit(), 60)
 
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""The private loop: reached from any thread and any loop, and stopped in every way there is."""
+"""The private loop: used from any thread and loop, and cancelled in every possible way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def where() -> tuple[int, int]:
 
 
 class Sleeper:
-    """A coroutine that says when it began and how it ended."""
+    """A coroutine that records its start and its end."""
 
     def __init__(self, tidying: float = 0.0) -> None:
         self.began = threading.Event()
@@ -144,7 +144,7 @@ def test_a_forked_process_gets_a_loop_of_its_own():
     os.close(reading)
 
 
-# --- stopping ----------------------------------------------------------------------------------
+# --- cancelling --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tidying", [0.0, 0.3])

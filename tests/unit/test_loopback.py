@@ -1,4 +1,4 @@
-"""The offline writer at an address: the OpenAI protocol, as its official client sees it."""
+"""serve_offline: the OpenAI protocol, tested with the official client."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_closed_it_listens_no_longer_and_its_thread_is_gone():
     assert endpoint._thread is not None and not endpoint._thread.is_alive()
     with socket.socket() as tried:
         assert tried.connect_ex(("127.0.0.1", port)) != 0
-    endpoint.close()  # again, and nothing happens
+    endpoint.close()  # a second time does nothing
 
 
 def test_a_taken_port_is_said_at_once(endpoint):

@@ -1,4 +1,4 @@
-"""The real model, through the official client over HTTP: what it asks, reads and remembers."""
+"""OpenAIModel over HTTP: requests, replies, and what it learns about an endpoint."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_azure_is_asked_as_azure(monkeypatch):
     assert request.headers["api-key"] == KEY
 
 
-# --- asking and reading --------------------------------------------------------------------------
+# --- requests and replies ------------------------------------------------------------------------
 
 
 def test_what_is_sent_is_what_was_asked():
@@ -312,7 +312,7 @@ def test_a_callable_is_called_before_every_request_but_the_first_and_may_refuse_
         assert len(server.requests) == 4
 
 
-# --- what an endpoint refuses ---------------------------------------------------------------------
+# --- refused parameters ---------------------------------------------------------------------------
 
 
 def test_schema_refused_with_400_costs_one_request_once(caplog):
@@ -467,6 +467,6 @@ def test_a_parameter_named_only_in_the_message_is_dropped():
 
 
 def once(failure):
-    """A rule that holds for one request."""
+    """A rule for one request."""
     left = [failure]
     return lambda request: left.pop() if left else None

@@ -1,4 +1,4 @@
-"""The limiter before an endpoint: how many at once, how many in a minute, and in which order."""
+"""RateLimiter: requests in flight, requests per minute, and their order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinyfactory.models.chat import Usage
 from tinyfactory.models.http import rate_limit
 from tinyfactory.models.http.rate_limit import Permit, RateLimiter, Window
 
-SOON = 30  # seconds, however slow the machine is; for no reason it would be a minute
+SOON = 30  # seconds; enough on a slow machine, and less than the minute of an unnecessary wait
 
 
 def tokens(mean: int) -> int:
@@ -82,7 +82,7 @@ def test_what_left_the_window_is_not_corrected():
     assert window.wait(201, 1000, now=61.0) == 60
 
 
-# --- how many at once -----------------------------------------------------------------------------
+# --- requests in flight ---------------------------------------------------------------------------
 
 
 def test_there_is_no_limit_until_the_first_429():
@@ -141,7 +141,7 @@ def test_a_window_of_successes_adds_one():
         limiter = RateLimiter("there")
         first = await acquire(limiter, 8)
         limiter.throttled(first[0])
-        for permit in first:  # of the burst that was refused: no sign that more would go
+        for permit in first:  # sent before the decrease, so they say nothing about the new limit
             limiter.succeeded(permit, Usage())
             limiter.release(permit)
         assert limiter.limit == 4
@@ -154,7 +154,7 @@ def test_a_window_of_successes_adds_one():
             grown.append(limiter.limit)
         assert grown == [5, 6, 7]
         (alone,) = await acquire(limiter)
-        for _ in range(20):  # with places free, a success says nothing
+        for _ in range(20):  # with slots free, a success says nothing
             limiter.succeeded(alone, Usage())
         assert limiter.limit == 7
 
@@ -201,7 +201,7 @@ def test_a_time_that_the_endpoint_names_holds_back_everybody():
     asyncio.run(work())
 
 
-# --- how many in a minute -------------------------------------------------------------------------
+# --- limits per minute ----------------------------------------------------------------------------
 
 
 def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch):
@@ -223,7 +223,7 @@ def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch)
 def test_tokens_are_set_aside_as_estimated_and_counted_as_they_were():
     async def work():
         limiter = RateLimiter("there")
-        settings.configure(tokens_per_minute=2_500)  # an answer is taken for 1,000 at first
+        settings.configure(tokens_per_minute=2_500)  # the first reply is assumed to have 1,000
         permits = await acquire(limiter, 2)
         third = asyncio.create_task(acquire(limiter))
         await asyncio.sleep(0.05)
@@ -236,7 +236,7 @@ def test_tokens_are_set_aside_as_estimated_and_counted_as_they_were():
             permits += await asyncio.wait_for(acquire(limiter), SOON)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(acquire(limiter), 0.1)
-        limiter.failed(permits[-1])  # refused: it took nothing
+        limiter.failed(permits[-1])  # refused: it used no tokens
         await asyncio.wait_for(acquire(limiter), SOON)
 
     asyncio.run(work())

@@ -118,7 +118,6 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
     return usd / 2 if batched == usd and official else batched
 
 
-
 @functools.cache  # reading the package's metadata takes longer than the price
 def _version() -> str:
     from importlib.metadata import version  # slow to import
