@@ -8,9 +8,9 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, undone_on_error
+from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
 from tinyfactory.journal.serializer import apply, decode, objects_in
-from tinyfactory.journal.transaction import current_transaction, origins
+from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 
@@ -81,7 +81,7 @@ def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[Step, Record]
     """The events from the root to the one wanted: as this run went, or by walking back."""
     if key is None:
         return []
-    events = {k: r for k, r in events_of(scope) if r["line"] == line.root}
+    events = {k: r for k, r in events_of(scope.store, scope.id) if r["line"] == line.root}
     found = [k for k in events if k.startswith(key)]
     if len(found) != 1:
         raise InvalidInput(

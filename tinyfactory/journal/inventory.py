@@ -9,9 +9,9 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.recording.portable import Json, rows_in, rows_of
 from tinyfactory.journal.recording.recording import Recording
+from tinyfactory.journal.records import head_of
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.storage.database import seal
-from tinyfactory.journal.transaction import head_of
 
 # Rows of a recording that are taken into a journal in one commit.
 _TOGETHER = 100

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.transaction import origin_of
+from tinyfactory.errors import DamagedRecord
+from tinyfactory.journal.serializer import digest
 
 Record = dict[str, Any]
+# Why an event was replayed, or was new.
+REPLAYED = "it was done before"
+NEW = "nothing like it was done before"
 # Of a list, so many are named.
 _MOST_ITEMS = 3
 
@@ -122,40 +124,30 @@ class LineInfo:
         return f"LineInfo({self.root[:8]}, {self.origin['class']}, events={self.events}{branches})"
 
 
-def events_of(scope: Scope) -> Iterator[tuple[str, Record]]:
+def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
     """Key and record of each event of a simulation that can be read, oldest first."""
-    for name in scope.store:
+    for name in store:
         if name.startswith("event:"):
             try:
-                record = scope.store.get(name)
+                record = store.get(name)
             except DamagedRecord:
-                continue  # said when it is looked up; `journal verify` names them all
-            if record is not None and record["simulation"] == scope.id:
+                continue  # reported when it is looked up; `journal verify` lists them all
+            if record is not None and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
 
 
-def history_of(scope: Scope, thing: Any, latest: int = 0) -> History:
-    """The events that an object went through in this run; all, or so many of the latest."""
-    if scope.store is None:
-        raise InvalidInput(
-            "There is no history: no simulation is open, so nothing is kept. "
-            "Call tinyfactory.control.begin() first."
-        )
-    history = History()
-    for step in scope.line_of(thing).steps[-latest:]:
-        record = scope.store.get("event:" + step.key)
-        if record is not None:
-            history.append(Event.of(step.key, record, hit=step.hit, why=step.why))
-    return history
+def head_of(key: str, result: Any, changes: Any, steps: list[str]) -> str:
+    """The head after an event: a digest of its key, its result, its changes and nested events."""
+    return digest(key, result, changes, *([steps] if steps else []))
 
 
-def event_of(scope: Scope, thing: Any) -> Event | None:
-    """The event of this run that an object came from; None where no event made it."""
-    step = scope.step_of(origin_of(thing))
-    if step is None or scope.store is None:
-        return None
-    record = scope.store.get("event:" + step.key)
-    return None if record is None else Event.of(step.key, record, hit=step.hit, why=step.why)
+def outline(value: Any) -> Any:
+    """A value in short, to tell what differs: small parts as they are, long texts as digests."""
+    if isinstance(value, dict):
+        return {key: outline(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [outline(part) for part in value]
+    return digest(value) if isinstance(value, str) and len(value) > 200 else value
 
 
 def in_short(value: Any, length: int = 60) -> str:
