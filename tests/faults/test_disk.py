@@ -421,8 +421,8 @@ def test_fault_11_a_locked_database_is_not_corrupt(folder):
     make_three(folder)
     child = start(
         """
-from tinyfactory.journal import disk
-disk.PATIENCE = 0.5
+from tinyfactory.journal.storage import database
+database.PATIENCE = 0.5
 simulation = control.begin(folder)
 factory = ProductFactory()
 say("ready")
