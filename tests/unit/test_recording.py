@@ -450,7 +450,7 @@ def test_nothing_to_export_is_said_and_no_file_is_left(tmp_path):
         TinyPersonFactory(CONTEXT, model=Writer()).generate_person()
         with pytest.raises(JournalUnavailable, match="unharmed"):
             simulation.export(tmp_path / "no such folder" / "r.gz")
-    assert not list(tmp_path.glob("*.gz")) and not list(tmp_path.glob(".*part*"))
+    assert not list(tmp_path.glob("*.gz")) and not list(tmp_path.glob(".*.new"))
 
 
 def test_a_damaged_row_is_left_out_and_named(tmp_path, caplog):

@@ -25,6 +25,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable
 from tinyfactory.journal.recording.portable import Portable, rows_of
 from tinyfactory.journal.serializer import digest_text
+from tinyfactory.utils.files import AtomicFile
 
 Json = dict[str, Any]
 FORMAT = "tinyfactory recording"
@@ -70,22 +71,15 @@ def write(
             "No file was written."
         )
     portable = Portable(strip=strip)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as raw:
-            # No name and no time in the header: they would differ from day to day.
-            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                _write_lines(packed, store, simulation, rows, portable)
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
+        # No name and no time in the header: they would differ from day to day.
+        with AtomicFile(path) as new, gzip.GzipFile("", "wb", fileobj=new.file, mtime=0) as packed:
+            _write_lines(packed, store, simulation, rows, portable)
     except OSError as error:
         raise JournalUnavailable(
             f"The recording cannot be written to {path} ({error}). The journal is unharmed. "
             "Give a path in a folder that is there and can be written."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
