@@ -24,16 +24,20 @@ from tinyfactory.errors import DamagedRecord, NotSerialisable
 MARK = "$"
 
 Class = TypeVar("Class", bound=type)
-# What most values are made of; told by their type alone, before anything is looked up.
+# Types that most values are made of.
 _NUMBERS = frozenset({type(None), bool, int})
-_TEXT = frozenset({str})
 _LEAVES = _NUMBERS | {float, str}
 _PLAIN = _LEAVES | {list, tuple, dict}
-# Made once: `json.dumps` makes a new one for each call that is not by its defaults.
-_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_sorted_text = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+# Made once: `json.dumps` makes a new one for each call that is not by its defaults. Encoded
+# values hold no circles, so none is looked for.
+_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
 )
+_sorted_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=True
+)
+_parse = json.JSONDecoder().raw_decode
+_QUOTED_MARK = f'"{MARK}"'
 # How a dictionary that is kept as pairs begins in sorted text.
 _PAIRS = f'{{"{MARK}":"dict",'
 _types: dict[str, type] = {}
@@ -95,6 +99,50 @@ def encode(value: Any, where: str = "value") -> Any:
         ...
     tinyfactory.errors.NotSerialisable: arguments.tags is of type set, which the journal cannot ...
     """
+    try:
+        return _encode_plain(value)
+    except (_NotPlain, UnicodeEncodeError):
+        return _encode_any(value, where)
+
+
+class _NotPlain(Exception):
+    """A value that `_encode_plain` does not know."""
+
+
+_NOT_PLAIN = _NotPlain()
+
+
+def _encode_plain(value: Any) -> Any:
+    """Encode what most values are made of, fast: the place of a part is not written down."""
+    kind = type(value)
+    if kind is dict:
+        encoded = {}
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or key == MARK:
+                raise _NOT_PLAIN
+            of = type(item)
+            plain = of in _NUMBERS or (of is str and item.isascii())
+            encoded[key] = item if plain else _encode_plain(item)
+        return encoded
+    if kind is list:
+        return [
+            item
+            if (of := type(item)) in _NUMBERS or (of is str and item.isascii())
+            else _encode_plain(item)
+            for item in value
+        ]
+    if kind in _NUMBERS:
+        return value
+    if kind is str:
+        value.encode()
+        return value
+    if kind is float and math.isfinite(value):
+        return value
+    raise _NOT_PLAIN
+
+
+def _encode_any(value: Any, where: str) -> Any:
+    """Encode any value, or name the place of a part that cannot be encoded."""
     kind = type(value)
     if kind in _NUMBERS:
         return value
@@ -122,29 +170,15 @@ def encode(value: Any, where: str = "value") -> Any:
     )
 
 
-# Most parts are themselves; they are told here, for naming a part's place costs most of all.
-
-
 def _encode_items(items: Iterable[Any], where: str) -> list[Any]:
-    return [
-        item
-        if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
-        else encode(item, f"{where}[{number}]")
-        for number, item in enumerate(items)
-    ]
+    return [encode(item, f"{where}[{number}]") for number, item in enumerate(items)]
 
 
 def _encode_dict(value: dict[Any, Any], where: str) -> Any:
-    if set(map(type, value)) <= _TEXT and MARK not in value:
+    if all(type(key) is str for key in value) and MARK not in value:
         for key in value:
-            if not key.isascii():
-                _check_text(key, where)
-        return {
-            key: item
-            if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
-            else encode(item, f"{where}.{key}")
-            for key, item in value.items()
-        }
+            _check_text(key, where)
+        return {key: encode(item, f"{where}.{key}") for key, item in value.items()}
     pairs = [[encode(k, f"{where} key"), encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
     return {MARK: "dict", "items": pairs}
 
@@ -222,6 +256,33 @@ def _collect(value: Any, found: list[Any]) -> None:
 def to_text(encoded: Any) -> str:
     """Encoded JSON as compact text, keys in their own order (so that a replay shows the same)."""
     return _text.encode(encoded)
+
+
+class Plain(dict[str, Any]):
+    """A dictionary out of stored text that holds no mark: its parts need no decoding."""
+
+    __slots__ = ()
+
+
+def from_text(text: str) -> Any:
+    """Encoded JSON out of the text that `to_text` wrote.
+
+    Examples
+    --------
+    >>> from_text(to_text({"a": [1]})), type(from_text("{}"))
+    ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
+    """
+    value = _parse(text)[0]
+    return Plain(value) if type(value) is dict and _QUOTED_MARK not in text else value
+
+
+def decode_part(record: dict[str, Any], name: str, swap: Callable[[Any], Any] | None = None) -> Any:
+    """`decode` of one part of a record, which nobody else may use afterwards.
+
+    In most records nothing has to be decoded; then the part itself is handed out.
+    """
+    part = record[name]
+    return part if type(record) is Plain else decode(part, swap)
 
 
 def digest(*parts: Any) -> str:

@@ -20,7 +20,7 @@ from tinyfactory.journal.serializer import (
     Change,
     State,
     apply,
-    decode,
+    decode_part,
     difference,
     digest,
     encode,
@@ -416,13 +416,15 @@ def _ask_again(tx: Transaction) -> bool:
 
 def take_over(tx: Transaction, record: Record) -> Any:
     """Make an event's changes here and hand out its result, all or nothing."""
+    if tx.parent is not None:
+        record = dict(record)  # it is handed up, so its parts are copied
     with tx.active():
         try:
-            result = decode(record["result"], lambda thing: _enter(thing, tx))
+            result = decode_part(record, "result", lambda thing: _enter(thing, tx))
         except BaseException:
             tx.undo_all()
             raise
-    tx.staged = [(name, decode(change)) for name, change in record["changes"].items()]
+    tx.staged = list(decode_part(record, "changes").items())
     tx.make_staged()
     tx.replies = record["meta"]["replies"]
     return result

@@ -60,6 +60,7 @@ class Folder:
     def __init__(self, path: Path, in_writer: Callable[[Callable[[], Any]], Any]) -> None:
         self.path = path
         self.file = path / NAME
+        self._file_name = str(self.file)
         self.read_only: str | None = None
         self._in_writer = in_writer
         self._database: Database | None = None
@@ -110,7 +111,9 @@ class Folder:
     def _current_reader(self) -> Reader | None:
         """A reader of the file that is there now, and not of one that was removed."""
         reader = self.reader
-        if reader is None or (self.read_only is None and reader.identity != identity(self.file)):
+        if reader is None or (
+            self.read_only is None and reader.identity != identity(self._file_name)
+        ):
             self._open_or_only_read(self.opened)
         return self.reader
 
