@@ -10,10 +10,10 @@ from tinyfactory.journal.explain import differences, nearest
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.records import NEW, Record, outline
 from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.storage.store import Adds, Items, Store
+from tinyfactory.journal.storage.store import Items, Store, StoreBase
 
 
-class RecordedStore(Adds):
+class RecordedStore(StoreBase):
     """A recording in the place of a journal's store, with a journal behind it for new events.
 
     Parameters
