@@ -556,7 +556,7 @@ def test_a_flipped_byte_anywhere_is_refused(tmp_path):
 def test_what_stands_behind_the_end_is_refused(tmp_path):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes() + gzip.compress(b"more"))
-    with pytest.raises(DamagedRecord, match="something stands after"):
+    with pytest.raises(DamagedRecord, match="something after its end"):
         Recording(path)
 
 

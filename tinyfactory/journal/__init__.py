@@ -1,1 +1,1 @@
-"""The journal: what was done, kept as JSON on disk, and what makes a step atomic."""
+"""The journal: transactional methods, and their events as JSON on disk."""

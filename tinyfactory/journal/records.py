@@ -1,4 +1,4 @@
-"""What happened: one event in short, the events of an object, and what a line is."""
+"""Records of the journal, and events, histories and lines as people read them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ Record = dict[str, Any]
 # Why an event was replayed, or was new.
 REPLAYED = "it was done before"
 NEW = "nothing like it was done before"
-# Of a list, so many are named.
+# So many items of a list are named in short texts.
 _MOST_ITEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, as a person reads it.
+    """One event, as people read it.
 
-    `at` is None where it came out of a recording. `hit` says whether it was replayed in
-    this run, and is None where this run did not come by it; `result` is what came of it in
-    short, `attempts` how many replies of a model it took, `usd` what those cost, or None where
-    that is not known.
+    `at` is None for an event out of a recording. `hit` is True for a replayed event, False for
+    a new one, and None for one that did not occur in this run. `result` is the result in short,
+    `attempts` the number of a model's replies, `usd` their price, or None where it is not known.
     """
 
     key: str
@@ -45,7 +44,7 @@ class Event:
 
     @classmethod
     def of(cls, key: str, record: Record, *, hit: bool | None, why: str) -> Event:
-        """The event that a record of the journal tells of."""
+        """The event of a record of the journal."""
         at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
         usages = [reply.get("usage") or {} for reply in replies]
@@ -69,11 +68,11 @@ class Event:
 
 
 class History(list[Event]):
-    """Events in order; shows as a table of text, and gives one of pandas."""
+    """Events in order; its text form is a table, and `to_frame` returns a pandas one."""
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
-        import pandas as pd
+        import pandas as pd  # slow to import
 
         names = Event.__slots__
         return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
@@ -87,7 +86,7 @@ class History(list[Event]):
                 str(number),
                 event.key[:8],
                 f"{event.method}({event.arguments})",
-                "replayed" if event.hit else "done",
+                "replayed" if event.hit else "new",
                 event.model or "-",
                 f"{event.prompt_tokens}+{event.completion_tokens}",
                 "?" if event.usd is None else f"{event.usd:.4f}",
@@ -107,10 +106,10 @@ class History(list[Event]):
 
 @dataclass(frozen=True, slots=True)
 class LineInfo:
-    """One line of a simulation, as it stands on disk.
+    """One line of a simulation: the series of events of one object.
 
-    `heads` are the ends of its branches, `origin` what it began from. What ran in slots beside
-    each other and joined is no branch.
+    `origin` is its first state, `heads` are the ends of its branches. Parallel slots that were
+    joined are no branches.
     """
 
     root: str
@@ -151,7 +150,7 @@ def outline(value: Any) -> Any:
 
 
 def in_short(value: Any, length: int = 60) -> str:
-    """A value of the journal in a few words: an object's name, the first of many.
+    """A value of the journal in a few words: an object by its name, a list by its first items.
 
     Examples
     --------
@@ -175,7 +174,7 @@ def in_short(value: Any, length: int = 60) -> str:
 
 
 def name_in(state: Any) -> str:
-    """What an object is called by its own state, or by a part of it."""
+    """The name in an object's state, or in a part of the state."""
     if not isinstance(state, dict):
         return ""
     parts = [state, *(part for part in state.values() if isinstance(part, dict))]
@@ -184,7 +183,7 @@ def name_in(state: Any) -> str:
 
 
 def arguments_in_short(arguments: Any, length: int = 50) -> str:
-    """Names and values of what is there, as they stand in a call."""
+    """Names and values of the arguments that are not empty, as in a call."""
     if not isinstance(arguments, dict):
         return ""
     shown = [
