@@ -9,6 +9,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.serializer import digest
+from tinyfactory.utils.imports import extra
 
 Record = dict[str, Any]
 # Why an event was replayed, or was new.
@@ -72,7 +73,8 @@ class History(list[Event]):
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
-        import pandas as pd  # slow to import
+        with extra("tables", "A table"):
+            import pandas as pd  # slow to import
 
         names = Event.__slots__
         return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
