@@ -54,9 +54,4 @@ _MODULES = {
 }
 __all__ = [*sorted(_MODULES)]
 
-
-__getattr__, _names = lazy_names(__name__, _MODULES)
-
-
-def __dir__() -> list[str]:
-    return [*_names(), "__version__"]
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, "__version__")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_names
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
@@ -20,7 +21,7 @@ __all__ = [
     "resolve",
 ]
 
-_ROOMS = {
+_MODULES = {
     "ChatModel": "chat",
     "ChatReply": "chat",
     "ChatRequest": "chat",
@@ -73,11 +74,4 @@ def resolve(model: str | ChatModel | None = None) -> ChatModel:
     )
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, "resolve")

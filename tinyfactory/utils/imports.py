@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def lazy_names(
-    package: str, modules: dict[str, str]
+    package: str, modules: dict[str, str], *own: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package that imports its names at first use.
 
@@ -23,6 +23,8 @@ def lazy_names(
     modules : dict of str to str
         By public name the module in the package that defines it; ``""`` for a module of that
         name itself.
+    *own : str
+        Public names that the package itself defines.
 
     Examples
     --------
@@ -40,7 +42,7 @@ def lazy_names(
             return import_module(f"{package}.{name}")
         return getattr(import_module(f"{package}.{modules[name]}"), name)
 
-    return find, lambda: sorted(modules)
+    return find, lambda: sorted([*modules, *own])
 
 
 class extra:  # noqa: N801 - used like a statement
