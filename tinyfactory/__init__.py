@@ -5,11 +5,14 @@ Names are looked up when first used, so importing this costs next to nothing.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # what type checkers take for True; importing typing takes 10 ms
-if TYPE_CHECKING:
-    from typing import Any
+from tinyfactory.utils.imports import lazy_names
 
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes 10 ms
+if TYPE_CHECKING:
     from tinyfactory import control as control
+    from tinyfactory import errors as errors
+    from tinyfactory import populations as populations
+    from tinyfactory import widgets as widgets
     from tinyfactory.budget import Budget as Budget
     from tinyfactory.factory import TinyFactory as TinyFactory
     from tinyfactory.factory import TinyPersonFactory as TinyPersonFactory
@@ -21,13 +24,16 @@ if TYPE_CHECKING:
     from tinyfactory.people import load_people as load_people
     from tinyfactory.people import save_people as save_people
     from tinyfactory.people import to_frame as to_frame
+    from tinyfactory.populations import Demography as Demography
+    from tinyfactory.populations.reporting import report as report
     from tinyfactory.settings import configure as configure
     from tinyfactory.widgets.studio import studio as studio
 
 __version__ = "0.1.0"
 
-_WHERE = {
+_MODULES = {
     "Budget": "budget",
+    "Demography": "populations",
     "People": "people",
     "PersonaSpec": "people",
     "Simulation": "journal.simulation",
@@ -36,27 +42,16 @@ _WHERE = {
     "TinyPersonFactory": "factory",
     "configure": "settings",
     "control": "",
+    "errors": "",
     "load_people": "people",
+    "populations": "",
+    "report": "populations.reporting",
     "save_people": "people",
     "studio": "widgets.studio",
     "to_frame": "people",
     "transactional": "journal.transactional",
+    "widgets": "",
 }
-__all__ = [*sorted(_WHERE)]
+__all__ = [*sorted(_MODULES)]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'tinyfactory' has no attribute {name!r}")
-    from importlib import import_module
-
-    where = _WHERE[name]
-    if not where:
-        return import_module(f"tinyfactory.{name}")
-    value = getattr(import_module(f"tinyfactory.{where}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, "__version__")

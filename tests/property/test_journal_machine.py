@@ -27,10 +27,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.replies import keep_reply
 from tinyfactory import TinyFactory, control, transactional
 from tinyfactory.journal import scope
-from tinyfactory.journal import simulation as simulation_module
-from tinyfactory.journal.reply_cache import keep_reply
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import lock_of
 
@@ -177,7 +176,7 @@ class Shop(TinyFactory):
         current_transaction().fail("refused", keep=keep)
 
     def reply_to(self, question):
-        return keep_reply({"question": question}, lambda _: {"text": self.world.ticket()})["text"]
+        return keep_reply({"question": question}, lambda: {"text": self.world.ticket()})["text"]
 
     @classmethod
     @transactional
@@ -497,7 +496,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def kill(self):
         """A new kernel: nothing was closed, and no object is known any more."""
-        simulation_module._open.clear()
+        scope._open.clear()
         self.left_open.append(self.simulation)
         TinyFactory.all_factories.clear()
         self.begin()
@@ -674,7 +673,7 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_open(self):
         assert current_transaction() is None
-        assert scope.undo_log.get() is None
+        assert scope.current_context().undo is None
         assert not any(lock_of(shop).locked() for shop in self.shops)
 
     @invariant()

@@ -17,6 +17,7 @@ from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
 from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.storage.database import unseal_text
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional
@@ -55,7 +56,7 @@ class SlowDisk:
 def test_on_a_slow_disk_one_commit_takes_many_people(serve, tmp_path):
     server = serve(rules=[by_ordinal])
     simulation = control.begin(tmp_path / "j")
-    writer = simulation.store._writer
+    writer = scope_of(simulation).store._writer
     disk = writer.lock = SlowDisk(writer.lock)
     factory = TinyPersonFactory(CONTEXT)
     with server.held_until(40):
@@ -104,7 +105,7 @@ def met_by_another_kernel(serve, folder, name):
     """Before the first event is stored another kernel stores it, of a person of that name."""
     server = serve()
     first_is_last(server)
-    store = control.begin(folder).store
+    store = scope_of(control.begin(folder)).store
 
     def another(key, row):
         record = unseal_text(row)
@@ -155,7 +156,7 @@ def test_when_one_is_not_stored_those_behind_stay_and_the_same_again_makes_it(se
     def fail(key, row):
         raise MemoryError("no room for the first")
 
-    Meanwhile(simulation.store._writer, 8, fail)
+    Meanwhile(scope_of(simulation).store._writer, 8, fail)
     factory = TinyPersonFactory(CONTEXT)
     with pytest.raises(MemoryError):
         factory.generate_people(8, concurrency=8)
@@ -184,12 +185,12 @@ def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
         server.rules[:] = [one_after_another]
         if together:
             first_is_last(server)
-        writer = simulation.store._writer
+        writer = scope_of(simulation).store._writer
         disk = writer.lock = SlowDisk(writer.lock)
         assert len(factory.generate_people(8, concurrency=8)) == 8
         commits.append(disk.commits)
         keys = ["event:" + event.key for event in factory.history()]
-        changes.append([simulation.store.get(key)["changes"] for key in keys])
+        changes.append([scope_of(simulation).store.get(key)["changes"] for key in keys])
     assert changes[0] == changes[1]
     assert commits[1] < commits[0]
 
@@ -298,7 +299,7 @@ def test_an_interrupt_while_a_person_is_stored_makes_nobody_twice(serve, tmp_pat
     """The main thread itself waits for the disk, and hears of it when the person is kept."""
     good_or_none = by_ordinal if answered else (lambda _: answer({"no": "person"}))
     server = serve(rules=[good_or_none], batches=Batches())
-    writer = control.begin(tmp_path / "j").store._writer
+    writer = scope_of(control.begin(tmp_path / "j")).store._writer
 
     def interrupt(key, row):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

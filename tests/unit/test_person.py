@@ -288,7 +288,7 @@ def test_renaming_someone_unregistered_takes_no_name():
 
 def test_each_simulation_has_its_own_names(tmp_path):
     free = TinyPerson("Ana")
-    with Simulation("one", path=tmp_path):
+    with Simulation(tmp_path, "one"):
         one = TinyPerson("Ana", simulation_id="one")
         assert TinyPerson.all_people() == TinyPerson.all_people("one") == [one]
     assert TinyPerson.all_people()[0] is free
@@ -297,13 +297,10 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    token = scope.undo_log.set(steps)
-    try:
+    with scope.within(scope.Context(undo=steps)):
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")
-    finally:
-        scope.undo_log.reset(token)
     while steps:
         steps.pop()()
     assert person.persona == {"name": "Ana", "age": 34}

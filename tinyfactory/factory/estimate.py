@@ -10,7 +10,7 @@ from tinyfactory.factory.job_options import JobOptions, Order
 from tinyfactory.factory.person_generator import PersonSource, request_for
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.generation.cost import prompt_tokens, usd_of
-from tinyfactory.journal.records import history_of
+from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
 
 # How many requests are looked at for the length of a prompt.

@@ -20,8 +20,7 @@ from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot
 from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
-from tinyfactory.journal.scope import Fork, Line
-from tinyfactory.journal.transaction import origin_of
+from tinyfactory.journal.scope import Fork, Line, origin_of
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.utils.text import price_in_words
 

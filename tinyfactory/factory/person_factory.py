@@ -24,9 +24,8 @@ from tinyfactory.factory.person_generator import (
 )
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.generation.pipeline import request_key
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
-from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 

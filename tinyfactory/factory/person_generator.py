@@ -22,10 +22,11 @@ from tinyfactory.generation.pipeline import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.call import Method
+from tinyfactory.journal.records import Record
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change
-from tinyfactory.journal.transaction import Record, Transaction, current_transaction
+from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona

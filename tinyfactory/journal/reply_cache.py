@@ -62,7 +62,7 @@ class SavedReply:
         if stored is not None:
             return self._noted(key, stored)
         if scope.recorded is not None:
-            scope.recorded.missed(self.transaction, "it asks a model")
+            scope.recorded.missed(self.transaction.content, "it asks a model")
         self.transaction.check_process()
         scope.store.check_writable()
         return None

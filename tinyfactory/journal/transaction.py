@@ -13,6 +13,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.call import Call
+from tinyfactory.journal.records import NEW, REPLAYED, Record, outline
 from tinyfactory.journal.scope import (
     Context,
     Line,
@@ -21,37 +22,27 @@ from tinyfactory.journal.scope import (
     Step,
     Undo,
     current_context,
+    origins,
+    scope,
     within,
 )
 from tinyfactory.journal.serializer import (
     Change,
     State,
     apply,
-    decode,
+    decode_part,
     difference,
-    digest,
     encode,
     inverse,
     journal_state,
     objects_in,
 )
-from tinyfactory.journal.simulation import scope
-from tinyfactory.utils.concurrency import Aside, deferred_interrupts, lock_of
+from tinyfactory.utils.concurrency import deferred_interrupts, lock_of
 
 Json = dict[str, Any]
-Record = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
 
-REPLAYED = "it was done before"
-NEW = "nothing like it was done before"
 OTHERWISE = "a step within it was done otherwise"
-# The key of the event that an object came from.
-origins: Aside[str] = Aside()
-
-
-def origin_of(thing: Any) -> str:
-    """The key of the event that an object came from in this run, or an empty text."""
-    return origins.get(thing) or ""
 
 
 def current_transaction() -> Transaction | None:
@@ -206,7 +197,7 @@ class Transaction:
         """The stored event under this key, or under the keys of the same call made again."""
         recorded = self.scope.recorded
         if recorded is not None and not self.why:
-            self.key = recorded.key_of(self)
+            self.key = recorded.key_of(self.key, self.base, self.content)
         self.why = self.why or NEW
         while True:
             try:
@@ -217,7 +208,8 @@ class Transaction:
                 return None
             if record is None:
                 if recorded is not None:
-                    recorded.missed(self, self.why)
+                    line = None if self.line is None else (self.line.root, self.line.origin)
+                    recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
             again = keys.retry_key(self.key)
             failed = record["failure"] is not None
@@ -250,13 +242,15 @@ class Transaction:
 
     def _take_over(self, record: Record) -> None:
         """Make an event's changes here and decode its result, all or nothing."""
+        if self.parent is not None:
+            record = dict(record)  # it is handed up, so its parts are copied
         with self.active():
             try:
-                self.result = decode(record["result"], self._enter)
+                self.result = decode_part(record, "result", self._enter)
             except BaseException:
                 self._undo_all()
                 raise
-        self.staged = [(name, decode(change)) for name, change in record["changes"].items()]
+        self.staged = list(decode_part(record, "changes").items())
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -515,12 +509,3 @@ def _make_change(thing: Any, change: Change) -> None:
         own(change)
     else:
         thing.decode_complete_state(apply(thing.encode_complete_state(), change))
-
-
-def outline(value: Any) -> Any:
-    """A value in short: small parts as they are, long texts as digests, to show differences."""
-    if isinstance(value, dict):
-        return {key: outline(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [outline(part) for part in value]
-    return digest(value) if isinstance(value, str) and len(value) > 200 else value

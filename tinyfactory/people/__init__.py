@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_names
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
@@ -55,7 +56,7 @@ __all__ = [
     "to_parquet",
 ]
 
-_ROOMS = {
+_MODULES = {
     "comparison": ("Comparison", "compare"),
     "formats.csv_file": ("from_csv", "iter_csv", "to_csv"),
     "formats.edsl": ("from_edsl", "to_edsl"),
@@ -73,9 +74,6 @@ _ROOMS = {
     "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: module for module, names in _MODULES.items() for name in names}
+)

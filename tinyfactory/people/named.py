@@ -23,7 +23,7 @@ class Named:
         return str(self._persona.get("name", ""))
 
     def _registry(self) -> Registry:
-        from tinyfactory.journal.simulation import scope
+        from tinyfactory.journal.scope import scope
 
         return scope(self.simulation_id).registry("person")
 
@@ -56,7 +56,7 @@ class Named:
     @staticmethod
     def all_people(simulation_id: str | None = None) -> People:
         """Everyone registered in a simulation; unless given, in the current one."""
-        from tinyfactory.journal.simulation import scope
+        from tinyfactory.journal.scope import scope
         from tinyfactory.people.people_list import People
 
         return People(scope(simulation_id).registry("person"))
@@ -64,7 +64,7 @@ class Named:
     @staticmethod
     def clear_people(simulation_id: str | None = None) -> None:
         """Give all names of a simulation free."""
-        from tinyfactory.journal.simulation import scope
+        from tinyfactory.journal.scope import scope
 
         scope(simulation_id).registry("person").clear()
 

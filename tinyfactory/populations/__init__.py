@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from tinyfactory.utils.imports import lazy_names
 
 __all__ = ["Demography", "ReportCard", "Row", "report"]
 
-_ROOMS = {
+_MODULES = {
     "demography": ("Demography",),
     "reporting": ("ReportCard", "Row", "report"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: module for module, names in _MODULES.items() for name in names}
+)

@@ -6,7 +6,9 @@ of code that does the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_names
 
 if TYPE_CHECKING:
     from tinyfactory.widgets.browser import PersonaBrowser as PersonaBrowser
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from tinyfactory.widgets.population import PopulationView as PopulationView
     from tinyfactory.widgets.studio import Studio as Studio
 
-_ROOMS = {
+_MODULES = {
     "HistoryView": "history",
     "PersonaBrowser": "browser",
     "PersonaCard": "card",
@@ -28,12 +30,6 @@ _ROOMS = {
     "PopulationView": "population",
     "Studio": "studio",
 }
-__all__ = [*sorted(_ROOMS)]
+__all__ = [*sorted(_MODULES)]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'tinyfactory.widgets' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"tinyfactory.widgets.{_ROOMS[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

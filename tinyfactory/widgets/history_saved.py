@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tinyfactory.journal.timeline import Chronicle
+from tinyfactory.journal.timeline import Timeline
 from tinyfactory.people.render.person import MAX_ROWS
 from tinyfactory.people.render.tables import table_html
 from tinyfactory.utils.text import legible
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def as_text(
-    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+    here: Timeline, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
 ) -> str:
     """The lines, and the events of the chosen one, as text; at most 50 of each."""
     out = [heading]
@@ -30,7 +30,7 @@ def as_text(
 
 
 def as_html(
-    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+    here: Timeline, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
 ) -> str:
     """The same as tables of at most 50 rows."""
     cells = [rows.line_cells(here, root) for root in lines[:MAX_ROWS]]

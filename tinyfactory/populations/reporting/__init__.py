@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_names
 
 if TYPE_CHECKING:
     from tinyfactory.populations.reporting.card import ReportCard, Row
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportCard", "Row", "report"]
 
-_ROOMS = {"ReportCard": "card", "Row": "card", "report": "measurement"}
+_MODULES = {"ReportCard": "card", "Row": "card", "report": "measurement"}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
