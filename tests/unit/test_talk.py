@@ -34,11 +34,12 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.factory import talking
+from tinyfactory.generation.pipeline import cancellable
 from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import decode, encode
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models import OfflineModel
-from tinyfactory.models.event_loop import CancelToken, cancellable
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people import People
 
 PERSONA = {"age": 34, "occupation": "nurse", "skills": ["sewing", "chess"]}
