@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class SavedReply:
         scope.store.check_writable()
         return None
 
-    def save(self, reply: Json, usd: float | None) -> Callable[[], Awaitable[Json]]:
+    def save(self, reply: Json, usd: float | None) -> Callable[[], Coroutine[Any, Any, Json]]:
         """Store a reply; await the result's call for the disk and for the reply that counts.
 
         Of two kernels that ask at the same place the first stored reply counts for both.
