@@ -23,7 +23,8 @@ from tinyfactory.people import (
     read_persona,
     save_people,
 )
-from tinyfactory.people.render.person import escape, person_html
+from tinyfactory.people.render.html import escape
+from tinyfactory.people.render.person import person_html
 from tinyfactory.people.schema import normalise as normalise_module
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import ALIASES, LISTS, PARTS, TEXTS, TOP

@@ -35,7 +35,7 @@ _MOST_TOLD = 20  # categories in an error
 
 def twin(
     person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
-) -> Twins:
+) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
 
