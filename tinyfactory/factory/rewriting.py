@@ -79,7 +79,7 @@ def propose(
             reply = replies.send(model, request_for(person, path, wish, around, reason))
             value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
             changed = edits.with_part(person.persona, part, value)
-            edits.check_anew(person.persona, changed, part)
+            edits.check_rewrite(person.persona, changed, part)
             _check_name(person, changed.get("name", ""))
         except (ReplyRejected, InvalidPersona) as error:
             reason, answered = str(error), True

@@ -21,34 +21,34 @@ from tinyfactory.people.schema.word_diff import (
 
 
 class Comparison(Generic[Person]):
-    """Two people side by side: what is the same, and what is not.
+    """Two people side by side, with their differences.
 
-    Shown as text, with ``[-words-]`` that only the left one has and ``{+words+}`` that only
-    the right one has, and as a static table, which needs no kernel.
+    Shown as text, with ``[-words-]`` of the left person only and ``{+words+}`` of the right
+    person only, and as a static table, which needs no kernel.
 
     Parameters
     ----------
     a, b : TinyPerson
-        Both are read once; later changes of them are not seen.
+        Both are read once; later changes of them have no effect.
     asked : mapping, optional
-        What was changed on purpose, as ``{"sex": ("female", "male")}``: shown first, and
+        Fields changed on purpose, as ``{"sex": ("female", "male")}``: shown first, and
         left out of the numbers and words below.
 
     Attributes
     ----------
     people : tuple of TinyPerson
     fields : tuple of Difference
-        Every field of either, in the order of the left one's.
+        The fields of both, in the order of the left person's.
     share : float
         Words on one side only, as a share of all words of both: 0 for the same texts, 1 for
-        nothing in common. Words count where they stand; see Notes.
+        nothing in common. The position of words counts; see Notes.
     left_words, right_words : list of (str, int)
-        Words that only one of the two uses, anywhere, with how often: the 15 most frequent.
+        The 15 most frequent words that only one of the two uses, with their counts.
 
     Raises
     ------
     InvalidInput
-        For what is no person, and when `asked` is no mapping of fields to pairs.
+        If `a` or `b` is not a person, or `asked` is not a mapping of fields to pairs.
 
     Notes
     -----
@@ -106,7 +106,7 @@ class Comparison(Generic[Person]):
         return tuple(f for f in self.fields if f.state != "same" and not f.asked)
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain JSON, without the pieces."""
+        """Return the comparison as plain JSON, without the pieces of texts."""
         fields = [
             {"path": f.path, "left": f.left, "right": f.right, "state": f.state, "asked": f.asked}
             for f in self.fields
@@ -137,7 +137,7 @@ class Comparison(Generic[Person]):
 def compare(
     a: Person, b: Person, asked: Mapping[str, tuple[Any, Any]] | None = None
 ) -> Comparison[Person]:
-    """Two people side by side; see `Comparison`."""
+    """Compare two people; see `Comparison`."""
     return Comparison(a, b, asked)
 
 
@@ -153,7 +153,7 @@ def _pairs(asked: Mapping[str, tuple[Any, Any]]) -> dict[str, list[Any]]:
 
 
 def _leaves(part: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What is no object, by its way there: a dotted name can mean two of them."""
+    """Yield path and value of all fields; a tuple, as a dotted name can mean two paths."""
     if isinstance(part, dict) and part:
         for key, value in part.items():
             yield from _leaves(value, (*way, key))
@@ -162,7 +162,7 @@ def _leaves(part: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def _merged(left: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The ways of both; one that only the right has comes after what it follows there."""
+    """Merge two lists of paths; a path of the right one keeps its place after the one before."""
     merged, place = list(left), 0
     known = set(left)
     for way in right:
@@ -188,7 +188,7 @@ def _difference(way: tuple[str, ...], left: Any, right: Any, on_purpose: set[str
 
 
 def _texts(value: Any) -> list[str]:
-    """The value as what is shown: the items of a list, or one text."""
+    """Return the texts that show a value: the items of a list, or one text."""
     if isinstance(value, list):
         return [_text(item) for item in value]
     return [] if value is None or value == {} else [_text(value)]
@@ -207,18 +207,18 @@ def _text(value: Any) -> str:
 
 
 class Twins(Comparison[Person]):
-    """Two people who were asked for alike but for what was changed on purpose.
+    """Two people from the same request, apart from fields changed on purpose.
 
     Parameters
     ----------
     original, twin : TinyPerson
     changed : mapping
-        What was changed, as ``{"sex": ("female", "male")}``.
+        The changed fields, as ``{"sex": ("female", "male")}``.
 
     Attributes
     ----------
     original, twin : TinyPerson
-        The twin is in no registry.
+        The twin is not registered.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One question and what several people answered to it."""
+"""`Panel`: one question and the answers of several people."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Panel:
     question : str
     people : People
     answers : list of str
-        Empty for someone who did not answer.
+        Empty for a person who did not answer.
     reasons : list of str
-        Why someone did not answer; empty for those who did.
+        Why a person did not answer; empty for an answer.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Panel:
         self.reasons = [""] * len(self.answers) if reasons is None else list(reasons)
 
     def to_frame(self) -> Any:
-        """A pandas data frame with the columns name, question, answer and reason."""
+        """Return a pandas data frame with the columns name, question, answer and reason."""
         from tinyfactory.people.formats.rows import frame_of
 
         names = ("name", "question", "answer", "reason")

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @journaled
 class People(list[TinyPerson]):
-    """People in their order; slices and sums are `People` too.
+    """A list of people; slices and sums are `People` too.
 
     Shown as text and as a static table of at most 50 rows, which need no kernel.
 
@@ -49,7 +49,7 @@ class People(list[TinyPerson]):
         return People([*self, *other])
 
     def copy(self) -> People:
-        """A new list of the same people."""
+        """Return a new list of the same people."""
         return People(self)
 
     def ask(
@@ -61,20 +61,20 @@ class People(list[TinyPerson]):
         temperature: float | None = 1.0,
         on_answer: Any = None,
     ) -> Panel:
-        """Ask everyone the same; each answer is a step of its own on that person's line.
+        """Ask all people one question; each answer is an event of that person.
 
-        Someone who gives no answer stands in the table with the reason, and the others' answers
-        stay. They do not hear each other.
+        A person who does not answer is listed with the reason, and the answers of the others
+        stay. People do not know each other's answers.
 
         Parameters
         ----------
         question : str
         concurrency : int
-            How many are asked at a time; the answers are the same, and in the same order.
+            The number of people asked at a time; answers and their order do not depend on it.
         model, temperature
             As for `TinyPerson.ask`.
         on_answer : callable, optional
-            Called with number, answer and reason as each comes in.
+            Called with number, answer and reason of each as it arrives.
 
         Returns
         -------
@@ -84,9 +84,9 @@ class People(list[TinyPerson]):
         Raises
         ------
         InvalidInput
-            For a blank question and the like, before anything is sent.
+            For a blank question and other invalid arguments, before anything is sent.
         TinyFactoryError
-            When nobody answered: the reason of the first.
+            When nobody answered: the error of the first person.
 
         Examples
         --------
@@ -104,7 +104,7 @@ class People(list[TinyPerson]):
         return panel
 
     def to_frame(self) -> Any:
-        """A pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
+        """Return a pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
         return to_frame(self)
 
     def save(self, path: str | Path) -> None:
@@ -117,7 +117,7 @@ class People(list[TinyPerson]):
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> People:
-        """The people of a Parquet file; see `tinyfactory.people.iter_parquet`."""
+        """Load the people in a Parquet file; see `tinyfactory.people.iter_parquet`."""
         return cls(iter_parquet(path))
 
     def to_csv(self, path: str | Path) -> None:
@@ -126,16 +126,16 @@ class People(list[TinyPerson]):
 
     @classmethod
     def from_csv(cls, path: str | Path) -> People:
-        """The people of a CSV file; see `tinyfactory.people.from_csv`."""
+        """Load the people in a CSV file; see `tinyfactory.people.from_csv`."""
         return cls(iter_csv(path))
 
     def to_edsl(self) -> list[dict[str, Any]]:
-        """The people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
+        """Return the people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
         return to_edsl(self)
 
     @classmethod
     def from_edsl(cls, agents: Any) -> People:
-        """The people of an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
+        """Load the people in an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
         return cls(from_edsl(agents))
 
     def __repr__(self) -> str:

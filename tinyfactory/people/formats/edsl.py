@@ -1,8 +1,8 @@
 """People as agents of EDSL (Expected Parrot), as plain JSON: EDSL itself is not needed.
 
-An agent is ``{"name", "traits", "instruction"?, "codebook"?}``. The keys of its traits have
-to be Python identifiers, so a field such as ``"favourite dish"`` becomes ``favourite_dish``
-and the agent's codebook keeps what it was called.
+An agent is ``{"name", "traits", "instruction"?, "codebook"?}``. The keys of its traits must be
+Python identifiers, so a field such as ``"favourite dish"`` becomes ``favourite_dish``, and the
+codebook of the agent holds the original name.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Json = dict[str, Any]
 
 
 def to_edsl(people: Iterable[PersonLike]) -> list[Json]:
-    """People as the agents of an EDSL AgentList, in plain JSON.
+    """Return people as the agents of an EDSL AgentList, in plain JSON.
 
-    The person's fields are the traits. Provenance stands beside them under ``tinyfactory``,
-    where it is no part of what a model is told.
+    The fields of the person are the traits. The provenance is beside them under
+    ``tinyfactory``, so it is not part of EDSL's prompts.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def read_edsl(agents: Any) -> list[Any]:
 
 
 def original(agent: Any) -> Any:
-    """An agent with its traits under the names that the codebook kept for them."""
+    """Return an agent with its traits under their original names from the codebook."""
     codebook = agent.get("codebook") if isinstance(agent, dict) else None
     if not isinstance(codebook, dict) or not isinstance(agent.get("traits"), dict):
         return agent
@@ -96,8 +96,8 @@ def _fit(key: str) -> bool:
 
 
 def _identifier(key: str) -> str:
-    """The identifier nearest to a name, without what is added to keep two apart."""
-    # Sign by sign: Python's identifiers take fewer than `\w` does ("²" is not among them).
+    """Return the identifier most similar to a name; `_agent` makes it unique."""
+    # Character by character: `\w` matches more than an identifier may hold, such as "²".
     signs = (sign if f"a{sign}".isidentifier() else " " for sign in key)
     words = re.sub(r"[\s_]+", "_", "".join(signs)).strip("_")
     return words if words.isidentifier() else f"field_{words}".rstrip("_")

@@ -31,23 +31,24 @@ def save_people(
     path: str | Path,
     format: str | None = None,  # noqa: A002
 ) -> None:
-    """Write people to a file, or to a folder of agent files: all of them, or nothing.
+    """Save people in a file, or in a folder of agent files: all of them, or nothing.
 
     Parameters
     ----------
     people : TinyPerson or iterable of TinyPerson
     path : path
-        A file is replaced at once when the new one is complete. A folder must be new or empty.
+        A file is replaced in one step when the new one is complete. A folder must be new or
+        empty.
     format : str, optional
         ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"`` or ``"parquet"``; by default
-        what the path says.
+        the ending of the path decides.
 
     Raises
     ------
     InvalidInput
-        For a format that is not known, several people in one agent file, or a folder in use.
+        For an unknown format, several people in one agent file, or a folder in use.
     TinyFactoryError
-        When the disk refuses; what was at the path is still there.
+        When the disk cannot be written; the old file is still there.
 
     Examples
     --------
@@ -153,15 +154,15 @@ def _format_of(path: Path) -> str:
 
 def _json(value: Any, indent: int | None = None) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    # Some readers end a line at these, too.
+    # Some readers end a line at these characters, too.
     for separator in ("\u2028", "\u2029", "\x85"):
         text = text.replace(separator, f"\\u{ord(separator):04x}")
     return text
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file beside the old one, then put it in its place."""
-    path = path.resolve()  # a link goes on pointing to where it did
+    """Write a file beside the old one, then replace the old one."""
+    path = path.resolve()  # a link keeps its target
     new = beside(path)
     try:
         with new.open("x", encoding="utf-8", newline="\n") as file:
@@ -174,7 +175,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_folder(path: Path, agents: list[Json]) -> None:
-    """Fill a folder under another name, then give it its own."""
+    """Fill a folder under a temporary name, then rename it."""
     path = path.resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InvalidInput(
@@ -185,7 +186,7 @@ def _write_folder(path: Path, agents: list[Json]) -> None:
     try:
         width = len(str(len(agents)))
         for number, agent in enumerate(agents, 1):
-            # The number keeps the order, and apart those whose names differ in signs only.
+            # The number keeps the order, and tells names apart that differ only in punctuation.
             name = re.sub(r"[^\w-]+", "_", agent["persona"]["name"])[:40].strip("_")
             _write(new / f"{number:0{width}}_{name}{_AGENT}", _json(agent, indent=2) + "\n")
         if path.exists():

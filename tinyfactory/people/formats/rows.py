@@ -26,7 +26,7 @@ KNOWN = (
     *("behaviors_general", *(f"routines_{time}" for time in (*TIMES, "daily"))),
     *("health", "relationships", "long_term_goals", "other_facts"),
 )
-# Where each column stands in a persona: `routines_morning` is `behaviors.routines.morning`.
+# The path of each column in a persona: `routines_morning` is `behaviors.routines.morning`.
 _PARTS = {path.rpartition(".")[2]: path for path in PARTS}
 PLACES = {
     column: f"{_PARTS[part]}.{column.removeprefix(f'{part}_')}"
@@ -35,7 +35,7 @@ PLACES = {
     if column.startswith(f"{part}_")
 }
 MANY = (*(column for column in KNOWN if PLACES.get(column, column) in LISTS), "relationships")
-# The whole person, of which the other columns are a view; `profile` is what was asked for.
+# The whole person as JSON, of which the other columns are a view; `profile` is the target.
 WHOLE = ("profile", "provenance", "persona")
 _ORIGIN = ("source", "model")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -43,7 +43,7 @@ STORED = (*KNOWN, *_ORIGIN, *WHOLE)
 
 
 def row_of(persona: Json, provenance: Json) -> Json:
-    """The fields of a person by column.
+    """Return the fields of a person by column.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def agent_of(row: Json, where: str) -> Json:
 
 
 def as_json(value: Any) -> str:
-    r"""`value` as JSON that any UTF-8 file can hold.
+    r"""Write a value as JSON that any UTF-8 file can hold.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def _check_columns(row: Json, stored: Json, where: str) -> None:
 
 
 def _said(value: Any) -> Any:
-    """A cell without what spreadsheets and tables change by themselves."""
+    """Return a cell without the differences that spreadsheets make by themselves."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, list):
@@ -151,11 +151,11 @@ def _said(value: Any) -> Any:
 
 
 def _unflattened(row: Json) -> Json:
-    """Known columns as the parts that they come from; an empty cell says nothing."""
+    """Return known columns as fields of a person, without empty cells."""
     data: Json = {}
-    # Columns that are fields come first, so that a foreign one named as a part is seen.
+    # Fields come before other columns, so that a column named as a part does not hide them.
     for column, value in sorted(row.items(), key=lambda cell: cell[0] in PLACES):
-        # Where a description came from is no part of the person.
+        # The origin of a description is not a field of the person.
         if empty(value) or column in (*_ORIGIN, "profile", "provenance"):
             continue
         *way, leaf = PLACES[column].split(".") if column in PLACES else [column]
@@ -177,7 +177,7 @@ def _flatten(part: Json, path: str, row: Json) -> None:
             _flatten(value, here, row)
             continue
         column = f"{prefix}_{key}" if prefix else key
-        # A field that nobody knows must not pass for one that is known.
+        # The column of an unknown field must not have the name of a known one.
         while column in row or column in ("source", "model") or (not path and _taken(key, column)):
             column = f"other_{column}"
         row[column] = value

@@ -1,7 +1,7 @@
-"""People side by side, as static HTML.
+"""Comparisons of people as text and as static HTML.
 
-What differs is struck out or underlined as well as coloured, by the elements that mean so
-(``del``, ``ins``), so that it shows in print, without styles, and to those who see no colour.
+Differences are struck out or underlined as well as coloured, by ``del`` and ``ins`` elements,
+so that they show in print, without styles, and without colour vision.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tinyfactory.people.schema.fields import MORE, SECTIONS, path_in_words, sect
 from tinyfactory.people.schema.word_diff import Difference, Pieces
 from tinyfactory.utils.text import legible
 
-# Of texts with less in common than this, marking every word tells less than reading them.
+# Below this similarity of texts, marks on single words would not help.
 _ALIKE = 0.4
-# See-through colours, over a light page and a dark one.
+# Translucent colours, for light and dark pages.
 _LEFT = "background: rgba(215, 58, 73, 0.2); color: inherit; text-decoration: line-through;"
 _RIGHT = "background: rgba(40, 167, 69, 0.2); color: inherit; text-decoration: underline;"
 
 
 def comparison_html(comparison: ComparisonLike, *, only_differences: bool = False) -> str:
-    """A comparison as HTML that needs no kernel: first what was asked for, then the rest."""
+    """Render a comparison as HTML that needs no kernel: intended changes first."""
     parts = []
     if comparison.asked:
         fields = [field for field in comparison.fields if field.asked]
@@ -42,14 +42,14 @@ def comparison_html(comparison: ComparisonLike, *, only_differences: bool = Fals
 def side_by_side_html(
     comparisons: Sequence[ComparisonLike], *, only_differences: bool = False
 ) -> str:
-    """One person and several others: each of them with what they have that the first has not.
+    """Render one person beside several others, each with their differences from the first.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
         All with the same person on the left.
     only_differences : bool
-        Whether to leave out what is the same in all.
+        Whether to leave out fields that are the same in all.
     """
     if len(comparisons) == 1:
         return comparison_html(comparisons[0], only_differences=only_differences)
@@ -67,7 +67,7 @@ def side_by_side_html(
 
 
 def proposal_html(comparison: ComparisonLike) -> str:
-    """What stands beside what is proposed in its place."""
+    """Render the present value of a field beside the proposed one."""
     rows = _rows(comparison, comparison.differences).rows
     told = _table(_Table(["As it stands", "Proposed"], rows)) or _paragraph("Nothing differs.")
     return f'<div {NO_MATH} style="color: {TEXT};">{told}</div>'
@@ -96,7 +96,7 @@ def _the_same(table: _Table, whom: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A field of several people: its path and note as text, a cell of markup for each."""
+    """A field of several people: its path and note as text, and a cell of markup for each."""
 
     path: str
     note: str
@@ -111,7 +111,7 @@ class _Table:
 
 
 def _parts(table: _Table) -> str:
-    """The rows under the headings that a person is read by, each a part that folds."""
+    """Render rows under the headings of a person's card, in folding sections."""
     parts = []
     for title in (*SECTIONS, MORE):
         rows = [row for row in table.rows if section_of(row.path) == title]
@@ -129,7 +129,7 @@ def _parts(table: _Table) -> str:
 def _table(table: _Table) -> str:
     if not table.rows:
         return ""
-    # What a field is called stays in one piece; people share the rest.
+    # The column of field names has a fixed width; the people share the rest.
     head = f'<th style="{CELL} width: 10em;"></th>'
     head += "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in table.names)
     body = []
@@ -158,7 +158,7 @@ def _rows(comparison: ComparisonLike, fields: Iterable[Difference]) -> _Table:
 
 
 def _rows_of_many(comparisons: Sequence[ComparisonLike]) -> list[_Row]:
-    """A row for each field of anyone; a dotted name can mean two of them."""
+    """Make a row for each field of any person; a dotted name can mean two fields."""
     of_each = []
     for comparison in comparisons:
         seen: Counter[str] = Counter()
@@ -172,7 +172,7 @@ def _rows_of_many(comparisons: Sequence[ComparisonLike]) -> list[_Row]:
         fields = [found.get(key) for found in of_each]
         first = next(field for field in fields if field is not None)
         differs = any(field is None or field.state != "same" for field in fields)
-        # Who lacks a field that only another one has is in no comparison that knows it.
+        # A comparison of two people who both lack a field of a third does not list it.
         others = ["" if field is None else _cell(field, "right") for field in fields]
         cells = [_cell(first, "left", marked=False), *others]
         rows.append(_Row(key[0], "≠ different" if differs else "", cells, differs))
@@ -180,7 +180,7 @@ def _rows_of_many(comparisons: Sequence[ComparisonLike]) -> list[_Row]:
 
 
 def _note(field: Difference) -> str:
-    """How a field differs, in words: what is marked by signs and colours alone is lost on many."""
+    """Describe how a field differs in words, for readers without marks and colours."""
     if field.state == "same":
         return ""
     if field.state != "changed":
@@ -193,7 +193,7 @@ def _words_differ(field: Difference) -> bool:
 
 
 def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
-    """What one of the two has; words are marked where the two have enough in common for that."""
+    """Render one person's value; words are marked if the two values are similar enough."""
     whole = _common(field.items) >= _ALIKE
     items = [
         _side(item, side, marked=marked and (whole or _common([item]) >= _ALIKE))
@@ -207,7 +207,7 @@ def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
 
 
 def _common(items: Sequence[Pieces]) -> float:
-    """How much of what stands beside each other is the same, from 0 to 1, by words."""
+    """Return the share of words that paired items have in common, from 0 to 1."""
     sizes = Counter[str]()
     for item in items:
         for where, text in item:
@@ -216,21 +216,21 @@ def _common(items: Sequence[Pieces]) -> float:
 
 
 def _side(item: Pieces, side: str, *, marked: bool) -> str:
-    """What one of the two has of an item, marked where the other has it not."""
+    """Render one person's side of an item, with marks where the other differs."""
     tag, style = ("del", _LEFT) if side == "left" else ("ins", _RIGHT)
     parts = []
     for where, text in item:
         if where == "both" or (where == side and not marked):
             parts.append(escape(text))
         elif where == side:
-            start = text[: len(text) - len(text.lstrip())]  # no mark on the blank before
+            start = text[: len(text) - len(text.lstrip())]  # no mark on leading white space
             parts.append(f'{escape(start)}<{tag} style="{style}">{escape(text.lstrip())}</{tag}>')
     inside = "".join(parts)
     return f'<span style="white-space: pre-line;">{inside}</span>' if inside else ""
 
 
 def comparison_text(comparison: ComparisonLike) -> str:
-    """A comparison as plain text, with the marks of wdiff: ``[-left-]`` and ``{+right+}``."""
+    """Write a comparison as plain text, marked as wdiff does: ``[-left-]``, ``{+right+}``."""
     lines = [f"{name_of(comparison, 0)} and {name_of(comparison, 1)}"]
     if comparison.asked:
         lines.append(legible(asked_for(comparison)))
@@ -241,12 +241,12 @@ def comparison_text(comparison: ComparisonLike) -> str:
 
 
 def name_of(comparison: ComparisonLike, side: int) -> str:
-    """The name of the left (0) or the right one (1)."""
+    """Return the name of the left (0) or the right (1) person."""
     return legible(comparison.names[side]) or "(no name yet)"
 
 
 def heads(comparison: ComparisonLike) -> list[str]:
-    """The two names; of twins with one name also what makes the difference."""
+    """Return the two names; for twins of one name also the intended change."""
     names = [name_of(comparison, side) for side in (0, 1)]
     if names[0] != names[1] or not comparison.asked:
         return names
@@ -257,13 +257,13 @@ def heads(comparison: ComparisonLike) -> list[str]:
 
 
 def asked_for(comparison: ComparisonLike) -> str:
-    """What was changed on purpose, in a sentence."""
+    """Write the intended changes in one sentence."""
     changes = [f"{key}, from {a} to {b}" for key, (a, b) in comparison.asked.items()]
     return f"Changed on purpose: {'; '.join(changes)}"
 
 
 def summary(comparison: ComparisonLike) -> str:
-    """How much differs, in a sentence."""
+    """Write how much differs in one sentence."""
     besides = " besides" if comparison.asked else ""
     total = sum(not field.asked for field in comparison.fields)
     count = len(comparison.differences)
@@ -280,7 +280,7 @@ def count_fields(number: int) -> str:
 
 
 def word_lines(comparison: ComparisonLike) -> Iterable[str]:
-    """The words that only one of the two uses, a line for each side."""
+    """Write the words that only one of the two uses, one line for each side."""
     for side, words in (("left", comparison.left_words), ("right", comparison.right_words)):
         if words:
             told = ", ".join(f"{word} ({count})" for word, count in words)
@@ -288,7 +288,7 @@ def word_lines(comparison: ComparisonLike) -> Iterable[str]:
 
 
 def _lines(field: Difference) -> list[str]:
-    """A field as text: what is the same within a list is left out."""
+    """Write a field as lines of text, without the equal items of a list."""
     path = legible(field.path)
     if field.state == "same":
         return [f"  {path}: the same in both"]
@@ -301,7 +301,7 @@ def _lines(field: Difference) -> list[str]:
 
 
 def unmarked(field: Difference) -> str:
-    """What to say of values that differ in no word."""
+    """Describe the difference of values that have the same words."""
     lists = isinstance(field.left, list) and isinstance(field.right, list)
     return "the same in another order" if lists else "the same words, written otherwise"
 

@@ -1,4 +1,4 @@
-"""Conversations and panels as text and as static HTML. What was said is text, never markup."""
+"""Conversations and panels as text and as static HTML; all that was said is escaped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinyfactory.people.render.html import (
 from tinyfactory.utils.text import count, legible
 
 Json = dict[str, Any]
-# The questions and answers of a conversation that are shown at once.
+# At most this many questions with their answers are shown.
 MOST_SHOWN = 20
 _WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere;"
 _SAID = {
@@ -28,7 +28,7 @@ _SAID = {
 
 
 def conversation_text(name: str, conversation: Sequence[Json], you: str = "You") -> str:
-    """A conversation as plain text, its last part if it is long."""
+    """Write a conversation as plain text; of a long one the last part."""
     shown, left_out = _last(conversation)
     lines = [left_out] if left_out else []
     for line in shown:
@@ -38,7 +38,7 @@ def conversation_text(name: str, conversation: Sequence[Json], you: str = "You")
 
 
 def conversation_html(name: str, conversation: Sequence[Json], you: str = "You") -> str:
-    """A conversation as HTML that needs no kernel, its last part if it is long."""
+    """Render a conversation as HTML that needs no kernel; of a long one the last part."""
     shown, left_out = _last(conversation)
     lines = "".join(said_html(name, line, you) for line in shown)
     note = f'<p style="margin: 4px 0; color: {FAINT};">{escape(left_out)}</p>' if left_out else ""
@@ -48,7 +48,7 @@ def conversation_html(name: str, conversation: Sequence[Json], you: str = "You")
 
 
 def said_html(name: str, line: Json, you: str = "You") -> str:
-    """One thing that was said, and by whom."""
+    """Render one line of a conversation with its speaker."""
     role = line["role"] if line["role"] in _SAID else "assistant"
     who = you if role == "user" else name or "(no name yet)"
     return (
@@ -66,7 +66,7 @@ def _last(conversation: Sequence[Json]) -> tuple[Sequence[Json], str]:
 
 
 def panel_text(panel: PanelLike) -> str:
-    """A panel as plain text, at most 50 people."""
+    """Write a panel as plain text, at most 50 people."""
     width = len(str(min(len(panel.people), MAX_ROWS))) + 1
     lines = [legible(panel.question), _count(panel)]
     for number, (person, answer, reason) in enumerate(_rows(panel), 1):
@@ -76,7 +76,7 @@ def panel_text(panel: PanelLike) -> str:
 
 
 def panel_html(panel: PanelLike) -> str:
-    """A panel as a table that needs no kernel, of at most 50 rows."""
+    """Render a panel as a table of at most 50 rows that needs no kernel."""
     rows = []
     for number, (person, answer, reason) in enumerate(_rows(panel), 1):
         said = (

@@ -18,25 +18,25 @@ MAX_ROWS = 50
 TEXT = "var(--jp-ui-font-color1, inherit)"
 FAINT = "var(--jp-ui-font-color2, inherit)"
 LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
-# Twice, because a notebook that is not trusted keeps no variables.
+# Twice, because an untrusted notebook drops variables.
 BAR = "#1976d2; background: var(--jp-brand-color1, #1976d2)"
 TRACK = "rgba(128, 128, 128, 0.3); background: var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
-ROW = "background: transparent;"  # notebooks stripe every table, and tables within tables
+ROW = "background: transparent;"  # notebooks stripe all tables, also nested ones
 CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {TEXT};"
-# Notebooks set what stands between dollar signs as mathematics, whose macros can link to
-# script; these classes keep MathJax out.
+# Notebooks typeset text between dollar signs as mathematics, whose macros can link to
+# scripts; these classes exclude MathJax.
 NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 
 
 def escape(value: Any) -> str:
-    """`value` as text for HTML, in an element or a quoted attribute.
+    """Escape a value for HTML, in an element or a quoted attribute.
 
     Examples
     --------
     >>> escape("<b onclick='x()'>{{name}}</b>")
     '&lt;b onclick=&#x27;x()&#x27;&gt;&#123;&#123;name&#125;&#125;&lt;/b&gt;'
     """
-    # Braces and backticks too: some pages run templates over what they show.
+    # Braces and backticks too: some pages run templates over their content.
     escaped = html.escape(legible(value), quote=True)
     return escaped.replace("{", "&#123;").replace("}", "&#125;").replace("`", "&#96;")
 
@@ -44,7 +44,7 @@ def escape(value: Any) -> str:
 def rows_html(
     columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
 ) -> str:
-    """A table of cells that are markup already; nothing where there are no rows.
+    """Make a table of cells that are markup already; an empty text if there are no rows.
 
     Examples
     --------
@@ -73,7 +73,7 @@ _CALM = ("status", "tf-status", "")
 
 
 def status_html(text: str, *, wrong: bool = False) -> str:
-    """A line that screen readers read out; at once when something went wrong.
+    """Make a line that screen readers announce; immediately if it reports an error.
 
     Examples
     --------
@@ -88,12 +88,12 @@ def status_html(text: str, *, wrong: bool = False) -> str:
 
 
 def hint_html(text: str) -> str:
-    """A line that is there to be read, and is not read out by itself."""
+    """Make a line that screen readers do not announce by themselves."""
     return f'<div class="tf-hint" style="color: {FAINT};">{escape(text)}</div>'
 
 
 def code_html(lines: str) -> str:
-    """Lines of Python, to be read and copied; the keyboard can scroll them."""
+    """Make a block of Python code, scrollable with the keyboard."""
     return (
         '<pre class="tf-code" tabindex="0" aria-label="Python that does the same">'
         f"{escape(lines)}</pre>"
@@ -101,7 +101,7 @@ def code_html(lines: str) -> str:
 
 
 def progress_html(done: int, total: int, what: str, text: str) -> str:
-    """How far something is: a bar that says so to everyone, and the same in words.
+    """Make a progress bar with the same in words.
 
     Examples
     --------
@@ -115,5 +115,5 @@ def progress_html(done: int, total: int, what: str, text: str) -> str:
 
 
 def nobody_html(text: str) -> str:
-    """What stands where there is nobody to show."""
+    """Make the placeholder shown when there is nobody to show."""
     return f'<p style="color: {FAINT};">{escape(text)}</p>'

@@ -38,7 +38,7 @@ _COLUMNS = {
 
 
 def person_html(person: PersonLike) -> str:
-    """A person as a card that needs no kernel."""
+    """Render a person as a card that needs no kernel."""
     return (
         f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 8px; '
         f'padding: 12px 16px; margin: 4px 0; max-width: 60em; color: {TEXT};">'
@@ -47,7 +47,7 @@ def person_html(person: PersonLike) -> str:
 
 
 def head_html(person: PersonLike) -> str:
-    """Who someone is at a glance: a pattern of their own, the name, and one line."""
+    """Render the head of a card: an identicon, the name, and the minibio."""
     return (
         '<div style="display: flex; align-items: center; padding-bottom: 8px; '
         f'color: {TEXT};">{_identicon(person.name)}'
@@ -57,7 +57,7 @@ def head_html(person: PersonLike) -> str:
 
 
 def body_html(person: PersonLike) -> str:
-    """All fields of a person but the name: the Big Five as bars, the rest in parts that fold."""
+    """Render all fields but the name: the Big Five as bars, the rest in folding sections."""
     persona = person.persona
     parts = []
     for title, keys in sections(persona):
@@ -74,7 +74,7 @@ def body_html(person: PersonLike) -> str:
 
 
 def people_html(people: Sequence[PersonLike]) -> str:
-    """People as a table of at most 50 rows, with a line that says how many more there are."""
+    """Render people as a table of at most 50 rows, with the number of all."""
     rows = []
     for number, person in enumerate(people[:MAX_ROWS], 1):
         values = [number, *(person.get(path) for path in _COLUMNS.values()), _source(person)]
@@ -86,7 +86,7 @@ def people_html(people: Sequence[PersonLike]) -> str:
 
 
 def person_text(person: PersonLike) -> str:
-    """A person as plain text, every field included."""
+    """Write a person as plain text, with every field."""
     persona = person.persona
     lines = [legible(person.minibio())]
     for _, keys in sections(persona):
@@ -96,7 +96,7 @@ def person_text(person: PersonLike) -> str:
 
 
 def people_text(people: Sequence[PersonLike]) -> str:
-    """People as plain text, one line each, at most 50 lines."""
+    """Write people as plain text, one line each, at most 50 lines."""
     lines = [_count(people)]
     width = len(str(min(len(people), MAX_ROWS))) + 1
     for number, person in enumerate(people[:MAX_ROWS], 1):
@@ -107,7 +107,7 @@ def people_text(people: Sequence[PersonLike]) -> str:
 
 
 def _footer(person: PersonLike) -> str:
-    """Where the description came from: in a sentence, and at a click field by field."""
+    """Render the origin of the description: one sentence, and on click field by field."""
     said = f"<small>{escape(origin(person.provenance))}</small>"
     rows = "".join(
         f'<tr style="{ROW}"><th style="{CELL}">{escape(words)}</th>'
@@ -143,7 +143,7 @@ def _title(person: PersonLike) -> str:
 
 
 def _big_five_apart(key: str, value: Any) -> Any:
-    """Personality without the five numbers that are shown as bars; whatever else stays."""
+    """Return the personality without the five scores, which are shown as bars."""
     if key != "personality" or not isinstance(value, dict):
         return value
     rest = {k: v for k, v in value.get("big_five", {}).items() if k not in TRAITS}
@@ -158,9 +158,9 @@ def _row(key: str, value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """Any JSON as HTML: lists as lists, objects as tables, all else as text."""
+    """Render any JSON as HTML: lists as lists, objects as tables, the rest as text."""
     if isinstance(value, dict):
-        if value.keys() == {"name", "description"}:  # someone in a person's life
+        if value.keys() == {"name", "description"}:  # a relationship
             return f"<b>{_value(value['name'])}</b>: {_value(value['description'])}"
         return _table("".join(_row(key, item) for key, item in value.items()))
     if isinstance(value, list):
@@ -176,7 +176,7 @@ def _scalar(value: Any) -> str:
 
 
 def _bars(big_five: dict[str, Any]) -> str:
-    """The five traits as numbers and bars; without styles the numbers remain."""
+    """Render the Big Five as numbers and bars; without styles the numbers remain."""
     rows = []
     for trait in TRAITS:
         score = big_five.get(trait)
@@ -199,7 +199,7 @@ def _styled(align: str) -> str:
 
 
 def _identicon(name: str) -> str:
-    """A small symmetrical pattern from a digest of the name, the same in every run."""
+    """Draw a small symmetrical pattern from a digest of the name, the same in every run."""
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     colour = f"hsl({digest[0] * 360 // 256}, 55%, 50%)"
     squares = "".join(
@@ -216,7 +216,7 @@ def _identicon(name: str) -> str:
 
 
 def _text_lines(key: str, value: Any, depth: int) -> list[str]:
-    """Any JSON as indented lines."""
+    """Write any JSON as indented lines."""
     margin = "  " * depth
     label = f"{margin}{legible(in_words(key))}:"
     if isinstance(value, dict):
@@ -232,12 +232,12 @@ def _text_lines(key: str, value: Any, depth: int) -> list[str]:
     return [f"{label} {legible(_scalar(value))}"]
 
 
-# Someone who waits looks at the latest few; each look sends them again.
+# Few, because the table is sent again with every update.
 LATEST = 6
 
 
 def latest_html(people: Sequence[PersonLike]) -> str:
-    """The people who came last, the newest first, numbered as they came."""
+    """Render the latest people, newest first, numbered in order of arrival."""
     rows = []
     for number, person in reversed([*enumerate(people, 1)][-LATEST:]):
         values = [number, *(person.get(path) for path in _COLUMNS.values())]
@@ -246,13 +246,13 @@ def latest_html(people: Sequence[PersonLike]) -> str:
 
 
 def origins_html(person: PersonLike, event: Event | None) -> str:
-    """Where each field came from, the event that made the person, and what was edited since.
+    """Render the origin of each field, the event that made the person, and the edits since.
 
     Parameters
     ----------
     person : PersonLike
     event : Event or None
-        None where no event of this run made the person.
+        None if no event of this run made the person.
     """
     made = _rows(_event_rows(event)) if event is not None else _line(_NO_EVENT)
     edits = "".join(_revision(revision) for revision in person.revisions)
@@ -267,7 +267,7 @@ def origins_html(person: PersonLike, event: Event | None) -> str:
 
 
 def json_html(person: PersonLike) -> str:
-    """The person as an agent file holds it; the keyboard can scroll it."""
+    """Render the person as the JSON of an agent file, scrollable with the keyboard."""
     text = json.dumps(person.to_dict(), ensure_ascii=False, indent=2)
     return (
         f'<pre class="tf-code" tabindex="0" aria-label="{escape(person.name)} as JSON" '
@@ -277,7 +277,7 @@ def json_html(person: PersonLike) -> str:
 
 
 def revision_text(revision: Revision) -> str:
-    """An edit in a line: what it changed, from what to what.
+    """Write an edit in one line: the fields with their old and new values.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A demography as text and as static HTML: its fields, their shares, and where they are from."""
+"""Demographies, tables of text and single events as text and as static HTML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Margins = Mapping[str, Mapping[str, float]]
 
 
 def demography_text(about: Mapping[str, Any], margins: Margins, notes: Sequence[str] = ()) -> str:
-    """A line a field.
+    """Write a demography as text, one line a field.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def demography_text(about: Mapping[str, Any], margins: Margins, notes: Sequence[
 
 
 def demography_html(about: Mapping[str, Any], margins: Margins, notes: Sequence[str] = ()) -> str:
-    """A table a field, beside each other where there is room; it needs no kernel.
+    """Render a demography as one table a field; it needs no kernel.
 
     Examples
     --------
@@ -103,7 +103,7 @@ _ITEMS = 20
 def table_html(
     heading: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], total: int
 ) -> str:
-    """Rows of text as a table that needs no kernel; says how many rows are not in it.
+    """Render rows of text as a table that needs no kernel, with the number of missing rows.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def table_html(
     rows : sequence of sequences of str
         At most 50 are shown.
     total : int
-        How many rows there are.
+        The number of all rows.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def table_html(
 
 
 def step_html(heading: str, facts: Sequence[tuple[str, str]], within: Sequence[str] = ()) -> str:
-    """One step to read: what it was, and the steps that were done within it.
+    """Render one event: its facts, and the events within it.
 
     Examples
     --------

@@ -25,12 +25,12 @@ Texts = Annotated[list[str], Field(default_factory=list)]
 
 
 class _Part(BaseModel):
-    """Fields of known types, and whatever else someone adds."""
+    """Fields of known types, and any others."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     def to_dict(self) -> Json:
-        """The part as plain JSON: known fields in their order, then the others by name."""
+        """Return the part as plain JSON: known fields in their order, then the others by name."""
         out: Json = {}
         for name in type(self).model_fields:
             value = _dump(getattr(self, name))
@@ -46,7 +46,7 @@ def _dump(value: Any) -> Any:
 
 
 class Occupation(_Part):
-    """What a person does, where, and what that is like."""
+    """The work of a person: title, employer, description."""
 
     title: str | None = None
     organization: str | None = None
@@ -71,7 +71,7 @@ class Personality(_Part):
 
 
 class Preferences(_Part):
-    """What a person cares for, and what not."""
+    """Interests, likes and dislikes."""
 
     interests: Texts
     likes: Texts
@@ -79,7 +79,7 @@ class Preferences(_Part):
 
 
 class Routines(_Part):
-    """What a person usually does, by the time of day or week."""
+    """Habits by the time of day or week."""
 
     morning: Texts
     workday: Texts
@@ -102,11 +102,11 @@ class Relationship(_Part):
 
 
 class PersonaSpec(_Part):
-    """Who a person is. Only the name is required.
+    """The fields of a person. Only the name is required.
 
-    Validating takes any shape that `people.schema.normalise` understands, and keeps fields that
-    are not declared here. The layout follows the agent files of TinyTroupe, so that each side can
-    read the other's.
+    Validation accepts any shape that `people.schema.shapes` knows, and keeps fields that are
+    not declared here. The layout follows the agent files of TinyTroupe, so that each tool can
+    read the files of the other.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class PersonaSpec(_Part):
     @field_validator("name")
     @classmethod
     def _not_blank(cls, name: str) -> str:
-        # Spaces that do not show, or punctuation alone, are as good as blank.
+        # Invisible spaces or punctuation alone count as blank.
         if not any(character.isalnum() for character in name):
             raise ValueError("blank")
         return name
@@ -172,19 +172,19 @@ def validated(data: Any, *, partial: bool = False) -> Json:
 
 
 def explain(errors: Iterable[Any], fields: dict[str, list[str]]) -> str:
-    """What is wrong and what is expected, field by field, as one would tell the author.
+    """Describe each invalid field: its value, and what is expected instead.
 
     Parameters
     ----------
     errors : iterable of dict
-        What pydantic's `ValidationError.errors()` gives.
+        The result of pydantic's `ValidationError.errors()`.
     fields : dict
-        The fields of each part, by the part's last name; of the whole under ``""``.
+        The fields of each part by its key; those of the person under ``""``.
     """
     lines = ["This description of a person cannot be used:"]
     for item in errors:
         path = ".".join(str(step) for step in item["loc"])
-        if item["type"] == "value_error" and not path:  # not even JSON: its own words
+        if item["type"] == "value_error" and not path:  # not JSON: the error's own message
             lines.append(str(item["ctx"]["error"]))
         elif item["type"] == "missing":
             lines.append(f"{path}: missing; expected {_expected(path, item['type'], fields)}.")

@@ -26,7 +26,7 @@ PLACE_SOURCES = frozenset(_PLACES)
 
 
 def canonical(data: Any) -> Json:
-    """The fields of `data` in the one layout, not yet checked.
+    """Return the fields of `data` in the one layout, not validated.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def canonical(data: Any) -> Json:
     Raises
     ------
     InvalidPersona
-        When `data` holds what JSON cannot.
+        When `data` holds values that JSON cannot.
 
     Examples
     --------
@@ -45,8 +45,8 @@ def canonical(data: Any) -> Json:
     {'occupation': {'title': 'nurse'}, 'name': 'Ana'}
     """
     person: Json = plain(data)
-    # One pass can free a place that the next one fills (an empty field beside a foreign
-    # spelling of it), so pass until nothing moves.
+    # One pass can free a field that the next one fills (an empty field beside a foreign
+    # spelling of it), so repeat until nothing changes.
     while (after := _one_pass(person)) != person:
         person = after
     return person
@@ -55,7 +55,7 @@ def canonical(data: Any) -> Json:
 def _one_pass(data: Json) -> Json:
     person = {key: value for key, value in _unwrap(data).items() if not _empty_known(key, value)}
     person = _fold_keys(person)
-    if "type" in person:  # in an agent file the key says the class, so no field may bear it
+    if "type" in person:  # in an agent file this key is the class, so no field may have it
         kind = person.pop("type")
         if kind not in ("TinyPerson", "Fragment"):
             _keep(person, "kind", kind)
@@ -73,7 +73,7 @@ def _one_pass(data: Json) -> Json:
 
 
 def _unwrap(data: Json) -> Json:
-    """The person inside an agent file, an older configuration, or an EDSL agent."""
+    """Return the person inside an agent file, an older configuration, or an EDSL agent."""
     for wrapper in WRAPPERS[:3]:
         inner = data.get(wrapper)
         if not isinstance(inner, dict):
@@ -87,7 +87,7 @@ def _unwrap(data: Json) -> Json:
                 continue
             known = key in TOP or key in ALIASES
             _keep(person if known and key not in person else state, key, value)
-        if state:  # memories, instructions: what the file holds beside the persona
+        if state:  # the rest of the file, such as memories and instructions
             if isinstance(person.get("agent_state"), dict):
                 merged = dict(person["agent_state"])
                 for key, value in state.items():
@@ -100,7 +100,7 @@ def _unwrap(data: Json) -> Json:
 
 
 def _fold_keys(person: Json) -> Json:
-    """Known fields under their own spelling: `Name`, `Country of residence`."""
+    """Rename known fields in other spellings: `Name`, `Country of residence`."""
     out: Json = {}
     for key, value in person.items():
         name_ = re.sub(r"[\s-]+", "_", key.strip().lower())
@@ -111,7 +111,7 @@ def _fold_keys(person: Json) -> Json:
 
 
 def _as_part(path: str, value: Any) -> Any:
-    """A part as an object; what cannot be understood stays as it is."""
+    """Convert a part to an object; a value that cannot be converted stays."""
     if path == "occupation" and isinstance(value, list):
         value = value[0] if len(value) == 1 else text(value)
     if isinstance(value, str | list) and PARTS[path]:
@@ -136,7 +136,7 @@ def _as_part(path: str, value: Any) -> Any:
 
 
 def _place(person: Json, path: str, value: Any) -> Any:
-    """Put `value` at `path` unless something else is there; return what found no place."""
+    """Put `value` at `path` unless another value is there; return the rest that was not put."""
     if path in PARTS:
         value = _as_part(path, value)
         if isinstance(value, dict):
@@ -173,7 +173,7 @@ _CONVERT = {
 
 
 def _by_holder(paths: Iterable[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The way to each object that holds some of the paths, deepest first, and their last keys."""
+    """Group paths by the object that holds them: its path, deepest first, and the last keys."""
     holders: dict[tuple[str, ...], list[str]] = {}
     for path in paths:
         *way, leaf = path.split(".")
@@ -182,14 +182,14 @@ def _by_holder(paths: Iterable[str]) -> list[tuple[tuple[str, ...], tuple[str, .
     return [(way, tuple(leaves)) for way, leaves in deepest_first]
 
 
-# Where to look for leaves; and what may be empty, leaves before the parts that hold them, so
-# that a part left with nothing goes too.
+# The holders of all fields; and the holders of fields that may be removed if empty, deepest
+# first, so that a part left empty is removed too.
 _LEAVES = _by_holder(_CONVERT)
 _MAY_BE_EMPTY = _by_holder(path for path in {**_CONVERT, **PARTS} if path != "name")
 
 
 def _reach(person: Json, way: tuple[str, ...]) -> Json:
-    """The object at the end of a way, or an empty one."""
+    """Return the object at a path, or an empty one."""
     here: Any = person
     for step in way:
         here = here.get(step) if isinstance(here, dict) else None
@@ -197,7 +197,7 @@ def _reach(person: Json, way: tuple[str, ...]) -> Json:
 
 
 def _finish(person: Json) -> None:
-    """Every known leaf in its own type, and nothing empty among the known."""
+    """Convert known fields to their types and remove empty ones."""
     for way, leaves in _LEAVES:
         parent = _reach(person, way)
         for leaf in leaves:
@@ -237,7 +237,7 @@ def _finish_big_five(personality: Json) -> None:
 
 
 def _keep(record: Json, key: str, value: Any) -> None:
-    """Add to `record` under the next free spelling of `key`."""
+    """Add to `record` under `key`, with underscores appended until it is free."""
     while key in record and record[key] != value:
         key += "_"
     record[key] = value
@@ -248,7 +248,7 @@ def _empty_known(key: str, value: Any) -> bool:
 
 
 def infer(person: dict[str, Any]) -> None:
-    """Add a name and a residence from other fields, where there is none.
+    """Add a missing name and residence from other fields.
 
     The name comes from first and last name, else from the beginning of a text about the
     person (Nemotron-Personas has no name column), else from the row's `uuid`.
@@ -274,7 +274,7 @@ def infer(person: dict[str, Any]) -> None:
             person["residence"] = joined
 
 
-# Two to four capitalised words at the beginning of a text, then what follows a name.
+# Two to four capitalised words at the beginning of a text, before a comma or a verb.
 _LEADING_NAME = re.compile(
     r"((?:[^\W\d_a-z][\w'\u2019.-]*\s+){1,3}?[^\W\d_a-z][\w'\u2019-]*)"
     r"(?=,|\u2019s|'s|\s+(?:is|has|was|with)\b)"
@@ -282,7 +282,7 @@ _LEADING_NAME = re.compile(
 
 
 def _name_in_texts(person: dict[str, Any]) -> str:
-    """The name that the persona texts of a Nemotron row begin with, or nothing."""
+    """Return the name at the beginning of a Nemotron row's persona texts, or an empty text."""
     for key, value in person.items():
         if (key == "persona" or key.endswith("_persona")) and isinstance(value, str):
             found = _LEADING_NAME.match(value.strip()[:200])

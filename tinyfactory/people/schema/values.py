@@ -1,4 +1,4 @@
-"""The single values of a person: text, lists of text, an age, a name, relationships."""
+"""Convert single values of a person: text, lists of texts, an age, a name, relationships."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ITEM_WORD = re.compile(
 
 
 def text(value: Any) -> Any:
-    """`value` as one text; truth values stay as they are, for the schema to refuse.
+    """Convert a value to one text; booleans stay, and the schema rejects them.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def text(value: Any) -> Any:
 
 
 def _inner(value: Any) -> str:
-    """Text within text; commas and brackets where the level above has semicolons."""
+    """Write a value within a text: commas and brackets, as the level above has semicolons."""
     if isinstance(value, dict):
         return "(" + "; ".join(f"{k}: {_inner(v)}" for k, v in value.items() if _inner(v)) + ")"
     if isinstance(value, list):
@@ -52,7 +52,7 @@ def _inner(value: Any) -> str:
 
 
 def _bare(record: dict[str, Any]) -> list[Any]:
-    """The value of a record that only wraps one, in a list; else nothing."""
+    """Return the value of a record that only wraps one, in a list; else an empty list."""
     if len(record) == 1:
         key, value = next(iter(record.items()))
         if _ITEM_WORD.fullmatch(key.lower()):
@@ -61,7 +61,7 @@ def _bare(record: dict[str, Any]) -> list[Any]:
 
 
 def items(value: Any) -> Any:
-    """`value` as a flat list of texts; what cannot be one stays, for the schema to refuse.
+    """Convert a value to a flat list of texts; other values stay, and the schema rejects them.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def items(value: Any) -> Any:
 
 
 def _literal_list(value: str) -> list[Any] | None:
-    """The list that a text spells out, as tables hold them; None when it does not."""
+    """Return the list that a text spells in Python, as in cells of tables; else None."""
     value = value.strip()
     if not (value.startswith("[") and value.endswith("]")) or len(value) > 100_000:
         return None
@@ -115,7 +115,7 @@ def _flatten(value: Any) -> list[Any]:
 
 
 def name(value: Any) -> Any:
-    """A name in one line and one Unicode form.
+    """Convert a name to one line in one Unicode form.
 
     Examples
     --------
@@ -133,7 +133,7 @@ _AGE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0+)?(?:[\s-]*years?(?:[\s-]*old)?)?")
 
 
 def age(value: Any) -> Any:
-    """An age as a whole number, if it is one written in another way.
+    """Convert an age to a whole number, if it is one written in another way.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def age(value: Any) -> Any:
 
 
 def relationships(value: Any) -> Any:
-    """Relationships as records of a name and a description.
+    """Convert relationships to records of a name and a description.
 
     Examples
     --------
@@ -199,15 +199,15 @@ MAX_DEPTH = 40
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A copy of `value` that is plain JSON.
+    """Return a copy of a value as plain JSON.
 
-    Tuples and arrays become lists, dates and UUIDs text, and NaN, which is how tables write
-    a missing value, None.
+    Tuples and arrays become lists, dates and UUIDs text, and NaN, by which tables mark a
+    missing value, None.
 
     Raises
     ------
     InvalidPersona
-        For what JSON cannot hold, and for nesting deeper than `MAX_DEPTH`.
+        For values that JSON cannot hold, and for nesting deeper than `MAX_DEPTH`.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def _plain_object(value: dict[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _plain_cell(value: Any, depth: int) -> Any:
-    """What stands in a cell of a table: known by what it can do, so that nothing is imported."""
+    """Convert a cell of a table; told by its methods, so that numpy and pandas stay unimported."""
     if hasattr(value, "tolist"):
         return plain(value.tolist(), depth + 1)
     if hasattr(value, "isoformat"):
@@ -254,7 +254,7 @@ def _plain_cell(value: Any, depth: int) -> Any:
     if type(value).__name__ in ("UUID", "Decimal"):
         return str(value)
     raise InvalidPersona(
-        f"A value of type {type(value).__name__} cannot be kept; "
+        f"A value of type {type(value).__name__} cannot be stored; "
         "expected text, a number, true, false, null, a list or an object."
     )
 
