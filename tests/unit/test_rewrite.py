@@ -136,7 +136,7 @@ def test_a_field_that_was_changed_meanwhile_is_left_alone(serve):
     server.rules.append(answer(BELIEFS))
     proposal = person.rewrite("beliefs")
     person.revise({"beliefs": ["Something else."]})
-    with pytest.raises(InvalidInput, match="changed after"):
+    with pytest.raises(InvalidInput, match="changed since"):
         proposal.accept()
     assert person.get("beliefs") == ["Something else."]
     person.undo()

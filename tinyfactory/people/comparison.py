@@ -82,8 +82,8 @@ class Comparison(Generic[Person]):
         for one in (a, b):
             if not is_person(one):
                 raise InvalidInput(
-                    f"Two people are compared, and a {type(one).__name__} is none. For a "
-                    "dictionary: TinyPerson.from_dict."
+                    f"A comparison needs two people, not a {type(one).__name__}. For a dictionary "
+                    "use TinyPerson.from_dict."
                 )
         self.people = (a, b)
         self.names = (a.name, b.name)
@@ -146,7 +146,7 @@ def _pairs(asked: Mapping[str, tuple[Any, Any]]) -> dict[str, list[Any]]:
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in asked.values()
     ):
         raise InvalidInput(
-            "asked gives for each field what it was and what it became, as in "
+            "asked must map each field to its old and its new value, as in "
             '{"sex": ("female", "male")}.'
         )
     return {str(key): plain(list(pair)) for key, pair in asked.items()}

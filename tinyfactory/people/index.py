@@ -70,7 +70,7 @@ def category(persona: dict[str, Any], field: str) -> str:
     value = value_at(persona, ALIASES.get(field, field))
     if isinstance(value, list | dict):
         raise InvalidInput(
-            f"{field} holds several things, so people cannot be filtered by it. Search for a word "
+            f"{field} holds several values, so people cannot be filtered by it. Search for a word "
             "in it, or filter by a field that holds one value."
         )
     return " ".join(("" if value is None else str(value)).split())

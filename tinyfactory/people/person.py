@@ -90,7 +90,7 @@ class TinyPerson:
         register: bool = True,
     ) -> None:
         if persona is not None and not isinstance(persona, dict):
-            raise InvalidPersona(f"persona is a dictionary, not {type(persona).__name__}.")
+            raise InvalidPersona(f"persona must be a dictionary, not {type(persona).__name__}.")
         if name is None and persona is None and not register:
             self._persona = {}
         elif name is None:
@@ -164,7 +164,7 @@ class TinyPerson:
     def register(self) -> None:
         """Reserve the name in the simulation; NameTaken if another person has it."""
         if not self.name:
-            raise InvalidPersona("A person needs a name to be registered. Define it first.")
+            raise InvalidPersona("A person needs a name to be registered. Define one first.")
         self._registry().add(self.name, self)
 
     def unregister(self) -> None:
@@ -307,7 +307,7 @@ class TinyPerson:
         """
         standing = [revision.number for revision in self.revisions if not revision.undone]
         if not standing:
-            raise InvalidInput("There is no edit to take back. Nothing was changed.")
+            raise InvalidInput("There is no edit to undo. Nothing was changed.")
         self._take_back(standing[-1])
         return self.revisions[standing[-1] - 1]
 
@@ -371,7 +371,7 @@ class TinyPerson:
     ) -> Revision | None:
         if not isinstance(changes, Mapping) or not changes:
             raise InvalidInput(
-                'What to change is given by field, e.g. {"age": 35}. Nothing was changed.'
+                'changes must map fields to new values, e.g. {"age": 35}. Nothing was changed.'
             )
         if not records.differences(
             self._persona, edits.defined(self._persona, list(changes.items()))

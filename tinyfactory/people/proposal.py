@@ -52,14 +52,14 @@ class Proposal:
         self._undecided()
         if self.person.get(self.path) != self.before:
             raise InvalidInput(
-                f"{self.path} was changed after this was proposed. Nothing was changed. Ask for "
-                "another proposal."
+                f"{self.path} has changed since this proposal. Nothing was changed. Ask for "
+                "another one."
             )
         revision = self.person._revised(  # noqa: SLF001 - the package's own
             {self.path: self.after}, "rewritten", self._origin
         )
         if revision is None:  # never: a proposal differs from the present value
-            raise InvalidInput(f"{self.path} is as proposed already. Nothing was changed.")
+            raise InvalidInput(f"{self.path} has the proposed value already. Nothing was changed.")
         self.decided = "accepted"
         return revision
 

@@ -94,14 +94,16 @@ def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
             rows = csv.reader(file, strict=True)
             columns = next(rows, [])
             if len(set(columns)) < len(columns) or "" in columns:
-                raise InvalidInput(f"{path}: each column needs a name of its own. {_HOW}")
+                raise InvalidInput(
+                    f"{path}: the names of columns must differ and must not be empty. {_HOW}"
+                )
             for cells in rows:
                 if not any(cells):
                     continue  # an empty line, as spreadsheets add at the end
                 where = f"{path}, line {rows.line_num}"
                 if len(cells) != len(columns):
                     raise InvalidInput(
-                        f"{where}: {len(cells)} cells, and the first line names {len(columns)} "
+                        f"{where}: {len(cells)} cells, but the first line names {len(columns)} "
                         f"columns. Nothing was loaded. {_HOW}"
                     )
                 row = {c: _read(c, cell) for c, cell in zip(columns, cells, strict=True)}

@@ -46,7 +46,7 @@ def read_edsl(agents: Any) -> list[Any]:
     if isinstance(agents, dict):
         agents = agents.get("agent_list")
     if not isinstance(agents, list):
-        raise InvalidInput("An AgentList is a list of agents; this is none. Nothing was loaded.")
+        raise InvalidInput("An AgentList must be a list of agents. Nothing was loaded.")
     return [original(agent) for agent in agents]
 
 

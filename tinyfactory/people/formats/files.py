@@ -76,14 +76,13 @@ def save_people(
             _write(path, _json(agents[0], indent=2) + "\n")
         elif kind == "agent":
             raise InvalidInput(
-                f"An agent file holds one person, and there are {len(agents)}. Nothing was "
-                f"written. {_HOW}"
+                f"An agent file holds one person, not {len(agents)}. Nothing was written. {_HOW}"
             )
         elif kind == "folder":
             _write_folder(path, agents)
         else:
             raise InvalidInput(
-                f"There is no format {kind!r}; nothing was written. Choose one of "
+                f"The format {kind!r} is not supported; nothing was written. Choose one of "
                 f"{', '.join(FORMATS)}."
             )
 
@@ -149,7 +148,7 @@ def _format_of(path: Path) -> str:
         return path.suffix[1:]
     if path.suffix == "" or path.is_dir():
         return "folder"
-    raise InvalidInput(f"{path.name} does not say its format; nothing was written. {_HOW}")
+    raise InvalidInput(f"{path.name} has no known ending; nothing was written. {_HOW}")
 
 
 def _json(value: Any, indent: int | None = None) -> str:
@@ -179,7 +178,7 @@ def _write_folder(path: Path, agents: list[Json]) -> None:
     path = path.resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InvalidInput(
-            f"{path} is in use; nothing was written. Choose a folder that is new or empty."
+            f"{path} is not empty; nothing was written. Choose a new or empty folder."
         )
     new = beside(path)
     new.mkdir()

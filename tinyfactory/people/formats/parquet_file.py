@@ -57,7 +57,9 @@ class PeopleWriter:
 
     def __init__(self, path: str | Path, rows_per_group: int = 1000) -> None:
         if isinstance(rows_per_group, bool) or rows_per_group < 1:
-            raise InvalidInput(f"rows_per_group is a number from 1, not {rows_per_group!r}.")
+            raise InvalidInput(
+                f"rows_per_group must be a whole number of at least 1, not {rows_per_group!r}."
+            )
         self.path = Path(path).expanduser().resolve()  # a link keeps its target
         self.count = 0
         self._size = rows_per_group
@@ -91,10 +93,10 @@ class PeopleWriter:
             When the disk cannot be written; the new file is discarded.
         """
         if not is_person(person):
-            raise InvalidInput(f"A person is expected, not {type(person).__name__}.")
+            raise InvalidInput(f"add needs a person, not a {type(person).__name__}.")
         if not self._open:
             raise InvalidInput(
-                f"The file {self.path.name} is closed; nobody was added. Write to a new one."
+                f"The file {self.path.name} is closed; the person was not added. Write a new one."
             )
         self._rows.append(_typed(stored_row(person.persona, person.provenance)))
         self.count += 1

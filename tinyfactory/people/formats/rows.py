@@ -105,7 +105,7 @@ def agent_of(row: Json, where: str) -> Json:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{where}: the column persona or provenance is not valid JSON ({error}). Nothing was "
-            "loaded. Take the file as it was written, or delete these two columns to read the "
+            "loaded. Load the unchanged file, or delete these two columns to read the "
             "others."
         ) from error
     try:

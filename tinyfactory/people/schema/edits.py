@@ -71,7 +71,7 @@ def _set(draft: Json, key: str, value: Any) -> None:
     if path == "occupation" and isinstance(value, str):
         path = "occupation.title"  # older code sets title and description one by one
     if path in _WRAPPERS and isinstance(value, dict):
-        raise InvalidPersona(f"{path!r} is no field of a person. Nothing was changed.")
+        raise InvalidPersona(f"{path!r} is not a field of a person. Nothing was changed.")
     first = path.split(".")[0]
     if path in draft or (first not in TOP and not isinstance(draft.get(first), dict)):
         parent, leaf = draft, "kind" if path == "type" else path  # as `normalise` names it
@@ -184,7 +184,7 @@ def part_of(persona: Json, path: Any) -> Part:
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return Part(path, {"type": "array", "items": {"type": "string"}})
     raise InvalidInput(
-        f"{path!r} is no field that can be written anew. Nothing was sent. Name one of the schema, "
+        f"{path!r} is not a field that can be rewritten. Nothing was sent. Use one of the schema, "
         'e.g. "beliefs" or "occupation.title", or a text or list of texts of this person.'
     )
 

@@ -189,9 +189,7 @@ def from_text(field: Field, text: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InvalidPersona(
-                f"This is not JSON ({error}). Text stands in double quotes there."
-            ) from None
+            raise InvalidPersona(f"This is not JSON ({error}). Texts need double quotes.") from None
     return " ".join(lines) if field.kind == "line" else text
 
 

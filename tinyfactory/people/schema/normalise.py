@@ -84,7 +84,7 @@ def merge(persona: Json, fragment: Any) -> Json:
     {'name': 'Ana', 'skills': ['chess', 'sewing']}
     """
     if not isinstance(fragment, dict):
-        raise InvalidPersona(f"A fragment is an object with fields, not {shown(fragment)}.")
+        raise InvalidPersona(f"A fragment must be an object with fields, not {shown(fragment)}.")
     return normalise(_merged(_fields(persona), _fields(fragment)))
 
 

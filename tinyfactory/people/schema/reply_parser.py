@@ -243,10 +243,8 @@ def _the_one(value: Any, wanted: str) -> dict[str, Any]:
         if not isinstance(value, dict) or not value:
             break
         key, inner = next(iter(value.items()))
-        field = key in TOP or key in (
-            "_configuration",
-            "traits",
-        )  # a field of a person, so not a wrapper
+        # A key of a person is not a wrapper.
+        field = key in TOP or key in ("_configuration", "traits")
         if len(value) > 1 or field or not isinstance(inner, dict | list):
             return value
         value = inner
