@@ -60,7 +60,7 @@ class People(list[TinyPerson]):
         model: Any = None,
         temperature: float | None = 1.0,
         on_answer: Any = None,
-    ) -> Panel:
+    ) -> Panel[People]:
         """Ask all people one question; each answer is an event of that person.
 
         A person who does not answer is listed with the reason, and the answers of the others
@@ -98,7 +98,7 @@ class People(list[TinyPerson]):
         """
         from tinyfactory.people.abilities import ability
 
-        panel: Panel = ability("ask_all")(
+        panel: Panel[People] = ability("ask_all")(
             self, question, model, temperature, concurrency, on_answer
         )
         return panel

@@ -208,7 +208,7 @@ def _text(value: Any) -> str | None:
     if type(value) is not str:
         _require_empty(value)
         return None
-    return clean(value).strip() or None
+    return _item(value) or None
 
 
 def _title(value: Any) -> str | None:
@@ -231,9 +231,7 @@ def _item(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if type(value) is not str:
-        raise _OtherShape
-    name = " ".join(unicodedata.normalize("NFC", clean(value)).split())
+    name = " ".join(unicodedata.normalize("NFC", _item(value)).split())
     if len(name) > 200 or not any(map(str.isalnum, name)):
         raise _OtherShape
     return name
