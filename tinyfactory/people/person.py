@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +20,7 @@ from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.fields import minibio
 from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
-from tinyfactory.people.schema.values import plain
+from tinyfactory.people.schema.values import copy_json, plain
 
 if TYPE_CHECKING:
     from tinyfactory.people import People
@@ -113,7 +112,7 @@ class TinyPerson:
     @property
     def persona(self) -> Json:
         """A copy of all fields, as plain JSON; change fields with `define`."""
-        return copy.deepcopy(self._persona)
+        return copy_json(self._persona)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a copy of a field, or `default` if it is missing.
@@ -132,7 +131,7 @@ class TinyPerson:
         >>> ana.get("occupation.title"), ana.get("age", "unknown")
         ('nurse', 'unknown')
         """
-        return copy.deepcopy(edits.find(self._persona, key, default))
+        return copy_json(edits.find(self._persona, key, default))
 
     def minibio(self) -> str:
         """Return one line made of name, age, nationality, occupation and residence."""
@@ -504,7 +503,7 @@ class TinyPerson:
         agent: Json = {"type": "TinyPerson", "persona": persona}
         if isinstance(state, dict) and state and not edits.would_hide(state, persona, _FILE_KEYS):
             agent |= persona.pop("agent_state")
-        agent["tinyfactory"] = {"version": 1, "provenance": copy.deepcopy(self.provenance)}
+        agent["tinyfactory"] = {"version": 1, "provenance": copy_json(self.provenance)}
         return agent
 
     @classmethod
@@ -539,10 +538,10 @@ class TinyPerson:
         }
         return {
             "persona": self.persona,
-            "provenance": copy.deepcopy(self.provenance),
+            "provenance": copy_json(self.provenance),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        } | {key: copy.deepcopy(value) for key, value in added.items() if value}
+        } | {key: copy_json(value) for key, value in added.items() if value}
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Restore a state of `encode_complete_state`; a registered person stays registered.
@@ -557,8 +556,8 @@ class TinyPerson:
         if hasattr(self, "_persona"):  # else the journal has just created the object
             self._rename(persona.get("name", ""))
         self._persona, self.provenance = persona, provenance
-        self._conversation = copy.deepcopy(state.get("conversation", []))
-        self._revisions = copy.deepcopy(state.get("revisions", []))
+        self._conversation = copy_json(state.get("conversation", []))
+        self._revisions = copy_json(state.get("revisions", []))
         self._proposals = state.get("proposals", 0)
         self.simulation_id = state.get("simulation_id", getattr(self, "simulation_id", None))
         self._joins = bool(state.get("registered"))
@@ -570,7 +569,7 @@ class TinyPerson:
         """Apply a change; the cost of one more answer does not grow with the conversation."""
         said = change.get("append", {}).get("conversation")
         if change == {"append": {"conversation": said}}:
-            self._conversation.extend(copy.deepcopy(said))
+            self._conversation.extend(copy_json(said))
         else:
             self.decode_complete_state(apply(self.encode_complete_state(), change))
 

@@ -15,7 +15,7 @@ from tinyfactory.people.protocols import ComparisonLike
 from tinyfactory.people.render.html import CELL, FAINT, LINE, NO_MATH, ROW, TEXT, escape
 from tinyfactory.people.schema.fields import MORE, SECTIONS, path_in_words, section_of
 from tinyfactory.people.schema.word_diff import Difference, Pieces
-from tinyfactory.utils.text import legible
+from tinyfactory.utils.text import count, legible
 
 # Below this similarity of texts, marks on single words would not help.
 _ALIKE = 0.4
@@ -56,9 +56,8 @@ def side_by_side_html(
     rows = _rows_of_many(comparisons)
     differ = [row for row in rows if row.differs]
     names = [name_of(comparisons[0], 0), *(name_of(comparison, 1) for comparison in comparisons)]
-    told = (
-        f"Different: {len(differ)} of {count_fields(len(rows))}." if differ else "Nothing differs."
-    )
+    fields = count(len(rows), "field", "fields")
+    told = f"Different: {len(differ)} of {fields}." if differ else "Nothing differs."
     parts = [_paragraph(told, bold=True), _parts(_Table(names, differ))]
     same = [row for row in rows if not row.differs]
     if same and not only_differences:
@@ -88,9 +87,10 @@ def _paragraph(text: str, bold: bool = False) -> str:
 
 
 def _the_same(table: _Table, whom: str) -> str:
+    fields = count(len(table.rows), "field", "fields")
     return (
         '<details style="margin: 4px 0;"><summary style="cursor: pointer;">'
-        f"The same in {whom}: {count_fields(len(table.rows))}</summary>{_table(table)}</details>"
+        f"The same in {whom}: {fields}</summary>{_table(table)}</details>"
     )
 
 
@@ -265,25 +265,19 @@ def asked_for(comparison: ComparisonLike) -> str:
 def summary(comparison: ComparisonLike) -> str:
     """Write how much differs in one sentence."""
     besides = " besides" if comparison.asked else ""
-    total = sum(not field.asked for field in comparison.fields)
-    count = len(comparison.differences)
-    if not count:
-        return f"Nothing differs{besides}: {count_fields(total)} the same."
-    return f"Different{besides}: {count} of {count_fields(total)}, {comparison.share:.0%}".replace(
-        "%", " % of the words"
-    )
-
-
-def count_fields(number: int) -> str:
-    """A number of fields in words."""
-    return "1 field" if number == 1 else f"{number} fields"
+    fields = count(sum(not field.asked for field in comparison.fields), "field", "fields")
+    differing = len(comparison.differences)
+    if not differing:
+        return f"Nothing differs{besides}: {fields} the same."
+    share = f"{comparison.share:.0%}".replace("%", " % of the words")
+    return f"Different{besides}: {differing} of {fields}, {share}"
 
 
 def word_lines(comparison: ComparisonLike) -> Iterable[str]:
     """Write the words that only one of the two uses, one line for each side."""
     for side, words in (("left", comparison.left_words), ("right", comparison.right_words)):
         if words:
-            told = ", ".join(f"{word} ({count})" for word, count in words)
+            told = ", ".join(f"{word} ({number})" for word, number in words)
             yield f"Words only on the {side}: {told}"
 
 
