@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -16,6 +15,7 @@ from tests.support.people import person as persona
 from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
+from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.storage.database import unseal_text
 from tinyfactory.journal.storage.store import Store
@@ -68,19 +68,14 @@ def test_on_a_slow_disk_one_commit_takes_many_people(serve, tmp_path):
     assert len(server.requests) == 40
 
 
-class Abreast(TinyPersonFactory):
-    """Makes people of whom so many are answered for before the first of them is kept."""
+def first_is_last(server):
+    """The first answer comes when all others are there, so that all are kept as one group."""
 
-    together = 8
+    def rule(request):
+        late = ordinal(request) == 1 and "<rejected>" not in request.last_message
+        return replace(by_ordinal(request), delay=1.5 * late)
 
-    def __init__(self, context):
-        super().__init__(context)
-        self.answered = []
-
-    def _setup_agent(self, agent, configuration):
-        super()._setup_agent(agent, configuration)
-        self.answered.append(agent)
-        until(lambda: len(self.answered) >= self.together)
+    server.rules[:] = [rule]
 
 
 class Meanwhile:
@@ -107,7 +102,8 @@ class Meanwhile:
 
 def met_by_another_kernel(serve, folder, name):
     """Before the first event is stored another kernel stores it, of a person of that name."""
-    server = serve(rules=[by_ordinal])
+    server = serve()
+    first_is_last(server)
     store = control.begin(folder).store
 
     def another(key, row):
@@ -119,7 +115,7 @@ def met_by_another_kernel(serve, folder, name):
         other.add(key, record)
         other.close()
 
-    return server, Meanwhile(store._writer, 8, another), Abreast(CONTEXT)
+    return server, Meanwhile(store._writer, 8, another), TinyPersonFactory(CONTEXT)
 
 
 def test_when_another_kernel_was_first_its_person_counts_and_those_behind_stay(serve, tmp_path):
@@ -130,7 +126,7 @@ def test_when_another_kernel_was_first_its_person_counts_and_those_behind_stay(s
     assert [p.name for p in people] == factory.generated_names == expected
     assert {p.name for p in TinyPerson.all_people()} == set(expected)
     control.begin(tmp_path / "j")
-    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
+    assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
     assert len(server.requests) == 8
 
 
@@ -141,63 +137,61 @@ def test_when_the_others_person_bears_the_name_of_one_behind_the_same_again_mend
     server, other, factory = met_by_another_kernel(serve, tmp_path / "j", taken)
     # Those behind are stored after the first has failed; who goes on is to find them.
     other.writer.lock = SlowDisk(other.writer.lock)
-    with pytest.raises(NameTaken, match="the same again"):
+    with pytest.raises(NameTaken, match="the same call again"):
         factory.generate_people(8, concurrency=8)
     people = factory.generate_people(8, concurrency=8)
     expected = [taken, *(persona(n)["name"] for n in (2, 3, 4, 55, 6, 7, 8))]
     assert [p.name for p in people] == factory.generated_names == expected
     control.begin(tmp_path / "j")
-    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
+    assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
     assert len(server.requests) == 8 + 2  # the name was taken, and then it was told so
 
 
 def test_when_one_is_not_stored_those_behind_stay_and_the_same_again_makes_it(serve, tmp_path):
-    server = serve(rules=[by_ordinal])
+    server = serve()
+    first_is_last(server)
     simulation = control.begin(tmp_path / "j")
 
     def fail(key, row):
         raise MemoryError("no room for the first")
 
     Meanwhile(simulation.store._writer, 8, fail)
-    factory = Abreast(CONTEXT)
+    factory = TinyPersonFactory(CONTEXT)
     with pytest.raises(MemoryError):
         factory.generate_people(8, concurrency=8)
     assert factory.generated_names == list(TinyPerson.all_people()) == []
     people = factory.generate_people(8, concurrency=8)
     assert [p.name for p in people] == factory.generated_names == names(1, 8)
     control.begin(tmp_path / "j")
-    assert Abreast(CONTEXT).generate_people(8, concurrency=8) == people
+    assert TinyPersonFactory(CONTEXT).generate_people(8, concurrency=8) == people
     assert (control.cache_hits(), control.cache_misses(), len(server.requests)) == (8, 0, 8)
 
 
-class OneAfterAnother(TinyPersonFactory):
-    """Makes people of whom each is answered for when those before are kept."""
-
-    def _setup_agent(self, agent, configuration):
-        super()._setup_agent(agent, configuration)
-        before = names(1, 8).index(agent.name)
-        until(lambda: len(self.generated_names) >= before)
-
-
 def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
-    server, heads = serve(), []
-    for kind in (OneAfterAnother, Abreast):
-        simulation = control.begin(tmp_path / kind.__name__)
-        factory = kind(CONTEXT)
-        if isinstance(factory, Abreast):
-            factory.together = 1
+    server, changes, commits = serve(), [], []
+
+    def one_after_another(request):
+        return replace(by_ordinal(request), delay=0.3 * ordinal(request))
+
+    for together in (False, True):
+        simulation = control.begin(tmp_path / f"together-{together}")
+        factory = TinyPersonFactory(CONTEXT)
         server.rules[:] = [answer({"no": "person"})]
         assert factory.generate_person(attempts=1) is None
-        # Whoever comes first takes this back; who of the others still sees it depends on chance.
+        # The first who is made takes this back.
         assert factory.last_failure is not None
-        server.rules[:] = [by_ordinal]
-        if isinstance(factory, Abreast):
-            factory.together = 8
-            Meanwhile(simulation.store._writer, 8, lambda key, row: None)
+        server.requests.clear()
+        server.rules[:] = [one_after_another]
+        if together:
+            first_is_last(server)
+        writer = simulation.store._writer
+        disk = writer.lock = SlowDisk(writer.lock)
         assert len(factory.generate_people(8, concurrency=8)) == 8
+        commits.append(disk.commits)
         keys = ["event:" + event.key for event in factory.history()]
-        heads.append([simulation.store.get(key)["changes"] for key in keys])
-    assert heads[0] == heads[1]
+        changes.append([simulation.store.get(key)["changes"] for key in keys])
+    assert changes[0] == changes[1]
+    assert commits[1] < commits[0]
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
@@ -272,27 +266,26 @@ def test_slots_of_several_steps_come_one_after_another(serve, tmp_path, late):
     assert len(server.requests) == asked
 
 
-def slots_alive():
-    return [t for t in threading.enumerate() if t.name.startswith("tinyfactory-slot")]
+def committing_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("tinyfactory-commit")]
 
 
 def test_an_interrupt_while_the_slots_are_begun_leaves_none_running(serve, tmp_path, monkeypatch):
-    server, submit, begun = serve(rules=[by_ordinal]), ThreadPoolExecutor.submit, []
+    server, draft, begun = serve(rules=[by_ordinal]), JobRunner.draft, []
 
-    def interrupted(pool, *work):
-        future = submit(pool, *work)
-        begun.append(future)
+    def interrupted(runner, slot):
+        begun.append(slot)
         if len(begun) == 3:
-            signal.raise_signal(signal.SIGINT)
-        return future
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return draft(runner, slot)
 
     control.begin(tmp_path / "j")
     factory = TinyPersonFactory(CONTEXT)
     server.allowed = 0
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    monkeypatch.setattr(JobRunner, "draft", interrupted)
     with pytest.raises(KeyboardInterrupt):
         factory.generate_people(8, concurrency=8)
-    assert slots_alive() == []
+    assert committing_threads() == []
     server.allowed = float("inf")
     people = factory.generate_people(8, concurrency=8)
     assert [p.name for p in people] == factory.generated_names == names(1, 8)

@@ -1,157 +1,159 @@
-"""Making people through a Batch API: all requests that are open go in one file.
-
-A slot is run until it needs a reply that is not in the journal; then it is undone, and its
-request put off. When those are answered, each slot is run again, over the replies that are
-kept. So a person is made by the same steps as without a batch, and is the same person.
-"""
+"""Making people through a Batch API: the requests that all slots wait for go in one file."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
 
-from tinyfactory.budget import Cost
-from tinyfactory.errors import EndpointUnavailable, InvalidInput
-from tinyfactory.factory import spending
-from tinyfactory.factory.job_options import Lane
-from tinyfactory.factory.job_runner import fork_of, in_slot, within
-from tinyfactory.factory.replies import PutOff, put_off
-from tinyfactory.journal.fork import Fork, Rehearsed
-from tinyfactory.journal.reply_cache import overlooked
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from tinyfactory.factory.job import PeopleJob
-    from tinyfactory.factory.requests import Json
-    from tinyfactory.models.batch.batch import BatchProgress
-    from tinyfactory.models.chat import ChatReply
+from tinyfactory.budget import Cost, Meter
+from tinyfactory.errors import EndpointUnavailable
+from tinyfactory.factory.requests import Json
+from tinyfactory.generation.cost import cost_of, reserve
+from tinyfactory.generation.pipeline import Saved, Sender
+from tinyfactory.journal.reply_cache import SavedReply
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.models.event_loop import CancelToken
 
 logger = logging.getLogger("tinyfactory")
-Waiting = dict[str, PutOff]
 
 
-def run(job: PeopleJob) -> None:
-    """Make the people of a job by batches; stopped at any time, the same call goes on.
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A request that waits for its batch."""
 
-    Raises
-    ------
-    InvalidInput
-        Without a simulation, which is where the ids of batches and the replies are kept.
-    ModelError
-        When no reply is to be had.
+    place: SavedReply
+    request: ChatRequest
+    saved: asyncio.Future[Saved]
+
+
+class BatchSender(Sender):
+    """Collects requests until every slot waits for one, then sends them as one batch.
+
+    Parameters
+    ----------
+    model : ChatModel
+    meter : Meter
+    token : CancelToken
+    notes : BatchNotes
+        Where the ids of batches are remembered.
+    poll : float
+        Seconds between two looks at a batch, at first.
+    progress : callable
+        Told what is being waited for, in words.
     """
-    store = job.factory.scope().store
-    if store is None:
-        raise InvalidInput(
-            "A batch takes up to a day, and there is no simulation in which to keep what it "
-            "answers. Nothing was sent. Call tinyfactory.control.begin() first."
+
+    def __init__(
+        self,
+        model: ChatModel,
+        meter: Meter,
+        token: CancelToken,
+        notes: BatchNotes,
+        poll: float,
+        progress: Callable[[str], None],
+    ) -> None:
+        super().__init__(model, meter, token=token)
+        self._notes = notes
+        self._poll = poll
+        self._progress = progress
+        self._waiting: dict[str, _Waiting] = {}
+
+    def for_model(self, model: ChatModel) -> Sender:
+        """A call that the job does not make itself is sent directly."""
+        return Sender(model, self.meter, token=self.token)
+
+    def find(self, place: SavedReply) -> Json | None:
+        """A saved reply, unless its batch was submitted by a kernel that did not see the end.
+
+        The batch is found again only by all of its requests, so they are made once more.
+        """
+        return None if place.key in self._notes.open_places() else place.find()
+
+    async def fetch(self, place: SavedReply, request: ChatRequest) -> Saved:
+        """Wait for the batch that the request goes into."""
+        waiting = _Waiting(place, request, asyncio.get_running_loop().create_future())
+        self._waiting[place.key] = waiting
+        if self.on_collected is not None:
+            self.on_collected()
+        return await waiting.saved
+
+    async def flush(self, active: int) -> None:
+        """Send what was collected, once all `active` slots wait for it.
+
+        Raises
+        ------
+        ModelError
+            When no reply is to be had.
+        """
+        if not self._waiting or len(self._waiting) < active:
+            return
+        places = self._notes.open_places()
+        waiting = {k: w for k, w in self._waiting.items() if not places or k in places}
+        if not waiting:  # what that batch was for is not asked any more
+            self._notes.write(None, ())
+            waiting = dict(self._waiting)
+        await self._send_batch(waiting)
+
+    async def _send_batch(self, waiting: dict[str, _Waiting]) -> None:
+        """Send requests, and save every reply; requests that failed go on waiting."""
+        from tinyfactory.models.batch.batch import BatchProgress, complete_batch
+
+        meter = self.meter or Meter()
+        known = self._notes.for_places(waiting)
+        requests = {key: one.request for key, one in waiting.items()}
+        # What another kernel submitted is paid for, and no budget of this run.
+        reservation = (
+            None if known else await reserve(self.model, [*requests.values()], meter, batch=True)
         )
-    job.is_at()
-    fork = fork_of(job)
-    notes = _Notes(store, fork.head)
-    with within(job, Lane(job.way)), _putting_off():
-        places = notes.open_places()
-        if places:  # submitted by a kernel that did not see the end
-            with _overlooking(places):
-                waiting = {k: p for k, p in _rehearse(job, fork).items() if k in places}
-            _have_answered(job, waiting, notes)
-        while waiting := _make(job, fork):
-            _have_answered(job, waiting, notes)
-    fork.join()
+        costs: dict[str, Cost] = {}
 
+        def arrived(key: str, reply: ChatReply) -> None:
+            one = waiting[key]
+            costs[key] = cost_of(self.model, one.request, meter, reply)
+            saved = one.place.save(reply.to_json(), costs[key].usd)
+            del self._waiting[key]
+            if not one.saved.done():
+                one.saved.set_result(saved)
 
-def _make(job: PeopleJob, fork: Fork) -> Waiting:
-    """Make people up to the first who lacks a reply; what that one and those behind ask for."""
-    for number in fork.open_slots():
+        def progress(now: BatchProgress) -> None:
+            self._progress(f", batch {now.status}: {now.done:,} of {now.total:,} answered")
+
+        submitted = False
+
+        def remember(note: Json) -> None:
+            nonlocal submitted
+            submitted = True
+            self._notes.write(note, waiting)
+
         try:
-            in_slot(job, fork, number)
-        except PutOff as later:
-            fork.mend()
-            job.factory.scope().uncount()
-            return {later.place.key: later} | _rehearse(job, fork, beyond=number)
-    return {}
-
-
-def _rehearse(job: PeopleJob, fork: Fork, beyond: int = -1) -> Waiting:
-    """What the open slots ask for that is not in the journal."""
-    waiting: Waiting = {}
-    for number in fork.open_slots():
-        if number <= beyond:
-            continue
-        job.token.raise_if_cancelled()
-        try:
-            with fork.rehearsal(number):
-                job.factory.generate_person(*job.arguments(number))
-        except PutOff as later:
-            waiting[later.place.key] = later
-        except Rehearsed:
-            continue
-    return waiting
-
-
-def _have_answered(job: PeopleJob, waiting: Waiting, notes: _Notes) -> None:
-    """Send the requests and keep every reply; those that failed are asked again next time."""
-    from tinyfactory.models import event_loop
-    from tinyfactory.models.batch.batch import complete_batch
-
-    model, scope, meter = job.factory.chat_model(), job.factory.scope(), job.meter
-    known = notes.for_places(waiting)
-    requests = [later.request for later in waiting.values()]
-    # What another kernel submitted is paid for, and no budget of this run.
-    reservation = None if known else spending.set_aside(model, requests, meter, batch=True)
-    costs: dict[str, Cost] = {}
-    waits: list[Callable[[], Json]] = []
-
-    def arrived(key: str, reply: ChatReply) -> None:
-        later = waiting[key]
-        costs[key] = spending.cost_of(model, later.request, meter, reply)
-        waits.append(later.place.keep(scope.store, reply.to_json(), costs[key].usd))
-
-    def progress(now: BatchProgress) -> None:
-        job.note = f", batch {now.status}: {now.done:,} of {now.total:,} answered"
-
-    submitted: Any = None
-
-    def remember(note: Json) -> None:
-        nonlocal submitted
-        submitted = note
-        notes.write(note, waiting)
-
-    try:
-        failed = event_loop.run(
-            lambda: complete_batch(
-                model,  # type: ignore[arg-type]  # it says itself what it can take
-                {key: later.request for key, later in waiting.items()},
+            failed = await complete_batch(
+                self.model,
+                requests,
                 remembered=known,
                 remember=remember,
                 arrived=arrived,
                 progress=progress,
-                poll=job.way.poll,
+                poll=self._poll,
             )
-        )
-    except BaseException:
+        except BaseException:
+            if reservation is not None:
+                reservation.keep() if submitted else reservation.release()
+            raise
+        finally:
+            self._progress("")
         if reservation is not None:
-            reservation.keep() if submitted is not None else reservation.release()
-        raise
-    finally:
-        for wait in waits:
-            wait()
-        job.note = ""
-        scope.model_calls += len(costs)
-    if reservation is not None:
-        reservation.settle(_sum(costs.values(), reservation.bound))
-    notes.write(None, ())
-    if failed:
-        logger.warning("%d requests of a batch were not answered; asking again.", len(failed))
-    if not costs:
-        why = next(iter(failed.values()), "no row was answered")
-        raise EndpointUnavailable(
-            f"None of {len(waiting)} requests of a batch was answered; the first: {why} What was "
-            "finished before is kept. Run it again, or ask one by one: batch=False."
-        )
+            reservation.settle(_sum(costs.values(), reservation.bound))
+        self._notes.write(None, ())
+        if failed:
+            logger.warning("%d requests of a batch were not answered; asking again.", len(failed))
+        if not costs:
+            why = next(iter(failed.values()), "no row was answered")
+            raise EndpointUnavailable(
+                f"None of {len(waiting)} requests of a batch was answered; the first: {why} What "
+                "was finished before is saved. Run it again, or ask one by one: batch=False."
+            )
 
 
 def _sum(costs: Collection[Cost], bound: Cost) -> Cost:
@@ -160,8 +162,15 @@ def _sum(costs: Collection[Cost], bound: Cost) -> Cost:
     return Cost(len(costs), sum(cost.tokens for cost in costs), usd)
 
 
-class _Notes:
-    """What is remembered of batches at the place where a line forks; the last note counts."""
+class BatchNotes:
+    """What is remembered of batches where a line forks; the last note counts.
+
+    Parameters
+    ----------
+    store : Store
+    head : str
+        The head of the line where it forks.
+    """
 
     def __init__(self, store: Any, head: str) -> None:
         self._store = store
@@ -175,36 +184,18 @@ class _Notes:
         return f"batch:{self._head}:{self._number}"
 
     def open_places(self) -> Collection[str]:
-        """Where the replies belong to a batch whose end nobody has seen."""
-        return frozenset(self._last["places"]) if self._last.get("note") else frozenset()
+        """Where the replies of a batch belong whose end nobody has seen."""
+        return self._last["places"] if self._last.get("note") else ()
 
-    def for_places(self, waiting: Waiting) -> Json | None:
+    def for_places(self, places: Collection[str]) -> Json | None:
         """What was remembered of exactly these requests."""
-        same = self._last.get("note") and set(self._last["places"]) == set(waiting)
+        same = self._last.get("note") and set(self._last["places"]) == set(places)
         return self._last["note"] if same else None
 
-    def write(self, note: Json | None, waiting: Collection[str]) -> None:
+    def write(self, note: Json | None, places: Collection[str]) -> None:
         """Remember a note; None once a batch has been read to its end."""
-        self._last = {"note": note, "places": sorted(waiting)}
+        self._last = {"note": note, "places": sorted(places)}
         # Another kernel may write here, too: its note stands, and ours comes after it.
         while self._store.add(self._key(), self._last) != self._last:
             self._number += 1
         self._number += 1
-
-
-@contextmanager
-def _putting_off() -> Iterator[None]:
-    token = put_off.set(True)
-    try:
-        yield
-    finally:
-        put_off.reset(token)
-
-
-@contextmanager
-def _overlooking(places: Collection[str]) -> Iterator[None]:
-    token = overlooked.set(places)
-    try:
-        yield
-    finally:
-        overlooked.reset(token)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.factory import person_generator, profiles
-from tinyfactory.factory.job_options import Order, Way
+from tinyfactory.factory import profiles
+from tinyfactory.factory.job_options import JobOptions, Order
+from tinyfactory.factory.person_generator import PersonSource, request_for
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.factory.spending import prompt_tokens, usd_of
+from tinyfactory.generation.cost import prompt_tokens, usd_of
 from tinyfactory.journal.records import history_of
 from tinyfactory.models.chat import Usage
-
-if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
 
 # How many requests are looked at for the length of a prompt.
 _SAMPLE = 20
@@ -81,7 +78,7 @@ class Estimate:
 
 
 def estimate(
-    factory: TinyPersonFactory,
+    factory: PersonSource,
     number: int,
     particularities: Particularities,
     attempts: int,
@@ -91,11 +88,11 @@ def estimate(
 ) -> Estimate:
     """See `TinyPersonFactory.estimate`."""
     Order(number, particularities, None, attempts)  # what these refuse, the call would, too
-    Way(budget=budget, batch=batch)
+    JobOptions(budget=budget, batch=batch)
     model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
     prompts = [
-        prompt_tokens(person_generator.request_for(factory, profiles.asked(one, particularities)))
+        prompt_tokens(request_for(factory, None, profiles.asked(one, particularities), None))
         for one in _some_profiles(factory, min(number, _SAMPLE))
     ]
     answers = _answers(factory)
@@ -120,14 +117,14 @@ def estimate(
     )
 
 
-def _some_profiles(factory: TinyPersonFactory, number: int) -> list[Json | None]:
+def _some_profiles(factory: PersonSource, number: int) -> list[Json | None]:
     if factory.demography is None:
         return [None]
     made = len(factory.generated_names)
     return [*profiles.draw(factory.demography, number, factory.seed, made, ())]
 
 
-def _answers(factory: TinyPersonFactory) -> list[int]:
+def _answers(factory: PersonSource) -> list[int]:
     """Tokens of the answers that the factory's latest people came from."""
     scope = factory.scope()
     if scope.store is None or not factory.generated_names:

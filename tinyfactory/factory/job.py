@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
 from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
-from tinyfactory.factory import batch_runner, job_runner, profiles
-from tinyfactory.factory.job_options import Missing, Order, Snapshot, State, Way
-from tinyfactory.journal.fork import Fork
-from tinyfactory.journal.scope import Line
+from tinyfactory.factory import profiles
+from tinyfactory.factory.batch_runner import BatchNotes, BatchSender
+from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
+from tinyfactory.factory.job_runner import JobRunner
+from tinyfactory.factory.person_generator import PersonSource, is_overridden
+from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.scope import Fork, Line
 from tinyfactory.journal.transaction import origin_of
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.factory.requests import Json
     from tinyfactory.people import People, TinyPerson
 from collections.abc import Callable
@@ -44,7 +47,7 @@ class PeopleJob:
     factory : TinyPersonFactory
     order : Order
         How many, and what is asked of each.
-    way : Way, optional
+    options : JobOptions, optional
         How: concurrency, budget, and the like.
     before : PeopleJob, optional
         The factory's last job: when it had the same order and was stopped, this one goes on.
@@ -68,23 +71,22 @@ class PeopleJob:
 
     def __init__(
         self,
-        factory: TinyPersonFactory,
+        factory: PersonSource,
         order: Order,
-        way: Way | None = None,
+        options: JobOptions | None = None,
         *,
         before: PeopleJob | None = None,
     ) -> None:
-        from tinyfactory.models.event_loop import CancelToken
-        from tinyfactory.people import People
+        from tinyfactory.people.people_list import People  # slow to import: pydantic
 
         self.factory = factory
         self.order = order
-        self.way = way or Way()
+        self.options = options or JobOptions()
         self.people: People = People()
         self.missing: list[Missing] = []
         self.token = CancelToken()
         self.note = ""
-        self.meter = Meter(self.way.budget, factory.scope().meter)
+        self.meter = Meter(self.options.budget, factory.scope().meter)
         self.fork: Fork | None = None
         self.line = Line("none")
         self._head = ""
@@ -115,10 +117,7 @@ class PeopleJob:
             with ExitStack() as stack:
                 self._keep_time(stack)
                 self._report(stack)
-                if self.way.batch:
-                    batch_runner.run(self)
-                else:
-                    job_runner.run(self)
+                self._make_people()
         except BaseException as error:
             late = self._timed_out and isinstance(error, Cancelled)
             self._error = self._too_late() if late else error
@@ -132,6 +131,51 @@ class PeopleJob:
             logger.warning("%s", self.account())
         return self.people
 
+    def _make_people(self) -> None:
+        self._note_line()
+        sender = self._sender()
+        runner = JobRunner(
+            self.factory, self.options, sender, self.token, self._arguments, self._made
+        )
+        with sender:
+            if self.options.one_by_one and self.profiles is None:
+                runner.run_one_by_one(range(self.ended, self.order.total))
+            else:
+                runner.run_together(self._fork())
+
+    def _sender(self) -> Sender:
+        """How the job's requests are sent."""
+        options, model = self.options, self.factory.chat_model()
+        if options.batch:
+            store = self.factory.scope().store
+            if store is None:
+                raise InvalidInput(
+                    "A batch takes up to a day, and no simulation is open in which its replies "
+                    "can be saved. Nothing was sent. Call tinyfactory.control.begin() first."
+                )
+            if is_overridden(self.factory, "generate_person"):
+                raise InvalidInput(
+                    f"{type(self.factory).__name__} has a generate_person of its own, which a "
+                    "batch cannot make people with. Nothing was sent. Use batch=False."
+                )
+            notes = BatchNotes(store, self._fork().head)
+            return BatchSender(model, self.meter, self.token, notes, options.poll, self._set_note)
+        transport = None
+        if options.executor is not None:
+            from tinyfactory.models.executor import Elsewhere
+
+            transport = Elsewhere(options.executor).send
+        return Sender(model, self.meter, options.concurrency, transport, self.token)
+
+    def _fork(self) -> Fork:
+        """The fork that the job's slots are in; that of the job before, if this one goes on."""
+        if self.fork is None:
+            self.fork = Fork(self.factory.scope(), self.factory, self.order.total, self.seen)
+        return self.fork
+
+    def _set_note(self, note: str) -> None:
+        self.note = note
+
     def _end(self, state: State) -> None:
         self._stopped = time.monotonic()
         self._state = state
@@ -139,8 +183,8 @@ class PeopleJob:
             self._changed.notify_all()
 
     def _keep_time(self, stack: ExitStack) -> None:
-        if self.way.time_limit is not None:
-            timer = threading.Timer(self.way.time_limit, self._time_is_up)
+        if self.options.time_limit is not None:
+            timer = threading.Timer(self.options.time_limit, self._time_is_up)
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
@@ -151,12 +195,12 @@ class PeopleJob:
 
     def _too_late(self) -> TimeLimitReached:
         return TimeLimitReached(
-            f"The time limit of {self.way.time_limit:g} s was reached with {self._done} of "
+            f"The time limit of {self.options.time_limit:g} s was reached with {self._done} of "
             f"{self.order.total} people made. They are kept; the same call again goes on."
         )
 
     def _report(self, stack: ExitStack) -> None:
-        if self.way.progress:
+        if self.options.progress:
             stack.enter_context(reporting(self, self._changed))
 
     def _run_quietly(self) -> None:
@@ -178,8 +222,6 @@ class PeopleJob:
             self._done = before._done  # noqa: SLF001 - the same class
             self._replayed = before._replayed  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
-            if self.fork is not None:
-                self.fork.mend()
         elif factory.demography is not None:
             taken = factory.scope().registry("person").names()
             number, seed = self.order.total, factory.seed
@@ -188,13 +230,13 @@ class PeopleJob:
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether that job was stopped in the middle, at the place where the factory now is."""
-        here, line, way = self.factory.scope(), before.line, before.way
+        here, line, options = self.factory.scope(), before.line, before.options
         if before.order != self.order or not before.was_stopped:
             return False
-        alone = self.way.one_by_one and self.factory.demography is None
+        alone = self.options.one_by_one and self.factory.demography is None
         return (
             alone == (before.fork is None)
-            and self.way.keep == way.keep
+            and self.options.keep == options.keep
             and (here.store is None or here.line_of(self.factory) is line)
             and (here.store is None or line.head == before._head)
             and len(self.factory.generated_names) == before.seen + before._done
@@ -210,7 +252,7 @@ class PeopleJob:
         """How many are made or given up."""
         return self._done + len(self.missing)
 
-    def arguments(self, number: int) -> tuple[Any, ...]:
+    def _arguments(self, number: int) -> tuple[Any, ...]:
         """For the `generate_person` of that number."""
         order = self.order
         profile = None
@@ -221,17 +263,19 @@ class PeopleJob:
                 profile = self.profiles[number] = profiles.another_name(profile, names.names())
         return order.particularities, order.temperature, order.attempts, profile
 
-    def made(self, number: int, person: TinyPerson | None) -> None:
+    def _made(self, number: int, person: TinyPerson | None) -> None:
         """Count a person, or one who was given up."""
+        if self.fork is None:
+            self._note_line()
         if person is None:
             reason = self.factory.last_failure or "the model gave no usable reply"
             profile = self.profiles[number] if self.profiles is not None else None
             self.missing.append(Missing(number, profile, reason))
         else:
             self._count(person)
-            if self.way.on_person is not None:
-                self.way.on_person(person)
-            if not self.way.keep:
+            if self.options.on_person is not None:
+                self.options.on_person(person)
+            if not self.options.keep:
                 person.let_go()
         with self._changed:
             self._changed.notify_all()
@@ -239,11 +283,11 @@ class PeopleJob:
     def _count(self, person: TinyPerson) -> None:
         step = self.factory.scope().step_of(origin_of(person))
         self._replayed += step is not None and step.hit
-        if self.way.keep:
+        if self.options.keep:
             self.people.append(person)
         self._done += 1
 
-    def is_at(self) -> None:
+    def _note_line(self) -> None:
         """Remember where the factory's line is now, for a job that goes on from here."""
         here = self.factory.scope()
         self.line = here.line_of(self.factory) if here.store is not None else Line("none")
@@ -252,7 +296,7 @@ class PeopleJob:
     # -- for the one who waits ---------------------------------------------------------
 
     def __iter__(self) -> Iterator[TinyPerson]:
-        if not self.way.keep:
+        if not self.options.keep:
             raise InvalidInput("With keep=False people are not kept; take them by on_person.")
         if self._state == "waiting":
             self.start()
@@ -373,8 +417,8 @@ def reporting(job: PeopleJob, changed: threading.Condition) -> Iterator[None]:
 
 
 def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], object]]:
-    if callable(job.way.progress):
-        return job.way.progress, lambda: None
+    if callable(job.options.progress):
+        return job.options.progress, lambda: None
     from tqdm.auto import tqdm
 
     bar = tqdm(total=job.order.total, unit="person")

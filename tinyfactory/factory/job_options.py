@@ -1,22 +1,17 @@
-"""What a job is asked to make, and the way in which it makes it."""
+"""What a job makes (`Order`), how (`JobOptions`), and how far it is (`Snapshot`)."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from tinyfactory.budget import Budget, Meter, Spent
+from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.requests import Json, Particularities, check_asking, check_count
-from tinyfactory.models import chat
 
 if TYPE_CHECKING:
-    from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
-    from tinyfactory.models.event_loop import CancelToken
     from tinyfactory.people import TinyPerson
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
@@ -28,7 +23,8 @@ class Snapshot:
 
     `done` counts people, `failed` attempts at a person that gave none, `replayed` how many
     people came out of the journal, `seconds` the time since the start, `spent` what the calls
-    of this job took, `note` what it waits for.
+    of this job took, `note` what it waits for, `arrived` how many people are finished but wait
+    for one before them.
     """
 
     state: State
@@ -40,6 +36,7 @@ class Snapshot:
     error: BaseException | None
     spent: Spent = field(default_factory=Spent)
     note: str = ""
+    arrived: int = 0
 
     @property
     def ended(self) -> bool:
@@ -78,8 +75,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How it is to be made: nothing in here changes who comes out."""
+class JobOptions:
+    """How people are made; no option changes which people."""
 
     concurrency: int = 1
     on_person: Callable[[TinyPerson], object] | None = None
@@ -120,22 +117,36 @@ class Way:
             raise InvalidInput("batch=True sends one file, so it takes no executor.")
 
 
-def read_way(method: str, given: Mapping[str, Any]) -> Way:
-    """The keyword arguments of a public method as a way; TypeError in its name for others.
+class JobKeywords(TypedDict, total=False):
+    """The keyword arguments of `start_people` and `agenerate_people`: those of `JobOptions`."""
+
+    concurrency: int
+    on_person: Callable[[TinyPerson], object] | None
+    budget: Budget | None
+    executor: Executor | None
+    progress: bool | Callable[[Snapshot], object]
+    time_limit: float | None
+    batch: bool
+    keep: bool
+    poll: float
+
+
+def read_options(method: str, given: Mapping[str, Any]) -> JobOptions:
+    """The keyword arguments of a public method as options; TypeError in its name for others.
 
     Examples
     --------
-    >>> read_way("start_people", {"concurrency": 8}).concurrency
+    >>> read_options("start_people", {"concurrency": 8}).concurrency
     8
     """
-    known = [each.name for each in fields(Way)]
+    known = [each.name for each in fields(JobOptions)]
     for name in given:
         if name not in known:
             raise TypeError(
                 f"{method}() got an unexpected keyword argument {name!r}; beside those of "
                 f"generate_person it takes {', '.join(known)}. Nothing was sent."
             )
-    return Way(**given)
+    return JobOptions(**given)
 
 
 def _check_seconds(given: object, what: str) -> None:
@@ -143,39 +154,3 @@ def _check_seconds(given: object, what: str) -> None:
         raise InvalidInput(
             f"{what} is a number of seconds above 0, not {given!r:.80}. Nothing was sent."
         )
-
-
-class Lane:
-    """Lets so many calls go at a time, through an executor if there is one."""
-
-    def __init__(self, way: Way) -> None:
-        self._turns = asyncio.Semaphore(way.concurrency)
-        self._send: chat.Send | None = None
-        if way.executor is not None:
-            from tinyfactory.models.executor import Elsewhere
-
-            self._send = Elsewhere(way.executor).send
-
-    async def send(self, model: ChatModel, request: ChatRequest) -> ChatReply:
-        """The model's reply, when it is this call's turn."""
-        async with self._turns:
-            if self._send is not None:
-                return await self._send(model, request)
-            return await model.complete(request)
-
-
-@contextmanager
-def surroundings(token: CancelToken, meter: Meter, lane: Lane) -> Iterator[None]:
-    """Within: calls can be stopped, are counted, and go by the lane."""
-    from tinyfactory.factory.replies import job_meter
-    from tinyfactory.models.event_loop import cancellable
-
-    with ExitStack() as stack:
-        stack.enter_context(cancellable(token))
-        for variable, value in ((job_meter, meter), (chat.sending, lane.send)):
-            stack.callback(variable.reset, _set(variable, value))
-        yield
-
-
-def _set(variable: Any, value: Any) -> Any:
-    return variable.set(value)

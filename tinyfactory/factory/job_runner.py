@@ -1,131 +1,335 @@
-"""How a job's people are made: one by one, or together in the slots of a fork."""
+"""How a job's people are made: one by one, or together.
+
+Together, each person has a slot. A task on the event loop asks the model for the slot's person,
+reads the reply, and asks again for a bad one; one limiter bounds the requests in flight. While
+later replies are in flight, the longest finished prefix of slots is committed in slot order, as
+one group under one sync of the disk, by a thread that never receives Ctrl-C. A name that
+someone has taken sends its slot back to be asked again; those behind it wait meanwhile.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import asyncio
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import Cancelled
-from tinyfactory.factory.job_options import Lane, surroundings
-from tinyfactory.journal.fork import Fork
+from tinyfactory.factory.job_options import JobOptions
+from tinyfactory.factory.person_generator import PersonDraft, PersonSource
+from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.scope import Context, Fork, Slot, current_context, within
+from tinyfactory.journal.transaction import Transaction
+from tinyfactory.models import event_loop
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tinyfactory.factory.job import PeopleJob
-    from tinyfactory.journal.scope import Line
     from tinyfactory.people import TinyPerson
 
-# Whoever has an answer and waits for those before takes no turn from others; so many wait.
+# Finished slots that wait for one before them do not count against the concurrency limit; at
+# most this many may wait.
 _WAITING = 200
-# For so many who ask, one more is prepared to.
-_AHEAD = 8
+Arguments = Callable[[int], tuple[Any, ...]]
+Made = Callable[[int, "TinyPerson | None"], None]
 
 
-def run(job: PeopleJob) -> None:
-    """Make the people of a job; what is finished stays when it raises."""
-    job.is_at()
-    if job.way.one_by_one and job.profiles is None:
-        _one_by_one(job)
-    else:
-        _together(job)
+class JobRunner:
+    """Makes the people of one job.
 
+    Parameters
+    ----------
+    factory : PersonSource
+    options : JobOptions
+    sender : Sender
+        Sends the job's requests.
+    token : CancelToken
+        Stops the job.
+    arguments : callable
+        The arguments of `generate_person` for the person of a number.
+    made : callable
+        Told of each person, in order; None for one who was given up.
+    """
 
-def within(job: PeopleJob, lane: Lane) -> AbstractContextManager[None]:
-    """What a job's calls run in."""
-    return surroundings(job.token, job.meter, lane)
+    def __init__(
+        self,
+        factory: PersonSource,
+        options: JobOptions,
+        sender: Sender,
+        token: event_loop.CancelToken,
+        arguments: Arguments,
+        made: Made,
+    ) -> None:
+        self.factory = factory
+        self.options = options
+        self.sender = sender
+        self.token = token
+        self.arguments = arguments
+        self.made = made
+        concurrency = options.concurrency
+        # Slots that are begun and have not ended.
+        self.most_begun = (
+            math.inf if options.batch else concurrency + min(concurrency - 1, _WAITING)
+        )
+        self.one_event = hasattr(type(factory).generate_person, "transactional")
 
+    def run_one_by_one(self, numbers: range) -> None:
+        """Make the people of these numbers; each is told of those before."""
+        factory = self.factory
+        with self._context(None):
+            for number in numbers:
+                self.token.raise_if_cancelled()
+                line = factory.scope().begun_line_of(factory)
+                head = line.head if line is not None else None
+                known = len(factory.generated_names)
+                try:
+                    person = factory.generate_person(*self.arguments(number))
+                except KeyboardInterrupt:
+                    self._count_interrupted(number, head, known)
+                    raise
+                self.made(number, person)
 
-def fork_of(job: PeopleJob) -> Fork:
-    """The fork that the job's slots are in; the one of the job before, if it goes on."""
-    if job.fork is None:
-        job.fork = Fork(job.factory.scope(), job.factory, job.order.total)
-        job.fork.seen = job.seen
-        job.fork.one_step = _in_one_step(job)
-    return job.fork
-
-
-def in_slot(job: PeopleJob, fork: Fork, number: int) -> None:
-    """Make the person of a slot, and keep it when its turn has come."""
-    with fork.slot(number):
-        job.token.raise_if_cancelled()
-
-        def take(person: TinyPerson | None) -> None:
-            fork.wait_for_those_before(number)
-            with fork.ending(number, person if job.way.keep else None):
-                job.made(number, person)
-
-        _make(job, number, fork.line_of(number), take)
-
-
-def _in_one_step(job: PeopleJob) -> bool:
-    """Whether a person is one step; who wrote another way to make one may do several in it."""
-    return hasattr(type(job.factory).generate_person, "transactional")
-
-
-def _make(
-    job: PeopleJob, number: int, line: Line, take: Callable[[TinyPerson | None], None]
-) -> None:
-    """Make the person of that number and have it taken, also when Ctrl-C came as it was kept."""
-    factory, head = job.factory, line.head
-    known = len(factory.generated_names)
-    try:
-        person = factory.generate_person(*job.arguments(number))
-    except KeyboardInterrupt:
-        # Held back during the commit, it is raised after: what is kept now is to be counted.
-        unseen = factory.scope().store is None and len(factory.generated_names) > known
-        if _in_one_step(job) and (line.head != head or unseen):
-            people = factory.scope().registry("person")
+    def _count_interrupted(self, number: int, head: str | None, known: int) -> None:
+        """Count a person whose commit was over when Ctrl-C was raised."""
+        factory, scope = self.factory, self.factory.scope()
+        line = scope.begun_line_of(factory)
+        stored = line is not None and line.head != head
+        unstored = scope.store is None and len(factory.generated_names) > known
+        if self.one_event and (stored or unstored):
             failed = factory.last_failure is not None
-            take(None if failed else people.get(factory.generated_names[-1]))
-        raise
-    take(person)
+            people = scope.registry("person")
+            self.made(number, None if failed else people.get(factory.generated_names[-1]))
+
+    def run_together(self, fork: Fork) -> None:
+        """Make the people of all open slots of a fork."""
+        if self.one_event:
+            _Together(self, fork).run()
+        else:
+            # A method of the user's own may make several events in a slot.
+            for slot in fork.open_slots():
+                self.token.raise_if_cancelled()
+                with self._context(slot):
+                    person = self.factory.generate_person(*self.arguments(slot.number))
+                fork.results[slot.number] = person if self.options.keep else None
+                self.made(slot.number, person)
+        fork.join()
+
+    def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
+        """What runs in the block belongs to a slot, and its requests go through the sender."""
+        here = current_context()
+        return within(Context(here.transaction, slot, here.undo, self.sender))
+
+    def draft(self, slot: Slot) -> PersonDraft:
+        """The draft of a slot's person, with its transaction opened and not looked up yet."""
+        factory = self.factory
+        arguments = self.arguments(slot.number)
+        with within(Context(None, slot, None, self.sender)):
+            method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
+            tx = Transaction(method.bind(factory, arguments, {}))
+            tx.open()
+            return PersonDraft(factory, tx, *arguments)
 
 
-def _one_by_one(job: PeopleJob) -> None:
-    with within(job, Lane(job.way)):
-        for number in range(job.ended, job.order.total):
-            job.token.raise_if_cancelled()
+class _Together:
+    """One run over the open slots of a fork.
 
-            def take(person: TinyPerson | None, number: int = number) -> None:
-                job.is_at()
-                job.made(number, person)
+    Its state is changed by the event loop and by the committing thread: the loop adds to
+    `ready`, the thread takes from it, and each other attribute has one writer.
+    """
 
-            _make(job, number, job.line, take)
+    def __init__(self, runner: JobRunner, fork: Fork) -> None:
+        self.runner = runner
+        self.fork = fork
+        self.open = fork.open_slots()
+        self.drafts: dict[int, PersonDraft] = {}
+        self.ready: dict[int, PersonDraft] = {}
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.errors: dict[int, BaseException] = {}
+        self.begun = 0  # how many of the open slots were begun
+        self.ended = 0  # how many have ended
+        self.failed_at = math.inf  # slots from this number on are not committed
+        self.pool = ThreadPoolExecutor(1, "tinyfactory-commit")
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.changed = asyncio.Event()
 
+    def run(self) -> None:
+        """Run until all slots have ended or one has failed; raises why."""
+        # Ctrl-C stops the waiting and nothing else: no request and no commit outlives the job.
+        with deferred_interrupts() as interrupts:
+            try:
+                with interrupts.allowed():
+                    event_loop.run(self._gather, token=self.runner.token)
+            finally:
+                self.pool.submit(self._commit_ready).result()
+                self.pool.shutdown()
+                for draft in self.drafts.values():
+                    draft.transaction.roll_back()
+                    draft.transaction.release()
+        # One that was cancelled because another failed says less than the one that failed.
+        for error in sorted(self.errors.items(), key=lambda e: (isinstance(e[1], Cancelled), e[0])):
+            raise error[1]
 
-def _together(job: PeopleJob) -> None:
-    fork, lane = fork_of(job), Lane(job.way)
-    slots = fork.open_slots()
-    threads = min(len(slots), job.way.concurrency + min(job.way.concurrency, _WAITING)) or 1
-    if job.way.concurrency == 1:
-        threads = 1
-    # The next few are prepared, so that no turn is lost; more would keep the first ones waiting.
-    fork.let_in(job.way.concurrency + -(-job.way.concurrency // _AHEAD))
+    # -- on the event loop --------------------------------------------------------------
 
-    def work(number: int) -> None:
-        with within(job, lane):
-            in_slot(job, fork, number)
-
-    # Ctrl-C stops the waiting, and nothing before or after it: no slot may outlive the job.
-    with deferred_interrupts() as interrupts:
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyfactory-slot")
-        # In order, so that whoever waits for a slot before its own waits for one that runs.
-        futures = [pool.submit(work, number) for number in slots]
+    async def _gather(self) -> None:
+        """Have all slots written, and hand what is ready to the committing thread."""
+        self.loop = asyncio.get_running_loop()
+        self.runner.sender.on_collected = self.changed.set
+        committing: asyncio.Future[None] | None = None
         try:
-            with interrupts.allowed():
-                wait(futures, return_when=FIRST_EXCEPTION)
-        except BaseException:
-            job.token.cancel()
-            raise
+            while True:
+                self.changed.clear()
+                self._begin_more()
+                if committing is not None and committing.done():
+                    committing = None
+                if committing is None and self._next_ready(0) is not None:
+                    committing = self.loop.run_in_executor(self.pool, self._commit_ready)
+                    committing.add_done_callback(lambda _: self.changed.set())
+                elif committing is None and not self.tasks:
+                    return
+                elif committing is None:
+                    await self.runner.sender.flush(len(self.tasks))
+                await self.changed.wait()
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    errors = [f.exception() for f in futures if not f.cancelled() and f.exception()]
-    # Those that were cancelled because another failed say less than the one that did.
-    errors.sort(key=lambda error: isinstance(error, Cancelled))
-    for error in errors:
-        if error is not None:
-            raise error
-    fork.join()
+            for task in self.tasks.values():
+                task.cancel()
+            await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    def _begin_more(self) -> None:
+        """Begin slots as far as the limits allow, and the one that was sent back."""
+        most = self.runner.most_begun
+        while (
+            self.begun < len(self.open)
+            and self.begun - self.ended < most
+            and self.open[self.begun].number < self.failed_at
+        ):
+            self._begin(self.open[self.begun])
+            self.begun += 1
+        if self.ended < self.begun:
+            first = self.open[self.ended]
+            idle = first.number not in self.ready and first.number not in self.tasks
+            if idle and first.number < self.failed_at:
+                self._begin(first)
+
+    def _begin(self, slot: Slot) -> None:
+        task = asyncio.get_running_loop().create_task(self._write(slot))
+        self.tasks[slot.number] = task
+
+    async def _write(self, slot: Slot) -> None:
+        """Look a slot's event up; where there is none, have its person written."""
+        number = slot.number
+        try:
+            draft = self.drafts.get(number)
+            if draft is None:
+                draft = self.drafts[number] = self.runner.draft(slot)
+            if draft.look_up() is None:
+                with draft.transaction.active():
+                    await draft.write(self.runner.sender)
+            self.ready[number] = draft
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised by `run`
+            self._fail(number, error)
+        finally:
+            del self.tasks[number]
+            self.changed.set()
+
+    def _fail(self, number: int, error: BaseException, *, ended: bool = False) -> None:
+        """Let the slots before a failed one end, and stop those behind it."""
+        self.errors[number] = error
+        self.failed_at = min(self.failed_at, number + ended)
+        self.runner.sender.last_slot = self.failed_at
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._stop_behind)
+
+    def _stop_behind(self) -> None:
+        """Cancel slots behind the failed one; a request in flight is paid for, and saved."""
+        for number, task in self.tasks.items():
+            if number >= self.failed_at and number not in self.runner.sender.in_flight:
+                task.cancel()
+
+    # -- in the committing thread -------------------------------------------------------
+
+    def _next_ready(self, sent: int) -> PersonDraft | None:
+        """The draft that is next to be committed, behind so many that were sent; if it is ready."""
+        if self.ended + sent >= self.begun:
+            return None
+        number = self.open[self.ended + sent].number
+        return self.ready.get(number) if number < self.failed_at else None
+
+    def _commit_ready(self) -> None:
+        """Commit the finished prefix of slots, in order, as one group."""
+        sent: list[PersonDraft] = []
+        while (draft := self._next_ready(len(sent))) is not None:
+            try:
+                if draft.record is not None:
+                    # It changes the factory at once, so those before it must have ended.
+                    self._finish(sent)
+                    self._replay(draft)
+                elif self._install(draft):
+                    draft.transaction.send(draft.person)
+                    sent.append(draft)
+                else:
+                    break
+            except BaseException as error:  # noqa: BLE001 - raised by `run`
+                self._fail(draft.number, error)
+        self._finish(sent)
+
+    def _replay(self, draft: PersonDraft) -> None:
+        """Take a stored person over; one whose name is taken now is written instead."""
+        tx = draft.transaction
+        while draft.record is not None:
+            self._lock(tx)
+            if tx.replay(draft.record):
+                self._end(draft, tx.result)
+                return
+            draft.record = tx.look_up()
+        del self.ready[draft.number]
+
+    def _install(self, draft: PersonDraft) -> bool:
+        """Set a person up, or give it up; False if it is to be asked for again."""
+        with draft.transaction.active():
+            if draft.outcome.value is None:
+                draft.give_up()
+                return True
+            draft.person = draft.install()
+        if draft.person is None:
+            del self.ready[draft.number]
+        return draft.person is not None
+
+    def _finish(self, sent: list[PersonDraft]) -> None:
+        """Wait until these are on disk, and end them in order."""
+        while sent:
+            draft = sent.pop(0)
+            tx = draft.transaction
+            try:
+                if draft.number >= self.failed_at:
+                    raise Cancelled("A person before this one could not be stored. Run it again.")
+                self._lock(tx)
+                if not tx.finish():
+                    raise Cancelled(
+                        "Another kernel made this person at the same time. Its person counts; the "
+                        "same call again continues with it."
+                    )
+                self._end(draft, tx.result)
+            except BaseException as error:  # noqa: BLE001 - raised by `run`
+                if draft.number in self.ready:
+                    self._fail(draft.number, error)
+                    for other in reversed([draft, *sent]):
+                        other.transaction.roll_back()
+                    return
+                self._fail(draft.number, error, ended=True)
+
+    def _end(self, draft: PersonDraft, person: TinyPerson | None) -> None:
+        """A slot has ended; the next one counts from here even if `made` fails."""
+        number = draft.number
+        self.fork.results[number] = person if self.runner.options.keep else None
+        del self.ready[number], self.drafts[number]
+        draft.transaction.release()
+        self.ended += 1
+        self.runner.made(number, person)
+
+    def _lock(self, tx: Transaction) -> None:
+        while not tx.try_lock(0.1):
+            self.runner.token.raise_if_cancelled()

@@ -23,9 +23,11 @@ from tinyfactory.errors import (
 )
 from tinyfactory.factory import requests, talking
 from tinyfactory.factory.makers import model_for
+from tinyfactory.generation import pipeline
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import current_transaction
+from tinyfactory.models import event_loop
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel
@@ -125,12 +127,10 @@ class _Round:
 
     def ask_together(self, concurrency: int) -> None:
         """Ask so many people at a time."""
-        from tinyfactory.models import event_loop
-
-        switch, around = event_loop.CancelToken(), event_loop.token.get()
+        switch, around = event_loop.CancelToken(), pipeline.current_token()
 
         def work(numbers: list[int]) -> None:
-            with event_loop.cancellable(switch):
+            with pipeline.cancellable(switch):
                 self.ask(numbers)
 
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="tinyfactory-panel")

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tinyfactory import models, prompts
-from tinyfactory.factory import person_generator, profiles, replies, requests, twins
+from tinyfactory.factory import profiles, requests, twins
 from tinyfactory.factory.base import TinyFactory
+from tinyfactory.factory.estimate import Estimate, estimate
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.factory.many import MakesMany
-from tinyfactory.factory.person_generator import write_contexts
+from tinyfactory.factory.job_options import JobKeywords, JobOptions, Order, Snapshot, read_options
+from tinyfactory.factory.person_generator import (
+    first_request,
+    make_person,
+    model_call,
+    write_contexts,
+)
 from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.generation.pipeline import request_key
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
 from tinyfactory.journal.simulation import scope
@@ -21,7 +31,8 @@ from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 
 if TYPE_CHECKING:
-    from tinyfactory.people import TinyPerson
+    from tinyfactory.budget import Budget
+    from tinyfactory.people import People, TinyPerson
     from tinyfactory.populations import Demography
 
 
@@ -35,7 +46,7 @@ def _person_class() -> type:
 journaled_when_needed("TinyPerson", _person_class)
 
 
-class TinyPersonFactory(MakesMany, TinyFactory):
+class TinyPersonFactory(TinyFactory):
     """Makes people who belong to a context, with the help of a language model.
 
     Parameters
@@ -160,7 +171,7 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         version="1",
         touches=(),
         ignore=("model",),
-        request=lambda _cls, number, context, language, model: requests.keyed(
+        request=lambda _cls, number, context, language, model: request_key(
             model, requests.contexts_request(context, number, [], language, "")
         ),
     )
@@ -224,7 +235,7 @@ class TinyPersonFactory(MakesMany, TinyFactory):
     @transactional(
         version="1",
         touches=(),
-        request=lambda self, **asked: person_generator.first_request(self, **asked),
+        request=lambda self, **asked: first_request(self, **asked),
     )
     def generate_person(
         self,
@@ -262,14 +273,12 @@ class TinyPersonFactory(MakesMany, TinyFactory):
             When asking again cannot help (no key, unknown model, no endpoint), saying what
             to do. Factory, people and registries are then as they were.
         """
-        return person_generator.make_person(
-            self, agent_particularities, temperature, attempts, profile
-        )
+        return make_person(self, agent_particularities, temperature, attempts, profile)
 
     @transactional(
         version="1",
         touches=(),
-        request=lambda self, messages, temperature: requests.keyed(
+        request=lambda self, messages, temperature: request_key(
             self.chat_model(), requests.person_messages(messages, temperature)
         ),
     )
@@ -281,15 +290,7 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         dict
             ``role``, ``content``, ``finish_reason``, ``refusal`` and ``provenance``.
         """
-        model = self.chat_model()
-        reply = replies.send(model, requests.person_messages(messages, temperature))
-        return {
-            "role": "assistant",
-            "content": reply.text,
-            "finish_reason": reply.finish_reason,
-            "refusal": reply.refusal,
-            "provenance": replies.provenance(model, reply),
-        }
+        return model_call(self, messages, temperature)
 
     @classmethod
     @transactional(
@@ -297,7 +298,7 @@ class TinyPersonFactory(MakesMany, TinyFactory):
         touches=(),
         ignore=("model",),
         request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
-            requests.keyed(model, twins.request(values, asked, temperature, seed, texts))
+            request_key(model, twins.request(values, asked, temperature, seed, texts))
         ),
     )
     def _write_twin(
@@ -317,6 +318,175 @@ class TinyPersonFactory(MakesMany, TinyFactory):
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
         """Give a person all that a configuration says: all of it, or nothing."""
         agent.define_all(configuration)
+
+    def generate_people(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        *,
+        concurrency: int = 1,
+        on_person: Callable[[TinyPerson], object] | None = None,
+        budget: Budget | None = None,
+        executor: Executor | None = None,
+        progress: bool | Callable[[Snapshot], object] = False,
+        time_limit: float | None = None,
+        batch: bool = False,
+        keep: bool = True,
+        poll: float = 10.0,
+    ) -> People:
+        """Make several people; each is a step of its own that is kept at once.
+
+        With a demography (`from_demography`), how many there are of each kind is decided
+        first, exactly; each person is then written to a profile and checked against it.
+
+        Interrupted (Ctrl-C, an error, a limit), the same call again goes on: those who are
+        made are not asked for again, in this kernel and, in a simulation, in another one.
+
+        Parameters
+        ----------
+        number_of_people : int
+            How many. Fewer come back only where `generate_person` gave None; who is missing,
+            and why, is in the log and in ``last_job.missing``.
+        agent_particularities, temperature, attempts
+            As for `generate_person`; the particularities hold for each of them.
+        concurrency : int
+            How many are asked for at a time. The same people come out, in the same order,
+            whoever's answer was first. One by one (1), and without a demography, each is told
+            of those before, which makes for more variety.
+        on_person : callable, optional
+            Called with each person, in order, as soon as they are there.
+        budget : Budget, optional
+            For this call; that of the simulation holds, too.
+        executor : concurrent.futures.Executor, optional
+            Workers that make the model calls; what they answer is checked and kept here. For
+            Dask: ``Client(...).get_executor()``. The model, its key included, is sent to
+            them. Requests that a worker has to repeat are counted after, not before.
+        progress : bool or callable
+            True shows a bar; a function is called with a `Snapshot` now and then.
+        time_limit : float, optional
+            Seconds for all of it.
+        batch : bool
+            Ask through the endpoint's Batch API: within a day, for half the price. Needs a
+            simulation; a kernel that comes back finds its batch again.
+        keep : bool
+            False when there are more people than fit into memory: they are handed to
+            `on_person` (say, the `add` of a `PeopleWriter`), and only their names are kept.
+        poll : float
+            Seconds between two looks at a batch, at first.
+
+        Returns
+        -------
+        People
+            A list with a table of its own; empty with ``keep=False``.
+
+        Raises
+        ------
+        InvalidInput
+            For arguments that cannot work, before anything is sent.
+        BudgetExceeded, TimeLimitReached, ModelError
+            The people made before stay in `last_job.people` and, in a simulation, on disk.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
+        >>> [person.name for person in factory.generate_people(2)] == factory.generated_names
+        True
+        """
+        order = Order(number_of_people, agent_particularities, temperature, attempts)
+        options = JobOptions(
+            concurrency=concurrency,
+            on_person=on_person,
+            budget=budget,
+            executor=executor,
+            progress=progress,
+            time_limit=time_limit,
+            batch=batch,
+            keep=keep,
+            poll=poll,
+        )
+        return self._job(order, options).run()
+
+    def start_people(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        **options: Unpack[JobKeywords],
+    ) -> PeopleJob:
+        """`generate_people` in a thread of its own: a job to look at, wait for, or cancel.
+
+        Iterating over the job gives the people as they come. The parameters are those of
+        `generate_people`.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
+        >>> [person.name for person in factory.start_people(2)] == factory.generated_names
+        True
+        """
+        order = Order(number_of_people, agent_particularities, temperature, attempts)
+        return self._job(order, read_options("start_people", options)).start()
+
+    async def agenerate_people(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        temperature: float | None = 1.5,
+        attempts: int = 5,
+        **options: Unpack[JobKeywords],
+    ) -> People:
+        """`generate_people`, awaited; cancelling the await stops it and keeps what is done.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
+        >>> len(asyncio.run(factory.agenerate_people(2)))
+        2
+        """
+        order = Order(number_of_people, agent_particularities, temperature, attempts)
+        job = self._job(order, read_options("agenerate_people", options)).start()
+        try:
+            # In a thread, which ends with the job whether or not this await does.
+            return await asyncio.to_thread(job.wait)
+        except asyncio.CancelledError:
+            job.cancel()
+            await asyncio.shield(asyncio.to_thread(job.join))
+            raise
+
+    def estimate(
+        self,
+        number_of_people: int,
+        agent_particularities: Particularities = None,
+        attempts: int = 5,
+        *,
+        batch: bool = False,
+        budget: Budget | None = None,
+    ) -> Estimate:
+        """What making so many people will take; nothing is sent.
+
+        Prompts are counted at four characters a token, answers by those that this factory
+        had in this simulation, or by what the schema asks for. The prices of `budget` count.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
+        >>> factory.estimate(100).calls
+        (100, 110)
+        """
+        return estimate(
+            self, number_of_people, agent_particularities, attempts, batch=batch, budget=budget
+        )
+
+    def _job(self, order: Order, options: JobOptions) -> PeopleJob:
+        self.last_job = PeopleJob(self, order, options, before=self.last_job)
+        return self.last_job
 
     # -- inner workings ----------------------------------------------------------------
 

@@ -1,223 +1,436 @@
-"""How a person is made: asked for, read, checked, and asked for again with the reason."""
+"""How a person is made: asked for, read, checked, set up, and remembered by the factory."""
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tinyfactory.errors import BadResponse, InvalidPersona, NameTaken, ReplyRejected
-from tinyfactory.factory import profiles, replies, requests
+from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
+from tinyfactory.factory import profiles, requests
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.factory.steps import fail, transaction
-from tinyfactory.journal.fork import slot_of, wait_for_turn
+from tinyfactory.generation.pipeline import (
+    Outcome,
+    Sender,
+    Task,
+    ask,
+    gave_up,
+    generate,
+    provenance,
+    request_key,
+    sender_for,
+)
+from tinyfactory.journal import key as keys
+from tinyfactory.journal.call import Method
+from tinyfactory.journal.reply_cache import SavedReply
+from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change
-from tinyfactory.models.chat import ChatRequest
+from tinyfactory.journal.transaction import Record, Transaction, current_transaction
+from tinyfactory.models import event_loop
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.schema.normalise import check_generated
+from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
+from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
 from tinyfactory.redaction import Secrets
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
-    from tinyfactory.people import TinyPerson
-
-from tinyfactory.models.chat import ChatModel
+    from tinyfactory.people.person import TinyPerson
 
 logger = logging.getLogger("tinyfactory")
+# How often contexts that are missing are asked for.
+ROUNDS = 5
+
+
+class PersonSource(Protocol):
+    """What a `TinyPersonFactory` has that making its people needs."""
+
+    name: str
+    context_text: str
+    language: str | None
+    template: str | None
+    instructions: str | None
+    demography: Json | None
+    seed: int
+    generated_names: list[str]
+    generated_minibios: list[str]
+    last_failure: str | None
+
+    def chat_model(self) -> ChatModel:
+        """The model that it asks."""
+        ...
+
+    def scope(self) -> Scope:
+        """Where its people are registered."""
+        ...
+
+    def generate_person(self, *arguments: Any) -> TinyPerson | None:
+        """Make one person."""
+        ...
+
+    def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json: ...
+
+    def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None: ...
+
+
+class PersonDraft:
+    """One person on the way: asked for by `write`, then set up by `install`.
+
+    A reply is a message, as `_aux_model_call` gives it: a dictionary with ``content``,
+    ``finish_reason``, ``refusal`` and ``provenance``. A subclass that overrides
+    `_aux_model_call` or `_setup_agent` has its method called for every person.
+
+    Parameters
+    ----------
+    factory : PersonSource
+    transaction : Transaction
+        The call of `generate_person`.
+    particularities, temperature, attempts, profile
+        Its arguments.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        What the model wrote so far.
+    record : dict or None
+        The stored event, if there is one to be replayed.
+    person : TinyPerson or None
+        The person that was set up.
+
+    Raises
+    ------
+    InvalidInput, NameTaken
+        For arguments that cannot work; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        factory: PersonSource,
+        transaction: Transaction,
+        particularities: Particularities,
+        temperature: float | None,
+        attempts: int,
+        profile: Json | None = None,
+    ) -> None:
+        requests.check_asking(particularities, temperature, attempts)
+        self.factory = factory
+        self.transaction = transaction
+        self.outcome: Outcome[Json, Json] = Outcome()
+        self.record: Record | None = None
+        self.person: TinyPerson | None = None
+        self._looked_up = False
+        self._particularities = particularities
+        self._temperature = temperature
+        self._profile = profile
+        self._wanted = profiles.asked(profile, particularities)
+        self._fixed = fixed_in(self._wanted)
+        self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
+        if self._fixed.name is not None and self._fixed.name in transaction.scope.registry(
+            "person"
+        ):
+            raise NameTaken(
+                f"The name {self._fixed.name!r} is fixed in the particularities, and someone in "
+                "this simulation has it already. Nothing was sent. Choose another name."
+            )
+
+    @property
+    def number(self) -> int:
+        """The number of its slot in a job."""
+        slot = self.transaction.slot
+        return slot.number if slot is not None else 0
+
+    def look_up(self) -> Record | None:
+        """The stored event of this person, looked up once; sets `record`."""
+        if not self._looked_up:
+            self._looked_up, self.record = True, self.transaction.look_up()
+        return self.record
+
+    async def write(self, sender: Sender) -> None:
+        """Ask the model until a reply can be used or the attempts are over."""
+
+        async def fetch(request: ChatRequest, tx: Transaction) -> Json:
+            if is_overridden(self.factory, "_aux_model_call"):
+                return await sender.in_thread(self._call_override, request)
+            return await self._fetch(sender, request, tx)
+
+        await generate(self._task, fetch, self.transaction, self.outcome)
+
+    def write_now(self) -> None:
+        """`write` for a single call, waited for in the calling thread."""
+        tx = self.transaction
+        if is_overridden(self.factory, "_aux_model_call"):
+            # In the caller's own thread, so that an interrupt reaches it.
+            async def fetch(request: ChatRequest, _: Transaction) -> Json:
+                return self._call_override(request)
+
+            _run_without_waiting(generate(self._task, fetch, tx, self.outcome))
+            return
+        with sender_for(self.factory.chat_model(), tx) as sender:
+            event_loop.run(self.write, sender, token=sender.token)
+
+    def install(self) -> TinyPerson | None:
+        """Set the person up, register it, and have the factory remember it.
+
+        None when what was written cannot be used after all, such as a name that someone has
+        taken since; `write` then asks again with the reason.
+        """
+        persona, message = self.outcome.value or {}, self.outcome.reply or {}
+        try:
+            person = self._set_up(persona, message)
+            person.register()
+        except (ReplyRejected, InvalidPersona) as error:
+            self.outcome.reject(str(error))
+        except NameTaken:
+            self.outcome.reject(
+                f"The name {persona['name']} is taken by someone else; give another name."
+            )
+        else:
+            self.transaction.stage(self._remember(person))
+            return person
+        return None
+
+    def give_up(self) -> None:
+        """End without a person: the reason is stored, logged, and `last_failure`."""
+        why = gave_up(self.outcome, self.transaction)
+        logger.error("%s made no person: %s", self.factory.name, why)
+        self.transaction.stage({"set": {"last_failure": why}})
+
+    # -- asking -------------------------------------------------------------------------
+
+    def _request(self, rejected: str) -> ChatRequest:
+        slot = self.transaction.slot
+        return request_for(self.factory, slot, self._wanted, self._temperature, rejected)
+
+    def _call_override(self, request: ChatRequest) -> Json:
+        return self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
+            [dict(message) for message in request.messages], self._temperature
+        )
+
+    async def _fetch(self, sender: Sender, request: ChatRequest, tx: Transaction) -> Json:
+        """Send a request as `_aux_model_call` would, without a transaction of its own."""
+        request = requests.person_messages(request.messages, self._temperature)
+        asked = request_key(sender.model, request)
+        place = SavedReply(tx, self._call_key(tx, request, asked), asked)
+        return message_of(sender.model, await sender.reply_at(place, request))
+
+    def _call_key(self, tx: Transaction, request: ChatRequest, asked: Json) -> str:
+        """The key of the call of `_aux_model_call` that this request stands for."""
+        base = tx.next_base()
+        if not tx.content:
+            return base
+        method: Method = type(self.factory)._aux_model_call.transactional  # type: ignore[attr-defined]  # noqa: SLF001
+        content = {
+            "class": tx.content["class"],
+            "method": method.name,
+            "version": method.version,
+            "arguments": {"messages": asked["messages"], "temperature": request.temperature},
+            "request": asked,
+        }
+        return keys.event_key(base, content)
+
+    # -- reading and setting up ---------------------------------------------------------
+
+    def _read(self, message: Json) -> Json:
+        return read_reply(message, self._fixed, self._wanted)
+
+    def _set_up(self, persona: Json, message: Json) -> TinyPerson:
+        """A person with all that was written; not registered yet."""
+        from tinyfactory.people.person import TinyPerson  # slow to import: pydantic
+
+        scope, profile = self.transaction.scope, self._profile
+        origin = message["provenance"] | {"recipe": self._recipe()}
+        if profile:
+            persona = profiles.complete(profile, persona)
+            origin = origin | {"profile": profile}
+        person = TinyPerson(
+            persona["name"],
+            simulation_id=scope.id if scope.store is not None else None,
+            provenance=origin,
+            register=False,
+        )
+        if is_overridden(self.factory, "_setup_agent"):
+            self.factory._setup_agent(person, persona)  # noqa: SLF001 - subclasses override it
+        else:
+            self.transaction.skip_base()
+            person.define_all(persona)
+        return person
+
+    def _recipe(self) -> Json:
+        """What, beside the factory's own state, the first request was made of.
+
+        Particularities that hold a key or the like are left out: a person may be given away.
+        """
+        particularities = self._particularities
+        if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
+            particularities = None
+        names, _, ordinal = seen(self.factory, self.transaction.slot)
+        return {
+            "particularities": particularities,
+            "temperature": self._temperature,
+            "seen": len(names),
+            "ordinal": ordinal,
+        }
+
+    def _remember(self, person: TinyPerson) -> Change:
+        """The change of a factory that has made a person."""
+        change: Change = {
+            "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
+        }
+        slot = self.transaction.slot
+        # In a job it is always set, so that the event does not depend on those before it.
+        if self.factory.last_failure is not None or (
+            slot is not None and slot.thing is self.factory
+        ):
+            change["set"] = {"last_failure": None}
+        return change
 
 
 def make_person(
-    factory: TinyPersonFactory,
+    factory: PersonSource,
     particularities: Particularities,
     temperature: float | None,
     attempts: int,
     profile: Json | None = None,
 ) -> TinyPerson | None:
-    """One person, registered and staged to be remembered; or None, with the reason staged."""
-    requests.check_asking(particularities, temperature, attempts)
-    asked = profiles.asked(profile, particularities)
-    fixed = replies.fixed_in(asked)
-    _check_name_is_free(fixed.name)
-    reason, answered = "", False
-    for attempt in range(1, attempts + 1):
-        request = _request(factory, asked, temperature, reason)
-        try:
-            message = factory._aux_model_call(  # noqa: SLF001 - a name that users of it know
-                [dict(m) for m in request.messages], temperature
-            )
-            persona = replies.read_reply(message, fixed, asked)
-            recipe = _recipe(factory, particularities, temperature)
-            person = _set_up(factory, message, persona, profile, recipe)
-        except (ReplyRejected, InvalidPersona) as error:
-            reason, answered = str(error), True
-        except BadResponse as error:
-            reason, answered = str(error), False
-        else:
-            wait_for_turn()
-            try:
-                person.register()
-            except NameTaken:
-                reason = f"The name {person.name} is taken by someone else; give another name."
-                answered = True
-            else:
-                transaction().stage(_remembering(factory, person))
-                return person
-        logger.info("Attempt %d of %d gave no person: %s", attempt, attempts, reason)
-    wait_for_turn()  # before it is told: a rehearsal ends here, and is not told of
-    why = f"no usable reply in {attempts} attempts; last: {reason}"
-    logger.error("%s made no person: %s", factory.name, why)
-    fail(why, {"last_failure": why}, keep=answered)
-    return None
+    """The body of `generate_person`: one person, or None with the reason staged."""
+    tx = transaction()
+    draft = PersonDraft(factory, tx, particularities, temperature, attempts, profile)
+    while True:
+        draft.write_now()
+        if draft.outcome.value is None:
+            draft.give_up()
+            return None
+        person = draft.install()
+        if person is not None:
+            return person
+
+
+def model_call(factory: PersonSource, messages: list[Json], temperature: float | None) -> Json:
+    """The body of `_aux_model_call`: send messages that ask for a person."""
+    tx, model = transaction(), factory.chat_model()
+    request = requests.person_messages(messages, temperature)
+    with sender_for(model, tx) as sender:
+        reply = event_loop.run(sender.reply, request, tx, token=sender.token)
+    return message_of(model, reply)
 
 
 def first_request(
-    factory: TinyPersonFactory,
+    factory: PersonSource,
     agent_particularities: Particularities,
     temperature: float | None,
     attempts: int,
     profile: Json | None = None,
 ) -> Json:
-    """What the step asks first, as it enters its key."""
+    """The first request of `generate_person`, as it enters the event's key."""
     requests.check_asking(agent_particularities, temperature, attempts)
-    asked = profiles.asked(profile, agent_particularities)
-    request = _request(factory, asked, temperature)
+    wanted = profiles.asked(profile, agent_particularities)
+    request = request_for(factory, current_context().slot, wanted, temperature)
     template = requests.template_digest(factory.template, factory.instructions)
-    return requests.keyed(factory.chat_model(), request) | {"template": template}
+    return request_key(factory.chat_model(), request) | {"template": template}
 
 
-def request_for(factory: TinyPersonFactory, particularities: Particularities) -> ChatRequest:
-    """The request for the next person, with what is fixed about them."""
-    return _request(factory, particularities, None)
-
-
-def _request(
-    factory: TinyPersonFactory,
-    particularities: Particularities,
+def request_for(
+    factory: PersonSource,
+    slot: Slot | None,
+    wanted: Particularities,
     temperature: float | None,
     rejected: str = "",
 ) -> ChatRequest:
-    names, minibios, ordinal = _seen(factory)
+    """The request for the next person, or for the person of a slot."""
+    names, minibios, ordinal = seen(factory, slot)
+    language = requests.language_or_default(factory.language)
     values = requests.person_values(
-        factory.context_text,
-        particularities,
-        names,
-        minibios,
-        ordinal,
-        requests.language_or_default(factory.language),
-        rejected,
+        factory.context_text, wanted, names, minibios, ordinal, language, rejected
     )
-    return filled(factory, values, temperature)
-
-
-def filled(factory: TinyPersonFactory, values: Json, temperature: float | None) -> ChatRequest:
-    """The factory's request with these values in it."""
     return requests.person_request(values, temperature, factory.template, factory.instructions)
 
 
-def _recipe(
-    factory: TinyPersonFactory, particularities: Particularities, temperature: float | None
-) -> Json:
-    """What, beside the factory's own state, the first request was made of.
+def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str], int]:
+    """Names and bios that a prompt may mention, and the number of the person to be made.
 
-    Particularities that hold a key or the like are left out: a person may be given away.
+    All slots of a job see the same, in whatever order replies arrive.
     """
-    names, _, ordinal = _seen(factory)
-    if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
-        particularities = None
-    return {
-        "particularities": particularities,
-        "temperature": temperature,
-        "seen": len(names),
-        "ordinal": ordinal,
-    }
-
-
-def _seen(factory: TinyPersonFactory) -> tuple[list[str], list[str], int]:
-    """Names and bios that a prompt may tell of, and the number of the person to be made.
-
-    People made together are told the same, whichever of them comes first.
-    """
-    forked = slot_of(factory)
     names, minibios = factory.generated_names, factory.generated_minibios
-    if forked is None:
+    if slot is None or slot.thing is not factory:
         return names, minibios, len(names) + 1
-    fork, slot = forked
-    return names[: fork.seen], minibios[: fork.seen], fork.seen + slot + 1
+    return names[: slot.seen], minibios[: slot.seen], slot.seen + slot.number + 1
 
 
-def _set_up(
-    factory: TinyPersonFactory,
-    message: Json,
-    persona: Json,
-    profile: Json | None,
-    recipe: Json,
-) -> TinyPerson:
-    from tinyfactory.people import TinyPerson
-
-    provenance = message["provenance"] | {"recipe": recipe}
-    if profile:
-        persona = profiles.complete(profile, persona)
-        provenance = provenance | {"profile": profile}
-    person = TinyPerson(
-        persona["name"],
-        simulation_id=_simulation_id(),
-        provenance=provenance,
-        register=False,
-    )
-    factory._setup_agent(person, persona)  # noqa: SLF001 - a name that users of it know
-    return person
+def fixed_in(particularities: Particularities) -> Wishes:
+    """What the particularities fix for certain; fields that were given outright all are."""
+    return read_wishes(requests.particularities_text(particularities)).fixed()
 
 
-def _simulation_id() -> str | None:
-    here = transaction().scope
-    return here.id if here.store is not None else None
+def read_reply(message: Json, fixed: Wishes, wanted: Particularities = None) -> Json:
+    """The person that a reply describes, checked and in canonical form.
 
-
-def _check_name_is_free(name: str | None) -> None:
-    if name is not None and name in transaction().scope.registry("person"):
-        raise NameTaken(
-            f"The name {name!r} is fixed in the particularities, and someone in this "
-            "simulation bears it already. Nothing was sent. Choose another name."
-        )
-
-
-def _remembering(factory: TinyPersonFactory, person: TinyPerson) -> Change:
-    """The change that has a factory remember a person.
-
-    Of people made together, how many before are remembered yet depends on chance.
+    Raises
+    ------
+    ReplyRejected, InvalidPersona
+        With a reason that the model can be told.
     """
-    change: Change = {
-        "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
+    persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
+    check_generated(persona)
+    reason = contradiction(fixed, persona) or profiles.strays(wanted, persona)
+    if reason is not None:
+        raise ReplyRejected(reason)
+    return persona
+
+
+def message_of(model: ChatModel, reply: ChatReply) -> Json:
+    """A reply as the message that `_aux_model_call` gives."""
+    return {
+        "role": "assistant",
+        "content": reply.text,
+        "finish_reason": reply.finish_reason,
+        "refusal": reply.refusal,
+        "provenance": provenance(model, reply),
     }
-    if factory.last_failure is not None or slot_of(factory) is not None:
-        change["set"] = {"last_failure": None}
-    return change
 
 
-# How often contexts that are missing are asked for.
-ROUNDS = 5
+def is_overridden(factory: PersonSource, name: str) -> bool:
+    """Whether a subclass of the user's own overrides a method of `TinyPersonFactory`."""
+    method = getattr(type(factory), name)
+    return not method.__module__.startswith("tinyfactory.")
+
+
+def transaction() -> Transaction:
+    """The current transaction; for code that only runs in a transactional method."""
+    here = current_transaction()
+    if here is None:
+        raise RuntimeError("only called within a transactional method")
+    return here
+
+
+def _run_without_waiting(coroutine: Any) -> None:
+    """Run a coroutine that never waits for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("the coroutine waited")
 
 
 def write_contexts(number: int, context: str, language: str, model: ChatModel) -> list[str] | None:
     """Exactly `number` different contexts, or None when the model cannot be brought to it."""
-    from tinyfactory.people.schema.reply_parser import read_contexts
-
     contexts: list[str] = []
-    reason, answered = "", False
-    for _ in range(ROUNDS):
+
+    def request(rejected: str) -> ChatRequest:
         missing = number - len(contexts)
-        request = requests.contexts_request(context, missing, contexts, language, reason)
-        try:
-            reply = replies.send(model, request)
-            new = read_contexts(reply.text, reply.finish_reason, reply.refusal, expected=missing)
-        except (ReplyRejected, BadResponse) as error:
-            reason, answered = str(error), isinstance(error, ReplyRejected)
-        else:
-            known = {text.casefold() for text in contexts}
-            contexts += [text for text in new if text.casefold() not in known]
-            if len(contexts) >= number:
-                return contexts[:number]
-            reason, answered = f"only {len(contexts)} of {number} contexts are there", True
-        logger.info("Contexts are asked for again: %s", reason)
-    why = f"no {number} different contexts in {ROUNDS} replies; last: {reason}"
-    logger.error("No factories were made: %s", why)
-    fail(why, {}, keep=answered)
-    return None
+        return requests.contexts_request(context, missing, contexts, language, rejected)
+
+    def read(reply: ChatReply) -> list[str]:
+        missing = number - len(contexts)
+        new = read_contexts(reply.text, reply.finish_reason, reply.refusal, expected=missing)
+        known = {text.casefold() for text in contexts}
+        contexts.extend(text for text in new if text.casefold() not in known)
+        if len(contexts) < number:
+            raise ReplyRejected(f"only {len(contexts)} of {number} contexts are there")
+        return contexts[:number]
+
+    tx = transaction()
+    outcome = ask(Task(request, read, ROUNDS, "contexts"), model, tx)
+    if outcome.value is None:
+        why = f"no {number} different contexts in {ROUNDS} replies; last: {outcome.reason}"
+        logger.error("No factories were made: %s", why)
+        tx.fail(why, keep=outcome.replied)
+    return outcome.value

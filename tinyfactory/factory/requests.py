@@ -9,8 +9,8 @@ from typing import Any
 
 from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.serializer import digest, encode
-from tinyfactory.models.chat import ChatModel, ChatRequest
+from tinyfactory.journal.serializer import digest
+from tinyfactory.models.chat import ChatRequest
 
 Json = dict[str, Any]
 Particularities = str | dict[str, Any] | None
@@ -112,34 +112,6 @@ def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...
         {"role": "system", "content": prompts.render(instructions, values, "the instructions")},
         {"role": "user", "content": prompts.render(template, values, "the template")},
     )
-
-
-def keyed(model: ChatModel, request: ChatRequest) -> Json:
-    """A request with the model it goes to, as it enters an event's key.
-
-    Raises
-    ------
-    NotSerialisable
-        For a model of one's own whose identity is not JSON.
-    """
-    identity = encode(dict(model.identity), "the identity of the model")
-    return {"model": identity, **request.to_json(), "schema": _schema_key(request.schema)}
-
-
-# The schema that all share, and its digest.
-_digested: tuple[Json, str] | None = None
-
-
-def _schema_key(schema: Json | None) -> str:
-    """What stands for a schema in a key: it is half of a request, and the same for everybody."""
-    global _digested
-    from tinyfactory.people.schema.layout import shared_reply_schema
-
-    if schema is not shared_reply_schema():
-        return digest(schema)
-    if _digested is None or _digested[0] is not schema:
-        _digested = schema, digest(schema)
-    return _digested[1]
 
 
 def language_or_default(language: str | None) -> str:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory import models, prompts
-from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
-from tinyfactory.factory import replies, requests
+from tinyfactory.errors import InvalidInput, ReplyRejected
+from tinyfactory.factory import requests
 from tinyfactory.factory.makers import maker_of
-from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.factory.person_generator import transaction
+from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance, request_key
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transactional import transactional
-from tinyfactory.models.chat import ChatModel, ChatRequest
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory
@@ -61,7 +62,7 @@ def rewrite(
     version="1",
     touches=(),
     ignore=("model",),
-    request=lambda person, path, wish, attempts, around, model: requests.keyed(  # noqa: ARG005 - given by name
+    request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
         model, request_for(person, path, wish, around)
     ),
 )
@@ -72,27 +73,25 @@ def propose(
     from tinyfactory.people.schema import edits
     from tinyfactory.people.schema.reply_parser import read_part
 
-    part = edits.part_of(person.persona, path)
-    reason, answered = "", False
-    for attempt in range(1, attempts + 1):
-        try:
-            reply = replies.send(model, request_for(person, path, wish, around, reason))
-            value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
-            changed = edits.with_part(person.persona, part, value)
-            edits.check_rewrite(person.persona, changed, part)
-            _check_name(person, changed.get("name", ""))
-        except (ReplyRejected, InvalidPersona) as error:
-            reason, answered = str(error), True
-        except BadResponse as error:
-            reason, answered = str(error), False
-        else:
-            transaction().stage({"set": {"proposals": person.proposals + 1}})
-            origin = replies.provenance(model, reply)["source"]
-            return {"value": value, "origin": origin}
-        logger.info("Attempt %d of %d gave no %s: %s", attempt, attempts, path, reason)
-    logger.error("No new %s for %s: %s", path, person.name, reason)
-    fail(f"no usable reply in {attempts} attempts; last: {reason}", {}, keep=answered)
-    return None
+    part, tx = edits.part_of(person.persona, path), transaction()
+
+    def read(reply: ChatReply) -> Json:
+        value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
+        changed = edits.with_part(person.persona, part, value)
+        edits.check_rewrite(person.persona, changed, part)
+        _check_name(person, changed.get("name", ""))
+        return {"value": value, "origin": provenance(model, reply)["source"]}
+
+    task = Task(
+        lambda rejected: request_for(person, path, wish, around, rejected), read, attempts, path
+    )
+    outcome = ask(task, model, tx)
+    if outcome.value is None:
+        logger.error("No new %s for %s: %s", path, person.name, outcome.reason)
+        gave_up(outcome, tx)
+        return None
+    tx.stage({"set": {"proposals": person.proposals + 1}})
+    return outcome.value
 
 
 def request_for(

@@ -12,11 +12,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory import prompts
-from tinyfactory.errors import BadResponse, InvalidInput, ReplyRejected
-from tinyfactory.factory import replies, requests
+from tinyfactory.errors import InvalidInput, ReplyRejected
+from tinyfactory.factory import requests
 from tinyfactory.factory.makers import model_for
-from tinyfactory.factory.steps import fail, transaction
+from tinyfactory.factory.person_generator import transaction
+from tinyfactory.generation import pipeline
+from tinyfactory.generation.pipeline import Task, request_key
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.utils.text import clean
 
@@ -56,20 +59,19 @@ async def answer_soon(
     person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.aask`."""
-    from tinyfactory.models import event_loop
-
-    switch, around = event_loop.CancelToken(), event_loop.token.get()
+    switch = event_loop.CancelToken()
+    outer = pipeline.current_token()
 
     def work() -> str:
-        with event_loop.cancellable(switch):
+        with pipeline.cancellable(switch):
             return answer(person, question, model, temperature)
 
     # A thread of its own: those that `asyncio.to_thread` has are few.
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
     with ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False)
-        if around is not None:
-            stack.enter_context(around.calling(switch.cancel))
+        if outer is not None:
+            stack.enter_context(outer.calling(switch.cancel))
         asked = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
         try:
             return await asyncio.shield(asked)
@@ -85,33 +87,35 @@ async def answer_soon(
     version="1",
     touches=(),
     ignore=("model",),
-    request=lambda person, question, temperature, model: requests.keyed(
+    request=lambda person, question, temperature, model: request_key(
         model, request_for(person, question, temperature)
     ),
 )
 def ask(
     person: TinyPerson, question: str, temperature: float | None, model: ChatModel
 ) -> str | None:
-    """One question and its answer, as a step on the person's own line."""
-    reason, answered = "", False
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            text = _read(replies.send(model, request_for(person, question, temperature, reason)))
-        except ReplyRejected as error:
-            reason, answered = str(error), True
-        except BadResponse as error:
-            reason, answered = str(error), False
-        else:
-            said = [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": text},
-            ]
-            transaction().stage({"append": {"conversation": said}})
-            return text
-        logger.info("Attempt %d of %d gave no answer: %s", attempt, ATTEMPTS, reason)
-    logger.error("%s gave no answer: %s", person.name or "The person", reason)
-    fail(f"no usable answer in {ATTEMPTS} attempts; last: {reason}", {}, keep=answered)
-    return None
+    """One question and its answer, as an event on the person's own line."""
+    tx = transaction()
+    task = Task(
+        lambda rejected: request_for(person, question, temperature, rejected),
+        _read,
+        ATTEMPTS,
+        "answer",
+    )
+    outcome = pipeline.ask(task, model, tx)
+    if outcome.value is None:
+        logger.error("%s gave no answer: %s", person.name or "The person", outcome.reason)
+        tx.fail(
+            f"no usable answer in {ATTEMPTS} attempts; last: {outcome.reason}",
+            keep=outcome.replied,
+        )
+        return None
+    said = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": outcome.value},
+    ]
+    tx.stage({"append": {"conversation": said}})
+    return outcome.value
 
 
 def request_for(

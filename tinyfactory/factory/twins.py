@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.errors import BadResponse, InvalidInput, InvalidPersona, ReplyRejected
-from tinyfactory.factory import person_generator, profiles, replies, requests
+from tinyfactory.errors import InvalidInput, ReplyRejected
+from tinyfactory.factory import profiles, requests
 from tinyfactory.factory.makers import maker_of
+from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply, transaction
 from tinyfactory.factory.requests import Json
+from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory
-    from tinyfactory.models.chat import ChatModel, ChatRequest
+    from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.comparison import Twins
 
@@ -79,30 +81,28 @@ def write(
     model: ChatModel,
 ) -> TinyPerson | None:
     """The twin, not registered; None when no reply could be used."""
-    from tinyfactory.factory.steps import fail
     from tinyfactory.people import TinyPerson
 
-    reason, answered = "", False
-    for _ in range(attempts):
-        asking_now = request(values | {"rejected": reason}, asked, temperature, seed, texts)
-        reply = replies.send(model, asking_now)
-        message = {
-            "content": reply.text,
-            "finish_reason": reply.finish_reason,
-            "refusal": reply.refusal,
-        }
-        try:
-            persona = replies.read_reply(message, replies.fixed_in(asked), asked)
-        except (ReplyRejected, InvalidPersona) as error:
-            reason, answered = str(error), True
-        except BadResponse as error:
-            reason, answered = str(error), False
-        else:
-            provenance = replies.provenance(model, reply) | {"profile": asked}
-            persona = profiles.complete(asked, persona)
-            return TinyPerson(persona=persona, provenance=provenance, register=False)
-    fail(f"no usable reply in {attempts} attempts; last: {reason}", {}, keep=answered)
-    return None
+    tx, fixed = transaction(), fixed_in(asked)
+
+    def read(reply: ChatReply) -> Json:
+        return read_reply(message_of(model, reply), fixed, asked)
+
+    task = Task(
+        lambda rejected: request(values | {"rejected": rejected}, asked, temperature, seed, texts),
+        read,
+        attempts,
+        "twin",
+    )
+    outcome = ask(task, model, tx)
+    if outcome.value is None or outcome.reply is None:
+        gave_up(outcome, tx)
+        return None
+    return TinyPerson(
+        persona=profiles.complete(asked, outcome.value),
+        provenance=provenance(model, outcome.reply) | {"profile": asked},
+        register=False,
+    )
 
 
 def request(
@@ -202,7 +202,7 @@ def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float
         requests.language_or_default(factory.language),
     )
     temperature = recipe.get("temperature", 1.5)
-    original = person_generator.filled(factory, values, temperature)
+    original = requests.person_request(values, temperature, factory.template, factory.instructions)
     # For a model that draws by a seed: the twin draws as the original did.
     return values, temperature, original.fingerprint()
 

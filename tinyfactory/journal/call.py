@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.serializer import digest_text, encode, is_journaled, type_name
+from tinyfactory.journal.serializer import digest_text, is_journaled, type_name
 
 
 @dataclass(frozen=True)
@@ -81,24 +81,6 @@ class Call:
     def class_name(self) -> str:
         """The class under whose name the call is recorded."""
         return type_name(self.owner if isinstance(self.owner, type) else type(self.owner))
-
-    def asked(self) -> dict[str, Any]:
-        """All that the event's key is made of, besides the line's head.
-
-        Raises
-        ------
-        NotSerialisable
-            Before anything is done, when an argument cannot be kept.
-        """
-        request = self.method.request
-        kept = {k: v for k, v in self.arguments.items() if k not in self.method.ignore}
-        return {
-            "class": self.class_name,
-            "method": self.method.name,
-            "version": self.method.version,
-            "arguments": encode(kept, "arguments"),
-            "request": None if request is None else request(self.owner, **self.arguments),
-        }
 
 
 def check_method(function: Any, names_used: tuple[str, ...]) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.journal.key import next_head
 from tinyfactory.journal.recording.portable import Json, rows_in, rows_of
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.storage.database import seal
-from tinyfactory.journal.transaction import head_of
 
 # Rows of a recording that are taken into a journal in one commit.
 _TOGETHER = 100
@@ -58,7 +58,7 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             yield name, str(error)
             continue
         kind, _, own = name.partition(":")
-        if kind == "event" and value["head"] != head_of(
+        if kind == "event" and value["head"] != next_head(
             own, value["result"], value["changes"], value["steps"]
         ):
             yield name, "Its head does not follow from what it holds."

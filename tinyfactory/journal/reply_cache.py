@@ -1,120 +1,117 @@
-"""Replies first: what a model answered is on disk before anyone looks at it."""
+"""Replies are saved on arrival: a reply that was paid for is on disk before it is parsed."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import time
-from collections.abc import Callable, Collection
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.transaction import Transaction, current_transaction
+from tinyfactory.journal import key as keys
+from tinyfactory.journal.transaction import Transaction
 
 Json = dict[str, Any]
 
-# Keys of replies that are asked for as if they were not there: by someone who has to know
-# what was asked, in whichever kernel that was.
-overlooked: ContextVar[Collection[str]] = ContextVar("tinyfactory_overlooked", default=())
-
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the journal the reply to a request belongs.
+class SavedReply:
+    """The reply to one request of a transaction: where it is stored, if it is.
+
+    A process that was killed between a reply and its commit finds the reply when it makes the
+    same request at the same place again.
 
     Parameters
     ----------
-    key : str
-        Under which it is looked for.
-    about : dict
-        What is kept with it.
-    """
-
-    key: str
-    about: Json
-
-    @classmethod
-    def of(cls, tx: Transaction, request: Json) -> Place:
-        """The place of a request that a transaction makes now."""
-        asked = digest(request)
-        about = {"request": asked, "for": tx.key, "attempt": _attempt(tx)}
-        return cls("reply:" + digest(tx.key, asked), about)
-
-    def keep(self, store: Any, reply: Json, usd: float | None) -> Callable[[], Json]:
-        """Have the reply stored; call the result to wait for it, and for what then stands."""
-        record = self.about | {"at": round(time.time(), 3), "reply": reply, "usd": usd}
-        waits: Callable[[], Json] = store.add_soon(self.key, record)
-        return waits
-
-
-def keep_reply(
-    request: Json,
-    ask: Callable[[Callable[[Json], None]], Json],
-    usd: Callable[[Json], float | None] = lambda _: None,
-) -> Json:
-    """The reply to a request at this place of the journal: kept before, or asked for and kept.
-
-    The place is part of the key, so a reply that was rejected is never handed to the
-    attempt after it; but a process that was killed between a reply and its commit finds
-    the reply when it comes to the same place again. Outside a simulation it just asks.
-
-    Parameters
-    ----------
+    transaction : Transaction
+    call_key : str
+        The key of the call that makes the request.
     request : dict
-        The request as asked, with the model's identity.
-    ask : callable
-        Sends the request and gives the reply as JSON. It is handed a function to call with the
-        reply the moment that it is there, from whatever thread: no interrupt of the one who
-        waits can then lose it.
-    usd : callable, optional
-        Given a reply, what it cost in US dollars, or None; kept with it.
-
-    Raises
-    ------
-    ReplayMiss
-        When a recording is only replayed, and asking would be new.
+        The request with the identity of its model, as JSON.
     """
-    tx = current_transaction()
-    store = tx.scope.store if tx is not None else None
-    if tx is None or store is None:
-        reply = ask(lambda _: None)
-        if tx is not None:
-            tx.replies.append(_outline(None, reply, usd(reply)))
-        return reply
-    place = Place.of(tx, request)
-    try:
-        kept = None if place.key in overlooked.get() else store.get(place.key)
-    except DamagedRecord:
-        kept = None
-    if kept is None:
-        if tx.scope.recorded is not None:
-            tx.scope.recorded.missed(tx, "it asks a model")
-        tx.check_process()
-        store.check_writable()
-        waits: list[Callable[[], Json]] = []
 
-        def arrived(reply: Json) -> None:
-            if not waits:
-                waits.append(place.keep(store, reply, usd(reply)))
+    transaction: Transaction
+    call_key: str
+    request: Json
 
-        arrived(ask(arrived))
-        # Of two kernels at the same place, the first stored wins and both go on with it.
-        kept = waits[0]()
-        tx.scope.model_calls += 1
-    tx.replies.append(_outline(place.key, kept["reply"], kept.get("usd")))
-    return dict(kept["reply"])
+    @property
+    def key(self) -> str:
+        """The key of the reply in the journal."""
+        return keys.reply_key(self.call_key, self.request)[0]
+
+    def find(self) -> Json | None:
+        """The reply if it is stored, else None; nothing may be paid for then without a place.
+
+        Raises
+        ------
+        ReplayMiss
+            When a recording is opened for replay only, so that asking would be new.
+        JournalUnavailable
+            When the journal can only be read.
+        """
+        scope = self.transaction.scope
+        if scope.store is None:
+            return None
+        key = self.key
+        try:
+            stored = scope.store.get(key)
+        except DamagedRecord:
+            stored = None
+        if stored is not None:
+            return self._noted(key, stored)
+        if scope.recorded is not None:
+            scope.recorded.missed(self.transaction, "it asks a model")
+        self.transaction.check_process()
+        scope.store.check_writable()
+        return None
+
+    def save(self, reply: Json, usd: float | None) -> Callable[[], Awaitable[Json]]:
+        """Store a reply; await the result's call for the disk and for the reply that counts.
+
+        Of two kernels that ask at the same place the first stored reply counts for both.
+        """
+        scope = self.transaction.scope
+        if scope.store is None:
+            self.transaction.replies.append(_summary(None, reply, usd))
+            return functools.partial(_itself, reply)
+        key, asked = keys.reply_key(self.call_key, self.request)
+        record = {
+            "request": asked,
+            "for": self.call_key,
+            "attempt": self._attempt(),
+            "at": round(time.time(), 3),
+            "reply": reply,
+            "usd": usd,
+        }
+        stored = scope.store.submit([(key, record)])
+        scope.model_calls += 1
+
+        async def wait() -> Json:
+            return self._noted(key, (await asyncio.wrap_future(stored))[0])
+
+        return wait
+
+    def _noted(self, key: str, record: Json) -> Json:
+        """Add a stored reply to the transaction's account of what it took."""
+        self.transaction.replies.append(_summary(key, record["reply"], record.get("usd")))
+        return dict(record["reply"])
+
+    def _attempt(self) -> int:
+        """Which reply of its outermost call this is, from 1."""
+        number = 1
+        tx: Transaction | None = self.transaction
+        while tx is not None:
+            number += len(tx.replies)
+            tx = tx.parent
+        return number
 
 
-def _attempt(tx: Transaction | None) -> int:
-    """Which reply of its outermost step this is, from 1."""
-    number = 1
-    while tx is not None:
-        number += len(tx.replies)
-        tx = tx.parent
-    return number
-
-
-def _outline(key: str | None, reply: Json, usd: float | None) -> Json:
+def _summary(key: str | None, reply: Json, usd: float | None) -> Json:
     names = ("model", "usage", "seconds", "requests", "finish_reason")
     return {"key": key} | {name: reply.get(name) for name in names} | {"usd": usd}
+
+
+async def _itself(reply: Json) -> Json:
+    return reply

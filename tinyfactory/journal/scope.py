@@ -1,123 +1,104 @@
-"""A scope: where names are unique and lines of events are counted."""
+"""A scope: where names are unique and the events of each object form a line.
+
+An event's key is made from the head of its line and from the call; the next head is made from
+that key and the result. So a look-up costs the same however long a line is, branches lie side
+by side, and the same call made twice is two events.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
-
-from tinyfactory.budget import Budget, Meter
-from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
-from tinyfactory.utils.concurrency import Aside, open_after_fork
-
-if TYPE_CHECKING:
-    from tinyfactory.journal.recording.replay import RecordedStore
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import NameTaken
-from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.journal import key
+from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
+from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
 from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
-_lines: Aside[tuple[object, Line]] = Aside()
+Undo = Callable[[], object]
 
 
-class Scope:
-    """Where names are unique and lines are counted; the free one has no journal.
+# -- what a call carries ----------------------------------------------------------------
 
-    `hits` and `misses` count outermost transactions that were replayed and that ran;
-    `model_calls` counts replies that were asked for and kept.
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the code that runs now belongs to.
+
+    Attributes
+    ----------
+    transaction : Transaction or None
+        The innermost transactional call.
+    slot : Slot or None
+        The slot of a job that this call fills.
+    undo : list of callable or None
+        Where `on_rollback` adds steps: the undo log of the innermost transaction.
+    sender : Sender or None
+        How requests to models are sent: the one of the job that runs here, with its budget
+        and its cancel token. Users' own methods and callbacks inherit it.
     """
 
-    def __init__(self, scope_id: str) -> None:
-        self.id = scope_id
-        self.store: Any = None
-        self.retry_failures = False
-        self.budget: Budget | None = None
-        # The store once more, where it is a recording that is replayed.
-        self.recorded: RecordedStore | None = None
-        self.lock = open_after_fork(threading.RLock())
-        self._forget()
-
-    def _forget(self) -> None:
-        """Go back to the beginning: no names, no numbers, every line at its root."""
-        self.registries: dict[str, Registry] = {}
-        self.numbers: Counter[str] = Counter()
-        self.hits = 0
-        self.misses = 0
-        self.model_calls = 0
-        self.meter = Meter(self.budget)
-        self.last_key: str | None = None
-        self._steps: dict[str, Step] = {}
-        self._occurrences: Counter[str] = Counter()
-        # A line is remembered together with this token, so that one of an earlier run
-        # is never taken up again.
-        self._run = object()
-
-    def registry(self, kind: str) -> Registry:
-        """The registry of one kind of thing, such as ``"person"``."""
-        with self.lock:
-            return self.registries.setdefault(kind, Registry(kind))
-
-    def number(self, kind: str) -> int:
-        """The next number of a kind, from 1; starts again with the simulation."""
-        with self.lock:
-            self.numbers[kind] += 1
-            return self.numbers[kind]
-
-    def line_of(self, thing: Any) -> Line:
-        """The line of an object, begun at its present state when it has none yet."""
-        with self.lock:
-            run, line = _lines.get(thing) or (None, None)
-            if run is not self._run or line is None:
-                state = encode(journal_state(thing), type(thing).__name__)
-                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
-                _lines.put(thing, (self._run, line))
-            return line
-
-    def begun_line_of(self, thing: Any) -> Line | None:
-        """The line of an object in this run, or None; looking begins none."""
-        run, line = _lines.get(thing) or (None, None)
-        return line if run is self._run else None
-
-    def count(self, *, hit: bool) -> None:
-        """Count an outermost transaction as replayed or done."""
-        with self.lock:
-            self.hits += hit
-            self.misses += not hit
-
-    def uncount(self) -> None:
-        """Take back that a transaction ran: it was put off, and will be counted when it runs."""
-        with self.lock:
-            self.misses -= 1
-
-    def went(self, step: Step) -> None:
-        """Remember an outermost event of this run."""
-        with self.lock:
-            self.last_key = step.key
-            self._steps[step.key] = step
-
-    def step_of(self, key: str) -> Step | None:
-        """The event of this run with that key, or None."""
-        return self._steps.get(key)
-
-    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A line rooted in where it comes from and in how many equal ones came before."""
-        with self.lock:
-            recorded = self.recorded
-            name = self.id if recorded is None else recorded.recording.simulation
-            equal = digest(name, kind, origin)
-            self._occurrences[equal] += 1
-            place = {"simulation": self.id, "kind": kind, **origin}
-            place["occurrence"] = self._occurrences[equal]
-            return Line(digest(equal, place["occurrence"]), place)
+    transaction: Any = None
+    slot: Slot | None = None
+    undo: list[Undo] | None = None
+    sender: Any = None
 
 
-# For what is done while no simulation is open: atomic, and nothing is kept.
-free = Scope(FREE)
+# The only context variable of the package: threads and tasks each have a current call.
+_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - frozen
+
+
+def current_context() -> Context:
+    """The context of the calling thread or task."""
+    return _context.get()
+
+
+@contextmanager
+def within(context: Context) -> Iterator[None]:
+    """Run the block in another context."""
+    token = _context.set(context)
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def on_rollback(undo: Undo) -> None:
+    """Call `undo` if the current transaction is rolled back; without one do nothing.
+
+    For code that changes something beside the object whose method runs, such as a registry.
+
+    Examples
+    --------
+    >>> on_rollback(lambda: None)  # outside a transaction: nothing to undo
+    """
+    log = _context.get().undo
+    if log is not None:
+        log.append(undo)
+
+
+@contextmanager
+def undone_on_error() -> Iterator[None]:
+    """Run the steps that `on_rollback` collected in the block when an error leaves it."""
+    log: list[Undo] = []
+    with within(replace(_context.get(), undo=log)):
+        try:
+            yield
+        except BaseException:
+            while log:
+                log.pop()()
+            raise
+
+
+# -- lines of events ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +150,7 @@ class Line:
             if self._under_way == 1:
                 return self.head
             self._beside += 1
-            return digest("beside", self.head, self._beside)
+            return key.beside_base(self.head, self._beside)
 
     def finish(self, step: Step | None = None) -> None:
         """End an event: go on to its head, or stay when it was rolled back (None)."""
@@ -178,7 +159,7 @@ class Line:
             if step is not None:
                 # Of two that ran side by side, the second continues from the first.
                 alone = self._beside == 0
-                self.head = step.head if alone else digest("join", self.head, step.head)
+                self.head = step.head if alone else key.joined_head(self.head, step.head)
                 self.steps.append(step)
             if self._under_way == 0:
                 self._beside = 0
@@ -187,6 +168,82 @@ class Line:
         """Go to another place of the line, reached by these steps."""
         with self._lock:
             self.head, self.steps = head, steps
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """One of the people of a job: calls on the job's factory run on a line of their own.
+
+    Attributes
+    ----------
+    thing : object
+        The factory.
+    number : int
+        From 0.
+    seen : int
+        How many of the factory's people the prompts of the job may mention, so that a prompt
+        does not depend on which reply arrives first.
+    line : Line
+    """
+
+    thing: Any
+    number: int
+    seen: int
+    line: Line
+
+
+class Fork:
+    """A line that forks into numbered slots and is joined when all have ended.
+
+    The key of a slot's event depends on the place of the fork and the slot's number only, so
+    the same job gives the same events in whatever order replies arrive. Until the join the
+    line's head stays; the same fork asked for again continues where it stopped.
+
+    Parameters
+    ----------
+    scope : Scope
+        Where the object's line is.
+    thing : object
+        Whose calls run in the slots.
+    slots : int
+        How many.
+    seen : int
+        See `Slot`.
+
+    Attributes
+    ----------
+    results : dict of int to object
+        The result of each slot that has ended.
+    """
+
+    def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
+        self.results: dict[int, Any] = {}
+        self._store = scope.store
+        self.line = scope.line_of(thing) if scope.store is not None else Line("none")
+        self.head = self.line.head
+        root, origin = self.line.root, self.line.origin
+        self.slots = [
+            Slot(thing, number, seen, Line(root, origin, key.slot_head(self.head, number)))
+            for number in range(slots)
+        ]
+
+    def open_slots(self) -> list[Slot]:
+        """The slots that have not ended."""
+        return [slot for slot in self.slots if slot.number not in self.results]
+
+    def join(self) -> None:
+        """Continue the line behind all slots; to be called when each has ended."""
+        heads = [slot.line.head for slot in self.slots]
+        head = key.fork_head(self.head, heads)
+        steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if steps:
+            steps[-1] = replace(steps[-1], head=head)  # the line continues from the last one
+        if self._store is not None and self._store.get("join:" + head) is None:
+            self._store.add("join:" + head, {"parent": self.head, "heads": heads})
+        self.line.move(head, [*self.line.steps, *steps])
+
+
+# -- names ------------------------------------------------------------------------------
 
 
 # Stands for a thing whose name stays taken, and which nobody needs to find any more.
@@ -271,36 +328,101 @@ class Registry:
         return len(self._things)
 
 
-Undo = Callable[[], object]
+# -- scopes -----------------------------------------------------------------------------
 
-# The undo log of the innermost transaction; None outside any.
-undo_log: ContextVar[list[Undo] | None] = ContextVar("tinyfactory_undo_log", default=None)
+_lines: Aside[tuple[object, Line]] = Aside()
 
 
-def on_rollback(undo: Undo) -> None:
-    """Have `undo` called if the transaction around is rolled back; else do nothing.
+class Scope:
+    """Where names are unique and lines are counted; the free one has no journal.
 
-    For code that changes something beside the object whose method runs, such as a registry.
-
-    Examples
-    --------
-    >>> on_rollback(lambda: None)  # outside a transaction: nothing to undo
+    `hits` and `misses` count outermost transactions that were replayed and that ran;
+    `model_calls` counts replies that were asked for and kept.
     """
-    steps = undo_log.get()
-    if steps is not None:
-        steps.append(undo)
+
+    def __init__(self, scope_id: str) -> None:
+        self.id = scope_id
+        self.store: Any = None
+        self.retry_failures = False
+        self.budget: Budget | None = None
+        # The store once more, where it is a recording that is replayed.
+        self.recorded: Any = None
+        self.lock = open_after_fork(threading.RLock())
+        self._forget()
+
+    def _forget(self) -> None:
+        """Go back to the beginning: no names, no numbers, every line at its root."""
+        self.registries: dict[str, Registry] = {}
+        self.numbers: Counter[str] = Counter()
+        self.hits = 0
+        self.misses = 0
+        self.model_calls = 0
+        self.meter = Meter(self.budget)
+        self.last_key: str | None = None
+        self._steps: dict[str, Step] = {}
+        self._occurrences: Counter[str] = Counter()
+        # A line is remembered together with this token, so that one of an earlier run
+        # is never taken up again.
+        self._run = object()
+
+    def registry(self, kind: str) -> Registry:
+        """The registry of one kind of thing, such as ``"person"``."""
+        with self.lock:
+            return self.registries.setdefault(kind, Registry(kind))
+
+    def number(self, kind: str) -> int:
+        """The next number of a kind, from 1; starts again with the simulation."""
+        with self.lock:
+            self.numbers[kind] += 1
+            return self.numbers[kind]
+
+    def line_of(self, thing: Any) -> Line:
+        """The line of an object, begun at its present state when it has none yet."""
+        with self.lock:
+            run, line = _lines.get(thing) or (None, None)
+            if run is not self._run or line is None:
+                state = encode(journal_state(thing), type(thing).__name__)
+                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
+                _lines.put(thing, (self._run, line))
+            return line
+
+    def begun_line_of(self, thing: Any) -> Line | None:
+        """The line of an object in this run, or None; looking begins none."""
+        run, line = _lines.get(thing) or (None, None)
+        return line if run is self._run else None
+
+    def count(self, *, hit: bool) -> None:
+        """Count an outermost transaction as replayed or done."""
+        with self.lock:
+            self.hits += hit
+            self.misses += not hit
+
+    def uncount(self) -> None:
+        """Take back that a transaction ran: it was put off, and will be counted when it runs."""
+        with self.lock:
+            self.misses -= 1
+
+    def went(self, step: Step) -> None:
+        """Remember an outermost event of this run."""
+        with self.lock:
+            self.last_key = step.key
+            self._steps[step.key] = step
+
+    def step_of(self, key: str) -> Step | None:
+        """The event of this run with that key, or None."""
+        return self._steps.get(key)
+
+    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
+        """A line rooted in its origin and in how many equal ones came before it in this run."""
+        with self.lock:
+            recorded = self.recorded
+            name = self.id if recorded is None else recorded.recording.simulation
+            equal = digest(name, kind, origin)
+            self._occurrences[equal] += 1
+            place = {"simulation": self.id, "kind": kind, **origin}
+            place["occurrence"] = self._occurrences[equal]
+            return Line(key.line_root(equal, place["occurrence"]), place)
 
 
-@contextmanager
-def undone_on_error() -> Iterator[None]:
-    """Undo what `on_rollback` was told of within the block when an error leaves it."""
-    steps: list[Undo] = []
-    token = undo_log.set(steps)
-    try:
-        yield
-    except BaseException:
-        while steps:
-            steps.pop()()
-        raise
-    finally:
-        undo_log.reset(token)
+# For what is done while no simulation is open: atomic, and nothing is kept.
+free = Scope(FREE)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.call import Method, check_method
-from tinyfactory.journal.fork import in_slot, wait_for_those_before, wait_for_turn
-from tinyfactory.journal.transaction import OVERTAKEN, Transaction, current_transaction
+from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -117,39 +117,23 @@ def transactional(
 
 def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     # Ctrl-C is raised in the method's body and while waiting, and nowhere else: between two
-    # lines of what follows it could leave a lock behind, or a step neither kept nor undone.
+    # lines of what follows it could leave a lock held, or a call neither stored nor undone.
     with deferred_interrupts() as interrupts:
         tx = Transaction(method.bind(owner, args, kwargs))
         try:
-            if tx.holds_others and in_slot():
-                with interrupts.allowed():
-                    wait_for_those_before()
-            while not tx.try_hold(0.1):
-                interrupts.check()
+            _lock(tx, interrupts)
             tx.open()
             while (record := tx.look_up()) is not None:
-                # Before the lock, which those whose turn is first will want.
-                if in_slot():
-                    with interrupts.allowed():
-                        wait_for_those_before()
-                while not tx.try_hold(0.1):
-                    interrupts.check()
-                if tx.take_over(record):
+                _lock(tx, interrupts)
+                if tx.replay(record):
                     return tx.result
             while True:
                 with tx.active(), interrupts.allowed():
                     result = method.function(owner, *args, **kwargs)
-                if tx.changes_others and in_slot():
-                    with interrupts.allowed():
-                        wait_for_turn()
-                        tx.send(result)
-                        wait_for_those_before()
-                while not tx.try_hold(0.1):
-                    interrupts.check()
-                result = tx.commit(result)
-                if result is not OVERTAKEN:
-                    return result
-                tx.begin_anew()
+                _lock(tx, interrupts)
+                if tx.commit(result):
+                    return tx.result
+                tx.begin_again()
         except BaseException:
             tx.roll_back()
             raise
@@ -157,33 +141,38 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             tx.release()
 
 
+def _lock(tx: Transaction, interrupts: deferred_interrupts) -> None:
+    while not tx.try_lock(0.1):
+        interrupts.check()
+
+
 async def _run_async(
     method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    from anyio import sleep
-
+    # The same steps. Between two awaits Ctrl-C is deferred by each step of the transaction, and
+    # a cancelled task is cancelled at an await: in the body or while it waits for a lock.
     tx = Transaction(method.bind(owner, args, kwargs))
     try:
-        while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
-            await sleep(0.005)
+        await _lock_async(tx)
         tx.open()
         while (record := tx.look_up()) is not None:
-            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
-                await sleep(0.005)
-            if tx.take_over(record):
+            await _lock_async(tx)
+            if tx.replay(record):
                 return tx.result
         while True:
             with tx.active():
                 result = await method.function(owner, *args, **kwargs)
-            while not tx.try_hold(0):  # noqa: ASYNC110 - the lock may be held by a thread
-                await sleep(0.005)
-            # No await within: a commit is short, and a cancelled task cannot split it.
-            result = tx.commit(result)
-            if result is not OVERTAKEN:
-                return result
-            tx.begin_anew()
+            await _lock_async(tx)
+            if tx.commit(result):
+                return tx.result
+            tx.begin_again()
     except BaseException:
         tx.roll_back()
         raise
     finally:
         tx.release()
+
+
+async def _lock_async(tx: Transaction) -> None:
+    while not tx.try_lock(0):  # noqa: ASYNC110 - a thread may hold the lock
+        await asyncio.sleep(0.005)

@@ -15,11 +15,10 @@ import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tinyfactory.errors import Cancelled, InvalidInput
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # A cancelled coroutine ends within a tick; this bounds the wait for one that will not end.
@@ -85,8 +84,9 @@ class CancelToken:
                 self._callbacks.pop(mark, None)
 
 
-# The token that work runs under here; None: it cannot be stopped by one.
-token: ContextVar[CancelToken | None] = ContextVar("tinyfactory_cancel_token", default=None)
+# Used where no token is passed to `run` and `arun`.
+current_token: ContextVar[CancelToken | None] = ContextVar("tinyfactory_cancel_token", default=None)
+token = current_token
 
 
 @contextmanager
@@ -98,14 +98,19 @@ def cancellable(switch: CancelToken) -> Iterator[CancelToken]:
     Cancelled
         Out of the `run` or `arun` that was stopped.
     """
-    before = token.set(switch)
+    before = current_token.set(switch)
     try:
         yield switch
     finally:
-        token.reset(before)
+        current_token.reset(before)
 
 
-def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+def run(
+    function: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    token: CancelToken | None = None,
+    **kwargs: Any,
+) -> T:
     """Run a coroutine function on the private loop and wait for its result.
 
     Works whether or not the calling thread has a running loop of its own (a notebook's has).
@@ -116,12 +121,14 @@ def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: 
     function : callable
         A coroutine function; it sees the context variables of the caller.
     *args, **kwargs
-        What it is called with.
+        Arguments of the function.
+    token : CancelToken, optional
+        Cancelling it cancels the coroutine.
 
     Raises
     ------
     Cancelled
-        When the token of `cancellable` was cancelled.
+        When the token was cancelled.
     InvalidInput
         On the private loop itself, where waiting would wait for ever.
 
@@ -137,7 +144,7 @@ def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: 
             "run() was called by a coroutine that already runs on the private loop; nothing was "
             "started. Await the coroutine instead."
         )
-    switch = token.get()
+    switch = token or current_token.get()
     if switch:
         switch.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
@@ -157,14 +164,17 @@ def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: 
 
 
 async def arun(
-    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    function: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    token: CancelToken | None = None,
+    **kwargs: Any,
 ) -> T:
     """`run`, awaited from any event loop; cancelling the await cancels the coroutine there.
 
     Raises
     ------
     Cancelled
-        When the token of `cancellable` was cancelled.
+        When the token was cancelled.
 
     Examples
     --------
@@ -175,7 +185,7 @@ async def arun(
     """
     if _on_private_loop():
         return await function(*args, **kwargs)
-    switch = token.get()
+    switch = token or current_token.get()
     if switch:
         switch.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -79,12 +79,17 @@ class OpenAIModel:
         """Kind, model and endpoint as JSON, known without a key; it holds no secret."""
         return self.target().identity()
 
-    async def complete(self, request: ChatRequest) -> ChatReply:
+    async def complete(
+        self, request: ChatRequest, *, before_retry: Callable[[], None] | None = None
+    ) -> ChatReply:
         """Ask the endpoint and return its reply, from any event loop.
 
         Parameters
         ----------
         request : ChatRequest
+        before_retry : callable, optional
+            Called before every HTTP request of this call but the first. If it raises, the
+            request is not sent and the error is passed on.
 
         Returns
         -------
@@ -101,10 +106,13 @@ class OpenAIModel:
         """
         target = self.target()
         target.check_key()
-        return await event_loop.arun(self._complete, target, request)
+        return await event_loop.arun(self._complete, target, request, before_retry)
 
-    async def _complete(self, target: Target, request: ChatRequest) -> ChatReply:
-        return await Call(target, request, self.retry, clients(target).post).complete()
+    async def _complete(
+        self, target: Target, request: ChatRequest, before_retry: Callable[[], None] | None
+    ) -> ChatReply:
+        call = Call(target, request, self.retry, clients(target).post, before_retry)
+        return await call.complete()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import traitlets
 
@@ -209,7 +209,8 @@ class PersonaForm(RunPanel):
         """The job that its factory works at, else the stopped one continued, else a new one."""
         budget, order, concurrency = self.budget, self._fields.order, self.concurrency
         if stopped is not None:
-            factory, order, concurrency = stopped.factory, stopped.order, stopped.way.concurrency
+            factory = cast("TinyPersonFactory", stopped.factory)
+            order, concurrency = stopped.order, stopped.options.concurrency
         else:
             self._fields.check()
             factory = self._factory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import TYPE_CHECKING, cast
 
 import ipywidgets as widgets
 import traitlets
@@ -18,6 +19,9 @@ from tinyfactory.widgets.later import after_typing, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.progress import Progress, Watch, with_earlier
+
+if TYPE_CHECKING:
+    from tinyfactory.factory import TinyPersonFactory
 
 # A screen reader that read out every person would say nothing else.
 SECONDS_BETWEEN_WORDS = 10.0
@@ -256,7 +260,9 @@ class RunPanel(Panel):
 
     def _can_resume(self) -> bool:
         job = self.job
-        return job is not None and job.was_stopped and job.ended > 0 and job.factory.last_job is job
+        if job is None or not job.was_stopped or not job.ended:
+            return False
+        return cast("TinyPersonFactory", job.factory).last_job is job
 
     def _has_journal(self) -> bool:
         return self.job is not None and self.job.factory.scope().store is not None

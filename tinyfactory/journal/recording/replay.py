@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import ReplayMiss
@@ -48,18 +49,27 @@ class RecordedStore(Adds):
             return self.own.get(key)
         return self._notes.get(key)
 
-    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Keep what is not recorded in one's own journal; without one, in memory."""
+    def submit(self, items: Items) -> Future[list[Any]]:
+        """Store what is not recorded in one's own journal; without one, in memory."""
+        standing: Future[list[Any]] = Future()
         if self.own is None:
-            noted = [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
-            return lambda: noted
+            standing.set_result(
+                [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
+            )
+            return standing
         new = [item for item in items if item[0] not in self.recording]
-        stored = self.own.add_all_soon(new)
 
-        def standing() -> list[Any]:
-            stands = dict(zip([key for key, _ in new], stored(), strict=True))
-            return [stands[key] if key in stands else self.get(key) for key, _ in items]
+        def stored(result: Future[list[Any]]) -> None:
+            error = result.exception()
+            if error is not None:
+                standing.set_exception(error)
+                return
+            stands = dict(zip([key for key, _ in new], result.result(), strict=True))
+            standing.set_result(
+                [stands[key] if key in stands else self.get(key) for key, _ in items]
+            )
 
+        self.own.submit(new).add_done_callback(stored)
         return standing
 
     def __iter__(self) -> Iterator[str]:
@@ -98,11 +108,11 @@ class RecordedStore(Adds):
         The event's key holds the model's identity. Here that may be another one, or none: so
         the call is looked up under those of the recording too, the most frequent first.
         """
-        request = tx.asked["request"]
+        request = tx.content["request"]
         if not isinstance(request, dict) or "model" not in request:
             return tx.key
         for identity in self.recording.identities:
-            asked = tx.asked | {"request": request | {"model": identity}}
+            asked = tx.content | {"request": request | {"model": identity}}
             key = digest(tx.base, asked)
             if "event:" + tx.key in self.recording:
                 break  # it was this very model
@@ -133,10 +143,10 @@ class RecordedStore(Adds):
 
         if why != NEW:
             return why
-        asked = tx.asked
+        asked = tx.content
         root = tx.line.root if tx.line is not None else None
-        if root is not None:
-            self._notes.setdefault("line:" + root, tx.line.origin)
+        if tx.line is not None:
+            self._notes.setdefault("line:" + tx.line.root, tx.line.origin)
         wanted = {
             **{name: asked[name] for name in ("class", "method", "version", "arguments")},
             "request": outline(asked["request"]),

@@ -11,7 +11,8 @@ import logging
 import os
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +38,21 @@ class Adds(ABC):
     """The ways to add values, all by the one that takes several and does not wait."""
 
     @abstractmethod
-    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Have several values stored in one commit, each unless one is there.
+    def submit(self, items: Items) -> Future[list[Any]]:
+        """Store several values in one commit without waiting, each unless one is there.
 
-        Calling what this gives waits for it, and gives those that are there afterwards. Two
-        kernels that add under the same key both get the first's value. A damaged value is kept
-        under another key, and replaced.
+        The result of the future are the values that are there afterwards. Two kernels that add
+        under the same key both get the first's value. A damaged value is stored under another
+        key, and replaced.
         """
 
     def add_all(self, items: Items) -> list[Any]:
-        """Store several values as `add_all_soon` does, and wait for those that stand."""
-        return self.add_all_soon(items)()
+        """Store several values as `submit` does, and wait for those that stand."""
+        return self.submit(items).result()
 
     def add(self, key: str, value: Any) -> Any:
         """Store a value unless one is there; the one that is there afterwards."""
         return self.add_all([(key, value)])[0]
-
-    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
-        """Have a value stored as `add` does, without waiting; calling what this gives waits."""
-        standing = self.add_all_soon([(key, value)])
-        return lambda: standing()[0]
 
 
 logger = logging.getLogger("tinyfactory")
@@ -120,19 +116,27 @@ class Store(Adds):
         rows = self._here().query(READ, key)
         return unseal(*rows[0]) if rows else None
 
-    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Have values stored on disk, or wait in memory where it cannot be written."""
+    def submit(self, items: Items) -> Future[list[Any]]:
+        """Store values on disk without waiting; in memory where the disk cannot be written."""
         batch = [(key, seal(value)) for key, value in items]
+        standing: Future[list[Any]] = Future()
         if self._here().read_only is not None:
             there: list[Any] = [self.get(key) for key, _ in items]
             if None in there:
                 self.check_writable()
-            return lambda: there
-        stored = self._writer.submit(batch)
-        return lambda: [
-            value if stands is None else stands
-            for (_, value), stands in zip(items, stored.result(), strict=True)
-        ]
+            standing.set_result(there)
+            return standing
+
+        def stored(result: Future[Any]) -> None:
+            error = result.exception()
+            if error is not None:
+                standing.set_exception(error)
+                return
+            pairs = zip(items, result.result(), strict=True)
+            standing.set_result([value if there is None else there for (_, value), there in pairs])
+
+        self._writer.submit(batch).add_done_callback(stored)
+        return standing
 
     def remove_all(self, keys: list[str]) -> None:
         """Remove rows for good, all in one commit; only ever asked for by a person.

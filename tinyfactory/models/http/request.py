@@ -37,11 +37,19 @@ class Call:
     policy : RetryPolicy
     post : callable
         Sends one HTTP request.
+    before_retry : callable, optional
+        Called before every HTTP request but the first; if it raises, the request is not sent.
     """
 
     def __init__(
-        self, target: Target, request: ChatRequest, policy: RetryPolicy, post: Post
+        self,
+        target: Target,
+        request: ChatRequest,
+        policy: RetryPolicy,
+        post: Post,
+        before_retry: Callable[[], None] | None = None,
     ) -> None:
+        self.before_retry = before_retry or before_request.get()
         self.post = post
         self.target = target
         self.request = request
@@ -136,8 +144,8 @@ class Call:
         try:
             if self.breaker.is_open and not self.probing:  # it opened while this one waited
                 raise EndpointUnavailable(self.breaker.trouble())
-            if self.requests and (hook := before_request.get()) is not None:
-                hook()
+            if self.requests and self.before_retry is not None:
+                self.before_retry()
             self.last = None
             answer = await self._exchange(parameters)
             if isinstance(answer, Failure):
