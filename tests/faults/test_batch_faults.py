@@ -1,4 +1,4 @@
-"""Batches and a world that fails: lost answers, cut files, dead kernels, and nobody pays twice."""
+"""Batches with lost answers, truncated files and dead kernels; nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def echo(request: Request) -> Answer:
 
 
 class Kernel:
-    """One call of `complete_batch` after another, as a notebook's kernel makes them."""
+    """Repeated calls of `complete_batch`, as in a notebook's kernel."""
 
     def __init__(self, server: ChatServer, key: str | None = None, **options: Any) -> None:
         self.model = OpenAIModel("m", base_url=server.base_url, api_key=key, retry=QUICK)
@@ -74,7 +74,7 @@ class Kernel:
         )
 
     def run(self) -> dict[str, str]:
-        return event_loop.run(self.complete)
+        return event_loop.run(self.complete, token=self.options.get("token"))
 
     @property
     def texts(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ def serving(*faults: Fault, **options: Any) -> ChatServer:
     return ChatServer(rules=[echo], batches=Batches(faults=faults, **options))
 
 
-# --- a network that fails ------------------------------------------------------------------------
+# --- network failures ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trouble", [status(500), status(503), drop_connection(), html_page()])
@@ -112,7 +112,7 @@ def test_a_submission_that_is_limited_waits_as_it_is_told():
 
 @pytest.mark.parametrize("lost", [drop_connection(), status(502), html_page()])
 def test_a_batch_whose_answer_was_lost_is_not_made_again(lost):
-    """The endpoint heard it and made the batch; only we do not know."""
+    """The endpoint created the batch, but the response was lost."""
     with serving(Fault("POST", "/batches", lost, after=True)) as server:
         kernel = Kernel(server)
         assert kernel.run() == {}
@@ -121,7 +121,7 @@ def test_a_batch_whose_answer_was_lost_is_not_made_again(lost):
 
 
 class Crowded(Batches):
-    """Where others submit 150 batches as soon as our second one is made."""
+    """Others submit 150 batches as soon as our second one is created."""
 
     def _create(self, request: Request) -> Answer:
         made = super()._create(request)
@@ -202,11 +202,11 @@ def test_a_key_that_is_withdrawn_meanwhile_stops_at_once_and_is_not_printed():
         assert server.batches.created == 1
 
 
-# --- files that are cut --------------------------------------------------------------------------
+# --- truncated files -----------------------------------------------------------------------------
 
 
 def cut(whole: Answer) -> Answer:
-    """By a proxy that then says that this is all: the last row is half a row."""
+    """A proxy truncates the file and its length: the last row is half a row."""
     return Answer(200, whole.encoded()[:-40])
 
 
@@ -215,7 +215,7 @@ def cut_between_rows(whole: Answer) -> Answer:
 
 
 def cut_off(whole: Answer) -> Answer:
-    """By a connection that breaks."""
+    """The connection breaks."""
     content = whole.encoded()
     length = {"content-length": str(len(content)), "connection": "close"}
     return Answer(200, content[: len(content) // 2], length)
@@ -253,11 +253,11 @@ def test_answers_that_are_announced_but_not_there_yet_are_waited_for():
         assert kernel.texts == GOOD
 
 
-# --- a kernel that ends --------------------------------------------------------------------------
+# --- a kernel that dies --------------------------------------------------------------------------
 
 PROGRAM = """
-from tinyfactory.models import flow
-from tinyfactory.models.batch import complete_batch
+from tinyfactory.models import event_loop
+from tinyfactory.models.batch.batch import complete_batch
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.openai import OpenAIModel
 from pathlib import Path
@@ -270,7 +270,7 @@ notes, texts = [], {}
 def remember(note):
     notes.append(note)
     if die_at == "created" and note["parts"][0]["batch"]:
-        os.kill(os.getpid(), signal.SIGKILL)  # it is made, and nothing says so
+        os.kill(os.getpid(), signal.SIGKILL)  # created, but not saved
     place.write_text(json.dumps(note))
     if die_at == "uploaded":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -296,7 +296,7 @@ say({"texts": texts, "failed": failed})
 
 @pytest.fixture
 def children():
-    """Processes that do not outlive the test."""
+    """Processes that end with the test."""
     started = []
 
     def child(*arguments):
@@ -368,19 +368,17 @@ def test_a_file_that_was_deleted_before_the_batch_was_made_is_uploaded_anew():
         assert (server.batches.uploaded, server.batches.created) == (2, 1)
 
 
-# --- stopped on request --------------------------------------------------------------------------
+# --- cancelled -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loop", ["private", "own"])
 def test_a_cancelled_wait_leaves_the_batch_running(loop):
     with serving(running=3600) as server:
-        kernel, switch = Kernel(server), event_loop.CancelToken()
+        switch = event_loop.CancelToken()
+        kernel = Kernel(server, token=switch)
 
         def wait() -> None:
-            with (
-                event_loop.cancellable(switch),
-                pytest.raises(Cancelled, match="batch_1") as raised,
-            ):
+            with pytest.raises(Cancelled, match="batch_1") as raised:
                 kernel.run() if loop == "private" else asyncio.run(kernel.complete())
             assert "picks it up" in str(raised.value)
             done.append(True)
@@ -394,6 +392,7 @@ def test_a_cancelled_wait_leaves_the_batch_running(loop):
         assert done == [True]
         assert server.batches.now(server.batches.batches[0]).status == "in_progress"
         server.batches.finish()
+        kernel.options.clear()
         assert kernel.run() == {}
         assert kernel.texts == GOOD
         assert (server.batches.uploaded, server.batches.created) == (1, 1)

@@ -1,4 +1,4 @@
-"""A cluster of Dask makes the calls: two workers in processes of their own, on loopback.
+"""A Dask cluster sends the requests: two worker processes on loopback.
 
 Whatever a test does to the workers, none of them may outlive the cluster, nor any of its sockets
 listen beyond this machine; and the caller is warned of nothing but a worker that was lost.
@@ -22,7 +22,7 @@ from tinyfactory import TinyPersonFactory, control
 
 CONTEXT = "A group of friends are on a camping trip."
 
-# distributed warns when a disk takes a second to make a folder: of the machine, not of us.
+# distributed warns if a disk takes a second to create a folder.
 pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories:UserWarning")
 
 
@@ -33,7 +33,7 @@ def counted(request):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Two workers, which nobody on the network sees."""
+    """Two workers that are not visible on the network."""
     import dask
     from distributed import LocalCluster
 
@@ -57,7 +57,7 @@ def cluster(tmp_path_factory):
 
 
 def _children() -> set[int]:
-    """The processes below this one that still run, but multiprocessing's own helpers."""
+    """The running child processes, without multiprocessing's own helpers."""
     found, line = set(), [os.getpid()]
     while line:
         for task in Path(f"/proc/{line.pop()}/task").glob("*/children"):
@@ -80,7 +80,7 @@ def _runs(pid: int) -> bool:
 
 
 def _addresses_listened_at(pids: set[int]) -> set[str]:
-    """Of these processes, as /proc writes them: 0100007F is 127.0.0.1."""
+    """Listening addresses of these processes, as in /proc: 0100007F is 127.0.0.1."""
     inodes = set()
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").glob("*"):

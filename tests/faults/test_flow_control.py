@@ -1,4 +1,4 @@
-"""Flow control over HTTP: limits of the endpoint, limits of ours, and an endpoint that is down."""
+"""Flow control over HTTP: the endpoint's limits, our limits, and an endpoint that is down."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from tinyfactory.models.openai import OpenAIModel
 PATIENT = RetryPolicy(attempts=100, wait_initial=0.05, wait_max=0.2, wait_jitter=0.1)
 ONCE = RetryPolicy(attempts=1)
 REQUEST = ChatRequest(({"role": "user", "content": "Who?"},))
-# Seconds that what is done at once never takes, however slow the machine is; what would be waited
-# for without reason is longer in each of the tests.
+# Seconds; more than an immediate action takes on a slow machine, and less than the wait that each
+# test rules out.
 LONG = 60
 
 
@@ -48,7 +48,7 @@ def model(server: ChatServer, retry: RetryPolicy = PATIENT, **options: Any) -> O
 def together(
     chat: OpenAIModel, number: int, concurrency: int | None = None, request: ChatRequest = REQUEST
 ) -> list[Any]:
-    """So many calls, at most `concurrency` at once: their replies and errors."""
+    """The replies and errors of `number` calls, at most `concurrency` at once."""
 
     async def all_of_them() -> list[Any]:
         left = asyncio.Semaphore(concurrency or number)
@@ -67,7 +67,7 @@ def answered(outcomes: list[Any]) -> bool:
 
 
 def taking(at_once: int) -> Callable[[ChatServer], ChatServer]:
-    """A server that says 429 to more than so many at once."""
+    """A server that returns 429 to more requests at once."""
 
     def limit(server: ChatServer) -> ChatServer:
         server.rules.append(lambda _: rate_limited() if server.under_way > at_once else None)
@@ -76,12 +76,12 @@ def taking(at_once: int) -> Callable[[ChatServer], ChatServer]:
     return limit
 
 
-# --- what the endpoint takes ----------------------------------------------------------------------
+# --- the endpoint's limits ------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _client_is_imported():
-    """So that no time measured below holds the first import of the client."""
+    """So that no measured time includes the first import of the client."""
     with ChatServer() as server:
         assert answered(together(model(server), 1))
 
@@ -92,7 +92,7 @@ def test_concurrency_settles_near_what_the_server_takes():
         outcomes = together(model(server), 400, concurrency=100)
         assert answered(outcomes)
         late = [reply.requests for reply in outcomes[200:]]
-    # Without a limit of ours 90 of the first 100 are refused, and most of those again and again.
+    # Without our limit 90 of the first 100 would be refused, most of them several times.
     assert sum(late) / len(late) < 1.25
     assert len(server.requests) < 400 * 1.6
 
@@ -152,7 +152,7 @@ def test_an_exhausted_quota_is_no_reason_to_slow_down():
             assert answered(together(model(server), 10))
 
 
-# --- what we allow ourselves ----------------------------------------------------------------------
+# --- our limits -----------------------------------------------------------------------------------
 
 
 def test_requests_per_minute_are_held_and_a_changed_setting_counts(caplog):
@@ -221,7 +221,7 @@ def test_when_it_is_down_one_looks_and_the_others_fail_with_it():
         down = [outcome for outcome in outcomes if isinstance(outcome, EndpointDown)]
         assert len(down) == 9
         said = str(down[0])
-        for part in ("is down: since", "calls in a row", "HTTP 503", "kept", "run it again"):
+        for part in ("is down: since", "calls in a row", "HTTP 503", "saved", "run it again"):
             assert part in said
 
 
@@ -268,7 +268,7 @@ def test_calls_that_wait_for_their_turn_are_not_sent_when_it_opens():
         before = len(server.requests)
         server.rules.append(status(503))
         server.slow = 0.05
-        # Most wait for the next minute; when it opens they need not.
+        # Most wait for the next minute; they give up when the breaker opens.
         settings.configure(requests_per_minute=THRESHOLD + 1)
         began = time.monotonic()
         outcomes = together(model(server, ONCE), 20)
@@ -277,12 +277,12 @@ def test_calls_that_wait_for_their_turn_are_not_sent_when_it_opens():
         assert THRESHOLD <= sent <= THRESHOLD + 1  # one may be under way when it opens
     down = [outcome for outcome in outcomes if isinstance(outcome, EndpointDown)]
     assert len(down) == 20 - sent
-    # The one under way may fail before or after the others are told.
+    # The one in flight may fail before or after the others give up.
     assert all(f" {THRESHOLD} calls" in str(o) or f" {sent} calls" in str(o) for o in down)
 
 
 def test_a_server_that_is_not_there_opens_it_too():
-    with socket.socket() as bound:  # bound, but not listening: the port refuses
+    with socket.socket() as bound:  # bound but not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         chat = OpenAIModel(
             "m", base_url=f"http://127.0.0.1:{bound.getsockname()[1]}/v1", retry=ONCE

@@ -79,7 +79,7 @@ def test_fault_25_a_timeout_counts_against_the_budget_and_is_logged(folder, serv
     with Simulation("budget", folder, budget=Budget(calls=10)) as simulation:
         assert TinyPersonFactory(CONTEXT).generate_person() is not None
         assert len(server.requests) == 3
-        assert simulation.spent.calls == 3  # the two that timed out may be charged for
+        assert simulation.spent.calls == 3  # the two that timed out may be charged
     told = [record.getMessage() for record in caplog.records]
     assert sum("more than 2 s to answer" in line for line in told) == 2
 
@@ -118,7 +118,9 @@ def test_fault_27_a_bad_reply_is_evidence_and_never_replayed_to_the_retry(folder
     simulation = control.begin(folder)
     name = TinyPersonFactory(CONTEXT).generate_person().name
     assert len(server.requests) == 2
-    assert server.bodies[0]["messages"] != server.bodies[1]["messages"]  # it is told why
+    assert (
+        server.bodies[0]["messages"] != server.bodies[1]["messages"]
+    )  # the second prompt says why
     assert len(kept(simulation, "reply")) == 2
     simulation.begin()
     assert TinyPersonFactory(CONTEXT).generate_person().name == name

@@ -249,7 +249,7 @@ def test_fault_06_a_forked_transaction_pays_for_nothing(folder, server):
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 from tinyfactory import transactional
-from tinyfactory.models import flow
+from tinyfactory.models import event_loop
 class Host(TinyFactory):
     @transactional(version="1")
     def invite(self, factory):

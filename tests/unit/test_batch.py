@@ -1,4 +1,4 @@
-"""The Batch API: what goes up, what comes back, what is remembered, and what it is refused for."""
+"""The Batch API: submitted rows, result files, saved state, and rejections."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ from tinyfactory.errors import InvalidInput, NotConfigured, QuotaExhausted, Requ
 from tinyfactory.models import event_loop
 from tinyfactory.models.batch import files
 from tinyfactory.models.batch.batch import BatchProgress, complete_batch
+from tinyfactory.models.batch.client import BatchClient
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.offline import OfflineModel
 from tinyfactory.models.openai import OpenAIModel
@@ -52,13 +54,13 @@ def requests(count: int = 5, **changes: Any) -> dict[str, ChatRequest]:
 
 
 def echo(request: Request) -> Answer:
-    """An answer by which it is seen whose it is."""
+    """An answer that repeats its request."""
     tokens = {"prompt_tokens": 10, "completion_tokens": 7}
     return answer(f"You asked: {request.last_message}", usage=tokens)
 
 
 class Asked:
-    """One call of `complete_batch`, and all that it said."""
+    """One call of `complete_batch`, with the arguments of its callbacks."""
 
     def __init__(self, server: ChatServer, model: str = "test-model", **options: Any) -> None:
         self.model = OpenAIModel(model, base_url=server.base_url, retry=QUICK)
@@ -96,12 +98,12 @@ class Asked:
 
 
 def good(wanted: dict[str, ChatRequest], replies: dict[str, ChatReply]) -> bool:
-    """Whether every request has the reply that is its own."""
+    """Whether every request has its own reply."""
     own = {name: f"You asked: {r.messages[-1]['content']}" for name, r in wanted.items()}
     return own == {name: reply.text for name, reply in replies.items()}
 
 
-# --- a batch that goes well ----------------------------------------------------------------------
+# --- a successful batch --------------------------------------------------------------------------
 
 
 def test_every_request_gets_its_own_reply_whatever_the_order():
@@ -110,8 +112,8 @@ def test_every_request_gets_its_own_reply_whatever_the_order():
         assert asked.run(wanted) == {}
         assert good(wanted, asked.replies)
         assert (server.batches.uploaded, server.batches.created) == (1, 1)
-        assert server.requests == []  # none was asked one by one
-    # The file that came back is scrambled, or this would show nothing.
+        assert server.requests == []  # none was sent alone
+    # The result file is in random order; otherwise this would prove nothing.
     assert list(asked.replies) != sorted(asked.replies)
 
 
@@ -160,7 +162,7 @@ def test_nothing_wanted_is_nothing_sent():
 
 
 def by_looks(batches: Batches) -> Batches:
-    """Each look at a batch takes it a second further, however long that is on the wall."""
+    """Each poll advances a batch by a second, regardless of the wall clock."""
     batches.clock = lambda: float(batches.looks)
     return batches
 
@@ -188,8 +190,8 @@ def test_the_pause_between_looks_grows_to_six_times_the_first():
     with ChatServer(rules=[echo], batches=by_looks(Timed(0, 20, 0))) as server:
         Asked(server, poll=0.02).run(requests(1))
     pauses = [after - before for before, after in pairwise(looked)]
-    # A slow machine makes some pauses longer, and none shorter. Growing without end, each of
-    # the last would be more than a second.
+    # A slow machine makes some pauses longer and none shorter. If they grew without end, each of
+    # the last would exceed a second.
     assert pauses[-1] > 0.11 and min(pauses[-5:]) < 1
 
 
@@ -227,7 +229,7 @@ def test_a_batch_refused_for_the_length_of_the_queue_goes_in_when_another_is_don
 
 
 class Late(Batches):
-    """Refuses the second and the third; until that is heard, the first has long been done."""
+    """Refuses the second and the third batch; the first is done before that is known."""
 
     def _mistakes(self, batch: Batch) -> list[Json]:
         crowded = {"code": "token_limit_exceeded", "message": "The queue is full.", "line": None}
@@ -305,7 +307,7 @@ def test_a_request_without_a_row_is_told_and_a_row_without_a_request_is_ignored(
     assert asked.replies == {}
     assert set(failed) == {"p0", "p1"}
     assert "before it was answered" in failed["p0"]
-    assert ("neither an answer nor an error" in failed["p1"]) is (rows == "half")
+    assert ("neither a response nor an error" in failed["p1"]) is (rows == "half")
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,7 @@ def test_what_the_endpoint_refuses_of_a_row_is_left_out_the_second_time(rule, na
     assert good(wanted, again.replies)
 
 
-# --- what is remembered --------------------------------------------------------------------------
+# --- saved state ---------------------------------------------------------------------------------
 
 
 def test_it_is_remembered_before_and_after_each_submission_and_without_a_secret(monkeypatch):
@@ -360,12 +362,12 @@ def test_the_same_requests_are_not_submitted_again():
 
 
 def test_they_are_the_same_after_something_was_learnt_of_the_endpoint():
-    """What was submitted was paid for, in whatever dialect."""
+    """A submitted batch is used, even if the capabilities have changed since."""
     with ChatServer(rules=[echo], batches=Batches()) as server:
         first, wanted = Asked(server), requests(2)
         first.run(wanted)
-        less = capabilities.Dialect(dropped=frozenset({"temperature"}))
-        capabilities.learn(first.model.target().endpoint, "test-model", less)
+        less = Capabilities(dropped=frozenset({"temperature"}))
+        capabilities.known.learn(first.model.target(), less)
         second = Asked(server)
         second.run(wanted, first.notes[-1])
         assert server.batches.created == 1
@@ -404,7 +406,7 @@ def test_answers_that_are_no_longer_kept_are_asked_for_as_failed():
     assert set(failed) == {"p0", "p1"}
 
 
-# --- refused -------------------------------------------------------------------------------------
+# --- rejections ----------------------------------------------------------------------------------
 
 
 def test_an_endpoint_without_a_batch_api_says_to_ask_one_by_one():
@@ -417,7 +419,7 @@ def test_an_endpoint_without_a_batch_api_says_to_ask_one_by_one():
 
 
 def test_a_batch_that_is_not_accepted_says_why_and_is_not_remembered():
-    # What duplicate ids are refused for cannot come from here; too many rows can.
+    # We never send duplicate ids, but may send too many rows.
     with ChatServer(rules=[echo], batches=Batches(most_rows=4)) as server:
         asked, wanted = Asked(server), requests(5)
         with pytest.raises(RequestRejected, match="more than 4 requests") as raised:
@@ -466,20 +468,18 @@ def test_no_key_and_no_such_model_are_said_before_anything_is_sent():
 def test_the_server_refuses_a_custom_id_that_comes_twice_and_files_that_it_does_not_have():
     with ChatServer(rules=[echo], batches=Batches(0, 0, 0)) as server:
         model = OpenAIModel("test-model", base_url=server.base_url, retry=QUICK)
-        from tinyfactory.models.batch.client import BatchEndpoint
-
-        endpoint = BatchEndpoint(model.target(), QUICK)
+        endpoint = BatchClient(model.target(), QUICK)
         request = requests(1)["p0"]
-        one = files.line("p0", endpoint.chat, model.target(), request, capabilities.Dialect())
+        one = files.request_row("p0", endpoint.chat, model.target(), request, Capabilities())
 
         async def twice() -> Json:
             file = await endpoint.upload(one + one)
             made = await endpoint.create(file, {}, 0.0, look_first=False)
-            return await endpoint.look(made["id"])
+            return await endpoint.retrieve(made["id"])
 
         failed = asyncio.run(twice())
         assert failed["status"] == "failed"
         assert failed["errors"]["data"][0]["code"] == "duplicate_custom_id"
-        assert asyncio.run(endpoint.content("file-99")) is None
+        assert asyncio.run(endpoint.download("file-99")) is None
         with pytest.raises(RequestRejected, match="Cannot find file"):
             asyncio.run(endpoint.create("file-99", {}, 0.0, look_first=False))

@@ -1,4 +1,4 @@
-"""Budgets: checked before each call, held, and resumable."""
+"""Budgets: checked before each call, enforced, and resumable."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_calls_stop_before_the_limit_is_exceeded_and_finished_people_are_kept(se
     assert len(factory.last_job.people) == len(factory.generated_names) == 3
     assert simulation.spent.calls == 3
     said = str(caught.value)
-    for part in ("allows 3 calls", "3 are spent", "kept", "Budget(calls=...)", "run again"):
+    for part in ("allows 3 calls", "3 are spent", "saved", "Budget(calls=...)", "run again"):
         assert part in said
 
 
@@ -83,7 +83,7 @@ def test_tokens_are_reserved_at_their_upper_bound_and_settled_at_what_they_were(
     factory = TinyPersonFactory(CONTEXT)
     factory.generate_person()
     assert simulation.spent.tokens == 1_000
-    control.begin(tmp_path / "j2", budget=Budget(tokens=4_000))  # the answer alone may be that
+    control.begin(tmp_path / "j2", budget=Budget(tokens=4_000))  # the reply alone may take that
     with pytest.raises(BudgetExceeded, match="allows 4,000 tokens; 0 are spent") as caught:
         TinyPersonFactory(CONTEXT).generate_person()
     assert len(server.requests) == 1
@@ -102,7 +102,7 @@ def test_a_rejected_reply_is_paid_for_too(serve, tmp_path):
         factory.generate_person()
     assert len(server.requests) == 2 and simulation.spent.calls == 2
     assert factory.encode_complete_state() == before
-    # What was told is kept: going on from there asks only for what is missing.
+    # Finished calls are saved: a second run makes only the missing ones.
     simulation = control.begin(tmp_path / "j", budget=Budget(calls=1))
     assert TinyPersonFactory(CONTEXT).generate_person() is not None
     assert len(server.requests) == 3
@@ -121,7 +121,7 @@ def test_a_request_that_would_exceed_the_calls_is_not_repeated(serve, tmp_path):
     with pytest.raises(BudgetExceeded, match="allows 2 calls") as caught:
         TinyPersonFactory(CONTEXT).generate_person()
     assert len(server.requests) == simulation.spent.calls == 2
-    assert "not sent again" in str(caught.value) and "Budget(calls=...)" in str(caught.value)
+    assert "not retried" in str(caught.value) and "Budget(calls=...)" in str(caught.value)
     control.begin(tmp_path / "j", budget=Budget(calls=1))
     assert TinyPersonFactory(CONTEXT).generate_person() is not None
     assert len(server.requests) == 3
@@ -156,7 +156,9 @@ def test_an_endpoint_that_does_not_count_tokens_is_not_taken_for_free(serve, tmp
 def test_dollars_are_counted_with_the_prices_given(serve, tmp_path):
     usage = {"prompt_tokens": 1_000, "completion_tokens": 500}
     server = serve([answer(persona(number), usage=usage) for number in range(10)])
-    budget = Budget(usd=0.012, prices=PRICED)  # one call may take 0.009, and takes 0.002
+    budget = Budget(
+        usd=0.012, prices=PRICED
+    )  # the bound of one call is 0.009, its actual cost 0.002
     simulation = control.begin(tmp_path / "j", budget=budget)
     factory = TinyPersonFactory(CONTEXT)
     with pytest.raises(BudgetExceeded, match=r"allows 0\.012 USD"):
@@ -259,7 +261,7 @@ def test_people_made_together_stay_within_the_calls(serve, tmp_path):
 
 
 def test_a_call_waits_for_others_under_way_when_that_decides(serve, tmp_path):
-    """Bounds of eight at once are more than the budget; what they take in the end is not."""
+    """The bounds of eight calls at once exceed the budget; their actual cost does not."""
     server = serve(slow=0.05)
     simulation = control.begin(tmp_path / "j", budget=Budget(tokens=20_000))
     assert len(TinyPersonFactory(CONTEXT).generate_people(16, concurrency=8)) == 16

@@ -1,4 +1,4 @@
-"""The offline writer at an address: the OpenAI protocol, as its official client sees it."""
+"""serve_offline: the OpenAI protocol, tested with the official client."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_batch_by_the_official_client(client):
     assert [json.loads(line)["custom_id"] for line in lines] == ["row-0", "row-1", "row-2"]
     assert [b.metadata for b in client.batches.list()] == [{"of": "mine"}]
     bad = client.files.create(file=("rows.jsonl", io.BytesIO(b"{}")), purpose="batch")
-    with pytest.raises(openai.BadRequestError, match="no chat request"):
+    with pytest.raises(openai.BadRequestError, match="is not a chat request"):
         client.batches.create(input_file_id=bad.id, **order)
     with pytest.raises(openai.NotFoundError):
         client.batches.retrieve("batch_99")
@@ -141,7 +141,7 @@ def test_closed_it_listens_no_longer_and_its_thread_is_gone():
     assert endpoint._thread is not None and not endpoint._thread.is_alive()
     with socket.socket() as tried:
         assert tried.connect_ex(("127.0.0.1", port)) != 0
-    endpoint.close()  # again, and nothing happens
+    endpoint.close()  # a second time does nothing
 
 
 def test_a_taken_port_is_said_at_once(endpoint):

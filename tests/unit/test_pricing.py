@@ -1,4 +1,4 @@
-"""Prices: dated, overridable, and never free because they are unknown."""
+"""Prices: dated, can be overridden, and an unknown price is not free."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_price_grows_with_the_tokens_and_the_cached_ones_cost_less():
     assert thousandth.usd == pytest.approx(0.002)
     cached = price(identity(), Usage(1000, 1000, cached_tokens=1000))
     assert 0 < cached.usd < thousandth.usd
-    # An endpoint that counts more cached tokens than there were does not end the work.
+    # Some endpoints count more cached tokens than there were; that must not raise.
     assert price(identity(), Usage(1000, 1000, cached_tokens=5000)).usd == cached.usd
 
 
