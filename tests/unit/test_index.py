@@ -152,7 +152,7 @@ def test_bands_stand_in_their_order_and_nothing_said_comes_last():
 
 
 def test_a_field_of_lists_cannot_be_filtered_by(index):
-    with pytest.raises(InvalidInput, match=r"skills holds several things.*Search"):
+    with pytest.raises(InvalidInput, match=r"skills holds several values.*Search"):
         index.select("", {"skills": ["sewing"]})
 
 

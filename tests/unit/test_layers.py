@@ -36,7 +36,7 @@ ROOMS = {
     "numpy": {"tinyfactory.populations"},
     "pandas": {
         "tinyfactory.journal.records",
-        "tinyfactory.people.formats.files",
+        "tinyfactory.people.formats.rows",
         "tinyfactory.populations.demography",
     },
     "pyarrow": {"tinyfactory.people.formats.parquet_file"},

@@ -55,7 +55,7 @@ def ask_all(
     temperature: float | None,
     concurrency: int,
     on_answer: Callable[[int, str, str], object] | None = None,
-) -> Panel:
+) -> Panel[People]:
     """See `People.ask`."""
     from tinyfactory.people.panel import Panel
 

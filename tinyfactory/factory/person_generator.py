@@ -29,6 +29,7 @@ from tinyfactory.journal.serializer import Change
 from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
 from tinyfactory.redaction import Secrets
@@ -368,8 +369,6 @@ def read_reply(message: Json, fixed: Wishes, wanted: Particularities = None) -> 
     ReplyRejected, InvalidPersona
         With a reason that the model can be told.
     """
-    from tinyfactory.people.schema.persona import check_generated  # slow to import: pydantic
-
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
     check_generated(persona)
     reason = contradiction(fixed, persona) or profiles.strays(wanted, persona)

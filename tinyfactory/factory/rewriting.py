@@ -78,7 +78,7 @@ def propose(
     def read(reply: ChatReply) -> Json:
         value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
         changed = edits.with_part(person.persona, part, value)
-        edits.check_anew(person.persona, changed, part)
+        edits.check_rewrite(person.persona, changed, part)
         _check_name(person, changed.get("name", ""))
         return {"value": value, "origin": provenance(model, reply)["source"]}
 

@@ -1,26 +1,29 @@
-"""One question and what several people answered to it."""
+"""`Panel`: one question and the answers of several people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from tinyfactory.people.people_list import People
-    from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.formats.rows import frame_of
+from tinyfactory.people.protocols import PersonLike
+from tinyfactory.people.render.conversation import panel_html, panel_text
+
+PeopleType = TypeVar("PeopleType", bound=Sequence[PersonLike])
 
 
-class Panel:
+class Panel(Generic[PeopleType]):
     """Answers in the order of the people, shown as text and as a static table.
 
     Attributes
     ----------
     question : str
     people : People
+        A copy; another sequence of people keeps its class.
     answers : list of str
-        Empty for someone who did not answer.
+        Empty for a person who did not answer.
     reasons : list of str
-        Why someone did not answer; empty for those who did.
+        Why a person did not answer; empty for an answer.
 
     Examples
     --------
@@ -36,21 +39,17 @@ class Panel:
     def __init__(
         self,
         question: str,
-        people: Sequence[TinyPerson],
+        people: PeopleType,
         answers: Sequence[str],
         reasons: Sequence[str] | None = None,
     ) -> None:
-        from tinyfactory.people.people_list import People
-
         self.question = question
-        self.people: People = People(people)
+        self.people: PeopleType = people[:]  # type: ignore[assignment]  # of the same class
         self.answers = list(answers)
         self.reasons = [""] * len(self.answers) if reasons is None else list(reasons)
 
     def to_frame(self) -> Any:
-        """A pandas data frame with the columns name, question, answer and reason."""
-        from tinyfactory.people.formats.files import frame_of
-
+        """Return a pandas data frame with the columns name, question, answer and reason."""
         names = ("name", "question", "answer", "reason")
         rows = [
             (person.name, self.question, answer, reason)
@@ -59,13 +58,9 @@ class Panel:
         return frame_of(rows, names)
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.conversation import panel_text
-
         return panel_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.conversation import panel_html
-
         return panel_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:

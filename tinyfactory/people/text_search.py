@@ -1,7 +1,7 @@
-"""Search in all text of very many people: every word, whatever its case and accents.
+"""Full-text search in the fields of many people, without regard to case and accents.
 
-The text of some hundred people stands in one piece, which is looked through at the speed of
-memory; where a word is found says whose it is. A text is written down when it is first needed.
+The texts of some hundred people are joined into one piece of bytes, in which `bytes.find` is
+fast; the position of a match tells the person. A piece is built when it is first needed.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 
 from tinyfactory.utils.text import fold_for_search
 
-# People in one piece of text: reading one takes some milliseconds.
+# People in one piece of text: building one takes some milliseconds.
 PIECE = 500
 
 
 def words_of(query: str) -> list[str]:
-    """The words of a query that decide, the longest first: it leaves the fewest people."""
+    """Return the words of a query that are not part of others, the most selective first."""
     words = sorted(set(fold_for_search(query).split()), key=len, reverse=True)
     return [word for n, word in enumerate(words) if not any(word in w for w in words[:n])]
 
 
 def text_of(persona: dict[str, Any]) -> str:
-    r"""All text of a person, folded, one line a value; names of fields are no part of it.
+    r"""Return all text of a person, folded, one line for each value, without field names.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def text_of(persona: dict[str, Any]) -> str:
 
 
 def _gather(values: Iterable[Any], found: list[str]) -> None:
-    # Each of some fifty values of each of 100,000 people comes by here before a first search.
+    # Called for some fifty values of each of 100,000 people before a first search.
     for value in values:
         kind = type(value)
         if kind is str:
@@ -54,13 +54,13 @@ def _gather(values: Iterable[Any], found: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The text of some people in UTF-8, and where each begins; the last number is the end."""
+    """The text of some people in UTF-8, and the offset of each; the last offset is the end."""
 
     text: bytes
     starts: list[int]
 
     def all_with(self, word: bytes) -> Iterable[int]:
-        """The people here whose text has a word, by their place."""
+        """Yield the positions of the people whose text has a word."""
         find, starts, place, at = self.text.find, self.starts, 0, 0
         while (at := find(word, at)) >= 0:
             place = bisect_right(starts, at, place) - 1
@@ -70,12 +70,12 @@ class _Piece:
 
 
 class Texts:
-    """The text of people, to be searched. Threads may share it.
+    """Searchable text of people. Threads may share it.
 
     Parameters
     ----------
     personas : sequence of dict
-        It is looked at whenever a piece is read, and may change in between; see `forget`.
+        Read whenever a piece is built; after a change call `forget`.
 
     Examples
     --------
@@ -90,24 +90,24 @@ class Texts:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many pieces there are."""
+        """The number of pieces."""
         return len(self._pieces)
 
     @property
     def unread(self) -> int:
-        """How many pieces are still to be read."""
+        """The number of pieces that are not built yet."""
         return self._pieces.count(None)
 
     def read(self, number: int) -> None:
-        """Read a piece, if it is not there yet."""
+        """Build a piece, if it is not built yet."""
         self._piece(number)
 
     def forget(self, row: int) -> None:
-        """Read the piece of this person again when it is needed: they have changed."""
+        """Drop the piece of a person who has changed; it is built again when needed."""
         self._pieces[row // PIECE] = None
 
     def search(self, words: Sequence[str], among: Sequence[int] | None = None) -> list[int]:
-        """Who has every word, in the order of rows; `among` these, or among all."""
+        """Return the rows of people who have every word, in order; `among` these or all."""
         rows = among
         for word in (word.encode("utf-8", "replace") for word in words):
             few = rows is not None and len(rows) * 4 < len(self._personas)
@@ -148,7 +148,7 @@ class Texts:
                 if piece is None:
                     first = number * PIECE
                     people = self._personas[first : first + PIECE]
-                    # A query's word has no line feed, so it is never found across two texts.
+                    # A word of a query has no line feed, so it never matches across two texts.
                     lines = [(text_of(p) + "\n").encode("utf-8", "replace") for p in people]
                     starts = [0, *accumulate(map(len, lines))]
                     piece = self._pieces[number] = _Piece(b"".join(lines), starts)

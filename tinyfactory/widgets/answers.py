@@ -57,7 +57,7 @@ class Answers(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         else:
             self._later.soon()
 
-    def show(self, panel: Panel) -> None:
+    def show(self, panel: Panel[People]) -> None:
         """All answers."""
         self._later.cancel()
         self._people = panel.people

@@ -20,7 +20,7 @@ from tinyfactory.people.render.conversation import (
     panel_html,
     panel_text,
 )
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import escape
 from tinyfactory.utils.text import count, legible
 from tinyfactory.widgets.answers import Answers
 from tinyfactory.widgets.exactly import Exactly
@@ -91,7 +91,7 @@ class PersonaChat(Panel):
         self._asked = ""
         self._words_at = 0.0
         self._starting = threading.RLock()
-        self._result: str | Answered = ""
+        self._result: str | Answered[People] = ""
         self._awaited: TinyPerson | None = None
         self._who, self._log = Whom(), Log("Conversation")
         self._answers = Answers(self.failed)
@@ -121,7 +121,7 @@ class PersonaChat(Panel):
         """Whether an answer is awaited."""
         return self.work is not None and self.work.running
 
-    def ask(self, question: str) -> str | Answered:
+    def ask(self, question: str) -> str | Answered[People]:
         """Ask, and wait for the answer, or for everyone's; the kernel's interrupt cancels.
 
         Raises
@@ -214,7 +214,7 @@ class PersonaChat(Panel):
             self._log.add([_line(person, self.conversation[-1])], _note(self.conversation))
         self.say(f"{legible(person.name) or 'The person'} answered.")
 
-    def _all_answered(self, panel: Answered) -> None:
+    def _all_answered(self, panel: Answered[People]) -> None:
         self._idle()
         self._answers.show(panel)
         self._result = self.panel = panel

@@ -19,7 +19,7 @@ from tinyfactory.errors import (
 from tinyfactory.journal.scope import scope
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.event_loop import CancelToken, cancellable
-from tinyfactory.people.schema.persona import reply_schema
+from tinyfactory.people.schema.layout import reply_schema
 
 BELIEFS = {"beliefs": ["Rain is fair."]}
 
@@ -137,7 +137,7 @@ def test_a_field_that_was_changed_meanwhile_is_left_alone(serve):
     server.rules.append(answer(BELIEFS))
     proposal = person.rewrite("beliefs")
     person.revise({"beliefs": ["Something else."]})
-    with pytest.raises(InvalidInput, match="changed after"):
+    with pytest.raises(InvalidInput, match="changed since"):
         proposal.accept()
     assert person.get("beliefs") == ["Something else."]
     person.undo()

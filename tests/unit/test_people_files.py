@@ -72,7 +72,7 @@ def test_names_that_differ_in_signs_only_have_files_of_their_own(tmp_path):
 
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InvalidInput, match="in use"):
+    with pytest.raises(InvalidInput, match="not empty"):
         save_people(some(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
