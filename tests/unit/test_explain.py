@@ -18,7 +18,7 @@ from tests.support.chat_server import (
 )
 from tinyfactory import Budget, TinyPerson, TinyPersonFactory, configure, control, errors
 from tinyfactory.populations import Demography
-from tinyfactory.widgets.explain import _WORDS, in_plain_words
+from tinyfactory.widgets.parts.error_text import _WORDS, in_plain_words
 
 
 def make(**way):

@@ -312,7 +312,7 @@ def test_typing_reckons_once(monkeypatch):
     form._reckoned.join()
     form._reckoned._seconds = 1.0  # so long that all is typed in time on any machine
     reckoned = []
-    monkeypatch.setattr(form._reckoned, "_work", lambda: reckoned.append(form.context))
+    monkeypatch.setattr(form._reckoned, "_do", lambda: reckoned.append(form.context))
     for end in range(1, 10):
         form.context = "Bakers in Vienna"[:end]
     cost(form)
@@ -769,7 +769,7 @@ def test_no_thread_is_left_over():
     form = PersonaForm("Bakers in Vienna", model="offline")
     form.generate()
     form._reckoned.join()
-    ours = {"tinyfactory-job", "tinyfactory-watch", "tinyfactory-later"}
+    ours = {"tinyfactory-job", "tinyfactory-work", "tinyfactory-debounce"}
     until(lambda: not ours & {thread.name for thread in threading.enumerate()})
 
 

@@ -31,7 +31,7 @@ ROOMS = {
     "httpx2": {"tinyfactory.models.openai"},
     "ipywidgets": {"tinyfactory.widgets"},
     "json_repair": {"tinyfactory.people.schema.reply_parser"},
-    "jupyterlab": {"tinyfactory.__main__"},
+    "jupyterlab": {"tinyfactory.cli"},
     "openai": {"tinyfactory.models.openai"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
@@ -19,15 +20,6 @@ __all__ = [
     "Usage",
     "resolve",
 ]
-
-_ROOMS = {
-    "ChatModel": "chat",
-    "ChatReply": "chat",
-    "ChatRequest": "chat",
-    "OfflineModel": "offline",
-    "OpenAIModel": "openai",
-    "Usage": "chat",
-}
 
 
 def resolve(model: str | ChatModel | None = None) -> ChatModel:
@@ -73,10 +65,17 @@ def resolve(model: str | ChatModel | None = None) -> ChatModel:
     )
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+__getattr__, _ = lazy_face(
+    __name__,
+    {
+        "ChatModel": "chat",
+        "ChatReply": "chat",
+        "ChatRequest": "chat",
+        "OfflineModel": "offline",
+        "OpenAIModel": "openai",
+        "Usage": "chat",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
@@ -54,28 +55,34 @@ __all__ = [
     "to_frame",
     "to_parquet",
 ]
-
-_ROOMS = {
-    "comparison": ("Comparison", "compare"),
-    "formats.csv_file": ("from_csv", "iter_csv", "to_csv"),
-    "formats.edsl": ("from_edsl", "to_edsl"),
-    "formats.files": ("load_people", "save_people", "to_frame"),
-    "panel": ("Panel",),
-    "people_list": ("People",),
-    "person": ("TinyPerson",),
-    "proposal": ("Proposal",),
-    "schema.reply_parser": ("read_contexts", "read_persona"),
-    "revisions": ("Revision",),
-    "schema.persona": (
-        *("PersonaSpec", "check_generated", "contexts_schema"),
-        *("merge", "normalise", "reply_schema"),
-    ),
-    "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Comparison": "comparison",
+        "Panel": "panel",
+        "People": "people_list",
+        "PeopleWriter": "formats.parquet_file",
+        "PersonaSpec": "schema.persona",
+        "Proposal": "proposal",
+        "Revision": "revisions",
+        "TinyPerson": "person",
+        "check_generated": "schema.persona",
+        "compare": "comparison",
+        "contexts_schema": "schema.persona",
+        "from_csv": "formats.csv_file",
+        "from_edsl": "formats.edsl",
+        "iter_csv": "formats.csv_file",
+        "iter_parquet": "formats.parquet_file",
+        "load_people": "formats.files",
+        "merge": "schema.persona",
+        "normalise": "schema.persona",
+        "read_contexts": "schema.reply_parser",
+        "read_persona": "schema.reply_parser",
+        "reply_schema": "schema.persona",
+        "save_people": "formats.files",
+        "to_csv": "formats.csv_file",
+        "to_edsl": "formats.edsl",
+        "to_frame": "formats.files",
+        "to_parquet": "formats.parquet_file",
+    },
+)

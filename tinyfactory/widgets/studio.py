@@ -9,21 +9,21 @@ import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render.person import legible, people_html, people_text
-from tinyfactory.widgets.exactly import Exactly
-from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.shared import Hint
+from tinyfactory.widgets.parts.base_panel import BasePanel
+from tinyfactory.widgets.parts.identity_trait import IdentityTrait
+from tinyfactory.widgets.parts.labels import Hint
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation
     from tinyfactory.models.chat import ChatModel
     from tinyfactory.populations import Demography
-    from tinyfactory.widgets.browser import PersonaBrowser
-    from tinyfactory.widgets.card import PersonaCard
-    from tinyfactory.widgets.chat import PersonaChat
-    from tinyfactory.widgets.compare import PersonaCompare
-    from tinyfactory.widgets.form import PersonaForm
-    from tinyfactory.widgets.history import HistoryView
-    from tinyfactory.widgets.population import PopulationView
+    from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
+    from tinyfactory.widgets.card.persona_card import PersonaCard
+    from tinyfactory.widgets.chat.persona_chat import PersonaChat
+    from tinyfactory.widgets.compare.persona_compare import PersonaCompare
+    from tinyfactory.widgets.form.persona_form import PersonaForm
+    from tinyfactory.widgets.history.history_view import HistoryView
+    from tinyfactory.widgets.population.population_view import PopulationView
 
 # More people than this side by side, or answering at once, nobody reads.
 MOST_COMPARED = 4
@@ -32,7 +32,7 @@ _MOST_OF_A_NAME = 60
 _ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
-class Studio(Panel):
+class Studio(BasePanel):
     """All widgets over one simulation, in tabs; each is made when its tab is first opened.
 
     Parameters
@@ -66,8 +66,8 @@ class Studio(Panel):
     (2, 2, 2)
     """
 
-    people = Exactly(People())
-    selected = Exactly(None)
+    people = IdentityTrait(People())
+    selected = IdentityTrait(None)
 
     def __init__(
         self,
@@ -177,14 +177,14 @@ class Studio(Panel):
         return [widgets.HBox(carry, layout=_ROW)] if title == "People" else []
 
     def _make_form(self) -> PersonaForm:
-        from tinyfactory.widgets.form import PersonaForm
+        from tinyfactory.widgets.form.persona_form import PersonaForm
 
         form = PersonaForm(self._context, model=self._model, demography=self._demography)
         form.observe(self.guarded(lambda _: self._gather()), "people")
         return form
 
     def _make_browser(self) -> PersonaBrowser:
-        from tinyfactory.widgets.browser import PersonaBrowser
+        from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
 
         browser = PersonaBrowser(self.people)
         browser.observe(self.guarded(lambda _: self._select(browser.selected)), "selected")
@@ -193,30 +193,30 @@ class Studio(Panel):
         return browser
 
     def _make_card(self) -> PersonaCard:
-        from tinyfactory.widgets.card import PersonaCard
+        from tinyfactory.widgets.card.persona_card import PersonaCard
 
         card = PersonaCard(self.selected)
         card.observe(self.guarded(lambda _: self._edited()), "edited")
         return card
 
     def _make_compare(self) -> PersonaCompare:
-        from tinyfactory.widgets.compare import PersonaCompare
+        from tinyfactory.widgets.compare.persona_compare import PersonaCompare
 
         return PersonaCompare(self.people[:2])
 
     def _make_population(self) -> PopulationView:
-        from tinyfactory.widgets.population import PopulationView
+        from tinyfactory.widgets.population.population_view import PopulationView
 
         self._told["Population"] = self.people
         return PopulationView(self.people, self.form.demography, browser=self.browser)
 
     def _make_chat(self) -> PersonaChat:
-        from tinyfactory.widgets.chat import PersonaChat
+        from tinyfactory.widgets.chat.persona_chat import PersonaChat
 
         return PersonaChat(self._asked(), model=self._model)
 
     def _make_history(self) -> HistoryView:
-        from tinyfactory.widgets.history import HistoryView
+        from tinyfactory.widgets.history.history_view import HistoryView
 
         return HistoryView(self.simulation)
 

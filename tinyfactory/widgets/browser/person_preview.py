@@ -1,0 +1,90 @@
+"""The person who is being read beside a list; their full card is made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+
+from tinyfactory.people import TinyPerson
+from tinyfactory.people.render.person import hint_html, nobody_html, person_html
+
+if TYPE_CHECKING:
+    from tinyfactory.widgets.card.persona_card import PersonaCard
+
+# What goes to the page in one message.
+_MOST_BYTES = 150_000
+
+
+class PersonPreview(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """A person as static HTML, and a button that puts the `PersonaCard` in its place.
+
+    Parameters
+    ----------
+    changed : callable
+        Is called when the person was edited in the card.
+
+    Examples
+    --------
+    >>> reading = PersonPreview(lambda: None)
+    >>> reading.show(TinyPerson("Ana Souza", register=False))
+    >>> reading.card is None
+    True
+    """
+
+    def __init__(self, changed: Callable[[], object]) -> None:
+        self._changed = changed
+        self._person: TinyPerson | None = None
+        self.card: PersonaCard | None = None
+        self._html = widgets.HTML()
+        self._edit = widgets.ToggleButton(
+            False, description="Edit", icon="pencil",
+            layout=widgets.Layout(width="auto", align_self="flex-start"),
+            tooltip="Edit this person, undo, ask the model again, see where each field came from",
+        )  # fmt: skip
+        self._edit.observe(lambda _: self._turn(), "value")
+        super().__init__(
+            [self._edit, self._html], layout=widgets.Layout(min_width="0", width="auto")
+        )
+        self.show(None)
+
+    def show(self, person: TinyPerson | None) -> None:
+        """Show another person, or nobody."""
+        self._person = person
+        self._edit.layout.display = "none" if person is None else ""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the person as they are now."""
+        if self._edit.value and self.card is not None:
+            self.card.person = self._person
+            return
+        html = (
+            nobody_html("Nobody is listed.") if self._person is None else person_html(self._person)
+        )
+        size = len(html.encode("utf-8", "replace"))
+        if size > _MOST_BYTES:
+            html = hint_html(
+                f"This person is too long to be shown here ({size / 1e6:.1f} MB). `selected` of "
+                "this widget holds all of it."
+            )
+        self._html.value = html
+
+    def close(self) -> None:
+        """Close both, also the one that is not shown."""
+        for widget in (self._html, self.card):
+            if widget is not None:
+                widget.close()
+        super().close()
+
+    def _turn(self) -> None:
+        """From reading to the card, which is made once, and back."""
+        if self._edit.value and self.card is None:
+            from tinyfactory.widgets.card.persona_card import PersonaCard
+
+            self.card = PersonaCard()
+            self.card.observe(lambda _: self._changed(), "edited")
+        shown = self.card if self._edit.value else self._html
+        self.children = [self._edit, shown]
+        self.refresh()
