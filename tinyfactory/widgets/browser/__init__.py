@@ -1,1 +1,1 @@
-"""Browser."""
+"""`PersonaBrowser`: search, filter, sort, read and export people."""

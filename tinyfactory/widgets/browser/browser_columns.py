@@ -1,19 +1,15 @@
-"""The columns of a list of people, and what stands in their cells."""
+"""The columns of a list of people, and the texts of their cells."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from tinyfactory.people import TinyPerson
 from tinyfactory.people.index import persona_of, shown, value_at
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import ALIASES
 from tinyfactory.widgets.parts.paged_table import Column
 
-if TYPE_CHECKING:
-    from tinyfactory.people import TinyPerson
-
 FIRST = ("name", "age", "nationality", "occupation.title", "residence")
-# What can be ticked; code can name any other field.
+# Columns with a checkbox; code can add any other field.
 LABELS = {
     "name": "Name",
     "age": "Age",
@@ -49,7 +45,7 @@ def column(path: str) -> Column:
 
 
 def cell(person: TinyPerson, path: str) -> str:
-    """What stands in a field of a person, in one line.
+    """The value of a person's field in one line.
 
     Examples
     --------

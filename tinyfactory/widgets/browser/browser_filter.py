@@ -1,4 +1,4 @@
-"""Who is listed in the browser: found by a query and filters, narrowed from outside, in order."""
+"""`BrowserFilter`: which people are listed, by query, filters and order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tinyfactory.widgets.parts.paged_table import Sort
 
 
 class BrowserFilter:
-    """People, and who of them is listed.
+    """People, and which of them are listed.
 
     Attributes
     ----------
     narrowed : str or None
-        The label of what narrows the list from outside, if anything does.
+        The label given to `narrow`, while it applies.
 
     Examples
     --------
@@ -42,22 +42,22 @@ class BrowserFilter:
     # -- who ---------------------------------------------------------------------------
 
     def take(self, people: Iterable[TinyPerson]) -> None:
-        """List other people; what narrows the list narrows them, too."""
+        """Use other people; the filter of `narrow` applies to them, too."""
         self.stop_reading()
         self._stop = threading.Event()
         self._index = PeopleIndex(people)
         self.keep_again()
 
     def narrow(self, label: str, keep: Callable[[TinyPerson], Any]) -> None:
-        """List only people of whom `keep` is true; each is asked about once."""
+        """List only people for whom `keep` returns true; it is called once for each."""
         self.narrowed, self._keep, self._within = label, keep, self._kept(keep)
 
     def widen(self) -> None:
-        """Take away what `narrow` did."""
+        """Remove the filter of `narrow`."""
         self.narrowed = self._within = None
 
     def keep_again(self) -> None:
-        """Ask `keep` again, about people as they are now."""
+        """Apply the filter of `narrow` again, after people were changed."""
         if self.narrowed is not None:
             self._within = self._kept(self._keep)
 
@@ -67,24 +67,24 @@ class BrowserFilter:
     # -- which of them -----------------------------------------------------------------
 
     def checked(self, filters: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Filters as `find` takes them, or an error for what cannot be filtered by."""
+        """Filters as `find` takes them; invalid ones raise an error."""
         return self._index.checked(filters)
 
     def find(self, query: str, filters: Mapping[str, list[str]]) -> None:
-        """List who has every word of the query and passes every filter."""
+        """List the people who have every word of the query and pass every filter."""
         self._found = self._index.select(query, filters, self._within)
 
     def people(self, sort: Sort | None) -> People:
-        """Everyone who is listed, in an order."""
+        """All listed people, sorted."""
         return self._of(self._index.ordered(self._found.rows, sort))
 
     def page(self, offset: int, limit: int, sort: Sort | None) -> tuple[People, int]:
-        """Some of those who are listed, and how many there are in all."""
+        """Some of the listed people, and the number of all listed people."""
         rows = self._index.ordered(self._found.rows, sort)
         return self._of(rows[offset : offset + limit]), len(rows)
 
     def count(self, field: str) -> list[tuple[str, int]]:
-        """The categories of a field and how many there are under everything else chosen."""
+        """The categories of a field, with the number of people under all other filters."""
         return self._found.count(self._index.facet(field))
 
     def _of(self, rows: list[int]) -> People:
@@ -94,11 +94,11 @@ class BrowserFilter:
 
     @property
     def unread(self) -> int:
-        """How many pieces of text are still to be read before a search is fast."""
+        """How many texts must still be indexed before a search is fast."""
         return self._index.unread
 
     def read_ahead(self) -> None:
-        """Read in a thread what a search needs."""
+        """Index the texts for a search, in a thread."""
         if self.unread > 1:
             threading.Thread(
                 target=self._index.read_ahead, args=(self._stop,), name="tinyfactory-reading",
@@ -106,5 +106,5 @@ class BrowserFilter:
             ).start()  # fmt: skip
 
     def stop_reading(self) -> None:
-        """Have that thread end."""
+        """Stop that thread."""
         self._stop.set()

@@ -1,4 +1,4 @@
-"""What the browser of people is made of, and where each part stands."""
+"""`BrowserLayout`: the fields and buttons around the list of people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinyfactory.widgets.parts.paged_table import PagedTable
 
 VIEWS = ("table", "cards")
 _WRAP = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 1em"}
-_OPEN = ("gender", "age")  # groups that are few boxes for anyone
+_OPEN = ("gender", "age")  # groups with few boxes, open at first
 _CHIP = 60
 
 
@@ -39,7 +39,7 @@ class BrowserLayout:
             layout=widgets.Layout(width="auto"),
             style={"description_width": "initial"},
         )
-        # Beside the list, or where there is no room for both, above it over all the width.
+        # Beside the list; on a narrow page above it, over the full width.
         left = widgets.VBox([choices], layout=widgets.Layout(flex="1 0 14em", width="auto"))
         wide = widgets.Layout(flex="1000 1 34em", min_width="0", width="auto")
         row = widgets.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px")
@@ -50,7 +50,7 @@ class BrowserLayout:
         ]
 
     def tell(self, *, restricted: bool, narrowed: str | None) -> None:
-        """Offer what takes a restriction away, where there is one."""
+        """Show the buttons that remove filters, if there are filters."""
         text = narrowed or ""
         self.chip.description = text if len(text) <= _CHIP else text[: _CHIP - 1] + "…"
         self.chip.layout.display = "none" if narrowed is None else ""
@@ -62,7 +62,7 @@ def groups(
     filters: Mapping[str, Sequence[str]],
     columns: Sequence[str],
 ) -> list[Group]:
-    """What can be ticked: the categories of each field, and the columns."""
+    """The groups of checkboxes: the categories of each field, and the columns."""
     made = []
     for field, counted in counts.items():
         boxes: list[tuple[str, str, int | None]] = [(n, n or "not said", k) for n, k in counted]
@@ -74,7 +74,7 @@ def groups(
 
 
 def ticked(before: Sequence[str], value: str, on: bool) -> list[str]:
-    """What is ticked once a box was ticked or cleared."""
+    """The ticked values after a box was ticked or cleared."""
     rest = [one for one in before if one != value]
     return [*rest, value] if on else rest
 

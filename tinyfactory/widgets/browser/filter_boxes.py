@@ -1,4 +1,4 @@
-"""`FilterBoxes`: groups of boxes to tick, each with how many there are."""
+"""`FilterBoxes`: groups of checkboxes, each with a count."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import traitlets
 from tinyfactory.widgets.parts.labels import cut
 from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget
 
-# A box's text, and boxes of a group beside those that are ticked: more than these nobody reads.
+# The most characters of a label, and the most boxes of a group besides the ticked ones.
 _LONGEST = 60
 _MOST = 12
 _MOST_TICKED = 40
-# Of labels that begin alike: so much of the beginning, and so much before they part.
+# Labels with the same beginning keep so much of it, and so much before they differ.
 _HEAD = 20
 _LEAD = 10
 
 
 @dataclass(slots=True)
 class Group:
-    """Boxes under one heading: each with its value, its text and a number or None.
+    """Boxes under one heading, each with its value, its label and a count or None.
 
-    What is in `ticked` and has no box gets one, with the number 0.
+    A value in `ticked` that has no box gets one, with the count 0.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Group:
     _values: dict[str, str] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
-        """What is sent of the group: all that is ticked, and the first of the rest."""
+        """The group as it is sent: the ticked boxes, and the first of the others."""
         known = {value for value, _, _ in self.boxes}
         ticked = set(self.ticked)
         boxes = [(v, v, 0) for v in self.ticked if v not in known]
@@ -65,19 +65,19 @@ class Group:
         }
 
     def value(self, sent: str) -> str:
-        """The whole value that a box stands for."""
+        """The full value of a box."""
         return self._values.get(sent, sent)
 
 
 def _sent(value: str) -> str:
-    """What stands for a value in messages: itself, or a digest where it is long or illegible."""
+    """A value as it is sent: itself, or a digest if it is long or has control characters."""
     if cut(value, _LONGEST) == value:
         return value
     return blake2s(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def told_apart(texts: Sequence[str], most: int) -> list[str]:
-    """Texts of at most so many characters; of those that begin alike, the part where they differ.
+    """Shorten texts to `most` characters; texts with the same beginning keep where they differ.
 
     Examples
     --------
@@ -102,14 +102,14 @@ def told_apart(texts: Sequence[str], most: int) -> list[str]:
 
 
 class FilterBoxes(RequestWidget):
-    """Groups of boxes to tick.
+    """Groups of checkboxes.
 
     Parameters
     ----------
     ticked : callable
         ``ticked(key, value, on)`` is called when a box of a group is ticked or cleared.
     failed : callable, optional
-        Gets what goes wrong in it.
+        Gets the errors.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class FilterBoxes(RequestWidget):
         self.publish()
 
     def wished(self, wish: dict[str, Any]) -> None:
-        """Tell which box was ticked."""
+        """Report which box was ticked."""
         match wish:
             case {"key": str() as key, "value": str() as value, "on": bool() as on}:
                 if key in self.groups:

@@ -1,4 +1,4 @@
-"""A row that writes people to a file beside the notebook, in one of the formats."""
+"""`ExportControls`: write the listed people to a file, and the functions behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson, save_people
 from tinyfactory.widgets.parts.debounce import after_typing
 
-# What is chosen, and how a file or folder of it is called.
+# The label of each format, and the suffix of its file or folder.
 FORMATS = {
     "CSV (table)": ".csv",
     "JSON Lines": ".jsonl",
@@ -24,12 +24,12 @@ FORMATS = {
 
 
 def write(people: Sequence[TinyPerson], path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write people to a path whose ending says the format, and give it in full.
+    """Write people to a path, in the format of its suffix, and return the full path.
 
     Raises
     ------
     InvalidInput
-        When something is there already and is not to be overwritten.
+        When the path exists and `overwrite` is False.
     """
     target = Path(path).expanduser().resolve()
     if target.exists() and not overwrite:
@@ -42,7 +42,7 @@ def write(people: Sequence[TinyPerson], path: str | Path, *, overwrite: bool = F
 
 
 def free_path(ending: str, stem: str = "people", folder: Path | None = None) -> Path:
-    """The first path of people, people-2, people-3 ... that nothing is at.
+    """The first path of people, people-2, people-3 ... that does not exist.
 
     Examples
     --------
@@ -55,16 +55,16 @@ def free_path(ending: str, stem: str = "people", folder: Path | None = None) -> 
 
 
 class ExportControls(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A format and a button; those who are listed are written to a new file.
+    """A choice of the format and a button that writes the listed people to a new file.
 
     Parameters
     ----------
     people : callable
-        Gives who is to be written, when it is written.
+        Returns the people to write; called when they are written.
     began, written : callable
-        Are told how many are being written, and then where they are.
+        Called with the number of people, before and (with the path) after writing.
     failed : callable
-        Gets what goes wrong.
+        Gets the error.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ExportControls(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no t
         super().__init__([self.format, self.button])
 
     def join(self) -> None:
-        """Wait until what was clicked is written."""
+        """Wait until the file of the last click is written."""
         self._settled.join()
 
     def _clicked(self, _: widgets.Button) -> None:

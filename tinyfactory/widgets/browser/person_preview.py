@@ -1,29 +1,26 @@
-"""The person who is being read beside a list; their full card is made when it is asked for."""
+"""`PersonPreview`: the selected person beside the list, and their card on request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.render.person import hint_html, nobody_html, person_html
+from tinyfactory.widgets.card.persona_card import PersonaCard
 
-if TYPE_CHECKING:
-    from tinyfactory.widgets.card.persona_card import PersonaCard
-
-# What goes to the page in one message.
+# Larger HTML is not sent to the page in one message.
 _MOST_BYTES = 150_000
 
 
 class PersonPreview(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A person as static HTML, and a button that puts the `PersonaCard` in its place.
+    """A person as static HTML, and a button that shows their `PersonaCard` instead.
 
     Parameters
     ----------
     changed : callable
-        Is called when the person was edited in the card.
+        Is called after an edit in the card.
 
     Examples
     --------
@@ -50,7 +47,7 @@ class PersonPreview(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.show(None)
 
     def show(self, person: TinyPerson | None) -> None:
-        """Show another person, or nobody."""
+        """Show a person; None shows nobody."""
         self._person = person
         self._edit.layout.display = "none" if person is None else ""
         self.refresh()
@@ -72,17 +69,15 @@ class PersonPreview(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._html.value = html
 
     def close(self) -> None:
-        """Close both, also the one that is not shown."""
+        """Close the HTML and the card, also the one that is hidden."""
         for widget in (self._html, self.card):
             if widget is not None:
                 widget.close()
         super().close()
 
     def _turn(self) -> None:
-        """From reading to the card, which is made once, and back."""
+        """Switch between the HTML and the card, which is made once."""
         if self._edit.value and self.card is None:
-            from tinyfactory.widgets.card.persona_card import PersonaCard
-
             self.card = PersonaCard()
             self.card.observe(lambda _: self._changed(), "edited")
         shown = self.card if self._edit.value else self._html

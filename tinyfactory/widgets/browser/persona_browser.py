@@ -1,4 +1,4 @@
-"""`PersonaBrowser`: any number of people to search, filter, sort, read and export."""
+"""`PersonaBrowser`: search, filter, sort, read and export any number of people."""
 
 from __future__ import annotations
 
@@ -27,40 +27,40 @@ from tinyfactory.widgets.parts.identity_trait import IdentityTrait
 from tinyfactory.widgets.parts.labels import count
 from tinyfactory.widgets.parts.paged_table import PagedTable, Rows, Sort
 
-# So many are counted before anything is shown; more would keep the first view waiting.
+# The categories of more people are counted after the first view, which must not wait for them.
 _AT_ONCE = 2_000
 _NOBODY = "There is nobody yet."
 _NOT_FOUND = "Nobody has all of this. Clear the search or a filter."
 
 
 class PersonaBrowser(BasePanel):
-    """Look through 1 to 100,000 people; only what is looked at is sent to the page.
+    """Look through 1 to 100,000 people. Only the visible rows are sent to the page.
 
     Parameters
     ----------
     people : iterable of TinyPerson
-        Who can be browsed.
+        The people to browse.
 
     Attributes
     ----------
     people : People
-        Who can be browsed; can be set and observed, as all of these.
+        The people to browse. This and the other attributes can be set and observed.
     query : str
-        What is searched for in all text of a person; every word must be found, whatever its
-        case and accents.
+        Words to find in all text of a person. Every word must be found; case and accents do not
+        matter.
     filters : dict
         Fields and the categories to show: ``{"gender": ["woman"], "age": ["18-29"]}``. Any
-        field that holds one value will do; ``""`` is the category of those who say nothing.
+        field with a single value works; ``""`` is the category of people without a value.
     filtered : People
-        Who is listed, in the order of the list. It follows from the others, and cannot be set.
+        The listed people, in the order of the list. Read-only: it follows from the others.
     selected : TinyPerson or None
-        Who is being read.
+        The selected person.
     columns : list of str
         The fields in the list.
     view : str
         ``"table"`` or ``"cards"``.
     error : BaseException or None
-        What went wrong last.
+        The last error.
 
     Examples
     --------
@@ -130,24 +130,24 @@ class PersonaBrowser(BasePanel):
 
     @property
     def narrowed(self) -> str | None:
-        """The label of what narrows the list from outside, if anything does."""
+        """The label given to `narrow`, while it applies."""
         return self._listed.narrowed
 
     def narrow(self, label: str, keep: Callable[[TinyPerson], Any]) -> None:
-        """List only people of whom `keep` is true, besides the query and the filters.
+        """List only people for whom `keep` returns true, besides the query and the filters.
 
         Parameters
         ----------
         label : str
-            What stands on the button that takes this away again.
+            The text of the button that removes this filter.
         keep : callable
-            Is asked about each person once.
+            Is called once for each person.
         """
         self._listed.narrow(label, keep)
         self._filter()
 
     def widen(self) -> None:
-        """Take away what `narrow` did."""
+        """Remove the filter of `narrow`."""
         self._listed.widen()
         self._filter()
 
@@ -159,33 +159,33 @@ class PersonaBrowser(BasePanel):
             self._filter()
 
     def refresh(self) -> None:
-        """Show people as they are now, after they were changed elsewhere."""
+        """Show the present values of people, after they were changed elsewhere."""
         self._listed.keep_again()
         self._filter(page=self.table.page)
         self._reading.refresh()
 
     def count(self, field: str) -> list[tuple[str, int]]:
-        """The categories of a field and how many there are under everything else chosen."""
+        """The categories of a field, with the number of people under all other filters."""
         with self._lock:
             return self._listed.count(field)
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write those who are listed, in their order, to a file or folder.
+        """Write the listed people, in the order of the list, to a file or folder.
 
         Parameters
         ----------
         path : path
-            Its ending says the format: ``.csv``, ``.jsonl``, ``.parquet``, ``.json`` (agents in
-            one file), or none (a folder of agent files).
+            The suffix selects the format: ``.csv``, ``.jsonl``, ``.parquet``, ``.json`` (agents
+            in one file), or no suffix (a folder of agent files).
         overwrite : bool
-            Whether a file that is there may be replaced.
+            Whether to replace an existing file.
 
         Raises
         ------
         InvalidInput
-            When something is there already, or the ending says no format.
+            When the file exists, or the suffix is not supported.
         TinyFactoryError
-            When the disk refuses.
+            When the file cannot be written.
         """
         people = self.filtered
         target = people_export.write(people, path, overwrite=overwrite)
@@ -253,7 +253,7 @@ class PersonaBrowser(BasePanel):
             self._tell()
 
     def _arrange(self, page: int = 0) -> None:
-        """Put those who were found into order; who is being read is still read, if listed."""
+        """Sort the found people; the selected person stays selected if they are listed."""
         with self._lock, self.table.together():
             self._arranging = True
             try:
@@ -262,20 +262,20 @@ class PersonaBrowser(BasePanel):
                 if place is None and self.filtered:
                     place = 0
                 self.table.selected = place
-                self.table.page = page  # the first that was found, also if another is read
+                self.table.page = page  # also if the selected person is on another page
                 self.selected = None if place is None else self.filtered[place]
             finally:
                 self._arranging = False
             self.table.refresh()
 
     def _place(self, person: TinyPerson) -> int | None:
-        """Where a person stands in the list; this very person, not an equal one."""
+        """The row of a person in the list, by identity."""
         wanted = id(person)
         places = compress(range(len(self.filtered)), (id(p) == wanted for p in self.filtered))
         return next(places, None)
 
     def _choose(self, place: int | None) -> None:
-        """Read the person of a row that was chosen in the table."""
+        """Select the person of a row that was chosen in the table."""
         with self._lock:
             if place is None or self._arranging or place >= len(self.filtered):
                 return
@@ -313,7 +313,7 @@ class PersonaBrowser(BasePanel):
             self.filters = {**self.filters, key: ticked(self.filters.get(key, ()), value, on)}
 
     def _stands_in_a_page(self) -> None:
-        """Count and read what the first view did not need."""
+        """Count categories and index texts, which the first view did not need."""
         self._show_choices()
         self._listed.read_ahead()
 
@@ -325,14 +325,14 @@ class PersonaBrowser(BasePanel):
         self.say(f"{count(number, 'person', 'people')} written to {target}")
 
     def close(self) -> None:
-        """Close it and all widgets within, and stop reading."""
+        """Close it with all widgets in it, and stop indexing."""
         self._listed.stop_reading()
         super().close()
 
     # -- in code, and without a kernel -------------------------------------------------
 
     def code(self) -> str:
-        """The lines that show the same."""
+        """The code that shows the same."""
         lines = ["from tinyfactory.widgets import PersonaBrowser", ""]
         lines.append("browser = PersonaBrowser(people)")
         values = {"query": self.query, "filters": self.filters, "sort": self.sort}
@@ -348,9 +348,9 @@ class PersonaBrowser(BasePanel):
         return "\n".join([*lines, "browser"])
 
     def static_text(self) -> str:
-        """Those who are listed, as text."""
+        """The listed people as text."""
         return people_text(self.filtered)
 
     def static_html(self) -> str:
-        """Those who are listed, as a table."""
+        """The listed people as a table."""
         return people_html(self.filtered)

@@ -1,4 +1,4 @@
-"""Editing a person field by field: what is typed is checked, saved as one step, and undone."""
+"""`FieldEditor`: edit the fields of a person; save, discard, undo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONE_LINE = ("line", "number")
 
 
 def offer(choice: widgets.Dropdown, options: list[tuple[str, str]]) -> None:
-    """Offer these; what was chosen stays chosen if it is among them, else it is the first."""
+    """Set the options; the chosen one stays chosen if it is among them, else the first is."""
     if tuple(options) == choice.options:
         return
     before, values = choice.value, [value for _, value in options]
@@ -29,13 +29,13 @@ def offer(choice: widgets.Dropdown, options: list[tuple[str, str]]) -> None:
 
 
 class FieldRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """One field: its label, what stands in it, and what is wrong with that.
+    """One field: its label, its text, and the error or a hint below it.
 
     Parameters
     ----------
     field : Field
     typed : callable
-        Given the row when its text changes.
+        Gets the row when its text changes.
     """
 
     def __init__(self, field: Field, typed: Callable[[FieldRow], object]) -> None:
@@ -50,20 +50,20 @@ class FieldRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.say("")
 
     def show(self, text: str) -> None:
-        """Have a text stand in the field, as high as it needs."""
+        """Show a text, and fit the height of the field to it."""
         if isinstance(self.input, widgets.Textarea):
             self.input.rows = max(2, min(10, sum(1 + len(x) // 80 for x in text.split("\n"))))
         self.input.value = text
 
     def say(self, wrong: str) -> None:
-        """Say what is wrong beside the field, or how it is typed."""
+        """Show the error below the field, or the hint if there is none."""
         self.wrong = wrong
         hint = HINTS[self.field.kind]
         self._said.value = status_html(wrong, wrong=True) if wrong else hint_html(hint)
         self._said.layout.display = "" if wrong or hint else "none"
 
     def close(self) -> None:
-        """Close it with all that it is made of."""
+        """Close it with all widgets in it."""
         for widget in (self.input, self._said):
             for part in (widget.style, widget.layout, widget):
                 part.close()
@@ -74,14 +74,14 @@ class FieldRow(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 class FieldEditor(widgets.VBox):  # type: ignore[misc]
     r"""The fields of one part of a person at a time, with Save, Discard and Undo.
 
-    What was typed and not saved stays with its person: it is there again when they are.
+    Unsaved text belongs to its person, also while another person is shown.
 
     Parameters
     ----------
     changed : callable
-        Given a sentence and the line of code that does the same, when the person changed.
+        Gets a sentence and the line of code that does the same, after the person changed.
     failed : callable
-        Given the error, when nothing was changed.
+        Gets the error; nothing was changed.
 
     Examples
     --------
@@ -132,12 +132,12 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
             ]
         )
 
-    # -- what is shown -----------------------------------------------------------------
+    # -- fields ------------------------------------------------------------------------
 
     def show(self, person: TinyPerson | None) -> None:
-        """Edit this person, from the values that they have now."""
+        """Show the present values of this person."""
         if person is not self.person:
-            self._settled.cancel()  # a click that was meant for the one before
+            self._settled.cancel()  # a click on Save for the person before
         self.person = person
         self._fields = [] if person is None else fields(person.persona)
         offer(self.part, [(title, title) for title in dict.fromkeys(self._titles())])
@@ -145,15 +145,15 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
 
     @property
     def drafts(self) -> dict[str, str]:
-        """What was typed and not saved, by field."""
+        """The unsaved texts, by field."""
         return {} if self.person is None else self._drafts.of(self.person, dict)
 
     def type(self, path: str, text: str) -> None:
-        """Type into a field, as someone does who looks for it first."""
+        """Type into a field, whose part is shown first."""
         self.row(path).input.value = text
 
     def row(self, path: str) -> FieldRow:
-        """The row of a field, whose part is shown then."""
+        """The row of a field, whose part is shown first."""
         self.part.value = self._field(path).section
         return self._row(self._field(path))
 
@@ -170,7 +170,7 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
         return self._rows[key]
 
     def _open(self) -> None:
-        """Show the rows of the part that is chosen, with what is saved or was typed."""
+        """Show the rows of the chosen part, with unsaved texts where there are any."""
         shown = [field for field in self._fields if field.section == self.part.value]
         rows = [self._row(field) for field in shown]
         self._showing = True
@@ -202,7 +202,7 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
 
     def _tell(self) -> None:
         number = len(self.drafts)
-        # Save stays enabled: Enter right after a word must not come before the kernel hears it.
+        # Save stays enabled: the kernel may get Enter before the text that was typed before it.
         self.save_button.disabled = self.person is None
         self.discard_button.disabled = not number
         text = f"Not saved yet: {count(number, 'field', 'fields')}." if number else ""
@@ -227,15 +227,15 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
         self._rows = {}
         super().close()
 
-    # -- what it does ------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------
 
     def save(self) -> None:
-        """Save all that was typed as one step.
+        """Save all unsaved texts as one edit.
 
         Raises
         ------
         InvalidInput
-            For a value that cannot be, said beside its field too; then nothing is changed.
+            For an invalid value, also shown below its field; nothing is changed then.
         """
         person, drafts = self._someone(), self.drafts
         changes, wrong = {}, {}
@@ -247,7 +247,7 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
         if not wrong:
             try:
                 revision = person.revise(changes) if changes else None
-            except InvalidInput as error:  # of all together, or a name that is taken
+            except InvalidInput as error:  # of the values together, or of a name that is taken
                 wrong["name" if "name" in changes else next(iter(changes))] = reason(error)
         if wrong:
             self._point_at(wrong)
@@ -262,12 +262,12 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
             self._changed(f"Saved: {revision_text(revision)}", f"person.revise({changes!r})")
 
     def discard(self) -> None:
-        """Forget what was typed and not saved."""
+        """Discard the unsaved texts."""
         self.drafts.clear()
         self._open()
 
     def undo(self) -> None:
-        """Take the latest edit back that still stands."""
+        """Undo the latest edit."""
         revision = self._someone().undo()
         self.show(self.person)
         self._changed(f"Undone: {revision_text(revision)}", "person.undo()")
@@ -278,7 +278,7 @@ class FieldEditor(widgets.VBox):  # type: ignore[misc]
         return self.person
 
     def _point_at(self, wrong: dict[str, str]) -> None:
-        """Show the first part in which something is wrong, with the words beside its field."""
+        """Show the first part with an error, and the errors below their fields."""
         sections = [self._field(path).section for path in wrong]
         if self.part.value not in sections:
             self.part.value = sections[0]

@@ -1,14 +1,15 @@
-"""Asking the model again for a field or part of a person, to compare before it is accepted."""
+"""`FieldRewriter`: have the model rewrite a field of a person; accept or reject the result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
+from tinyfactory.people.proposal import Proposal
 from tinyfactory.people.render.comparison import proposal_html
 from tinyfactory.people.schema.fields import parts, path_in_words
 from tinyfactory.utils.concurrency import Aside
@@ -16,24 +17,21 @@ from tinyfactory.widgets.card.field_editor import LABEL, offer
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
 from tinyfactory.widgets.parts.labels import Hint
 
-if TYPE_CHECKING:
-    from tinyfactory.people.proposal import Proposal
-
 
 class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A field to ask for again, a wish, and what came of it beside what stands.
+    """The choice of a field, a wish, and the proposal beside the present value.
 
-    The model works in a thread, so that the kernel stays usable. A proposal stays with its
-    person until it is accepted or rejected: it is there again when they are.
+    The model is called in a thread, so that the kernel stays usable. A proposal belongs to its
+    person until it is accepted or rejected, also while another person is shown.
 
     Parameters
     ----------
     told : callable
-        Given a sentence, and the line of code that does the same or an empty text.
+        Gets a sentence, and the line of code that does the same or an empty text.
     changed : callable
-        Called when the person changed.
+        Called after the person changed.
     failed : callable
-        Given the error, when nothing was changed.
+        Gets the error; nothing was changed.
     """
 
     def __init__(
@@ -88,7 +86,7 @@ class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
 
     def show(self, person: TinyPerson | None) -> None:
-        """Ask about this person."""
+        """Offer the fields of this person."""
         if person is not self.person:
             self.work.forget_click()
         self.person = person
@@ -99,7 +97,7 @@ class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     @property
     def proposal(self) -> Proposal | None:
-        """What the model proposes for this person, until it is accepted or rejected."""
+        """The proposal for this person, until it is accepted or rejected."""
         return None if self.person is None else self._proposals.get(self.person)
 
     @property
@@ -107,15 +105,15 @@ class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         """Whether a model is being asked."""
         return self.work.running
 
-    # -- what it does ------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------
 
     def ask(self) -> None:
-        """Ask the model again for the field that is chosen, and return at once.
+        """Ask the model to rewrite the chosen field, and return at once.
 
         Raises
         ------
         InvalidInput
-            While it is being asked, and where there is nobody.
+            While it is being asked, and without a person.
         """
         self.work.start(self._task)
 
@@ -135,7 +133,7 @@ class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.work.cancel()
 
     def accept(self) -> None:
-        """Take what is proposed: an edit of the person, which can be undone."""
+        """Accept the proposal, as an edit that can be undone."""
         person, proposal = self._someone(), self._one()
         proposal.accept()
         self._forget(person)
@@ -146,13 +144,13 @@ class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._changed()
 
     def reject(self) -> None:
-        """Leave the person as they are."""
+        """Reject the proposal; the person stays unchanged."""
         person, proposal = self._someone(), self._one()
         proposal.reject()
         self._forget(person)
         self._told("Rejected. Nothing was changed.", "proposal.reject()")
 
-    # -- how it goes on ----------------------------------------------------------------
+    # -- outcome -----------------------------------------------------------------------
 
     def _answered(self, person: TinyPerson, proposal: Proposal, path: str, wish: str) -> None:
         self._proposals.put(person, proposal)

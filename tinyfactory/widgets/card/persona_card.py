@@ -1,4 +1,4 @@
-"""`PersonaCard`: a person to read, to edit, and to ask the model about again."""
+"""`PersonaCard`: read a person, edit fields, and have the model rewrite one."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ NOBODY = "Nobody is shown. Set `card.person`, or choose someone in a list."
 
 
 class PersonaCard(BasePanel):
-    """Read a person, edit them in place, and ask the model for a part again.
+    """Read a person, edit fields, and have the model rewrite one.
 
-    Every edit is one step, checked, kept in the simulation, and can be undone; what the model
-    proposes is compared with what stands before it is accepted. In code: `TinyPerson.revise`,
-    `undo`, `rewrite` and `origins`.
+    Every edit is checked, is one event of the simulation, and can be undone. A rewrite is shown
+    beside the present value before it is accepted. In code: `TinyPerson.revise`, `undo`,
+    `rewrite` and `origins`.
 
     Parameters
     ----------
     person : TinyPerson, optional
     factory : TinyPersonFactory, optional
-        Who is asked again; by default the factory that made the person.
+        Rewrites; by default the factory that made the person.
 
     Attributes
     ----------
     person : TinyPerson or None
-        Who is shown; can be set and observed.
+        The shown person; can be set and observed.
     edited : int
-        Counts the changes made here, so that other views can observe them.
+        The number of edits made here, for other views to observe.
     error : BaseException or None
-        What went wrong last.
+        The last error.
 
     Examples
     --------
@@ -95,44 +95,44 @@ class PersonaCard(BasePanel):
     # -- what code does ----------------------------------------------------------------
 
     def edit(self, path: str, text: str) -> None:
-        """Type into a field; `save` checks and keeps it."""
+        """Type into a field; `save` checks and saves it."""
         self._tabs.selected_index = 1
         self.editor.type(path, text)
 
     def save(self) -> None:
-        """Save what was typed as one step.
+        """Save the typed values as one edit.
 
         Raises
         ------
         InvalidInput
-            For a value that cannot be; nothing is changed, and what was typed still stands.
+            For an invalid value; nothing is changed, and the typed text stays.
         """
         self.editor.save()
 
     def undo(self) -> None:
-        """Take the latest edit back that still stands."""
+        """Undo the latest edit."""
         self._tabs.selected_index = 1
         self.editor.undo()
 
     def refresh(self) -> None:
-        """Show the person as they are now, after code changed them."""
+        """Show the present values, after code changed the person."""
         self._show()
 
     def code(self) -> str:
-        """The lines that did what was done here with this person."""
+        """The code of the edits made here to this person."""
         if self.person is None:
             return "from tinyfactory.widgets import PersonaCard\n\nPersonaCard(person)"
         return "\n".join(self._lines or ["person  # shows the same, without a kernel"])
 
     def close(self) -> None:
-        """Close it; a model that is being asked is stopped."""
+        """Close it, and cancel a rewrite."""
         self.rewriter.cancel()
         super().close()
 
     # -- how it goes on ----------------------------------------------------------------
 
     def _met(self) -> None:
-        """Show someone else, from the beginning of what is done with them."""
+        """Show another person, with no edits in `code` yet."""
         self._lines = []
         self.editor.show(self.person)
         self.rewriter.show(self.person)
@@ -142,7 +142,7 @@ class PersonaCard(BasePanel):
             self.say(f"{waiting} of the fields have text that is not saved." if waiting else "")
 
     def _show(self) -> None:
-        """Bring the head and the tab that is seen up to date; the others when they are seen."""
+        """Update the head and the open tab; the other tabs are updated when they are opened."""
         who, tab = self.person, self._tabs.selected_index or 0
         for number, button in ((1, self.editor.save_button), (2, self.rewriter.ask_button)):
             (button.add_class if number == tab else button.remove_class)(DEFAULT_BUTTON)

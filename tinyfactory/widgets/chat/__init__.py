@@ -1,1 +1,1 @@
-"""Chat."""
+"""`PersonaChat`: talk to one person, or ask several the same question."""

@@ -1,4 +1,4 @@
-"""`AnswerTable`: what several people answered to one question, as a table that fills."""
+"""`AnswerTable`: the answers of several people to one question, as they arrive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinyfactory.people.render.conversation import said_html
 from tinyfactory.widgets.parts.debounce import Debounced
 from tinyfactory.widgets.parts.paged_table import Column, PagedTable, Rows, Sort
 
-# Seconds between two looks of the table at answers that come in.
+# Seconds between two updates of the table.
 _LOOK = 0.2
 _COLUMNS = (
     Column("number", "#", "right"),
@@ -22,12 +22,12 @@ _COLUMNS = (
 
 
 class AnswerTable(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A row a person; choosing one shows all that they said.
+    """One row for each person; choosing a row shows the full answer.
 
     Parameters
     ----------
     failed : callable
-        Told of what goes wrong with what a page asks for.
+        Gets the errors of the table's requests.
     """
 
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
@@ -44,13 +44,13 @@ class AnswerTable(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         super().__init__(children=[self.table, self.detail])
 
     def begin(self, people: People) -> None:
-        """A row for everyone who is being asked."""
+        """Show an empty row for each person."""
         self._people = people
         self._answers, self._reasons = [""] * len(people), [""] * len(people)
         self._refresh()
 
     def put(self, number: int, answer: str, reason: str) -> None:
-        """What one of them answered; the table is shown a few times a second."""
+        """Show an answer; the table is updated a few times a second."""
         self._answers[number], self._reasons[number] = answer, reason
         if time.monotonic() - self._looked > _LOOK:
             self._refresh()
@@ -58,7 +58,7 @@ class AnswerTable(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self._later.soon()
 
     def show(self, panel: Panel) -> None:
-        """All answers."""
+        """Show all answers."""
         self._later.cancel()
         self._people = panel.people
         self._answers, self._reasons = list(panel.answers), list(panel.reasons)
@@ -66,7 +66,7 @@ class AnswerTable(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     @property
     def done(self) -> int:
-        """How many answered."""
+        """The number of answers."""
         return sum(map(bool, self._answers))
 
     def _refresh(self) -> None:

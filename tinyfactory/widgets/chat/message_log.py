@@ -1,4 +1,4 @@
-"""`MessageLog`: what was said, added to line by line; a screen reader reads out what is new."""
+"""`MessageLog`: a conversation that grows; screen readers read out each new message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import traitlets
 from tinyfactory.people.render.person import legible
 from tinyfactory.widgets.parts.request_widget import STATIC
 
-# Of what is sent at once, so that a message stays below 200 kB in any script.
+# Limits that keep a message below 200 kB in any script.
 _MOST_LINES = 40
 _MOST_CHARACTERS = 40_000
 _LONGEST = 8_000
@@ -21,7 +21,7 @@ _LONGEST = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was said: by the one who asks (``"user"``), or by the one asked."""
+    """One message: by the user (``"user"``) or by the person (``"assistant"``)."""
 
     role: Literal["user", "assistant"]
     who: str
@@ -31,19 +31,19 @@ class Line:
 class MessageLog(anywidget.AnyWidget):
     """The last lines of a conversation, as text.
 
-    Adding sends what is added alone. A page that begins to show it asks for all that is there.
+    `add` sends only the new lines. A page that opens later requests all lines.
 
     Parameters
     ----------
     label : str
-        What it is called, for those who do not see it.
+        The name for screen readers.
 
     Attributes
     ----------
     lines : list of Line
-        What is shown: at most 40 lines, and 40,000 characters; a long line is cut short.
+        The shown lines: at most 40, with 40,000 characters; a long line is cut short.
     note : str
-        What stands above them.
+        A text above the lines.
 
     Examples
     --------
@@ -67,14 +67,14 @@ class MessageLog(anywidget.AnyWidget):
         self.on_msg(lambda _, content, __: self._heard(content))
 
     def show(self, lines: Sequence[Line], note: str = "") -> None:
-        """Show these lines in place of those before."""
+        """Show these lines only."""
         with self._lock:
             self.lines, self.note = _fitting(lines), note
             self._number += 1
             self._send_all(None)
 
     def add(self, lines: Sequence[Line], note: str = "") -> None:
-        """Show these lines below those before, of which the oldest may go."""
+        """Add these lines at the end; the oldest may be dropped."""
         with self._lock:
             new = _fitting(lines)
             self.lines, self.note = _fitting([*self.lines, *new]), note
@@ -108,7 +108,7 @@ class MessageLog(anywidget.AnyWidget):
 
 
 def _fitting(lines: Sequence[Line]) -> list[Line]:
-    """The last lines that may be shown, each legible and not too long."""
+    """The last lines within the limits, without control characters."""
     kept: list[Line] = []
     room = _MOST_CHARACTERS
     for line in reversed(lines[-_MOST_LINES:]):

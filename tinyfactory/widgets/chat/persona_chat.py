@@ -1,4 +1,4 @@
-"""`PersonaChat`: talk to one person, or ask several the same."""
+"""`PersonaChat`: talk to one person, or ask several the same question."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
 from tinyfactory.widgets.parts.labels import count
 
-# Asked at a time when everyone is asked.
+# The concurrency when everyone is asked.
 AT_ONCE = 4
-# A screen reader that read out every second would say nothing else.
+# Between two status texts: a screen reader would otherwise read out every second.
 SECONDS_BETWEEN_WORDS = 10.0
 SILENT = "Nothing was said yet."
 NOBODY = "There is nobody to talk to. Set `chat.people`."
@@ -45,30 +45,30 @@ NOBODY = "There is nobody to talk to. Set `chat.people`."
 class PersonaChat(BasePanel):
     """Talk to a person in character; in code, `TinyPerson.ask` and `People.ask`.
 
-    The answer is awaited in a thread, so the kernel stays usable, and can be cancelled. Every
-    question is one step on the person's own line: in a simulation it is kept and replayed.
+    The model is called in a thread, so that the kernel stays usable, and can be cancelled. Every
+    question is one event of the person: in a simulation it is recorded and replayed.
 
     Parameters
     ----------
     people : iterable of TinyPerson
-        With whom one can talk; with several, everyone can be asked the same.
+        The people to talk to; several can be asked the same question at once.
     model : str or ChatModel, optional
         As for `TinyPerson.ask`.
 
     Attributes
     ----------
     people : People
-        With whom one can talk; can be set and observed.
+        The people to talk to; can be set and observed.
     person : TinyPerson or None
-        With whom one talks now; None when everyone is asked. Can be set and observed.
+        The person to talk to; None asks everyone. Can be set and observed.
     conversation : list of dict
-        What was said with this person; can be observed.
+        The conversation with this person; can be observed.
     panel : tinyfactory.people.Panel or None
-        What everyone answered last; can be observed.
+        The last answers of everyone; can be observed.
     question : str
-        What stands in the field.
+        The text of the field.
     error : BaseException or None
-        What went wrong last.
+        The last error.
 
     Examples
     --------
@@ -125,12 +125,12 @@ class PersonaChat(BasePanel):
         return self.work.running
 
     def ask(self, question: str) -> str | Answered:
-        """Ask, and wait for the answer, or for everyone's; the kernel's interrupt cancels.
+        """Ask, and wait for the answer or for all answers. The kernel's interrupt cancels.
 
         Raises
         ------
         TinyFactoryError
-            When there is no answer; the same is shown.
+            When there is no answer; the chat shows the error, too.
         """
         self.start(question)
         self.wait()
@@ -139,21 +139,21 @@ class PersonaChat(BasePanel):
         return self._result
 
     def start(self, question: str | None = None) -> None:
-        """Ask what stands in the field, or this, and return at once.
+        """Ask a question, by default the text of the field, and return at once.
 
         Raises
         ------
         InvalidInput
-            For a blank question, while another one is under way, and where there is nobody.
+            For a blank question, during another one, and without people.
         """
         self.work.start(lambda: self._task(question))
 
     def cancel(self) -> None:
-        """Give the question up; what was answered before stays."""
+        """Cancel the question; earlier answers stay."""
         self.work.cancel()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until what was asked is answered or given up."""
+        """Wait until the question is answered or cancelled."""
         self.work.wait(timeout)
 
     def _task(self, question: str | None) -> Task:
@@ -195,7 +195,7 @@ class PersonaChat(BasePanel):
             ),
         )
 
-    # -- how it goes on ----------------------------------------------------------------
+    # -- outcome -----------------------------------------------------------------------
 
     def _answered(self, person: TinyPerson, answer: str) -> None:
         self._result = answer
@@ -229,7 +229,7 @@ class PersonaChat(BasePanel):
     # -- what is shown -----------------------------------------------------------------
 
     def _list(self) -> None:
-        """Go on with the same person if they are still there."""
+        """Keep the chosen person if they are among the new people."""
         stays = self.person is not None and place_of(self.people, self.person) != EVERYONE
         self.person = self.person if stays else next(iter(self.people), None)
         self._show()
@@ -268,7 +268,7 @@ class PersonaChat(BasePanel):
     # -- as text -----------------------------------------------------------------------
 
     def code(self) -> str:
-        """The lines of Python that ask the same."""
+        """The code that asks the same."""
         how = [repr(self._asked or "What do you do all day?")]
         if self.model is not None:
             how.append(f"model={self.model!r}" if isinstance(self.model, str) else "model=model")

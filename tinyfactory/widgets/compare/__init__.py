@@ -1,1 +1,1 @@
-"""Compare."""
+"""`PersonaCompare`: people side by side, and twins."""

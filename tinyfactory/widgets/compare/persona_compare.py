@@ -23,27 +23,27 @@ ALONE = "One person is here. Choose another one, or make a twin."
 
 
 class PersonaCompare(BasePanel):
-    """See how people differ, field by field and word by word; make a twin, and see it here.
+    """See how people differ, field by field and word by word, and make twins.
 
     In code: `tinyfactory.people.compare` and `TinyPerson.twin`.
 
     Parameters
     ----------
     people : iterable of TinyPerson, or Comparison
-        At most four; of a comparison or twins, the two in it.
+        At most four people; or the two of a comparison or of twins.
     factory : TinyPersonFactory, optional
-        Who writes twins; by default the factory that made the person.
+        Makes twins; by default the factory that made the person.
 
     Attributes
     ----------
     people : People
-        Who is shown; can be set, to a comparison or twins too, and observed.
+        The shown people; can be set, also to a comparison or twins, and observed.
     only_differences : bool
-        Whether what is the same in all is left out.
+        Whether equal fields are hidden.
     twins : Twins or None
-        The twins that were made or shown last.
+        The last twins.
     error : BaseException or None
-        What went wrong last.
+        The last error.
 
     Examples
     --------
@@ -94,12 +94,12 @@ class PersonaCompare(BasePanel):
     # -- what code does ----------------------------------------------------------------
 
     def make_twin(self, person: TinyPerson, **change: Any) -> Twins:
-        """Make a twin, wait for it, and show both; `TinyPerson.twin` says what can be changed.
+        """Make a twin, wait for it, and show both. The arguments are those of `TinyPerson.twin`.
 
         Raises
         ------
         TinyFactoryError
-            As `TinyPerson.twin`; nothing else is shown then.
+            As `TinyPerson.twin`; the shown people stay.
         """
         twins = person.twin(factory=self.maker.factory, **change)
         told = ", ".join(f"{name}={value!r}" for name, value in change.items())
@@ -107,7 +107,7 @@ class PersonaCompare(BasePanel):
         return twins
 
     def code(self) -> str:
-        """The lines that compare the same people."""
+        """The code that compares the same people."""
         if self._line:
             return f"twins = {self._line}\ntwins"
         lines = ["from tinyfactory.people import compare", ""]
@@ -115,7 +115,7 @@ class PersonaCompare(BasePanel):
             lines + [f"compare(people[0], people[{n}])" for n in range(1, max(2, len(self.people)))]
         )
 
-    # -- how it goes on ----------------------------------------------------------------
+    # -- showing -----------------------------------------------------------------------
 
     @traitlets.validate("people")
     def _check(self, proposal: Any) -> People:
@@ -131,7 +131,7 @@ class PersonaCompare(BasePanel):
         return people
 
     def _met(self) -> None:
-        """Compare those who are here now."""
+        """Compare the present people."""
         people, given = self.people, self._given
         self._line = ""
         self.twins = given if isinstance(given, Twins) else None
@@ -161,7 +161,7 @@ class PersonaCompare(BasePanel):
     # -- the static form ---------------------------------------------------------------
 
     def static_text(self) -> str:
-        """What differs, as text."""
+        """The differences as text."""
         if self.comparisons:
             return "\n\n".join(map(comparison_text, self.comparisons))
         return people_text(self.people)

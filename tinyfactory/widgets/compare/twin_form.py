@@ -1,23 +1,21 @@
-"""Making a twin: a person once more, with one field changed."""
+"""`TwinForm`: make a twin of a person, with one field changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
+from tinyfactory.people.comparison import Twins
 from tinyfactory.people.render.person import legible
 from tinyfactory.widgets.card.field_editor import LABEL, offer
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
 from tinyfactory.widgets.parts.base_panel import DEFAULT_BUTTON
 
-if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Twins
-
-# What a twin can differ in, as `TinyPerson.twin` names it, and where it stands in a person.
+# The parameters of `TinyPerson.twin`, and the fields of a person that they change.
 FIELDS = {
     "sex": "gender",
     "age": "age",
@@ -30,16 +28,16 @@ FIELDS = {
 
 
 class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Whose twin, which field, which value; the model works in a thread.
+    """The choice of a person, a field and its new value; the model is called in a thread.
 
     Parameters
     ----------
     told : callable
-        Given a sentence that says how things stand.
+        Gets a sentence about the progress.
     made : callable
-        Given the `Twins` and the line of code that makes them.
+        Gets the `Twins` and the line of code that makes them.
     failed : callable
-        Given the error, when there is no twin.
+        Gets the error; there is no twin then.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
 
     def show(self, people: Sequence[TinyPerson]) -> None:
-        """Make twins of these people."""
+        """Offer these people."""
         self._people = people
         numbered = [
             (f"{number}. {legible(person.name)}", str(number))
@@ -97,12 +95,12 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def person(self) -> TinyPerson:
-        """Who is to be written once more.
+        """The chosen person.
 
         Raises
         ------
         InvalidInput
-            When nobody is there.
+            Without people.
         """
         if self.whose.value is None:
             raise InvalidInput("There is nobody to make a twin of. Set `compare.people` first.")
@@ -114,12 +112,12 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return self.work.running
 
     def make(self) -> None:
-        """Ask for a twin with what stands in the fields, and return at once.
+        """Make a twin for the present fields, and return at once.
 
         Raises
         ------
         InvalidInput
-            While one is being made, and for what cannot work.
+            While one is being made, and for an invalid value.
         """
         self.work.start(self._task)
 
@@ -147,7 +145,7 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.cancel_button.disabled = not self.work.can_cancel
 
     def _hint(self) -> None:
-        """Say in the empty field what stands now."""
+        """Show the present value in the empty field."""
         now = None if self.whose.value is None else self.person.get(FIELDS[self.field.value])
         self.value.placeholder = "" if now in (None, "") else f"now: {legible(now)}"
 

@@ -1,1 +1,1 @@
-"""Form."""
+"""`PersonaForm`: describe people, see the cost, and generate them."""

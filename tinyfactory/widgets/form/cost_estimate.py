@@ -1,19 +1,17 @@
-"""What a run will take, in a sentence, before anything is sent."""
+"""The estimated cost of a run in a sentence, before anything is sent."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tinyfactory.budget import Budget
 from tinyfactory.factory import TinyPersonFactory, profiles
+from tinyfactory.factory.estimate import Estimate
 from tinyfactory.factory.job_options import Order
+from tinyfactory.models.chat import ChatModel
+from tinyfactory.populations import Demography
 from tinyfactory.settings import OFFLINE
 from tinyfactory.widgets.parts.labels import count
-
-if TYPE_CHECKING:
-    from tinyfactory.budget import Budget
-    from tinyfactory.factory.estimate import Estimate
-    from tinyfactory.models.chat import ChatModel
-    from tinyfactory.populations import Demography
 
 
 def draft(
@@ -23,9 +21,9 @@ def draft(
     seed: int,
     simulation_id: str | None,
 ) -> TinyPersonFactory:
-    """A factory that is only asked what it would take: it is registered nowhere.
+    """A factory for an estimate, which is not registered.
 
-    A registered one would be numbered, and shift the numbers of those that make people.
+    A registered one would get a number, and shift the numbers of the factories that make people.
     """
     if demography is not None and not context.strip():
         context = profiles.context_of(demography)
@@ -48,7 +46,7 @@ def draft(
 
 
 def estimate_in_words(factory: TinyPersonFactory, order: Order, budget: Budget | None) -> str:
-    """What an order will take of that factory.
+    """The estimated cost of an order.
 
     Examples
     --------
@@ -65,7 +63,7 @@ def estimate_in_words(factory: TinyPersonFactory, order: Order, budget: Budget |
 
 
 def told(found: Estimate, budget: Budget | None, *, kept: bool) -> str:
-    """An estimate in words; `kept` says whether some of it may be in a journal."""
+    """An estimate in words; `kept` says whether there is a journal to replay from."""
     tokens = [p + c for p, c in zip(found.prompt_tokens, found.completion_tokens, strict=True)]
     people = count(found.people, "person", "people")
     low, high = (_round(number) for number in tokens)
@@ -91,7 +89,7 @@ def _range(low: int, high: int) -> str:
 
 
 def _round(tokens: int) -> int:
-    """Two figures: what is estimated is not known to the token."""
+    """Round to two digits: an estimate is no more exact."""
     digits = max(len(str(tokens)) - 2, 0)
     return round(tokens, -digits)
 

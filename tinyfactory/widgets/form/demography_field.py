@@ -1,24 +1,22 @@
-"""Whom the people are to match: nobody in particular, a shipped table, or a file of one's own."""
+"""`DemographyField`: the choice of a demography: none, a shipped table, or an uploaded file."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.factory import profiles
+from tinyfactory.populations import Demography
 from tinyfactory.widgets.parts.labels import Hint, count
 
-if TYPE_CHECKING:
-    from tinyfactory.populations import Demography
-
 _NONE, _FILE, _GIVEN = "", "/file", "/given"
-# A table of shares is small; what is larger is another file than was meant.
+# A table of shares is small; a larger file is a mistake.
 _MOST_BYTES = 5_000_000
 
 
@@ -28,20 +26,20 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
     Parameters
     ----------
     demography : Demography, dict, str or path, optional
-        What is chosen at first; as `TinyPersonFactory.from_demography` takes it.
+        Chosen at first; as `TinyPersonFactory.from_demography` takes it.
     seed : int
-        For another draw of the same numbers.
+        Another seed draws other people with the same shares.
     fixed : bool
-        Whether it stays as it is.
+        Whether the field is disabled.
     failed : callable
-        Told of a file that cannot be used.
+        Gets the error of a file that cannot be used.
 
     Attributes
     ----------
     value : Demography or None
-        What is chosen; can be set and observed.
+        The chosen demography; can be set and observed.
     source : str, dict or None
-        The same, as it is written in a line of Python.
+        The same as an argument in a line of Python.
 
     Examples
     --------
@@ -93,12 +91,12 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self.observe(lambda change: self._set(change.new), "value")
 
     def check(self) -> None:
-        """Refuse to go on with a table that could not be read, as if there were none.
+        """Raise the error of a table that could not be read.
 
         Raises
         ------
         InvalidInput
-            Saying which cell is wrong, or that a file is still to be chosen.
+            For a wrong cell, or when no file was chosen yet.
         """
         if self.wrong is not None:
             raise self.wrong
@@ -106,12 +104,12 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             raise InvalidInput("No file with a demography was chosen yet. Nothing was sent.")
 
     def take(self, name: str, content: bytes) -> None:
-        """Read a file as it was uploaded.
+        """Read an uploaded file.
 
         Raises
         ------
         DemographyError
-            Naming the cell that is wrong.
+            For a wrong cell, which the message names.
         """
         self.way.value = _FILE
         self._hold(None, None)
@@ -134,12 +132,12 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self._say(name)
 
     def give(self, given: Demography | dict[str, Any] | str | Path) -> None:
-        """Choose what code gives, in whatever form.
+        """Choose a demography given by code, in any form.
 
         Raises
         ------
         DemographyError
-            Naming the cell that is wrong; nothing is changed then.
+            For a wrong cell, which the message names; nothing is changed then.
         """
         read = profiles.read_demography(given)
         shipped = isinstance(given, str) and Path(given).suffix.lower() not in (".csv", ".json")
@@ -155,7 +153,7 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self._say("")
 
     def _set(self, demography: Demography | None) -> None:
-        """Follow what code set."""
+        """Show a demography that code set."""
         if demography is self._held:
             return
         if demography is None:
@@ -212,8 +210,6 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
 
 
 def _ways() -> list[tuple[str, str]]:
-    from tinyfactory.populations import Demography
-
     shipped = [(name.replace("_", " ").title(), name) for name in Demography.shipped_names()]
     return [("None", _NONE), *shipped, ("A file of your own …", _FILE)]
 

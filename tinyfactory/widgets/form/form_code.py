@@ -1,15 +1,13 @@
-"""The lines of Python that do what the form does."""
+"""The lines of Python that do the same as the form."""
 
 from __future__ import annotations
 
 import pprint
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.budget import Budget
 from tinyfactory.factory.job_options import Order
-
-if TYPE_CHECKING:
-    from tinyfactory.models.chat import ChatModel
+from tinyfactory.models.chat import ChatModel
 
 _WIDTH = 88
 
@@ -97,7 +95,7 @@ def _budget(budget: Budget) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A value as Python, a text in double quotes where that reads well."""
+    """A value as Python code; texts in double quotes where possible."""
     told = repr(value)
     plain = isinstance(value, str) and told[0] == "'" and '"' not in value and "\\" not in told
     return f'"{told[1:-1]}"' if plain else told

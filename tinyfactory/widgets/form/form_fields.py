@@ -1,4 +1,4 @@
-"""The fields of the form: what is asked of people, and how much may be spent on them."""
+"""`FormFields`: the fields of the form: the people, the model, and the budget."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LABEL = {"description_width": "8.5em"}
 
 
 def _row(*children: widgets.Widget) -> widgets.HBox:
-    """A row that becomes several where there is little room."""
+    """A row that wraps on a narrow page."""
     return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap"))
 
 
 class FormFields(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """What a form asks for; the rare ones behind a button.
+    """The fields of a form; those that are seldom needed are behind a button.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class FormFields(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     demography : Demography, dict, str or path, optional
     seed : int
     fixed : bool
-        Whether context, model and demography stay as they are.
+        Whether context, model and demography are disabled.
     failed : callable
-        Told of an upload that cannot be used.
+        Gets the error of an upload that cannot be used.
     """
 
     def __init__(
@@ -114,12 +114,12 @@ class FormFields(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def order(self) -> Order:
-        """What is asked for.
+        """The order of the present fields.
 
         Raises
         ------
         InvalidInput
-            For what cannot work.
+            For an invalid value.
         """
         return Order(
             self.number.value,
@@ -130,12 +130,12 @@ class FormFields(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def budget(self) -> Budget | None:
-        """What may be spent; None without a limit.
+        """The budget of the present fields; None without a limit.
 
         Raises
         ------
         InvalidInput
-            For what is no amount.
+            For a text that is not an amount.
         """
         usd, calls = self.usd.value.strip(), self.calls.value.strip()
         if not usd and not calls and self._tokens is None:
@@ -155,12 +155,12 @@ class FormFields(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.calls.value = "" if budget.calls is None else str(budget.calls)
 
     def check(self) -> None:
-        """Refuse what no factory would see: a name that is missing, a file that was refused.
+        """Check what a factory cannot check: a missing model name, a rejected file.
 
         Raises
         ------
         InvalidInput
-            Saying what to do.
+            The message says what to do.
         """
         if self.model.value == "":
             raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Which model writes: as configured, offline, or one of a name that is typed."""
+"""`ModelField`: the choice of a model: as configured, offline, or by name."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _WAYS = [
 
 
 class ModelField(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A list of ways to choose a model, and a field for a name.
+    """A list of models to choose from, and a field for a model name.
 
     Parameters
     ----------
     model : str or ChatModel, optional
-        What is chosen at first.
+        The model that is chosen at first.
     fixed : bool
-        Whether it stays as it is.
+        Whether the field is disabled.
 
     Attributes
     ----------
     value : str, ChatModel or None
-        As `TinyPersonFactory` takes it; can be set and observed. Empty where a name is to be
-        typed and is not yet.
+        As `TinyPersonFactory` takes it; can be set and observed. Empty while the name is
+        missing.
 
     Examples
     --------

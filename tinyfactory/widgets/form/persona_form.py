@@ -1,4 +1,4 @@
-"""`PersonaForm`: fill in, press Generate, get people."""
+"""`PersonaForm`: describe people, see the estimated cost, press Generate."""
 
 from __future__ import annotations
 
@@ -28,57 +28,56 @@ from tinyfactory.widgets.parts.debounce import Debounced
 from tinyfactory.widgets.parts.error_text import in_plain_words
 from tinyfactory.widgets.parts.labels import Hint
 
-# How long nothing is typed before the price is reckoned anew.
+# Seconds without typing before the cost is estimated again.
 PAUSE = 0.3
 _FIELDS = (
     "context", "particularities", "number", "temperature", "attempts", "concurrency", "model",
     "demography",
 )  # fmt: skip
 
-# Two forms may share a factory; it works at one job at a time.
+# Two forms may share a factory, which runs one job at a time.
 _starting = threading.Lock()
 
 
 class PersonaForm(RunPanel):
     """A form that makes people; the code for the same is `TinyPersonFactory.generate_people`.
 
-    It says what a run will cost before it starts, shows how far it is, and keeps whoever is
-    finished when it is stopped. A form for a factory, or a context, whose job runs or was
-    stopped in another one takes that job up. Enter in a field presses Generate.
+    It shows the estimated cost before a run and the progress during it. Cancel keeps finished
+    people. A form for a factory or a context whose job another form started shows that job while
+    it runs or can be resumed. Enter in a field presses Generate.
 
     Parameters
     ----------
     context : str
-        What stands in the context field at first.
+        The text of the context field at first.
     factory : TinyPersonFactory, optional
-        Make people with this one; its context, model and demography are shown and used. Else
-        a factory is made for what stands in the fields, and used again while that stays.
+        Make people with this one; its context, model and demography are shown and used. By
+        default the form makes a factory from its fields, and a new one after they changed.
     model : str or ChatModel, optional
         As for `TinyPersonFactory`.
     demography : Demography, dict, str or path, optional
         As for `TinyPersonFactory.from_demography`.
     seed : int
-        For another draw from the demography.
+        Another seed draws other people from the demography.
     budget : Budget, optional
         What each run may spend.
     foreground : bool, optional
-        Whether a click runs the job itself and returns when it has ended, for hosts that show
-        nothing that comes from a thread. Other cells wait then, a field has to be left before
-        the button is clicked, and the kernel's interrupt takes the place of Cancel. By default
-        in Colab, which is known to be such a host, and nowhere else.
+        Whether a click waits until the job has ended, for notebooks that show nothing that comes
+        from a thread. Other cells wait then, a field must be left before the button is clicked,
+        and the kernel's interrupt replaces Cancel. By default only in Colab.
 
     Attributes
     ----------
     people : People
-        All people that this form made; can be observed, and grows while a run goes on.
+        All people that this form made; can be observed, and grows during a run.
     error : Exception or None
-        What stopped the last run.
+        The error of the last run.
     job : PeopleJob or None
         The last run.
     factory : TinyPersonFactory or None
-        The one that made it.
+        The factory of the last run.
     context, particularities, number, temperature, attempts, concurrency, model, demography, seed
-        What stands in the fields; can be set and observed.
+        The values of the fields; can be set and observed.
     budget : Budget or None
         What each run may spend; can be set.
 
@@ -135,7 +134,7 @@ class PersonaForm(RunPanel):
         self._reckoned.soon()
 
     def _link(self) -> None:
-        """What stands in the fields, as values of the form."""
+        """Link the fields to the attributes of the form."""
         fields = self._fields
         for name in _FIELDS:
             traitlets.link((getattr(fields, name), "value"), (self, name))
@@ -162,10 +161,10 @@ class PersonaForm(RunPanel):
     @budget.setter
     def budget(self, budget: Budget | None) -> None:
         self._fields.budget = budget
-        self._changed()  # prices stand in no field
+        self._changed()  # prices have no field that would report it
 
     def code(self) -> str:
-        """The lines of Python that make the same people."""
+        """The code that makes the same people."""
         try:
             self._fields.check()
             order, budget = self._fields.order, self.budget
@@ -177,7 +176,7 @@ class PersonaForm(RunPanel):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Close the form; a run goes on, and another form for its factory shows it."""
+        """Close the form. A run goes on, and another form for its factory shows it."""
         self._reckoned.cancel()
         super().close()
 
@@ -190,13 +189,13 @@ class PersonaForm(RunPanel):
     def _changed(self) -> None:
         self._code.refresh()
         if isinstance(self.error, InvalidInput) and not self._work.busy:
-            self.say("Ready.")  # what was wrong in the fields stands there no longer
+            self.say("Ready.")  # the value that was wrong may have been corrected
         self._reckoned.soon()
 
     def _reckon(self) -> None:
-        """Say what the next run will take."""
+        """Show the estimated cost of the next run."""
         if not self.context.strip() and self.demography is None:
-            self._cost.say("Say who the people are; what it will cost stands here then.")
+            self._cost.say("Describe the people to see the estimated cost.")
             return
         try:
             self._fields.check()
@@ -205,14 +204,14 @@ class PersonaForm(RunPanel):
             )
             self._cost.say(estimate_in_words(factory, self._fields.order, self.budget))
         except InvalidInput:
-            self._cost.say("")  # said when it is uploaded, or sent
+            self._cost.say("")  # an upload or Generate shows the error
         except Exception as error:  # noqa: BLE001 - from a thread, where nobody else would say it
             self._cost.say(in_plain_words(error))
 
     # -- the job -----------------------------------------------------------------------
 
     def new_job(self, stopped: PeopleJob | None) -> PeopleJob:
-        """The job that its factory works at, else the stopped one continued, else a new one."""
+        """The running job of the factory, else the stopped job resumed, else a new job."""
         budget, order, concurrency = self.budget, self._fields.order, self.concurrency
         if stopped is not None:
             factory, order, concurrency = stopped.factory, stopped.order, stopped.way.concurrency
@@ -230,7 +229,7 @@ class PersonaForm(RunPanel):
             )  # fmt: skip
 
     def _factory(self) -> TinyPersonFactory:
-        """The factory for what stands in the fields: the one before, or a new one."""
+        """The factory for the present fields: the last one if nothing changed, else a new one."""
         standing = self._standing()
         if standing is not None:
             return standing
@@ -245,16 +244,16 @@ class PersonaForm(RunPanel):
         return made
 
     def _standing(self) -> TinyPersonFactory | None:
-        """The factory that is there already for what stands in the fields."""
+        """The existing factory for the present fields, if there is one."""
         if self._given is not None:
             return self._given
         made = self.factory if self._key == self._asked() else None
-        # A simulation that is begun anew forgets the factories of its earlier run.
+        # A simulation that was begun again has no factories of its earlier run.
         known = made is not None and TinyPersonFactory.all_factories.get(made.name) is made
         return made if known else None
 
     def _asked(self) -> tuple[Any, ...]:
-        """What makes a factory another one."""
+        """The values that, when changed, need a new factory."""
         table = None if self.demography is None else self.demography.to_dict()
         context = self.context
         if self.demography is not None and not context.strip():
@@ -264,7 +263,7 @@ class PersonaForm(RunPanel):
     # -- shown again -------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Show a job that another form for the same began, while it runs or can go on."""
+        """Show the job of another form for this factory, if it runs or can be resumed."""
         factory = self._given or self._found()
         job = factory.last_job if factory is not None else None
         if factory is None or job is None:

@@ -21,7 +21,7 @@ from tinyfactory.widgets.parts.progress_bar import ProgressBar, with_earlier
 
 # Seconds between two snapshots: smooth to the eye, and far from flooding the server.
 INTERVAL = 0.1
-# A screen reader that read out every person would say nothing else.
+# Between two status texts: a screen reader would otherwise read out every person.
 SECONDS_BETWEEN_WORDS = 10.0
 
 
@@ -94,7 +94,7 @@ class RunPanel(BasePanel):
         self._cancel.on_click(self.guarded(lambda _: self.cancel()))
 
     def new_job(self, stopped: PeopleJob | None) -> PeopleJob:
-        """A job that was started: the stopped one continued, else what stands in the fields."""
+        """Start a job: the stopped one resumed, or one for the present fields."""
         raise NotImplementedError
 
     @property
@@ -105,12 +105,12 @@ class RunPanel(BasePanel):
     # -- what code does ----------------------------------------------------------------
 
     def generate(self) -> People:
-        """Make people with what stands in the fields, and wait for them.
+        """Make people for the present fields, and wait for them.
 
         Raises
         ------
         TinyFactoryError
-            As `TinyPersonFactory.generate_people`; it also stands in the form and in `error`.
+            As `TinyPersonFactory.generate_people`; the form and `error` show it, too.
         """
         return self._from_code(None)
 
@@ -135,14 +135,14 @@ class RunPanel(BasePanel):
             self._work.cancel()
 
     def wait(self, timeout: float | None = None) -> People:
-        """Wait for the run's end and give its people, or raise what stopped it."""
+        """Wait for the end of the run and return its people, or raise its error."""
         self._work.wait(timeout)
         if self.error is not None:
             raise self.error
         return self.job.wait(timeout) if self.job is not None else People()
 
     def close(self) -> None:
-        """Close the form; a run goes on, and another form for its factory shows it."""
+        """Close the form. A run goes on, and another form for its factory shows it."""
         self._work.forget_click()
         super().close()
 
@@ -179,7 +179,7 @@ class RunPanel(BasePanel):
     def _following(self, job: PeopleJob) -> Task:
         """Take up a job, and make the task that shows it."""
         before, first = self.job, job.people[:1]
-        # The same first person, not one who is alike.
+        # By identity: two people may have equal content.
         goes_on = before is not None and [*map(id, first)] == [*map(id, before.people[:1])] != []
         if before is not job and not goes_on:
             self._before, self._earlier = self.people.copy(), ()

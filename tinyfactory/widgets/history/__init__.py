@@ -1,1 +1,1 @@
-"""History."""
+"""`HistoryView`: the recorded events of a simulation."""

@@ -1,17 +1,16 @@
-"""Who goes along a line in this kernel, so that it can be put back."""
+"""The objects of a simulation in this kernel, and the code that shows its history."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.factory import TinyFactory
-
-if TYPE_CHECKING:
-    from tinyfactory.journal.simulation import Simulation
+from tinyfactory.journal.checkout import checkout
+from tinyfactory.journal.simulation import Simulation, current_simulation
 
 
 def alive(simulation: Simulation, root: str) -> Any:
-    """The factory or registered person that goes along a line; None without one."""
+    """The factory or registered person of a line in this kernel; None if there is none."""
     for thing in (*TinyFactory.all_factories.values(), *simulation.registry("person")):
         line = simulation.begun_line_of(thing)
         if line is not None and line.root == root:
@@ -20,14 +19,12 @@ def alive(simulation: Simulation, root: str) -> Any:
 
 
 def called(thing: Any) -> str:
-    """What a factory or a person is called."""
+    """The name of a factory or a person."""
     return str(getattr(thing, "name", "")) or type(thing).__name__
 
 
 def go(simulation: Simulation, thing: Any, key: str) -> str:
-    """Put it back to where it was after an event; the lines of code that do the same."""
-    from tinyfactory.journal.checkout import checkout
-
+    """Check an object out at an event; return the code that does the same."""
     checkout(simulation, thing, key)
     name = called(thing)
     if TinyFactory.all_factories.get(name) is thing:
@@ -40,9 +37,7 @@ def go(simulation: Simulation, thing: Any, key: str) -> str:
 
 
 def simulation_in_code(simulation: Simulation) -> str:
-    """The line that gets hold of a simulation; one that is open is not begun again."""
-    from tinyfactory.journal.simulation import current_simulation
-
+    """The line of code that gets a simulation; one that is open is not begun again."""
     if simulation is current_simulation():
         return "simulation = control.current_simulation()"
     if simulation.path.is_file():
@@ -51,7 +46,7 @@ def simulation_in_code(simulation: Simulation) -> str:
 
 
 def history_in_code(simulation: Simulation | None, key: str = "", done: str = "") -> str:
-    """The lines that show a simulation's history, explain an event of it, and did what was done."""
+    """The code that shows a history, explains an event, and repeats the last action."""
     lines = [
         "from tinyfactory import TinyFactory, TinyPerson, control",
         "",

@@ -1,4 +1,4 @@
-"""The choice of a branch whose whole way is shown; unseen where there is no other one."""
+"""The controls of the history: choice of a branch, details of an event, export."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ALL = 0
 
 
 class BranchChoice(widgets.Dropdown):  # type: ignore[misc]  # ipywidgets has no types
-    """Offers all branches together, and each by its number.
+    """A list of the branches: all of them, or one by its number. Hidden if there is only one.
 
     Parameters
     ----------
     chosen : callable
-        Given the number that a reader chose.
+        Gets the number that the user chose.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class BranchChoice(widgets.Dropdown):  # type: ignore[misc]  # ipywidgets has no
         self.observe(lambda change: self._offering or chosen(change.new), "value")
 
     def offer(self, branches: Sequence[int], branch: int) -> None:
-        """Offer these, one of them chosen; that is no choice of the reader's."""
+        """List these with one of them chosen, without calling `chosen`."""
         ways = [("all branches", ALL), *((f"the way to the end of {n}", n) for n in branches)]
         self._offering = True
         try:
@@ -58,7 +58,7 @@ class BranchChoice(widgets.Dropdown):  # type: ignore[misc]  # ipywidgets has no
 
 
 class EventDetail(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """All that is known of an event; unseen without one."""
+    """The details of an event; hidden without one."""
 
     def __init__(self) -> None:
         self.text = widgets.HTML()
@@ -72,7 +72,7 @@ class EventDetail(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.layout.display = "none"
 
     def show(self, here: Chronicle | None, event: Event | None) -> None:
-        """Show an event as it is by now, and why it was a hit or a miss."""
+        """Show the present state of an event, and why it was a hit or a miss."""
         self.layout.display = "none" if event is None or here is None else ""
         if event is None or here is None:
             self.text.value = ""
@@ -89,7 +89,7 @@ _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 1em"}
 
 
 class ExportRow(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
-    """File, what goes into it, and a button; the one who shows it does the export.
+    """A file name, options, and a button; `HistoryView` does the export.
 
     Examples
     --------
@@ -116,18 +116,18 @@ class ExportRow(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
         )
 
     def suggest(self, name: str) -> None:
-        """Write a file's name into the field: no folder in it, nothing that a shell reads."""
+        """Fill in a file name made from `name`, with no folder and no special characters."""
         kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")
         self.file.value = f"{kept[:60] or 'simulation'}{SUFFIX}"
 
     @property
     def path(self) -> Path:
-        """The file that is asked for.
+        """The file to write.
 
         Raises
         ------
         InvalidInput
-            When there is none, or one stands there that is no recording.
+            When the field is empty, or the file exists and is not a recording.
         """
         name = self.file.value.strip()
         if not name:

@@ -1,4 +1,4 @@
-"""Lines and events as rows of text, and by what they are sorted."""
+"""Lines and events as table rows, as text, and as HTML, and how they are sorted."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ LINES = (
 
 
 def was(event: Event) -> str:
-    """Whether an event was a hit in this run, or a miss; a dash where this run did not meet it."""
+    """Whether this run replayed an event (hit) or did it (miss); a dash if it did neither."""
     return {True: "hit", False: "miss", None: "–"}[event.hit]
 
 
 def why(event: Event) -> str:
-    """Why an event was a hit or a miss; or why it was done at all, in an earlier run."""
+    """Why an event was a hit or a miss, or why an earlier run did it."""
     return event.why if event.hit is not None else f"not met in this run; done once: {event.why}"
 
 
 def outcome(event: Event) -> str:
-    """What came of an event, in short."""
+    """The result or the error of an event, in short."""
     return event.result if event.failure is None else f"✗ {event.failure}"
 
 
 def method(event: Event) -> str:
-    """The method of an event without its class, which the line says."""
+    """The method of an event without its class, which is in the title of the line."""
     return event.method.rpartition(".")[2]
 
 
 def dollars(usd: float | None) -> str:
-    """A price in a column of them; a question mark where it is not known."""
+    """A price for a column; a question mark for an unknown one."""
     return "?" if usd is None else f"{usd:.4f}"
 
 
 def branch(place: Place, number_before: int | None) -> str:
-    """A branch by its number: where it leaves another one, and where others leave it.
+    """A branch by its number, where it starts, and how many branches start from here.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def branch(place: Place, number_before: int | None) -> str:
 
 
 def event_cells(chronicle: Chronicle, key: str) -> list[str]:
-    """An event as the cells of its row."""
+    """The cells of an event's row."""
     event, place = chronicle.event(key), chronicle.place(key)
     before = None if place.before is None else chronicle.place(place.before).number
     return [
@@ -96,7 +96,7 @@ def event_cells(chronicle: Chronicle, key: str) -> list[str]:
 
 
 def line_cells(chronicle: Chronicle, root: str) -> list[str]:
-    """A line as the cells of its row."""
+    """The cells of a line's row."""
     totals = chronicle.totals(root)
     return [
         root[:8],
@@ -129,7 +129,7 @@ def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
 
 
 def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
-    """What lines are sorted by."""
+    """The sort key of lines for a column."""
     orders: dict[str, Callable[[str], Any]] = {
         "line": str,
         "what": lambda root: chronicle.title(root).casefold(),
@@ -145,7 +145,7 @@ def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
 
 
 def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str, str]]:
-    """Everything that is known of an event, as names and texts."""
+    """All details of an event, as names and texts."""
     hit = {
         True: "hit: taken out of the record, nothing was asked or paid",
         False: "miss: done anew, and kept in the record",
@@ -178,7 +178,7 @@ def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str,
 
 
 def totals_in_words(totals: Totals) -> str:
-    """What some events come to, in a sentence.
+    """Totals in a sentence.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def as_html(
 
 
 def _lasting(row: list[T]) -> list[T]:
-    """A row without its seconds: run again, a notebook shall store the same."""
+    """A row without its seconds, which differ each time the notebook is run."""
     return [part for column, part in zip(EVENTS, row, strict=True) if column.key != "seconds"]
 
 

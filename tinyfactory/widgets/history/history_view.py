@@ -1,15 +1,16 @@
-"""`HistoryView`: what a simulation went through, line by line, event by event."""
+"""`HistoryView`: the recorded events of a simulation, by line and branch."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.records import Event
+from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.journal.timeline import Chronicle, Totals
 from tinyfactory.widgets.history import history_code
 from tinyfactory.widgets.history import history_rows as rows
@@ -19,9 +20,6 @@ from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.labels import Hint, count
 from tinyfactory.widgets.parts.paged_table import ItemTable
 
-if TYPE_CHECKING:
-    from tinyfactory.journal.simulation import Simulation
-
 _NONE = (
     "No simulation is open, so nothing was kept and there is no history. Run control.begin() "
     "first, or give one: HistoryView(simulation)."
@@ -29,21 +27,21 @@ _NONE = (
 
 
 class HistoryView(BasePanel):
-    """The lines of a simulation with their branches, and every event of the chosen one.
+    """The lines of a simulation with their branches, and the events of the chosen line.
 
     Parameters
     ----------
     simulation : Simulation, optional
-        Also one that has ended, or is out of a recording. The current one unless given.
+        It may have ended, or come from a recording. By default the current one.
 
     Attributes
     ----------
     line : str
-        Root of the line that is shown; the beginning of one can be set. Empty without any.
+        Root of the shown line; set it to a root or to the beginning of one. Empty if there is none.
     branch : int
-        The branch whose whole way is shown; 0 for all.
+        The branch that is shown from its start to its end; 0 for all branches.
     selected : Event or None
-        The event that is read; the beginning of a key can be set.
+        The selected event; set it to an event, or to the beginning of its key.
 
     Examples
     --------
@@ -68,7 +66,7 @@ class HistoryView(BasePanel):
     def __init__(self, simulation: Simulation | None = None) -> None:
         self.simulation = simulation
         self._chronicle: Chronicle | None = None
-        self._done = ""  # the code of what was last done
+        self._done = ""  # the code of the last action
         self._totals = Hint()
         self._refresh = widgets.Button(
             description="Refresh", icon="refresh", tooltip="Read what was done since",
@@ -121,9 +119,7 @@ class HistoryView(BasePanel):
     # -- reading -----------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read what was done since, and show it; what is chosen stays."""
-        from tinyfactory.journal.simulation import current_simulation
-
+        """Read new events and show them; the selection stays."""
         simulation = self.simulation = self.simulation or current_simulation()
         for part in (self._of_line, self._events, self._export):
             part.layout.display = "none" if simulation is None else ""
@@ -185,7 +181,7 @@ class HistoryView(BasePanel):
         self._show_line()
 
     def _show_line(self) -> None:
-        """The events of the chosen line, on all its branches or on the way to the end of one."""
+        """Show the events of the chosen line, of all branches or of one."""
         if self._chronicle is None or not self.line:
             return
         here = self._chronicle
@@ -242,17 +238,17 @@ class HistoryView(BasePanel):
     # -- going back, and out -----------------------------------------------------------
 
     def checkout(self) -> Any:
-        """Put the object of the selected event back to where it was after it.
+        """Check the object of the selected event out at that event.
 
         Returns
         -------
         object
-            What went back: a factory, or a person.
+            The factory or the person that was checked out.
 
         Raises
         ------
         InvalidInput
-            When no event is selected, or nothing of its line is alive in this kernel.
+            When no event is selected, or the object of its line is not in this kernel.
         """
         event, here = self.selected, self._here()
         if event is None:
@@ -279,7 +275,7 @@ class HistoryView(BasePanel):
         Raises
         ------
         SecretFound
-            When something secret stands where a replay needs it; no file is written then.
+            When a replay needs a text that contains a secret; no file is written then.
         """
         written = self._here().simulation.export(path, replies=replies, strip=strip)
         options = "".join(
@@ -303,7 +299,7 @@ class HistoryView(BasePanel):
     # -- what it says ------------------------------------------------------------------
 
     def code(self) -> str:
-        """The lines that show the same."""
+        """The code that shows the same."""
         key = "" if self.selected is None else self.selected.key
         return history_code.history_in_code(self.simulation, key, self._done)
 

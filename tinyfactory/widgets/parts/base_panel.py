@@ -1,4 +1,4 @@
-"""What every widget here has: a status line, errors in it, and the code that does the same."""
+"""`BasePanel`: the base of all widgets, with a status line, errors, and code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinyfactory.widgets.parts.labels import Status
 from tinyfactory.widgets.parts.request_widget import STATIC
 from tinyfactory.widgets.parts.static_form import StaticForm
 
-# Classes that the style and the script know.
+# CSS classes that page.css and page.js use.
 PANEL = "tf-panel"
 DEFAULT_BUTTON = "tf-default"
 
@@ -39,25 +39,25 @@ class Page(anywidget.AnyWidget):
 class BasePanel(StaticForm):
     """A box of widgets with a status line and a "Code" button below it.
 
-    A subclass makes its widgets, calls `super().__init__(children)`, and says by `code` which
-    lines of Python do what was last done with it. What it ends in are traits that are not
-    synchronised: they can be set and observed, and are never sent to the page.
+    A subclass makes its widgets, calls `super().__init__(children)`, and returns in `code` the
+    lines of Python that do the same. Its results are traits that are not synchronised: they can
+    be set and observed, and are never sent to the page.
 
     Parameters
     ----------
     children : sequence of Widget
-        What stands above the status line.
+        Shown above the status line.
     below : sequence of Widget
-        What stands between it and the code.
+        Shown between the status line and the code.
     ready : str
-        What the status line says at first.
+        The first text of the status line.
     lines : str
-        What stands on the button that shows the code.
+        The label of the button that shows the code.
 
     Attributes
     ----------
     error : BaseException or None
-        What went wrong last; the status line says it in plain words.
+        The last error; the status line explains it.
     """
 
     error = traitlets.Instance(BaseException, allow_none=True)
@@ -79,7 +79,7 @@ class BasePanel(StaticForm):
 
     @property
     def status(self) -> str:
-        """What the status line says."""
+        """The text of the status line."""
         return str(self._status.text)
 
     def code(self) -> str:
@@ -87,21 +87,21 @@ class BasePanel(StaticForm):
         raise NotImplementedError
 
     def say(self, text: str) -> None:
-        """Show how things stand; what went wrong before is over."""
+        """Show a text, and clear the last error."""
         self.error = None
         self._status.say(text)
         self._code.refresh()
         self.store_soon()
 
     def failed(self, error: BaseException, kept: str = "") -> None:
-        """Show an error, with what was kept, and keep it."""
+        """Show an error, followed by what was saved."""
         self.error = error
         self._status.say(f"{in_plain_words(error)} {kept}".strip(), wrong=True)
         self._code.refresh()
         self.store_soon()
 
     def guarded(self, handler: Callable[..., Any]) -> Callable[..., None]:
-        """A handler whose errors stand in the panel: ipywidgets would only log them."""
+        """Wrap a handler so that the panel shows its errors; ipywidgets would only log them."""
 
         @functools.wraps(handler)
         def guarded(*args: Any, **kwargs: Any) -> None:
@@ -113,14 +113,14 @@ class BasePanel(StaticForm):
         return guarded
 
     def close(self) -> None:
-        """Close it and every widget within: ipywidgets would keep those for ever."""
+        """Close it with all widgets in it; ipywidgets would keep them for ever."""
         for widget in [*_parts(self)]:
             widget.close()
         super().close()
 
 
 def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """All that a widget is made of; layouts and styles are widgets, too."""
+    """All widgets in a widget; layouts and styles are widgets, too."""
     for child in getattr(widget, "children", ()):
         yield from _parts(child)
         yield child
@@ -128,14 +128,14 @@ def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
 
 
 class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A button that shows lines of Python, to be read, copied and learnt from.
+    """A button that shows lines of Python.
 
     Parameters
     ----------
     code : callable
-        Gives the lines as they are now.
+        Returns the present lines.
     label : str
-        What stands on the button.
+        The label of the button.
     """
 
     def __init__(self, code: Callable[[], str], label: str = "Code") -> None:
@@ -150,7 +150,7 @@ class CodeView(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(children=[self.toggle, self._shown])
 
     def refresh(self) -> None:
-        """Show the lines as they are now, if they are asked for."""
+        """Update the lines, if they are shown."""
         if self.toggle.value:
             self._shown.value = code_html(self._lines())
         self._shown.layout.display = "" if self.toggle.value else "none"

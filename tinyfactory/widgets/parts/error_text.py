@@ -1,10 +1,10 @@
-"""Errors in words that a student understands: what happened, and what to do."""
+"""Errors in a sentence that a student understands."""
 
 from __future__ import annotations
 
 from tinyfactory import errors
 
-# The most particular first.
+# Subclasses before their bases.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.NotConfigured, "No model is set up yet."),
     (errors.AuthenticationFailed, "The model's provider did not accept the key."),
@@ -32,7 +32,7 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def in_plain_words(error: BaseException) -> str:
-    """What an error means, in a sentence for everyone, and then what it says itself.
+    """A sentence that says what an error means, followed by its message.
 
     Examples
     --------

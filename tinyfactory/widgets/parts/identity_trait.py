@@ -1,4 +1,4 @@
-"""A trait that has changed when it is another object, however equal."""
+"""`IdentityTrait`: a trait that changes when it gets another object, even an equal one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tinyfactory.people import TinyPerson
 
 
 class IdentityTrait(traitlets.TraitType[Any, Any]):
-    """Any value, told apart by identity.
+    """Any value, compared by identity.
 
-    Two people of the same content are two people, and comparing 100,000 of them takes a while.
+    Two people with equal content are two people, and comparing 100,000 of them takes long.
 
     Examples
     --------
@@ -29,7 +29,7 @@ class IdentityTrait(traitlets.TraitType[Any, Any]):
         super().__init__(default, allow_none=True, **options)
 
     def set(self, obj: Any, value: Any) -> None:
-        """Take a value, and tell of it if it is another one."""
+        """Set a value, and notify observers if it is another object."""
         value = self._validate(obj, value)
         values = obj._trait_values  # noqa: SLF001 - as traitlets' own `set`
         before = values.get(self.name, self.default_value)
@@ -44,7 +44,7 @@ class PersonTrait(IdentityTrait):
     info_text = "a TinyPerson or None"
 
     def validate(self, obj: Any, value: Any) -> TinyPerson | None:
-        """Refuse what is no person."""
+        """Reject anything but a person or None."""
         if value is not None and not isinstance(value, TinyPerson):
             self.error(obj, value)
         return value

@@ -1,4 +1,4 @@
-"""What the widgets share: a status line, a number with its noun, a long text cut short."""
+"""A status line and a hint, and short texts for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tinyfactory.people.render.person import hint_html, legible, status_html
 
 
 class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
-    """One line that says how things stand, read out by screen readers; text only.
+    """The status line, which screen readers read out; text only.
 
     Examples
     --------
@@ -23,20 +23,20 @@ class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
         self.text, self.wrong = "", False
 
     def say(self, text: str, *, wrong: bool = False) -> None:
-        """Show a text; as an error when something went wrong."""
+        """Show a text, as an error if `wrong`."""
         self.text, self.wrong = text, wrong
         self.value = status_html(text, wrong=wrong)
 
 
 class Hint(widgets.HTML):  # type: ignore[misc]
-    """One line that is there to be read, and is not read out by itself; text only."""
+    """One line of text, which screen readers do not read out by themselves."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.say(text)
 
     def say(self, text: str) -> None:
-        """Show a text; nothing stands there for an empty one."""
+        """Show a text; an empty one hides the line."""
         self.text = text
         self.value = hint_html(text)
         self.layout.display = "" if text else "none"

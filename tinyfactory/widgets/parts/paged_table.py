@@ -1,4 +1,4 @@
-"""`PagedTable`: any number of rows, of which only the page that is looked at is in the page."""
+"""`PagedTable`: a table of any number of rows, sent page by page; `ItemTable`, over a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinyfactory.people.render.person import legible
 from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget, integer
 
 Sort = tuple[str, bool]
-# A message of one page stays below 200 kB, whatever is in the cells and in any script.
+# Limits that keep a message below 200 kB, whatever the cells contain.
 _MOST_BYTES = 160_000
 _BYTES_A_CHARACTER = 4
 _MOST_CHARACTERS = 160
@@ -22,7 +22,7 @@ _MOST_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its key, which the source gets to sort by, and what stands at its head."""
+    """One column: its key, by which the source sorts, and its heading."""
 
     key: str
     label: str
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some rows, as text by column, and how many there are in all."""
+    """The texts of some rows, and the number of all rows."""
 
     cells: list[list[str]]
     total: int
@@ -44,38 +44,38 @@ Source = Callable[[int, int, Sort | None], Rows]
 class PagedTable(RequestWidget):
     """A table to page through, sort and choose a row in, by mouse or by keyboard.
 
-    Only the cells of one page are ever sent, as text, and a long one is cut short.
+    Only the cells of one page are sent, as text; a long text is cut short.
 
     Parameters
     ----------
     columns : sequence of Column
     source : callable
-        ``source(offset, limit, sort)`` gives `Rows`; `sort` is ``(key, descending)`` or None.
+        ``source(offset, limit, sort)`` returns `Rows`; `sort` is ``(key, descending)`` or None.
     label : str
-        What the table is called, for those who do not see it.
+        The name of the table for screen readers.
     page_size : int
         Rows on a page, 1 to 200.
     empty : str
-        What stands there when there are no rows.
+        The text when there are no rows.
     height : str
-        The most of the page that the rows take, as CSS says it; beyond it they scroll.
+        The maximal height of the rows, in CSS; more rows scroll.
     shape : str
-        ``"table"``, or ``"cards"``: each row as a card, the first cell as its heading.
+        ``"table"``, or ``"cards"``: each row as a card with the first cell as its heading.
     failed : callable, optional
         Gets what goes wrong with what a page asks for, e.g. `BasePanel.failed`.
 
     Attributes
     ----------
     sort : tuple or None
-        ``(key, descending)``. Setting it goes to the first page and chooses no row.
+        ``(key, descending)``. Setting it shows the first page and clears the selection.
     page : int
-        The page that is shown, from 0; beyond the last it is the last.
+        The shown page, from 0; a number beyond the last page shows the last.
     selected : int or None
-        The chosen row's number in the order that is shown. Setting it shows its page.
+        The number of the chosen row in the present order. Setting it shows its page.
     columns, shape
-        Can be set, too.
+        As the parameters; can be set.
     shown : bool
-        Whether it ever stood in a page.
+        Whether a page has shown it.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class PagedTable(RequestWidget):
         self.label, self.page_size, self.empty, self.height = label, page_size, empty, height
         self.rows = Rows([], 0)
         self._source = source
-        self._have: object = None  # what the rows were asked by
+        self._have: object = None  # the page, order and columns of the present rows
         super().__init__(failed)
         with self.together():
             self.columns, self.shape = list(columns), shape
@@ -129,7 +129,7 @@ class PagedTable(RequestWidget):
         return max(1, -(-self.rows.total // self.page_size))
 
     def refresh(self) -> None:
-        """Ask the source again: there are other rows now."""
+        """Get the rows again, after they changed."""
         self._have = None
         self.publish()
 
@@ -164,7 +164,7 @@ class PagedTable(RequestWidget):
             pass
 
     def wished(self, wish: dict[str, Any]) -> None:
-        """Take over what a page asks for: another order, another page, another row."""
+        """Handle a request for another order, page or row."""
         if "shown" in wish:
             self.shown = True
         if "sort" in wish:
@@ -175,7 +175,7 @@ class PagedTable(RequestWidget):
             self.selected = integer(wish["selected"], "selected")
 
     def publish(self) -> None:
-        """Show how things stand, with rows that are asked for only if they may differ."""
+        """Send the present state; rows are fetched only if they may have changed."""
         if self._held:
             return
         number = self._begin()
@@ -203,7 +203,7 @@ class PagedTable(RequestWidget):
         rows = self._source(page * self.page_size, self.page_size, sort)
         self.rows = Rows(self._shortened(rows.cells), rows.total)
         self._have = (page, sort, columns)
-        with self.held():  # these follow from the rows, and are shown with them
+        with self.held():  # these depend on the rows, and are sent with them
             if self.selected is not None and self.selected >= rows.total:
                 self.selected = None
             self.page = min(self.page, self.pages - 1)
@@ -223,15 +223,15 @@ Item = TypeVar("Item")
 
 
 class ItemTable(PagedTable, Generic[Item]):
-    """Shows `items`, sorted as the reader likes; the chosen one stays chosen.
+    """A table over a list in memory; the chosen item stays chosen when the order changes.
 
     Parameters
     ----------
     columns : sequence of Column
     cells : callable
-        The texts of an item's row.
+        Returns the texts of an item's row.
     order : callable
-        For a column's key, what items are sorted by.
+        Returns the sort key of items for a column.
     **options
         As for `PagedTable`.
 
@@ -260,7 +260,7 @@ class ItemTable(PagedTable, Generic[Item]):
         super().__init__(columns, self._page_of, **options)
 
     def show(self, items: Sequence[Item], chosen: Item | None = None) -> None:
-        """Show these, one of them chosen."""
+        """Show these items, one of them chosen."""
         self.items = list(items)
         self._ordered = (None, self.items)
         with self.together():
@@ -268,7 +268,7 @@ class ItemTable(PagedTable, Generic[Item]):
             self.choose(chosen)
 
     def choose(self, item: Item | None) -> None:
-        """Choose an item, or none where it is not among them."""
+        """Choose an item; None or an unknown item clears the choice."""
         rows = self._in_order(self.sort)
         self.selected = rows.index(item) if item is not None and item in rows else None
 

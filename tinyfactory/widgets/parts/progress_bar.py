@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
+from tinyfactory.factory.job_options import Snapshot
 from tinyfactory.people.render.person import price_in_words, progress_html
-
-if TYPE_CHECKING:
-    from tinyfactory.factory.job_options import Snapshot
 
 
 class ProgressBar(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types

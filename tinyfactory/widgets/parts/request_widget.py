@@ -16,12 +16,12 @@ from tinyfactory.errors import InvalidInput
 
 # The scripts and styles of all widgets.
 STATIC = Path(__file__).parents[1] / "static"
-# Places that show one widget at once and whose last request is remembered.
+# The most views of one widget whose last request is remembered.
 _MOST_VIEWS = 8
 
 
 class RequestWidget(anywidget.AnyWidget):
-    """A widget that a page sends numbered requests to.
+    """A widget that gets numbered requests from its page.
 
     A page sends a request (`wished`) and gets the new state with the number of its last request
     that was answered. So it can send one request at a time, combine those that came meanwhile,
@@ -32,7 +32,7 @@ class RequestWidget(anywidget.AnyWidget):
     Parameters
     ----------
     failed : callable, optional
-        Gets the error of a request, e.g. `BasePanel.failed`; unless given, it is raised.
+        Gets the error of a request, e.g. `BasePanel.failed`; by default it is raised.
     """
 
     _state = traitlets.Dict().tag(sync=True)
@@ -43,7 +43,7 @@ class RequestWidget(anywidget.AnyWidget):
         self._published = 0
         self._answered: dict[str, int] = {}
         self._held = 0
-        self._short = threading.RLock()  # never held while something else is called
+        self._short = threading.RLock()  # never held during a call of other code
         super().__init__()
         self.on_msg(lambda _, content, __: self._heard(content))
 
@@ -90,7 +90,7 @@ class RequestWidget(anywidget.AnyWidget):
             with self.together():
                 self.wished(wish)
         except Exception as error:
-            self.publish()  # an answer goes out whatever came of it
+            self.publish()  # the page waits for an answer, also after an error
             if self._failed is None:
                 raise
             self._failed(error)
@@ -113,7 +113,7 @@ class RequestWidget(anywidget.AnyWidget):
 
 
 def integer(value: Any, what: str) -> int:
-    """A whole number from 0 out of a request."""
+    """A whole number from 0, of a request."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidInput(f"{what} is a whole number from 0, not {value!r}.")
     return value

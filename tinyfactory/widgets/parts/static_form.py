@@ -1,4 +1,4 @@
-"""What stands in a saved notebook: people, also where no widget can be shown."""
+"""`StaticForm`: what a saved notebook shows without a kernel."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import ipywidgets as widgets
 
 from tinyfactory.people.render.person import escape
 
-# From a counter, so that a notebook that is run again stores the same.
+# A counter, so that a notebook that is run again stores the same output.
 _numbers = count(1)
-# What changes many times a second is written into the notebook once it has settled.
+# Seconds without a change before the notebook's output is updated.
 _SETTLED = 1.0
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A box whose cell also holds what it shows as text and static HTML, kept up to date.
+    """A box whose cell also stores its content as text and static HTML, kept up to date.
 
-    Displaying it makes two outputs, the widget and its static form. A rule that comes with the
-    widget hides the static form. Where there is no widget, there is no rule: on GitHub, in
-    nbviewer, on paper, and in a notebook that is opened again without its kernel.
+    Displaying it makes two outputs: the widget, and its static form. A CSS rule in the widget
+    hides the static form. Without the widget there is no such rule: on GitHub, in nbviewer, in
+    print, and in a notebook that is opened without its kernel.
     """
 
     def __init__(self, children: Sequence[widgets.Widget] = ()) -> None:
@@ -36,20 +36,20 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(children=[*children, rule])
 
     def static_text(self) -> str:
-        """What stands in the output for programs that show text alone."""
+        """The output for programs that show only text."""
         return f"{type(self).__name__}()"
 
     def static_html(self) -> str:
-        """What stands in the output where no widget can be shown."""
+        """The output for programs that show no widgets."""
         return f"<pre>{escape(self.static_text())}</pre>"
 
     def store(self) -> None:
-        """Write the static form as it is now into the cells where this was displayed."""
+        """Write the present static form into the cells where this was displayed."""
         for output in self._stored:
             output.update(self._static_bundle(), raw=True)
 
     def store_soon(self) -> None:
-        """`store`, once things have settled."""
+        """Call `store` after a moment without changes."""
         if self._stored and (self._settling is None or not self._settling.is_alive()):
             self._settling = threading.Timer(_SETTLED, self.store)
             self._settling.daemon = True
@@ -64,7 +64,7 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
         display: Any = ipython.display  # which has no types
         view = self._repr_mimebundle_()
-        told = f"{type(self).__name__}: live while its kernel runs; what it showed stands below."
+        told = f"{type(self).__name__}: interactive while the kernel runs. Last output:"
         display({_VIEW: view[_VIEW], "text/plain": told}, raw=True)
         self._stored.append(display(self._static_bundle(), raw=True, display_id=True))
 

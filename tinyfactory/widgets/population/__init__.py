@@ -1,1 +1,1 @@
-"""Population."""
+"""`PopulationView`: the report card of people, with charts."""

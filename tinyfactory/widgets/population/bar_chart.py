@@ -1,4 +1,4 @@
-"""`BarChart`: charts whose bars are buttons: what was asked, what is there, and how many people."""
+"""`BarChart`: charts of target and actual shares, whose bars are buttons."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget
 
 _LONGEST = 80
 _MOST_CHARTS = 60
-_KEY = "Bar and number: got; line and brackets: asked."
+_KEY = "Bar and number: actual. Line and (brackets): target."
 _MARKS = {True: "✓ pass", False: "✗ FAIL", None: ""}
 
 
 class BarChart(RequestWidget):
-    """Draws charts and tells which bar was pressed; pressing it again lets go of it.
+    """Draw charts, and report which bar was pressed. Pressing it again releases it.
 
     Parameters
     ----------
     pressed : callable
-        ``pressed(field, category)``, or ``pressed(None, None)`` when nothing is any more.
+        ``pressed(field, category)``, or ``pressed(None, None)`` after a release.
     failed : callable, optional
-        Gets what goes wrong in it.
+        Gets the errors.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class BarChart(RequestWidget):
         self.publish()
 
     def show(self, charts: Sequence[Chart], people: int) -> None:
-        """Draw these charts of so many people; nothing is pressed."""
+        """Draw these charts of so many people, with no bar pressed."""
         self._shown = [(chart, _most_telling(chart)) for chart in charts[:_MOST_CHARTS]]
         self._drawn = [_drawn(chart, bars, people) for chart, bars in self._shown]
         self._version += 1
@@ -62,7 +62,7 @@ class BarChart(RequestWidget):
         self.publish()
 
     def press(self, field: str | None, category: str | None) -> None:
-        """Show this bar as pressed; none where it is not drawn."""
+        """Show this bar as pressed, if it is drawn."""
         places = [
             [number, place]
             for number, (chart, bars) in enumerate(self._shown)
@@ -73,11 +73,11 @@ class BarChart(RequestWidget):
         self.publish()
 
     def names(self) -> list[str]:
-        """What each bar is called for those who do not see it."""
+        """The names of the bars for screen readers."""
         return [bar["name"] for chart in self._drawn for bar in chart["bars"]]
 
     def wished(self, wish: dict[str, Any]) -> None:
-        """Tell which bar was pressed; one of charts that are gone is not meant."""
+        """Report which bar was pressed; requests about earlier charts are ignored."""
         match wish:
             case {"version": int() as version} if version != self._version:
                 return
@@ -89,14 +89,14 @@ class BarChart(RequestWidget):
                     self._pressed(chart.field, bars[place].category)
 
     def publish(self) -> None:
-        """Show how things stand."""
+        """Send the state as it is now."""
         if not self._held:
             state = {"picked": self._picked, "version": self._version}
             self._show(self._begin(), state, _charts=self._drawn)
 
 
 def _most_telling(chart: Chart) -> list[Bar]:
-    """The bars that are drawn: all, or of too many those that are furthest off."""
+    """The bars to draw: all, or if there are too many, those furthest from their targets."""
     bars = list(chart.bars)
     if len(bars) > MAX_BARS and chart.row is not None:
         bars.sort(key=lambda bar: -abs(bar.got - (bar.asked or 0)))
@@ -112,7 +112,7 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
     return {
         "title": cut(chart.field, _LONGEST),
         "mark": mark,
-        "key": _KEY if chart.row is not None else "Got; nothing was asked for.",
+        "key": _KEY if chart.row is not None else "Actual; there is no target.",
         "more": f"{count(rest, 'category', 'categories')} not drawn." if rest > 0 else "",
         "bars": [
             {

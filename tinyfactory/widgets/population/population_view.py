@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 import traitlets
@@ -16,6 +16,7 @@ from tinyfactory.people.render import charts
 from tinyfactory.people.render.person import legible, progress_html
 from tinyfactory.populations.reporting import ReportCard, card
 from tinyfactory.populations.reporting.measurement import Chart, Measured, measure
+from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
 from tinyfactory.widgets.parts.background import BackgroundWork, Run, Task
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
@@ -23,38 +24,35 @@ from tinyfactory.widgets.parts.labels import count
 from tinyfactory.widgets.parts.progress_bar import time_in_words
 from tinyfactory.widgets.population.bar_chart import BarChart
 
-if TYPE_CHECKING:
-    from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
-
-# Of more people than this the prose of so many is measured; all else is of everyone.
+# Word choice is measured on at most this many people, everything else on all.
 MOST_TEXTS = 10_000
 _DRAWN_ABOVE = ("margin", "joint")
 
 
 class PopulationView(BasePanel):
-    """The report card of people, and charts whose bars lead to the people in them.
+    """The report card of people, and charts whose bars select people.
 
-    It is computed in a thread, so that the kernel stays usable, and again whenever other
-    people or another target are set.
+    It is computed in a thread, so that the kernel stays usable, and again whenever `people` or
+    `target` is set.
 
     Parameters
     ----------
     people : iterable of TinyPerson
     target : Demography, optional
-        What was asked for. Without it, what is there is shown.
+        Without it, only the actual shares are shown.
     browser : PersonaBrowser, optional
-        Is narrowed to the people of the bar that is clicked.
+        Lists only the people of the bar that was clicked.
 
     Attributes
     ----------
     people : People
     target : Demography or None
     card : ReportCard or None
-        None as long as there is none.
+        None until it is computed.
     picked : tuple or None
         ``(field, category)`` of the bar that was clicked; can be set.
     chosen : People
-        Who is in that category.
+        The people in that category.
 
     Examples
     --------
@@ -128,7 +126,7 @@ class PopulationView(BasePanel):
         self._work.start(self._task, replace=True)
 
     def cancel(self) -> None:
-        """Stop measuring, at the end of the part that is under way; people are as they were."""
+        """Stop measuring, at the end of the present part."""
         with self._work.lock:
             if self._work.can_cancel:
                 self._work.cancel()
@@ -140,7 +138,7 @@ class PopulationView(BasePanel):
         Raises
         ------
         TinyFactoryError
-            What went wrong; `Cancelled` when it was stopped.
+            When measuring failed; `Cancelled` when it was stopped.
         """
         self._work.wait(timeout)
         if self.error is not None:
@@ -244,14 +242,14 @@ class PopulationView(BasePanel):
         self._code.refresh()
 
     def _browser_filtered(self, _: Any) -> None:
-        """When the browser was widened or narrowed there, the bar is no longer pressed."""
+        """Release the bar when the filter was changed in the browser."""
         picked, browser = self.picked, self.browser
         if picked is not None and browser is not None and browser.narrowed != _label(picked):
             self.picked = None
 
     @property
     def chosen(self) -> People:
-        """The people of the bar that is pressed; nobody when none is."""
+        """The people of the pressed bar; empty if none is pressed."""
         if self.picked is None or self._measured is None:
             return People()
         people = self.people
@@ -260,7 +258,7 @@ class PopulationView(BasePanel):
     # -- what it says ------------------------------------------------------------------
 
     def code(self) -> str:
-        """The lines that measure the same."""
+        """The code that measures the same."""
         texts = f", texts={MOST_TEXTS}" if len(self.people) > MOST_TEXTS else ""
         given = "people, demography" if self.target is not None else "people"
         lines = [
@@ -274,7 +272,7 @@ class PopulationView(BasePanel):
         return "\n".join([*lines, "measured.card"])
 
     def static_text(self) -> str:
-        """The card as text, and without a target what is there."""
+        """The card as text; without a target, the actual shares."""
         if self._measured is None:
             return self.status
         found = [
@@ -285,7 +283,7 @@ class PopulationView(BasePanel):
         return "\n".join([repr(self._measured.card), *map(legible, found)])
 
     def static_html(self) -> str:
-        """The card with its plots, and without a target what is there."""
+        """The card with its plots; without a target, the actual shares."""
         if self._measured is None:
             return super().static_html()
         found = [
@@ -296,7 +294,7 @@ class PopulationView(BasePanel):
         return self._measured.card.to_html() + "".join(found)
 
     def close(self) -> None:
-        """Stop measuring, let go of the browser, and close every widget within."""
+        """Stop measuring, stop observing the browser, and close all widgets in it."""
         self.cancel()
         if self.browser is not None:
             self.browser.unobserve(self._browser_filtered, "filtered")
