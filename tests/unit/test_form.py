@@ -294,7 +294,7 @@ def test_the_price_follows_the_fields(server):
     form.budget = Budget(usd=0.01, prices={"nobody-knows-its-price": (0, 0)})
     assert "free" in cost(form)
     form.context = " "
-    assert "Say who the people are" in cost(form)
+    assert "Describe the people" in cost(form)
     assert server.requests == []
 
 
