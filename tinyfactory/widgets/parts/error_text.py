@@ -14,10 +14,10 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.EndpointUnreachable, "There is nothing at the model's address."),
     (errors.EndpointUnavailable, "The model's server is too busy or does not answer."),
     (errors.RequestRejected, "The model's server refuses what it was asked."),
-    (errors.BadResponse, "What stands at the model's address does not answer as a model does."),
+    (errors.BadResponse, "The server at the model's address does not answer like a chat model."),
     (errors.UnknownPrice, "There is a limit in dollars, and the price of this model is not known."),
     (errors.BudgetExceeded, "The budget is used up, so nothing more was asked."),
-    (errors.ReplayMiss, "This step is not in the recording."),
+    (errors.ReplayMiss, "This call is not in the recording."),
     (errors.TimeLimitReached, "The time limit was reached."),
     (errors.Cancelled, "Stopped."),
     (errors.NameTaken, "Someone here has this name already."),
@@ -46,6 +46,6 @@ def in_plain_words(error: BaseException) -> str:
         if isinstance(error, kind):
             return f"{words} {said}".strip()
     return (
-        f"Something went wrong that nobody foresaw ({type(error).__name__}: {said}). What was "
-        "finished is kept. `error` of this widget holds the whole of it."
+        f"An unexpected error ({type(error).__name__}: {said}). Finished people are saved. The "
+        "attribute error of this widget has the details."
     )

@@ -1,5 +1,5 @@
 // Charts of bars that are buttons. All text is set as text; lengths are numbers from the kernel.
-// A pressed bar shows at once; what the kernel sends counts again when it has answered.
+// A press is shown at once; state from the kernel is shown again once it has answered the press.
 
 const make = (name, attributes = {}, ...children) => {
   const element = document.createElement(name);

@@ -1,5 +1,5 @@
-// Groups of boxes to tick. All text is set as text. A box shows at once what was done; what the
-// kernel sends counts again when it has answered the last tick.
+// Groups of checkboxes. All text is set as text. A tick is shown at once; state from the kernel is
+// shown again once it has answered the last tick.
 
 const make = (name, attributes = {}, ...children) => {
   const element = document.createElement(name);
@@ -60,7 +60,7 @@ class Choices {
       return box.row;
     });
     for (const value of [...group.boxes.keys()]) if (!seen.has(value)) group.boxes.delete(value);
-    // Only if they differ: what is put in its place again loses the focus.
+    // Only if they differ: an element that is inserted again loses the focus.
     if (rows.length !== group.set.children.length || rows.some((r, n) => r !== group.set.children[n])) {
       const focused = document.activeElement;
       group.set.replaceChildren(...rows);

@@ -1,5 +1,5 @@
-// What was said, oldest first. Only what is new comes; a view that begins late, or that missed
-// something, asks for all of it. What anyone said is set as text, never as markup.
+// A conversation, oldest message first. Only new messages are sent; a view that opens late, or that
+// missed one, requests all of them. Messages are set as text, never as markup.
 const said = ({ role, who, text }) => {
   const line = document.createElement("div");
   line.className = role === "user" ? "tf-said tf-said-user" : "tf-said";
@@ -30,7 +30,7 @@ export default {
     const heard = (message) => {
       if (message.kind === "all") {
         if (message.view && message.view !== view) return;
-        // All of it again is nothing to read out.
+        // The whole conversation again is not read out.
         log.setAttribute("aria-live", "off");
         lines.replaceChildren(...message.lines.map(said));
         requestAnimationFrame(() => log.removeAttribute("aria-live"));

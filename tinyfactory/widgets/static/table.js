@@ -1,9 +1,8 @@
-// One page of a table. What the kernel sends is shown as text only. What is wished here (a page,
-// an order, a row) shows at once; one request is under way at a time, and what is wished
-// meanwhile goes out as one when it is answered. So keys held down queue no work, and an answer
-// that comes late does not take back what was done since.
+// One page of a table. Cells are shown as text only. An action (another page, order or row) is shown
+// at once. One request is in flight at a time; actions meanwhile are sent as one request after the
+// answer. So keys held down queue no work, and a late answer does not undo later actions.
 
-// A cell with more characters than this may become as narrow as so many, and goes on below.
+// A cell with more characters than this wraps, and may become as narrow as so many.
 const NARROWEST = 12;
 
 const make = (name, attributes = {}, ...children) => {
@@ -19,8 +18,8 @@ class Wishes {
     this.changed = changed;
     this.view = `${Date.now()}-${Math.random()}`;
     this.id = 0;
-    this.open = null; // sent, not answered
-    this.next = null; // not sent
+    this.open = null; // the request in flight
+    this.next = null; // the request to send after it
   }
 
   add(wish) {
@@ -50,7 +49,7 @@ class Table {
   constructor(model, el) {
     this.model = model;
     this.wishes = new Wishes(model, () => this.draw());
-    this.follow = false; // whether the focus goes to the chosen row once it is there
+    this.follow = false; // whether to focus the chosen row when it arrives
     this.head = make("tr");
     this.body = make("tbody");
     this.grid = make("table", { role: "grid" }, make("thead", {}, this.head), this.body);
@@ -68,14 +67,14 @@ class Table {
     model.on("change:_state", this.heard);
     el.append(this.root);
     this.draw();
-    setTimeout(() => this.wishes.add({ shown: true })); // what takes longer may begin now
+    setTimeout(() => this.wishes.add({ shown: true })); // the kernel may now start slow work
   }
 
   remove() {
     this.model.off("change:_state", this.heard);
   }
 
-  // -- what is shown --------------------------------------------------------------------
+  // -- showing --------------------------------------------------------------------------
 
   draw() {
     const head = this.model.get("_head");
@@ -119,7 +118,7 @@ class Table {
     }
   }
 
-  // Rows are used again, so that a row that has the focus keeps it.
+  // Rows are reused, so that a focused row keeps the focus.
   drawRows({ cells, first, total }, { columns, empty }) {
     const focused = this.body.contains(document.activeElement);
     this.grid.setAttribute("aria-rowcount", total + 1);
@@ -169,7 +168,7 @@ class Table {
     }
   }
 
-  // -- what is done ---------------------------------------------------------------------
+  // -- actions --------------------------------------------------------------------------
 
   sortBy(key) {
     const [before, descending] = this.state.sort ?? [];
@@ -185,14 +184,14 @@ class Table {
 
   clicked(event) {
     const row = event.target.closest("tr[data-row]");
-    // A text that was marked with the mouse is to be copied.
+    // The user is selecting a text to copy.
     if (row && !String(document.getSelection())) this.choose(Number(row.dataset.row));
   }
 
   pressed(event) {
     const row = event.target.closest("tr[data-row]");
     if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
-    // While pages turn, the wish is ahead of the row that has the focus.
+    // During fast paging, the request is ahead of the focused row.
     const here = this.follow ? this.state.selected : Number(row.dataset.row);
     const last = this.rows.total - 1;
     const across = this.root.classList.contains("tf-cards");
@@ -213,7 +212,7 @@ class Table {
     this.choose(Math.max(0, Math.min(last, to)));
   }
 
-  // How many cards stand beside each other; in a table, one.
+  // The number of cards in a row; 1 in a table.
   columnsAcross() {
     const rows = [...this.body.children];
     const top = rows[0]?.offsetTop;
@@ -237,7 +236,7 @@ class Table {
     this.number = make("input", { type: "number", min: 1, "aria-label": "Page" });
     const typed = () => this.turnTo(Math.round(this.number.value) - 1);
     this.number.addEventListener("change", typed);
-    // A notebook keeps Enter from changing a field.
+    // A notebook keeps Enter from fields.
     this.number.addEventListener("keydown", ({ key }) => key === "Enter" && typed());
     this.of = make("span");
     this.pager.append(...this.back, this.number, this.of, ...this.on, this.said);
