@@ -282,7 +282,7 @@ class PersonaForm(RunPanel):
                     return factory
         return None
 
-    # -- what stands in the saved notebook ----------------------------------------------
+    # -- the static form ---------------------------------------------------------------
 
     def static_text(self) -> str:
         """The people as text."""

@@ -266,7 +266,7 @@ class RunPanel(BasePanel):
     def _has_journal(self) -> bool:
         return self.job is not None and self.job.factory.scope().store is not None
 
-    # -- what stands in the saved notebook ----------------------------------------------
+    # -- the static form ---------------------------------------------------------------
 
     def static_text(self) -> str:
         """The people as text."""
