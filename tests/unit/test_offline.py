@@ -16,7 +16,6 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tinyfactory.journal.scope import normalise_name
 from tinyfactory.models.chat import ChatModel, ChatRequest
 from tinyfactory.models.offline import OFFLINE_MARK, OfflineModel
 from tinyfactory.models.offline.casting import cast
@@ -28,6 +27,7 @@ from tinyfactory.models.offline.reading import read_brief
 from tinyfactory.models.offline.theme import read_theme
 from tinyfactory.people.schema.persona import contexts_schema, reply_schema
 from tinyfactory.utils.random import Dice, digest
+from tinyfactory.utils.text import normalise_name
 
 CAMPING = "A group of friends are on a camping trip."
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import normalise_name
 from tinyfactory.models.offline.load import countries, table
 from tinyfactory.models.offline.names import name_table
 from tinyfactory.populations.births import decade_of, first_names
 from tinyfactory.populations.names import country_of, draw_names, sex_of
+from tinyfactory.utils.text import normalise_name
 
 ALL = [country.name for country in countries()]
 

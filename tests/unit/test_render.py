@@ -12,13 +12,13 @@ from tests.support.people import person as full_person
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render.person import (
     escape,
-    legible,
     people_html,
     people_text,
     person_html,
     person_text,
 )
 from tinyfactory.people.schema.provenance import origin
+from tinyfactory.utils.text import legible
 
 HOSTILE = [
     "<script>alert(1)</script>",

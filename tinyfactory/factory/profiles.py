@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from os import PathLike
@@ -15,6 +13,7 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.journal.serializer import digest
 from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.utils.text import fold_words
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
@@ -157,27 +156,21 @@ def _wishes(asked: Json) -> Wishes:
 
 def _names(residence: str, place: str) -> bool:
     """Whether a residence names a place; a country by any of its names."""
-    text = f" {_fold(residence)} "
-    return any(f" {_fold(name)} " in text for name in (place, *_other_names(place)))
+    text = f" {fold_words(residence)} "
+    return any(f" {fold_words(name)} " in text for name in (place, *_other_names(place)))
 
 
 def _other_names(place: str) -> tuple[str, ...]:
     from tinyfactory.models.offline.load import countries
 
-    wanted = _fold(place)
+    wanted = fold_words(place)
     for country in countries():
         names = (country.name, *country.aliases)
-        if wanted in map(_fold, names):
+        if wanted in map(fold_words, names):
             return names
     # "Porto, Portugal" is met by "Porto".
     first = place.split(",")[0].strip()
     return (first,) if first != place else ()
-
-
-def _fold(text: str) -> str:
-    """A text as it is compared: without accents, case and punctuation."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w\s]", " ", bare.casefold()).split())
 
 
 def read_demography(given: Demography | Json | str | Path) -> Demography:

@@ -10,6 +10,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.transaction import origin_of
+from tinyfactory.utils.text import cut
 
 Record = dict[str, Any]
 # Of a list, so many are named.
@@ -95,9 +96,9 @@ class History(list[Event]):
             )
             for number, event in enumerate(self)
         ]
-        widths = [max(len(_cut(row[i])) for row in rows) for i in range(len(rows[0]))]
+        widths = [max(len(cut(row[i], 60)) for row in rows) for i in range(len(rows[0]))]
         return "\n".join(
-            "  ".join(_cut(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            "  ".join(cut(cell, 60).ljust(width) for cell, width in zip(row, widths, strict=True))
             .rstrip()
             for row in rows
         )  # fmt: skip
@@ -179,7 +180,7 @@ def in_short(value: Any, length: int = 60) -> str:
                 words = f"{len(items):,}: {words}, …"
         case _:
             words = repr(value)
-    return _cut(words, length)
+    return cut(words, length)
 
 
 def name_in(state: Any) -> str:
@@ -200,12 +201,8 @@ def arguments_in_short(arguments: Any, length: int = 50) -> str:
         for name, value in arguments.items()
         if value is not None and value != [] and value != {}
     ]
-    return _cut(", ".join(shown), length)
+    return cut(", ".join(shown), length)
 
 
 def _argument(value: Any) -> str:
     return in_short(value) if isinstance(value, dict) and "$" in value else repr(value)
-
-
-def _cut(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

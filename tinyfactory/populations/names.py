@@ -10,13 +10,12 @@ from itertools import count
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import normalise_name
 from tinyfactory.models.offline.load import Country, countries
 from tinyfactory.models.offline.names import NameTable, name_table
 from tinyfactory.models.offline.places import find_place
-from tinyfactory.models.offline.words import fold
 from tinyfactory.populations.births import decade_of, first_names, years
 from tinyfactory.utils.random import Dice, digest
+from tinyfactory.utils.text import fold, normalise_name
 
 __all__ = ["country_of", "draw_names", "sex_of"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
 from tinyfactory.prompts.statements import OTHERS, hints, sentences, statements, with_digits
+from tinyfactory.utils.text import fold_words
 
 __all__ = ["Wishes", "contradiction", "read_wishes"]
 
@@ -231,12 +231,6 @@ def _from_prose(text: str) -> Wishes:
     return Wishes(**found, certain=frozenset(certain))
 
 
-def _fold(text: str) -> str:
-    """A text as it is compared: without accents, case and punctuation."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w\s]", " ", bare.casefold()).split())
-
-
 _MINOR = frozenset("a an the of in at for and or to with on senior junior retired".split())
 
 
@@ -267,8 +261,8 @@ def contradiction(wishes: Wishes, persona: dict[str, Any]) -> str | None:
     """
     name, age, occupation = (persona.get(k) for k in ("name", "age", "occupation"))
     if wishes.name and isinstance(name, str):
-        has = _fold(name).split()
-        if not all(word in has for word in _fold(wishes.name).split()):
+        has = fold_words(name).split()
+        if not all(word in has for word in fold_words(wishes.name).split()):
             return f"The name must be {wishes.name!r}, as was asked for, not {name!r}."
     if isinstance(age, int):
         if wishes.age is not None and age != wishes.age:
@@ -282,9 +276,9 @@ def contradiction(wishes: Wishes, persona: dict[str, Any]) -> str | None:
             if isinstance(occupation, dict)
             else str(occupation)
         )
-        wanted = [w for w in _fold(wishes.occupation).split() if w not in _MINOR]
+        wanted = [w for w in fold_words(wishes.occupation).split() if w not in _MINOR]
         # The beginning of a word is enough: "teacher" is met by "teaching assistant".
-        if wanted and not any(w[: max(5, len(w) - 3)] in _fold(told) for w in wanted):
+        if wanted and not any(w[: max(5, len(w) - 3)] in fold_words(told) for w in wanted):
             shown = occupation.get("title") if isinstance(occupation, dict) else occupation
             return f"The occupation must be {wishes.occupation!r}, as was asked for, not {shown!r}."
     return None

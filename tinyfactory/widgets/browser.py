@@ -14,6 +14,7 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.index import FACETS
 from tinyfactory.people.render.person import people_html, people_text
+from tinyfactory.utils.text import count
 from tinyfactory.widgets import exporting
 from tinyfactory.widgets.browser_columns import FIRST, LABELS, cell, column
 from tinyfactory.widgets.browser_listed import Listed
@@ -24,7 +25,6 @@ from tinyfactory.widgets.exporting import Exporting
 from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.reading import Reading
-from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.table import PagedTable, Rows, Sort
 
 # So many are counted before anything is shown; more would keep the first view waiting.

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tinyfactory.people.index import FACETS
+from tinyfactory.utils.text import cut
 from tinyfactory.widgets.browser_columns import LABELS, column
 from tinyfactory.widgets.choices import Choices, Group
 from tinyfactory.widgets.exporting import Exporting
@@ -52,7 +53,7 @@ class Parts:
     def tell(self, *, restricted: bool, narrowed: str | None) -> None:
         """Offer what takes a restriction away, where there is one."""
         text = narrowed or ""
-        self.chip.description = text if len(text) <= _CHIP else text[: _CHIP - 1] + "…"
+        self.chip.description = cut(text, _CHIP)
         self.chip.layout.display = "none" if narrowed is None else ""
         self.clear.layout.display = "" if restricted else "none"
 

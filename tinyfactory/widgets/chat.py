@@ -20,13 +20,13 @@ from tinyfactory.people.render.conversation import (
     panel_html,
     panel_text,
 )
-from tinyfactory.people.render.person import escape, legible
+from tinyfactory.people.render.person import escape
+from tinyfactory.utils.text import count, legible
 from tinyfactory.widgets.answers import Answers
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.log import Line, Log
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.question import QuestionRow
-from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.whom import EVERYONE, MOST_LISTED, Whom, place_of
 from tinyfactory.widgets.work import Work
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import traitlets
 
+from tinyfactory.utils.text import cut, legible
 from tinyfactory.widgets.dialogue import Dialogue
-from tinyfactory.widgets.shared import cut
 
 # A box's text, and boxes of a group beside those that are ticked: more than these nobody reads.
 _LONGEST = 60
@@ -72,7 +72,7 @@ class Group:
 
 def _sent(value: str) -> str:
     """What stands for a value in messages: itself, or a digest where it is long or illegible."""
-    if cut(value, _LONGEST) == value:
+    if legible(cut(value, _LONGEST)) == value:
         return value
     return blake2s(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -86,7 +86,7 @@ def told_apart(texts: Sequence[str], most: int) -> list[str]:
     ...             "Teacher of mathematics and physics at a school in Braga"], 40)
     ['Teacher of mathemati…school in Porto', 'Teacher of mathemati…school in Braga']
     """
-    short = [cut(text, most) for text in texts]
+    short = [legible(cut(text, most)) for text in texts]
     alike: dict[str, set[str]] = {}
     for text, label in zip(texts, short, strict=True):
         alike.setdefault(label, set()).add(text)

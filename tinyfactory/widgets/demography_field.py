@@ -12,7 +12,8 @@ import traitlets
 
 from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.factory import profiles
-from tinyfactory.widgets.shared import Hint, count
+from tinyfactory.utils.text import count
+from tinyfactory.widgets.shared import Hint
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography

@@ -12,8 +12,8 @@ from tinyfactory.people import TinyPerson
 from tinyfactory.people.render.person import hint_html, revision_text, status_html
 from tinyfactory.people.schema.fields import HINTS, Field, as_text, check, fields, reason
 from tinyfactory.utils.concurrency import Aside
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.later import after_typing
-from tinyfactory.widgets.shared import count
 
 LABEL = {"description_width": "14em"}
 _ONE_LINE = ("line", "number")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.factory import TinyPersonFactory, profiles
 from tinyfactory.factory.job_options import Order
 from tinyfactory.settings import OFFLINE
-from tinyfactory.widgets.shared import count
+from tinyfactory.utils.text import count
 
 if TYPE_CHECKING:
     from tinyfactory.budget import Budget

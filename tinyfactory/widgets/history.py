@@ -11,6 +11,7 @@ import traitlets
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.records import Event
 from tinyfactory.journal.timeline import Chronicle, Totals
+from tinyfactory.utils.text import count
 from tinyfactory.widgets import going_back
 from tinyfactory.widgets import history_rows as rows
 from tinyfactory.widgets.branch_choice import ALL, BranchChoice
@@ -19,7 +20,7 @@ from tinyfactory.widgets.export_row import ExportRow
 from tinyfactory.widgets.history_saved import as_html, as_text
 from tinyfactory.widgets.listing import Listing
 from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.shared import Hint, count
+from tinyfactory.widgets.shared import Hint
 
 if TYPE_CHECKING:
     from tinyfactory.journal.simulation import Simulation

@@ -7,9 +7,7 @@ from typing import Any
 
 from tinyfactory.journal.records import Event
 from tinyfactory.journal.timeline import Chronicle, Place, Totals
-from tinyfactory.people.render.person import price_in_words
-from tinyfactory.widgets.progress import time_in_words
-from tinyfactory.widgets.shared import count
+from tinyfactory.utils.text import count, price_in_words, time_in_words
 from tinyfactory.widgets.table import Column
 
 EVENTS = (

@@ -14,14 +14,13 @@ from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.models.event_loop import token
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import charts
-from tinyfactory.people.render.person import legible, progress_html
+from tinyfactory.people.render.person import progress_html
 from tinyfactory.populations.reporting import ReportCard, card
 from tinyfactory.populations.reporting.measurement import Chart, Measured, measure
+from tinyfactory.utils.text import count, legible, time_in_words
 from tinyfactory.widgets.bars import Bars
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.progress import time_in_words
-from tinyfactory.widgets.shared import count
 from tinyfactory.widgets.work import Work
 
 if TYPE_CHECKING:

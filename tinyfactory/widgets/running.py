@@ -13,11 +13,11 @@ from tinyfactory.factory.job import PeopleJob
 from tinyfactory.factory.job_options import Snapshot
 from tinyfactory.people import People
 from tinyfactory.people.render.person import latest_html, people_html, people_text
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.later import after_typing, in_foreground
 from tinyfactory.widgets.page import DEFAULT_BUTTON
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.progress import Progress, Watch, with_earlier
-from tinyfactory.widgets.shared import count
 
 # A screen reader that read out every person would say nothing else.
 SECONDS_BETWEEN_WORDS = 10.0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render.person import legible, people_html, people_text
+from tinyfactory.people.render.person import people_html, people_text
+from tinyfactory.utils.text import cut, legible
 from tinyfactory.widgets.exactly import Exactly
 from tinyfactory.widgets.panel import Panel
 from tinyfactory.widgets.shared import Hint
@@ -230,7 +231,7 @@ class Studio(Panel):
     def _select(self, person: TinyPerson | None) -> None:
         self.selected = person
         name = "" if person is None else legible(person.name)
-        short = name if len(name) <= _MOST_OF_A_NAME else f"{name[: _MOST_OF_A_NAME - 1]}…"
+        short = cut(name, _MOST_OF_A_NAME)
         self._whom.say(f"with {short}" if name else "")
         for button in (self._opened, self._compared, self._addressed):
             button.disabled = person is None

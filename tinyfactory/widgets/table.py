@@ -10,7 +10,7 @@ from typing import Any, Literal
 import traitlets
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 from tinyfactory.widgets.dialogue import Dialogue, integer
 
 Sort = tuple[str, bool]

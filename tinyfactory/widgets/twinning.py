@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 from tinyfactory.widgets.editing import LABEL, offer
 from tinyfactory.widgets.later import after_typing
 from tinyfactory.widgets.page import DEFAULT_BUTTON

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 
 # People in the list; another one can be set from code, and stands there then, too.
 MOST_LISTED = 200

@@ -20,9 +20,9 @@ from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, read_theme
 from tinyfactory.models.offline.titles import occupation_named
-from tinyfactory.models.offline.words import fold
 from tinyfactory.prompts.particularities import Wishes, read_wishes
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 

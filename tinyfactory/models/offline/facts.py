@@ -24,15 +24,9 @@ from tinyfactory.models.offline.relations import (
     lives_as_child,
 )
 from tinyfactory.models.offline.theme import at_occasion
-from tinyfactory.models.offline.words import (
-    capitalise,
-    fold,
-    listed,
-    lower_first,
-    plural,
-    with_article,
-)
+from tinyfactory.models.offline.words import capitalise, listed, lower_first, plural, with_article
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 _PRONOUNS = {
     "female": ("her", "her", "herself"),

@@ -11,9 +11,10 @@ from tinyfactory.models.offline.places import Place, country_called, find_place
 from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief, without_name
 from tinyfactory.models.offline.theme import Theme
-from tinyfactory.models.offline.words import capitalise, fold
+from tinyfactory.models.offline.words import capitalise
 from tinyfactory.prompts.particularities import Wishes
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 
 @dataclass(frozen=True, slots=True)

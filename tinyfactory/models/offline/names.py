@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from tinyfactory.models.offline.load import Country, countries, table
-from tinyfactory.models.offline.words import fold
 from tinyfactory.utils.random import Dice, digest
+from tinyfactory.utils.text import fold
 
 Sex = str  # "female" or "male": which of the tables a name is taken from
 

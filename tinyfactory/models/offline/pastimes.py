@@ -6,9 +6,9 @@ import re
 
 from tinyfactory.models.offline.load import Interest, interests
 from tinyfactory.models.offline.theme import Theme
-from tinyfactory.models.offline.words import fold
 from tinyfactory.prompts.particularities import Wishes
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 
 def choose_interests(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from tinyfactory.models.offline.load import Country, countries
-from tinyfactory.models.offline.words import fold
+from tinyfactory.utils.text import fold
 
 # Cities that are also words or people: taken only after "in", "from" and the like.
 _DOUBTFUL = frozenset(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.offline.profile import Profile, fields_in, read_profile
-from tinyfactory.models.offline.words import fold
 from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.utils.text import fold
 
 _TAGS = (
     "context",

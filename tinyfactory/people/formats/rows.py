@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TIMES, empty
-from tinyfactory.people.schema.values import clean
+from tinyfactory.utils.text import clean
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson

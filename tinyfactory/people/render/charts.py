@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tinyfactory.people.render.person import escape
+from tinyfactory.utils.text import cut
 
 MAX_BARS = 30
 
@@ -143,7 +144,7 @@ class _Drawing:
     def add(self, label: str, part: float, numbers: str, line: float | None = None) -> None:
         """A bar of a part of the width, and a line where another part ends."""
         y = len(self._bars) * _STEP + 9  # the middle of the bar
-        short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        short = cut(label, _LONGEST)
         whole = "" if short == label else f"<title>{escape(label)}</title>"
         self._text(-8, y, escape(short) + whole, ' text-anchor="end"')
         self._text(_BAR + 8, y, escape(numbers))

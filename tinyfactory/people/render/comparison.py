@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.render.person import _CELL, _FAINT, _LINE, _NO_MATH, _ROW, _TEXT, escape
 from tinyfactory.people.schema.fields import MORE, SECTIONS, path_in_words, section_of
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, Difference
     from tinyfactory.people.schema.word_diff import Pieces
 from typing import TYPE_CHECKING
-
-from tinyfactory.people.render.person import legible
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, Difference

@@ -12,9 +12,9 @@ from tinyfactory.people.render.person import (
     _TEXT,
     MAX_ROWS,
     escape,
-    legible,
     rows_html,
 )
+from tinyfactory.utils.text import count, legible
 
 if TYPE_CHECKING:
     from tinyfactory.people.panel import Panel
@@ -100,6 +100,6 @@ def _rows(panel: Panel) -> list[tuple[Any, str, str]]:
 
 def _count(panel: Panel) -> str:
     total, gave = len(panel.people), sum(bool(answer) for answer in panel.answers)
-    people = "1 person" if total == 1 else f"{total:,} people"
+    people = count(total, "person", "people")
     more = f" The first {MAX_ROWS} are shown." if total > MAX_ROWS else ""
     return f"{gave:,} of {people} answered.{more}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +27,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tinyfactory.people.schema.fields import path_in_words
+from tinyfactory.utils.text import count, legible, one_line, price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.journal.records import Event
     from tinyfactory.people.person import TinyPerson
 MAX_ROWS = 50
-
-# Control characters move a terminal's cursor; bidi overrides and isolates show text in
-# another order than it has. Line feed and tab are harmless.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _TEXT = "var(--jp-ui-font-color1, inherit)"
 _FAINT = "var(--jp-ui-font-color2, inherit)"
@@ -57,17 +53,6 @@ _COLUMNS = {
     "Occupation": "occupation.title",
     "Residence": "residence",
 }
-
-
-def legible(value: Any) -> str:
-    """`value` as text in which every character is what it seems to be.
-
-    Examples
-    --------
-    >>> legible("Ana" + chr(27) + "[2J")
-    'Ana�[2J'
-    """
-    return _UNSEEN.sub("\ufffd", "" if value is None else str(value))
 
 
 def escape(value: Any) -> str:
@@ -124,7 +109,7 @@ def people_html(people: Sequence[TinyPerson]) -> str:
     rows = []
     for number, person in enumerate(people[:MAX_ROWS], 1):
         values = [number, *(person.get(path) for path in _COLUMNS.values()), _source(person)]
-        rows.append([escape(_short(value)) for value in values])
+        rows.append([escape(one_line(value)) for value in values])
     return (
         f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
         f"<b>{escape(_count(people))}</b></p>{rows_html(('#', *_COLUMNS, 'From'), rows)}</div>"
@@ -174,7 +159,7 @@ def people_text(people: Sequence[TinyPerson]) -> str:
     lines = [_count(people)]
     width = len(str(min(len(people), MAX_ROWS))) + 1
     for number, person in enumerate(people[:MAX_ROWS], 1):
-        values = [_short(person.get(path)) for path in _COLUMNS.values()]
+        values = [one_line(person.get(path)) for path in _COLUMNS.values()]
         line = ", ".join(value for value in values if value)
         lines.append(f"{number:>{width}}. {legible(line)}")
     return "\n".join(lines)
@@ -205,14 +190,11 @@ def _source(person: TinyPerson) -> str:
 
 
 def _count(people: Sequence[TinyPerson]) -> str:
-    count = "1 person" if len(people) == 1 else f"{len(people):,} people"
+    number = count(len(people), "person", "people")
     more = len(people) - MAX_ROWS
-    return f"{count}; the first {MAX_ROWS} are shown, {more:,} more are not" if more > 0 else count
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str("" if value is None else value).split())
-    return text if len(text) <= 120 else text[:119] + "…"
+    return (
+        f"{number}; the first {MAX_ROWS} are shown, {more:,} more are not" if more > 0 else number
+    )
 
 
 def _title(person: TinyPerson) -> str:
@@ -315,7 +297,6 @@ def _text_lines(key: str, value: Any, depth: int) -> list[str]:
 
 # Someone who waits looks at the latest few; each look sends them again.
 LATEST = 6
-_LEAST = 0.0001  # dollars that are written out
 _CALM = ("status", "tf-status", "")
 
 
@@ -347,23 +328,6 @@ def code_html(lines: str) -> str:
     )
 
 
-def price_in_words(usd: float | None) -> str:
-    """What something cost, the same everywhere.
-
-    Examples
-    --------
-    >>> price_in_words(0.0125), price_in_words(0.0), price_in_words(None)
-    ('0.0125 USD', '0 USD', 'price unknown')
-    >>> price_in_words(0.00001)
-    'less than 0.0001 USD'
-    """
-    if usd is None:
-        return "price unknown"
-    if 0 < usd < _LEAST:
-        return f"less than {_LEAST} USD"
-    return f"{usd:.4f} USD" if usd else "0 USD"
-
-
 def progress_html(done: int, total: int, what: str, text: str) -> str:
     """How far something is: a bar that says so to everyone, and the same in words.
 
@@ -383,7 +347,7 @@ def latest_html(people: Sequence[TinyPerson]) -> str:
     rows = []
     for number, person in reversed([*enumerate(people, 1)][-LATEST:]):
         values = [number, *(person.get(path) for path in _COLUMNS.values())]
-        rows.append([escape(_short(value)) for value in values])
+        rows.append([escape(one_line(value)) for value in values])
     return f"<div {_NO_MATH}>{rows_html(('#', *_COLUMNS), rows)}</div>"
 
 
@@ -473,8 +437,7 @@ def _told(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = "; ".join(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    short = _short(text)
-    return short if len(short) <= 60 else f"{short[:59]}…"
+    return one_line(text, 60)
 
 
 def _heading(text: str) -> str:

@@ -13,11 +13,10 @@ from tinyfactory.people.render.person import (
     _TEXT,
     _TRACK,
     MAX_ROWS,
-    _short,
     escape,
-    legible,
     rows_html,
 )
+from tinyfactory.utils.text import legible, one_line
 
 _MOST_TOLD = 8
 _MOST_SHOWN = 15
@@ -122,7 +121,7 @@ def table_html(
     (True, True, True)
     """
     shown = [
-        [escape(_short(cell)) for cell in row]
+        [escape(one_line(cell)) for cell in row]
         for row in rows[:MAX_ROWS]
         if len(row) == len(columns)
     ]
@@ -162,7 +161,7 @@ def step_html(heading: str, facts: Sequence[tuple[str, str]], within: Sequence[s
 def _within(steps: Sequence[str]) -> str:
     if not steps:
         return ""
-    items = "".join(f"<li>{escape(_short(step))}</li>" for step in steps[:_ITEMS])
+    items = "".join(f"<li>{escape(one_line(step))}</li>" for step in steps[:_ITEMS])
     more = f"<li>and {len(steps) - _ITEMS:,} more</li>" if len(steps) > _ITEMS else ""
     return (
         f'<details style="margin: 2px 8px;"><summary style="cursor: pointer;">'

@@ -9,7 +9,8 @@ from typing import Any
 
 from tinyfactory.errors import InvalidPersona, ReplyRejected
 from tinyfactory.people.schema.layout import TOP
-from tinyfactory.people.schema.values import MAX_DEPTH, clean
+from tinyfactory.people.schema.values import MAX_DEPTH
+from tinyfactory.utils.text import clean
 
 MAX_CHARACTERS = 1_000_000
 # The time that repairing takes grows with the length, and worse with open brackets.

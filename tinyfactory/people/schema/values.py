@@ -9,6 +9,7 @@ import unicodedata
 from typing import Any
 
 from tinyfactory.errors import InvalidPersona
+from tinyfactory.utils.text import clean
 
 # A record with one of these as its only key holds a bare item: {"skill": "x"} is "x".
 _ITEM_WORD = re.compile(
@@ -194,21 +195,6 @@ def _relationship(value: Any) -> Any:
 
 
 MAX_DEPTH = 40
-
-_NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` without NUL characters and lone surrogates, which UTF-8 and databases refuse.
-
-    Examples
-    --------
-    >>> clean("An" + chr(0) + "a" + chr(0xD800))
-    'Ana�'
-    """
-    if not _NUL_OR_SURROGATE.search(text):
-        return text
-    return _NUL_OR_SURROGATE.sub(lambda m: "" if m[0] == "\x00" else "\ufffd", text)
 
 
 def plain(value: Any, depth: int = 0) -> Any:

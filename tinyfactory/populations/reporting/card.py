@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.render import charts
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import count, legible
 
 if TYPE_CHECKING:
     pass  # was an import
@@ -256,10 +256,10 @@ _SIGNS = [f"{t / 5 - 1:+.1f} to {(t + 1) / 5 - 1:+.1f}" for t in range(10)]
 def headline(card: ReportCard) -> str:
     """What came out, in one line."""
     marked = [row for row in card.rows if row.passed is not None]
-    count = "1 person" if card.number_of_people == 1 else f"{card.number_of_people:,} people"
+    people = count(card.number_of_people, "person", "people")
     info = len(card.rows) - len(marked)
     return (
-        f"Report card of {count}: {len(marked) - len(card.failed)} of {len(marked)} marks passed, "
+        f"Report card of {people}: {len(marked) - len(card.failed)} of {len(marked)} marks passed, "
         f"{info} {'row' if info == 1 else 'rows'} for information."
     )
 

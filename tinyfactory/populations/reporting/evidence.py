@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from tinyfactory.errors import InvalidInput, MissingPackage
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.people.formats.rows import KNOWN
+from tinyfactory.utils.text import fold_words
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")  # noqa: RUF001 (other scripts' signs)
@@ -248,7 +248,7 @@ def read_field(field: str, personas: list[dict[str, Any]], target: Target | None
     categories = tuple(str(category) for category in asked)
     values: list[str | None] = []
     read_from: Counter[str] = Counter()
-    folded = {category: _fold(category).split() for category in categories}
+    folded = {category: fold_words(category).split() for category in categories}
     for persona in personas:
         value, place = _read(field, persona, categories, folded, target)
         values.append(value)
@@ -294,10 +294,10 @@ def _sex(said: Any, categories: tuple[str, ...]) -> str | None:
         return None
     meant = _SEX_OF.get(key)
     if meant is None:  # "trans woman", "cis male"
-        words = [_SEX_OF[word] for word in _fold(str(said)).split() if word in _SEX_OF]
+        words = [_SEX_OF[word] for word in fold_words(str(said)).split() if word in _SEX_OF]
         meant = words[0] if len(set(words)) == 1 else None
-    by_meaning = {_SEX_OF.get(_fold(c).replace(" ", ""), c): c for c in reversed(categories)}
-    same = [c for c in categories if _fold(c) == _fold(str(said))]
+    by_meaning = {_SEX_OF.get(fold_words(c).replace(" ", ""), c): c for c in reversed(categories)}
+    same = [c for c in categories if fold_words(c) == fold_words(str(said))]
     if same:
         return same[0]
     return by_meaning.get(meant, meant) if meant else str(said)
@@ -319,7 +319,7 @@ def _best(said: Any, folded: dict[str, list[str]], score: Any) -> str | None:
     """The category that the text says most of; without categories, the text itself."""
     if not isinstance(said, str) or not said.strip():
         return None
-    text = _fold(said)
+    text = fold_words(said)
     scores = {category: score(words, text) for category, words in folded.items()}
     best = max(scores, key=lambda category: scores[category], default=None)
     return best if best is not None and scores[best] > 0 else said
@@ -336,9 +336,3 @@ def _words_met(words: list[str], text: str) -> float:
 def _name_stands(words: list[str], text: str) -> float:
     # "West Virginia" says more than "Virginia".
     return len(words) if f" {' '.join(words)} " in f" {text} " else 0
-
-
-def _fold(text: str) -> str:
-    """A text as it is compared: without accents, case and punctuation."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w\s]", " ", bare.casefold()).split())
