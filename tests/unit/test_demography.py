@@ -82,7 +82,10 @@ REFUSED = [
     ({"name": {"Ada": 1}}, r"name: samples already have a column of this name"),
     ({"age": {"1-9": 1}, "age_band": {"x": 1}}, r"age_band: samples already have a column"),
     (TOWN | {"joint": [3]}, r"joint: 3 must be a dictionary"),
-    (TOWN | {"joint": {"fields": "sex"}}, r'joint table 1: "fields" must be a list of at least two'),
+    (
+        TOWN | {"joint": {"fields": "sex"}},
+        r'joint table 1: "fields" must be a list of at least two',
+    ),
     (TOWN | {"joint": {"fields": ["sex", "age"]}}, r'"table" must be rows'),
     (
         TOWN | {"joint": {"fields": ["sex", "age"], "table": [{"sex": "male", "share": 1}]}},
@@ -124,7 +127,10 @@ REFUSED = [
         TOWN | {"conditional": {"field": "job", "given": ["sex", "sex"], "table": {}}},
         r"conditional table 1: .* each once",
     ),
-    (TOWN | {"conditional": {"field": "job", "given": 5, "table": {}}}, r"the shares of 5 are missing"),
+    (
+        TOWN | {"conditional": {"field": "job", "given": 5, "table": {}}},
+        r"the shares of 5 are missing",
+    ),
     (
         {"sex": {"f": 1}, "pet": {"cat": 1}, "impossible": {"sex": "f", "pet": "cat"}},
         r"sex / f: the target is 1, and the nearest possible share is 0",
