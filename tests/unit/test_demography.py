@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.populations import people as met_people
 from tinyfactory.errors import DemographyError
+from tinyfactory.gazetteer.countries import country_of
 from tinyfactory.populations import Demography, report
-from tinyfactory.populations.names import country_of
 
 TOWN = {
     "sex": {"female": 0.51, "male": 0.49},

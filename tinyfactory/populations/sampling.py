@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from tinyfactory.gazetteer.unique_names import draw_names
 from tinyfactory.populations.bands import Band
 from tinyfactory.populations.joint import Block
-from tinyfactory.populations.names import draw_names
 from tinyfactory.populations.quotas import (
     Sums,
     next_whole,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from tinyfactory.gazetteer.countries import find_place
 from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.load import Archetype, Occupation, archetypes
-from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, at_occasion, read_theme
 from tinyfactory.models.offline.words import listed, plural

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tinyfactory.models.offline.load import Country, countries
-from tinyfactory.models.offline.names import countries_of
-from tinyfactory.models.offline.places import Place, country_called, find_place
+from tinyfactory.gazetteer.countries import Country, Place, countries, country_called, find_place
+from tinyfactory.gazetteer.names import countries_of_name
 from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief, without_name
 from tinyfactory.models.offline.theme import Theme
@@ -161,7 +160,7 @@ def _nationality(profile: Profile, wishes: Wishes, wished: Place, nation: Countr
 
 def _country_by_name(name: str, dice: Dice) -> Country | None:
     """A country where the name occurs, the family name first of all."""
-    known = countries_of(name)
+    known = countries_of_name(name)
     return dice.pick(known) if known else None
 
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from tinyfactory.gazetteer import read_table
 
-@dataclass(frozen=True, slots=True)
-class Country:
-    """A country; `names` says where its names come from, `patterns` how they are built."""
-
-    name: str
-    adjective: str
-    aliases: tuple[str, ...]
-    cities: tuple[str, ...]
-    names: tuple[str, ...]
-    patterns: tuple[str, ...]
+_PACKAGE = "tinyfactory.models.offline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +69,12 @@ class Archetype:
     foreign: bool = False
 
 
-def _json(name: str) -> Any:
-    source = files("tinyfactory.models.offline") / "tables" / f"{name}.json"
-    return json.loads(source.read_text(encoding="utf-8"))
-
-
 def _rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a table, lists as tuples so that they can be shared and not changed."""
+    """The rows of a table; lists become tuples, since the rows are shared."""
     return [
-        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in _json(name)
+        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        for row in read_table(name, _PACKAGE)
     ]
-
-
-@cache
-def countries() -> tuple[Country, ...]:
-    """All countries."""
-    return tuple(Country(**row) for row in _rows("countries"))
 
 
 @cache
@@ -129,6 +109,6 @@ def archetypes() -> tuple[Archetype, ...]:
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """A table that is one JSON object: `prose`, `roles`, `organizations`, `names`."""
-    found: dict[str, Any] = _json(name)
+    """A table that is one JSON object: `prose`, `roles`, `organizations`."""
+    found: dict[str, Any] = read_table(name, _PACKAGE)
     return found
