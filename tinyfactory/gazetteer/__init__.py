@@ -15,3 +15,11 @@ def read_table(name: str, package: str = __name__) -> Any:
     """Read the JSON table `name` from the folder ``tables`` of a package."""
     path = files(package) / "tables" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_rows(name: str, package: str = __name__) -> list[dict[str, Any]]:
+    """Read a table that is a list of objects; lists in them become tuples, to be shared."""
+    return [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        for row in read_table(name, package)
+    ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
-from tinyfactory.gazetteer import read_table
+from tinyfactory.gazetteer import read_rows
 from tinyfactory.utils.text import fold, fold_words
 
 __all__ = [
@@ -71,11 +70,7 @@ _Pattern = tuple[str, Country, str | None, re.Pattern[str]]
 @cache
 def countries() -> tuple[Country, ...]:
     """All countries."""
-    rows: list[dict[str, Any]] = read_table("countries")
-    return tuple(
-        Country(**{key: tuple(v) if isinstance(v, list) else v for key, v in row.items()})
-        for row in rows
-    )
+    return tuple(Country(**row) for row in read_rows("countries"))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The offline writer's tables, read from JSON when first used."""
+"""The offline model's tables, read from JSON when first used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tinyfactory.gazetteer import read_table
+from tinyfactory.gazetteer import read_rows, read_table
 
 _PACKAGE = "tinyfactory.models.offline"
 
@@ -69,42 +69,34 @@ class Archetype:
     foreign: bool = False
 
 
-def _rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a table; lists become tuples, since the rows are shared."""
-    return [
-        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-        for row in read_table(name, _PACKAGE)
-    ]
-
-
 @cache
 def occupations() -> tuple[Occupation, ...]:
     """All occupations."""
-    return tuple(Occupation(**row) for row in _rows("occupations"))
+    return tuple(Occupation(**row) for row in read_rows("occupations", _PACKAGE))
 
 
 @cache
 def interests() -> tuple[Interest, ...]:
     """All interests."""
-    return tuple(Interest(**row) for row in _rows("interests"))
+    return tuple(Interest(**row) for row in read_rows("interests", _PACKAGE))
 
 
 @cache
 def activities() -> tuple[Activity, ...]:
     """All occasions."""
-    return tuple(Activity(**row) for row in _rows("activities"))
+    return tuple(Activity(**row) for row in read_rows("activities", _PACKAGE))
 
 
 @cache
 def workplaces() -> tuple[Workplace, ...]:
     """All kinds of workplaces that a context may name."""
-    return tuple(Workplace(**row) for row in _rows("workplaces"))
+    return tuple(Workplace(**row) for row in read_rows("workplaces", _PACKAGE))
 
 
 @cache
 def archetypes() -> tuple[Archetype, ...]:
     """All kinds of persons that a context may ask for."""
-    return tuple(Archetype(**row) for row in _rows("archetypes"))
+    return tuple(Archetype(**row) for row in read_rows("archetypes", _PACKAGE))
 
 
 @cache
