@@ -14,12 +14,12 @@ from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.gazetteer.countries import names_place
 from tinyfactory.gazetteer.unique_names import draw_names
 from tinyfactory.journal.serializer import digest
-from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.prompts.particularities import Constraints, read_constraints
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
 
-# A person's own words beside the fields of a profile; `read_wishes` knows the name.
+# A person's own words beside the fields of a profile; `read_constraints` knows the name.
 ALSO = "also"
 _SEX = ("sex", "gender")
 _PLACES = ("residence", "place", "city", "county", "state", "province", "region", "country")
@@ -105,7 +105,7 @@ def strays(asked: Particularities, persona: Json) -> str | None:
         return None
     fields = {key.lower().replace("_", " "): value for key, value in asked.items()}
     wanted = _wishes(asked).gender
-    told = read_wishes(f"gender: {persona.get('gender') or '?'}").gender
+    told = read_constraints(f"gender: {persona.get('gender') or '?'}").gender
     if wanted and told and wanted != told:
         return f"The gender must be {wanted!r}, as was asked for, not {persona['gender']!r}."
     residence = persona.get("residence")
@@ -147,10 +147,10 @@ def complete(profile: Json, persona: Json) -> Json:
     return persona | added
 
 
-def _wishes(asked: Json) -> Wishes:
+def _wishes(asked: Json) -> Constraints:
     from tinyfactory.factory.requests import particularities_text
 
-    return read_wishes(particularities_text(asked)).fixed()
+    return read_constraints(particularities_text(asked))
 
 
 def read_demography(given: Demography | Json | str | Path) -> Demography:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tinyfactory.utils.text import fold
 
 # Nouns for one person.
@@ -25,3 +27,22 @@ def gender_of(word: str) -> str | None:
     ('female', 'male', None)
     """
     return _GENDERS.get(fold(word))
+
+
+_IN_TEXT = {
+    "non-binary": re.compile(r"\bnon-?\s?binary\b"),
+    "female": re.compile(rf"\b(?:{'|'.join(NOUNS['female'])}|f)\b"),
+    "male": re.compile(rf"\b(?:{'|'.join(NOUNS['male'])}|m)\b"),
+}
+
+
+def gender_in(text: str) -> str | None:
+    """Find a gender in the value of a field: "non-binary", "female", "male", or None.
+
+    Examples
+    --------
+    >>> gender_in("a young woman"), gender_in("Non-binary"), gender_in("any")
+    ('female', 'non-binary', None)
+    """
+    words = text.lower()
+    return next((gender for gender, words_for in _IN_TEXT.items() if words_for.search(words)), None)

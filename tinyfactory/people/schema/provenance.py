@@ -92,14 +92,14 @@ def _nearest(path: str, origins: dict[str, Origin]) -> Origin | None:
 
 def _asked(provenance: Json) -> list[str]:
     """The fields that the particularities fixed."""
-    from tinyfactory.prompts.particularities import read_wishes
+    from tinyfactory.prompts.particularities import read_constraints
 
     told = (provenance.get("recipe") or {}).get("particularities")
     if isinstance(told, dict):
         return [_path_of(key) for key in told]
     if not isinstance(told, str):
         return []
-    fixed = read_wishes(told).fixed()
+    fixed = read_constraints(told)
     return [path for wish, path in _WISHES.items() if getattr(fixed, wish)]
 
 
