@@ -25,7 +25,7 @@ from tinyfactory.models.offline.load import interests, occupations
 from tinyfactory.models.offline.profile import read_profile
 from tinyfactory.models.offline.reading import read_brief
 from tinyfactory.models.offline.theme import read_theme
-from tinyfactory.people.schema.persona import contexts_schema, reply_schema
+from tinyfactory.people.schema.layout import contexts_schema, reply_schema
 from tinyfactory.utils.random import Dice, digest
 from tinyfactory.utils.text import normalise_name
 

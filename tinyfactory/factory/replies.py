@@ -98,7 +98,7 @@ def read_reply(message: Json, fixed: Constraints, asked: Particularities = None)
     ReplyRejected, InvalidPersona
         With a reason that can be told to the model.
     """
-    from tinyfactory.people.schema.persona import check_generated
+    from tinyfactory.people.schema.normalise import check_generated
     from tinyfactory.people.schema.reply_parser import read_persona
 
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])

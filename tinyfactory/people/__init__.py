@@ -16,14 +16,9 @@ if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.proposal import Proposal
     from tinyfactory.people.revisions import Revision
-    from tinyfactory.people.schema.persona import (
-        PersonaSpec,
-        check_generated,
-        contexts_schema,
-        merge,
-        normalise,
-        reply_schema,
-    )
+    from tinyfactory.people.schema.layout import contexts_schema, reply_schema
+    from tinyfactory.people.schema.normalise import check_generated, merge, normalise
+    from tinyfactory.people.schema.persona import PersonaSpec
     from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 
 __all__ = [
@@ -66,10 +61,9 @@ _ROOMS = {
     "proposal": ("Proposal",),
     "schema.reply_parser": ("read_contexts", "read_persona"),
     "revisions": ("Revision",),
-    "schema.persona": (
-        *("PersonaSpec", "check_generated", "contexts_schema"),
-        *("merge", "normalise", "reply_schema"),
-    ),
+    "schema.layout": ("contexts_schema", "reply_schema"),
+    "schema.normalise": ("check_generated", "merge", "normalise"),
+    "schema.persona": ("PersonaSpec",),
     "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
 }
 

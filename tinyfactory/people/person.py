@@ -13,7 +13,7 @@ from tinyfactory.people.named import Named
 from tinyfactory.people.revisions import Revises
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.fields import minibio
-from tinyfactory.people.schema.persona import merge, normalise
+from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.values import plain
 from tinyfactory.people.talks import Talks
 
@@ -81,8 +81,7 @@ class TinyPerson(Named, Talks, Revises):
         elif name is None:
             self._persona = normalise(persona or {})
         else:
-            # Through the older shape: its name counts also where `persona` is a wrapper.
-            self._persona = normalise({**_nameless(persona or {}), "name": name})
+            self._persona = with_name(persona or {}, name)
         self.simulation_id = simulation_id
         self.provenance: Json = plain(provenance or {})
         self._conversation, self._revisions, self._proposals = [], [], 0
@@ -291,10 +290,3 @@ class TinyPerson(Named, Talks, Revises):
         from tinyfactory.people.render.person import person_text
 
         return {"text/plain": person_text(self), "text/html": self._repr_html_()}
-
-
-def _nameless(persona: Json) -> Json:
-    """The fields without a name, out of whatever is around them."""
-    from tinyfactory.people.schema.normalise import canonical
-
-    return {key: value for key, value in canonical(persona).items() if key != "name"}

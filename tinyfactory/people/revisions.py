@@ -12,7 +12,7 @@ from tinyfactory.journal.serializer import same
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people.abilities import ability
 from tinyfactory.people.schema import edits
-from tinyfactory.people.schema.persona import normalise
+from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
 from tinyfactory.people.schema.values import plain
 

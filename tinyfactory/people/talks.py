@@ -11,6 +11,7 @@ from tinyfactory.people.abilities import ability
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Twins
+    from tinyfactory.people.person import TinyPerson
 
 Json = dict[str, Any]
 
@@ -85,7 +86,7 @@ class Talks:
         """A copy of what was said: ``{"role": "user" or "assistant", "content": ...}``."""
         return [dict(line) for line in self._conversation]
 
-    def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins:
+    def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins[TinyPerson]:
         """Have the person written once more, with something changed, and compare the two.
 
         All else that was asked is the same. Who was made to a profile keeps it but for the
@@ -123,5 +124,5 @@ class Talks:
         >>> twins.original.get("age"), twins.twin.get("age")
         (40, 60)
         """
-        twins: Twins = ability("twin")(self, changes, factory, attempts)
+        twins: Twins[TinyPerson] = ability("twin")(self, changes, factory, attempts)
         return twins

@@ -20,7 +20,7 @@ from tinyfactory.people.render.conversation import (
     panel_html,
     panel_text,
 )
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import escape
 from tinyfactory.utils.text import count, legible
 from tinyfactory.widgets.answers import Answers
 from tinyfactory.widgets.exactly import Exactly

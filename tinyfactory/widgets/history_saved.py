@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tinyfactory.journal.timeline import Chronicle
-from tinyfactory.people.render.person import MAX_ROWS
+from tinyfactory.people.render.html import MAX_ROWS
 from tinyfactory.people.render.tables import table_html
 from tinyfactory.utils.text import legible
 from tinyfactory.widgets import history_rows as rows

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from tinyfactory.people.render.person import code_html
+from tinyfactory.people.render.html import code_html
 from tinyfactory.widgets.explain import in_plain_words
 from tinyfactory.widgets.page import PANEL, Page
 from tinyfactory.widgets.saved import StaticForm

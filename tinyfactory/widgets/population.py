@@ -14,7 +14,7 @@ from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.models.event_loop import token
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import charts
-from tinyfactory.people.render.person import progress_html
+from tinyfactory.people.render.html import progress_html
 from tinyfactory.populations.reporting import ReportCard, card
 from tinyfactory.populations.reporting.measurement import Chart, Measured, measure
 from tinyfactory.utils.text import count, legible, time_in_words

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render.person import progress_html
+from tinyfactory.people.render.html import progress_html
 from tinyfactory.utils.text import price_in_words, time_in_words
 
 if TYPE_CHECKING:

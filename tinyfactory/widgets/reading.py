@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render.person import hint_html, nobody_html, person_html
+from tinyfactory.people.render.html import hint_html, nobody_html
+from tinyfactory.people.render.person import person_html
 
 if TYPE_CHECKING:
     from tinyfactory.widgets.card import PersonaCard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render.person import hint_html, status_html
+from tinyfactory.people.render.html import hint_html, status_html
 
 
 class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types

@@ -47,7 +47,7 @@ class TwinMaker(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def __init__(
         self,
         told: Callable[[str], object],
-        made: Callable[[Twins, str], object],
+        made: Callable[[Twins[TinyPerson], str], object],
         failed: Callable[[BaseException], object],
     ) -> None:
         self._told, self._made, self._failed = told, made, failed
@@ -160,7 +160,7 @@ class TwinMaker(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._failed(error)
             self._idle()
 
-    def _ended(self, twins: Twins, change: dict[str, Any]) -> None:
+    def _ended(self, twins: Twins[TinyPerson], change: dict[str, Any]) -> None:
         self._idle()
         told = ", ".join(f"{name}={value!r}" for name, value in change.items())
         self._made(twins, f"person.twin({told})")

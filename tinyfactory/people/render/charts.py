@@ -11,15 +11,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import LINE, NO_MATH, escape
 from tinyfactory.utils.text import cut
 
 MAX_BARS = 30
 
-_LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _GOT = "var(--jp-brand-color1, #1976d2)"
 _MARKS = {"pass": "✓ pass", "FAIL": "✗ FAIL", "info": "info"}
-_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _LABEL, _BAR, _NUMBER, _STEP = 170, 240, 130, 20  # pixels
 _WIDE = 290  # for labels that are longer than...
 _SHORT = 22  # characters
@@ -60,7 +58,7 @@ def card(heading: str, sections: Sequence[Section]) -> str:
     """
     parts = "".join(map(_section, sections))
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 6px; '
         f'padding: 8px 12px; margin: 4px 0; max-width: 60em;">'
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
         f"{parts}</div>"

@@ -16,7 +16,7 @@ from tinyfactory.errors import InvalidPersona
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TEXTS
-from tinyfactory.people.schema.persona import shown
+from tinyfactory.people.schema.values import shown
 from tinyfactory.utils.text import article
 
 Json = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 import unicodedata
@@ -256,3 +257,9 @@ def _plain_cell(value: Any, depth: int) -> Any:
         f"A value of type {type(value).__name__} cannot be kept; "
         "expected text, a number, true, false, null, a list or an object."
     )
+
+
+def shown(value: Any) -> str:
+    """Write a value as JSON of at most 60 characters, for an error message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
