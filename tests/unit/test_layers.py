@@ -37,7 +37,7 @@ ROOMS = {
     "pandas": {
         "tinyfactory.journal.records",
         "tinyfactory.people.formats.files",
-        "tinyfactory.populations.demography",
+        "tinyfactory.populations",
     },
     "pyarrow": {"tinyfactory.people.formats.parquet_file"},
     "pydantic": {"tinyfactory.people.schema.persona"},

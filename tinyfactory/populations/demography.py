@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
+from tinyfactory.people.render.tables import demography_html, demography_text
 from tinyfactory.populations import readers, schema
 from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
 from tinyfactory.populations.joint import Block, fit, most_combinations
@@ -333,13 +334,9 @@ class Demography:
     # -- display -----------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.tables import demography_text  # slow to import: pydantic
-
         return demography_text(self.about, self.margins(), self._notes())
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.tables import demography_html  # slow to import: pydantic
-
         return demography_html(self.about, self.margins(), self._notes())
 
     def _notes(self) -> list[str]:

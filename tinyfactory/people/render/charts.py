@@ -70,26 +70,26 @@ def page(title: str, body: str) -> str:
     return _PAGE.format(escape(title), body)
 
 
-def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
-    """For each category a bar of what is there and a line where what was asked lies.
+def target_and_actual(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Draw, for each category, a bar for the actual number and a line at the target.
 
     Parameters
     ----------
-    rows : sequence of (category, asked, got)
+    rows : sequence of (category, target, actual)
         In people. At most 30 are drawn; a line says how many are not.
 
     Examples
     --------
-    >>> svg = asked_against_got([("a < b", 10, 12)])
+    >>> svg = target_and_actual([("a < b", 10, 12)])
     >>> "a &lt; b" in svg, svg.startswith("<svg")
     (True, True)
     """
-    most = max((max(_size(asked), _size(got)) for _, asked, got in rows), default=0) or 1
+    most = max((max(_size(target), _size(actual)) for _, target, actual in rows), default=0) or 1
     drawn = _Drawing(_room(label for label, _, _ in rows[:MAX_BARS]))
-    for label, asked, got in rows[:MAX_BARS]:
-        numbers = f"{_number(got)} of {_number(asked)}"
-        drawn.add(label, _size(got) / most, numbers, _size(asked) / most)
-    return drawn.svg("Bar: there; line: asked", len(rows) - MAX_BARS)
+    for label, target, actual in rows[:MAX_BARS]:
+        numbers = f"{_number(actual)} of {_number(target)}"
+        drawn.add(label, _size(actual) / most, numbers, _size(target) / most)
+    return drawn.svg("Bar: actual; line: target", len(rows) - MAX_BARS)
 
 
 def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:

@@ -1,6 +1,6 @@
-"""The report card of a population: what was asked for against what is there.
+"""The report card of a population: target and actual shares, repetition, and wording.
 
-`report` measures, `ReportCard` holds the rows and shows them. No model and no network.
+`report` measures, `ReportCard` holds the rows and shows them. Neither needs a model or a network.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportCard", "Row", "report"]
 
-_ROOMS = {"ReportCard": "card", "Row": "card", "report": "measurement"}
+_MODULES = {"ReportCard": "card", "Row": "card", "report": "measurement"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
