@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_face
+
+if TYPE_CHECKING:
+    from tinyfactory.populations.demography import Demography
+    from tinyfactory.populations.reporting.card import ReportCard, Row
+    from tinyfactory.populations.reporting.measurement import report
 
 __all__ = ["Demography", "ReportCard", "Row", "report"]
-
-_ROOMS = {
-    "demography": ("Demography",),
-    "reporting": ("ReportCard", "Row", "report"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Demography": "demography",
+        "ReportCard": "reporting.card",
+        "Row": "reporting.card",
+        "report": "reporting.measurement",
+    },
+)

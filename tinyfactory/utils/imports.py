@@ -1,13 +1,61 @@
-"""Import the packages that an extra brings."""
+"""Imports that wait until a name is used, and imports of the packages of an extra."""
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
-from typing import Any
 
 from tinyfactory.errors import MissingPackage
 
-__all__ = ["require"]
+TYPE_CHECKING = False  # as type checkers read it; importing typing takes 10 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = ["lazy_face", "require"]
+
+
+def lazy_face(
+    package: str, names: Mapping[str, str | None]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package that imports its public names on first use.
+
+    For type checkers, the package also imports the names under ``if TYPE_CHECKING:``.
+
+    Parameters
+    ----------
+    package : str
+        The package's ``__name__``.
+    names : mapping
+        For each public name, the module within the package that defines it; None for a name that
+        is a module itself.
+
+    Returns
+    -------
+    tuple of callable
+        To be assigned as ``__getattr__, __dir__ = lazy_face(__name__, {...})``.
+
+    Examples
+    --------
+    >>> get, names = lazy_face("tinyfactory", {"TinyPerson": "people.person", "errors": None})
+    >>> get("TinyPerson").__module__, get("errors").__name__, names()
+    ('tinyfactory.people.person', 'tinyfactory.errors', ['TinyPerson', 'errors'])
+    """
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = names[name]
+        if module is None:
+            return import_module(f"{package}.{name}")
+        value = getattr(import_module(f"{package}.{module}"), name)
+        setattr(sys.modules[package], name, value)  # the next use comes without this call
+        return value
+
+    def public_names() -> list[str]:
+        return sorted(names)
+
+    return get, public_names
 
 
 def require(module: str, extra: str) -> Any:

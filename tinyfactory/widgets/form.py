@@ -143,10 +143,11 @@ class PersonaForm(RunPanel):
     @traitlets.validate("demography")
     def _read_demography(self, proposal: Any) -> Demography | None:
         given = proposal["value"]
-        if given is not None and not isinstance(given, Demography):
-            self._fields.demography.give(given)
-            given = self._fields.demography.value
-        return given
+        if given is None or isinstance(given, Demography):
+            return given
+        self._fields.demography.give(given)
+        read: Demography = self._fields.demography.value
+        return read
 
     @property
     def budget(self) -> Budget | None:
