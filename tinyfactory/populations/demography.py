@@ -16,13 +16,13 @@ from tinyfactory.errors import DemographyError
 from tinyfactory.people.render.tables import demography_html, demography_text
 from tinyfactory.populations import readers, schema
 from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
-from tinyfactory.populations.joint import Block, fit, most_combinations
-from tinyfactory.populations.sampling import draw_codes, draw_numbers, named
 from tinyfactory.populations.schema import Cells, Json, Shares
 from tinyfactory.utils.imports import require
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tinyfactory.populations.joint import Block
 
 _MOST = 10_000_000
 # Fitting up to this many combinations takes at most a tenth of a second, even where tables
@@ -82,7 +82,7 @@ class Demography:
                 raise DemographyError(
                     f"{name}: samples already have a column of this name. Rename the field."
                 )
-        if 0 < most_combinations(tables, self._margins) <= _QUICK:
+        if 0 < schema.most_combinations(tables, self._margins) <= _QUICK:
             with suppress(ImportError):  # reading and showing tables needs none of the packages
                 self._fit_now()
 
@@ -196,18 +196,10 @@ class Demography:
 
     def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
         """Give the fields of each table and the share of each combination, as fitted."""
-        require("numpy", "populations")
-        import numpy as np  # slow to import
-
         found = []
         for fields in dict.fromkeys(self._tables.tied):
             block = next(b for b in self._blocks if set(fields) <= set(b.fields))
-            names = [list(self._margins[name]) for name in fields]
-            cells = {
-                tuple(names[i][j] for i, j in enumerate(index)): float(share)
-                for index, share in np.ndenumerate(block.over(fields))
-            }
-            found.append((fields, cells))
+            found.append((fields, block.table(fields, self._margins)))
         return found
 
     def bands(self, field: str) -> dict[str, Band] | None:
@@ -265,6 +257,10 @@ class Demography:
             If `n` is out of range or the margins cannot be met together.
         """
         pandas = require("pandas", "populations")
+        require("numpy", "populations")
+        # Slow to import: it brings numpy.
+        from tinyfactory.populations.sampling import draw_codes, draw_numbers, named
+
         n, seed = _whole("n", n), _whole("seed", seed)
         if not 1 <= n <= _MOST:
             raise DemographyError(f"n must be a whole number from 1 to {_MOST:,}, not {n:,}.")
@@ -313,6 +309,8 @@ class Demography:
         return blocks
 
     def _fit_now(self) -> list[Block]:
+        from tinyfactory.populations.joint import fit  # slow to import: it brings numpy
+
         if self._fitted is None:
             self._fitted = fit(self._tables, self._margins)
         return self._fitted

@@ -10,14 +10,13 @@ Minimization Problems", Annals of Probability 3, 1975).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    # The target sums, and the axes that they keep.
-    Target = tuple[Array, tuple[int, ...]]
+Array = np.ndarray[Any, np.dtype[np.float64]]
+# The target sums, and the axes that they keep.
+Target = tuple[Array, tuple[int, ...]]
 
 # A share counts as met within a hundredth of a person in a hundred thousand.
 MISS = 1e-7
@@ -51,8 +50,6 @@ def ipf(cells: Array, targets: Sequence[Target]) -> Array:
     array([[0.1, 0.4],
            [0. , 0.5]])
     """
-    import numpy as np
-
     found = np.array(cells, dtype=float)
     turned = []
     for target, axes in targets:
@@ -84,8 +81,6 @@ def met(cells: Array, targets: Sequence[Target]) -> Array:
 
 def missed(cells: Array, targets: Sequence[Target]) -> float:
     """Compute the largest difference between a sum of the cells and its target."""
-    import numpy as np
-
     worst = 0.0
     for target, axes in targets:
         sums = cells.sum(axis=tuple(i for i in range(cells.ndim) if i not in axes))
@@ -95,8 +90,7 @@ def missed(cells: Array, targets: Sequence[Target]) -> float:
 
 def _forced(cells: Array, targets: Sequence[Target]) -> Any:
     """The cells that are zero in every table with these sums; None if no table has them."""
-    import numpy as np
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # slow to import, and rarely needed
     from scipy.sparse import csr_matrix, hstack, vstack
 
     at = np.nonzero(cells > 0)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations.ipf import MISS, ipf, met
-from tinyfactory.populations.schema import Cells, Shares, Tables, in_order
+from tinyfactory.populations.ipf import MISS, Array, Target, ipf, met
+from tinyfactory.populations.schema import (
+    Cells,
+    Shares,
+    Tables,
+    groups,
+    in_order,
+    most_combinations,
+)
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Target = tuple[Array, tuple[int, ...]]
-
-# More cells take too long to fit, and no statistics are that detailed.
-_MOST_CELLS = 1_000_000
 # Tables printed in whole percents may differ by this much without contradicting each other.
 _ROUNDING = 0.005
 
@@ -55,6 +55,14 @@ class Block:
             return self.margins[fields[0]]
         return _over(self.cells, self.fields, fields)
 
+    def table(self, fields: Sequence[str], categories: Mapping[str, Iterable[str]]) -> Cells:
+        """Sum as `over` does; gives the share of each combination of categories."""
+        names = [list(categories[name]) for name in fields]
+        return {
+            tuple(names[i][j] for i, j in enumerate(index)): float(share)
+            for index, share in np.ndenumerate(self.over(fields))
+        }
+
 
 def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     """Fit a distribution to each group of fields that depend on each other.
@@ -68,7 +76,7 @@ def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     """
     most_combinations(tables, margins)
     blocks = []
-    for group in _groups(tables, margins):
+    for group in groups(tables, margins):
         in_tables = _within(group, tables.tied)
         in_rules = _within(group, map(tuple, tables.impossible))
         cells, contradiction = _fitted(group, tables, margins)
@@ -81,40 +89,6 @@ def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
     return blocks
 
 
-def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
-    """Count the combinations of the largest group of fields that depend on each other.
-
-    0 if all fields are independent.
-
-    Raises
-    ------
-    DemographyError
-        If there are too many to fit.
-    """
-    most = 0
-    for fields in _groups(tables, margins):
-        if len(fields) > 1:
-            most = max(most, math.prod(len(margins[name]) for name in fields))
-        if most > _MOST_CELLS:
-            raise DemographyError(
-                f"{', '.join(fields)}: the tables combine these fields, which gives more than "
-                f"{_MOST_CELLS:,} combinations. Merge categories, or remove a table."
-            )
-    return most
-
-
-def _groups(tables: Tables, margins: dict[str, Shares]) -> list[tuple[str, ...]]:
-    """Group the fields that depend on each other, directly or through other fields."""
-    group = {name: name for name in margins}
-    for names in (*tables.tied, *map(tuple, tables.impossible)):
-        joined = {group[name] for name in names}
-        group = {k: group[names[0]] if v in joined else v for k, v in group.items()}
-    found: dict[str, list[str]] = {}
-    for name in margins:
-        found.setdefault(group[name], []).append(name)
-    return [tuple(names) for names in found.values()]
-
-
 def _within(group: Sequence[str], tied: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(names for names in tied if set(names) <= set(group)))
 
@@ -122,8 +96,6 @@ def _within(group: Sequence[str], tied: Iterable[tuple[str, ...]]) -> tuple[tupl
 def _fitted(
     fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares]
 ) -> tuple[Array, str]:
-    import numpy as np
-
     start = np.ones(tuple(len(margins[name]) for name in fields))
     for rule in tables.impossible:
         if set(rule) <= set(fields):
@@ -168,8 +140,6 @@ def _fitted(
 
 
 def _table_cells(table: Cells, names: Sequence[str], margins: dict[str, Shares]) -> Array:
-    import numpy as np
-
     place = [{category: i for i, category in enumerate(margins[name])} for name in names]
     cells = np.zeros(tuple(len(margins[name]) for name in names))
     for key, share in table.items():
@@ -186,14 +156,10 @@ def _where(
 
 
 def _shares(name: str, margins: dict[str, Shares]) -> Array:
-    import numpy as np
-
     return np.array(list(margins[name].values()))
 
 
 def _over(cells: Array, fields: Sequence[str], names: Sequence[str]) -> Array:
-    import numpy as np
-
     kept = _axes(fields, names)
     summed = cells.sum(axis=tuple(i for i in range(len(fields)) if i not in kept))
     ranks = np.argsort(np.argsort(kept))  # the position of each name in the sum
@@ -208,8 +174,6 @@ def _check_rows(
     seed: Array, before: Array, names: Sequence[str], margins: dict[str, Shares]
 ) -> None:
     """Reject a row of a conditional table whose categories are all impossible."""
-    import numpy as np
-
     lost = np.argwhere((before > MISS) & (seed.sum(axis=-1) <= 0))
     if len(lost):
         row = [list(margins[name])[at] for name, at in zip(names, lost[0], strict=False)]
@@ -243,8 +207,6 @@ def _contradiction(
     cells: Array, wanted: Sequence[Target], fields: tuple[str, ...], margins: dict[str, Shares]
 ) -> str:
     """A warning that names the cell with the largest miss; empty if no cell is missed."""
-    import numpy as np
-
     worst, where = _ROUNDING, ""
     for table, axes in wanted:
         names = [fields[axis] for axis in axes]

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Generator = np.random.Generator
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Generator = np.random.Generator
 
 # A difference this small is a rounding error of a product, not a fraction of a person. Ignoring
 # it also gives the same people on machines that differ in the last digits.
@@ -49,8 +48,6 @@ class Sums:
 
     def over(self, values: Array) -> Array:
         """Add up values of the cells."""
-        import numpy as np
-
         found: Array = np.bincount(self.of, values, len(self.low)).astype(float)
         return found
 
@@ -80,8 +77,6 @@ def round_shares(shares: Sequence[float] | Array, n: int, rng: Generator) -> Int
     >>> round_shares([0.5, 0.3, 0.2], 10, np.random.default_rng(0)).tolist()
     [5, 3, 2]
     """
-    import numpy as np
-
     exact = _clean(np.asarray(shares, dtype=float) * n)
     floor = np.floor(exact).astype(np.int64)
     left = int(n - floor.sum())
@@ -126,8 +121,6 @@ def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Int
     >>> found.sum(axis=0).tolist(), found.sum(axis=1).tolist(), int(found[0, 1])
     ([2, 1, 4], [4, 3], 0)
     """
-    import numpy as np
-
     at = np.nonzero(cells > 0)
     low, high = next_whole(columns)
     sums = [Sums(at[0], rows, rows), Sums(at[1], low, high)]
@@ -154,8 +147,7 @@ def round_sums(cells: Array, sums: Sequence[Sums], rng: Generator) -> Ints | Non
     -------
     array of int, shape (m,), or None
     """
-    import numpy as np
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import
     from scipy.sparse import vstack
 
     if len(cells) > _MOST_TO_SEARCH:
@@ -176,16 +168,12 @@ def round_sums(cells: Array, sums: Sequence[Sums], rng: Generator) -> Ints | Non
 
 def next_whole(exact: Array) -> tuple[Array, Array]:
     """Round down and up; both are the same for a whole number."""
-    import numpy as np
-
     exact = _clean(exact)
     return np.floor(exact), np.ceil(exact)
 
 
 def _corner(values: Array, sums: Sequence[Sums], draw: Array) -> Ints | None:
     """Round each cell down or up; None if the sums cannot be met that way."""
-    import numpy as np
-
     floor, most = _steps(values)
     matrix = [_matrix(each) for each in sums]
     bounds = np.column_stack([np.zeros(len(values)), most])
@@ -195,8 +183,7 @@ def _corner(values: Array, sums: Sequence[Sums], draw: Array) -> Ints | None:
 
 def _nearest(values: Array, sums: Sequence[Sums], draw: Array) -> Ints:
     """Round with as few steps beyond the next whole number as possible; rows are met exactly."""
-    import numpy as np
-    from scipy.sparse import csr_matrix, eye, hstack
+    from scipy.sparse import csr_matrix, eye, hstack  # slow to import
 
     floor, most = _steps(values)
     m, k = len(values), len(sums[1].low)
@@ -218,8 +205,7 @@ def _nearest(values: Array, sums: Sequence[Sums], draw: Array) -> Ints:
 
 def _solved(cost: Array, matrix: Any, ends: Any, bounds: Array) -> Array | None:
     """Find the corner with the least cost, which is whole; None if there is no solution."""
-    import numpy as np
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # slow to import
     from scipy.sparse import vstack
 
     (rows, _), (low, high) = ends
@@ -242,8 +228,7 @@ def _left(sums: Sequence[Sums], floor: Array) -> list[tuple[Array, Array]]:
 
 
 def _matrix(sums: Sums) -> Any:
-    import numpy as np
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # slow to import
 
     m = len(sums.of)
     return csr_matrix((np.ones(m), (sums.of, np.arange(m))), shape=(len(sums.low), m))
@@ -251,8 +236,6 @@ def _matrix(sums: Sums) -> Any:
 
 def _draw(values: Array, rng: Generator) -> Array:
     """Draw Gumbel noise, so that a cell is rounded up with the probability of its fraction."""
-    import numpy as np
-
     fraction = values - np.floor(_clean(values))
     draw: Array = np.log(np.maximum(fraction, 1e-9)) + rng.gumbel(size=len(values))
     return draw
@@ -260,22 +243,16 @@ def _draw(values: Array, rng: Generator) -> Array:
 
 def _steps(values: Array) -> tuple[Array, Array]:
     """Each cell rounded down, and whether it may be rounded up (1) or not (0)."""
-    import numpy as np
-
     floor, ceiling = next_whole(values)
     # Among many cells near zero some still get a person.
     return floor, np.where(floor == 0, 1.0, ceiling - floor)
 
 
 def _whole(values: Array) -> Ints:
-    import numpy as np
-
     whole: Ints = np.round(values).astype(np.int64)
     return whole
 
 
 def _clean(values: Array) -> Array:
-    import numpy as np
-
     near = np.round(values)
     return np.where(np.abs(values - near) < _DUST, near, values)

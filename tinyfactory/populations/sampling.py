@@ -6,24 +6,22 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from tinyfactory.gazetteer.unique_names import draw_names
 from tinyfactory.populations.bands import Band
 from tinyfactory.populations.joint import Block
 from tinyfactory.populations.quotas import (
+    Array,
+    Ints,
     Sums,
     next_whole,
     round_shares,
     round_sums,
     round_table,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
-    Array = np.ndarray[Any, np.dtype[np.float64]]
 
 Names = tuple[str, ...]
 # One person, and the rounding error of a product.
@@ -99,8 +97,6 @@ def _assign(
     n: int,
     seed: int,
 ) -> Ints:
-    import numpy as np
-
     rng = stream(seed, name)
     shares = block.over((name,))
     if not parents:
@@ -124,8 +120,6 @@ def _assign(
 
 def _close(block: Block, targets: Sequence[Names], codes: dict[str, Ints], n: int) -> bool:
     """Whether margins and tables are within one person."""
-    import numpy as np
-
     for names in targets:
         exact = block.over(names) * n
         cells = np.ravel_multi_index(tuple(codes[name] for name in names), exact.shape)
@@ -136,8 +130,6 @@ def _close(block: Block, targets: Sequence[Names], codes: dict[str, Ints], n: in
 
 def _together(block: Block, targets: Sequence[Names], n: int, seed: int) -> dict[str, Ints] | None:
     """Round all cells together so that margins and tables are met; None if none is found."""
-    import numpy as np
-
     rng = stream(seed, " ".join(block.fields))
     at = np.nonzero(block.cells > 0)
     everyone = np.array([n])
@@ -156,8 +148,6 @@ def _together(block: Block, targets: Sequence[Names], n: int, seed: int) -> dict
 
 def draw_numbers(codes: Ints, bands: list[Band], seed: int, name: str) -> Ints | Array:
     """Draw a number within each person's band; all numbers of a band are equally likely."""
-    import numpy as np
-
     rng = stream(seed, f"{name} in its band")
     low = np.array([band.low for band in bands])[codes]
     high = np.array([band.high for band in bands])[codes]
@@ -169,8 +159,6 @@ def draw_numbers(codes: Ints, bands: list[Band], seed: int, name: str) -> Ints |
 
 def stream(seed: int, name: str) -> np.random.Generator:
     """Make the random generator of a field; adding other fields does not change its numbers."""
-    import numpy as np
-
     own = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.PCG64([seed & (2**64 - 1), own]))
 

@@ -27,6 +27,8 @@ WEIGHTS = ("share", "count", "proportion", "weight", "n")
 _MOST = 1e15
 # Printed shares are rounded, so their sum may be off by this much.
 _ROUNDING = 0.02
+# More combinations take too long to fit, and no statistics are that detailed.
+_MOST_CELLS = 1_000_000
 _COMMA = re.compile(r"\d+,\d+\s*%?")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
@@ -356,6 +358,40 @@ def _share_over(
             found[category] = found.get(category, 0.0) + weight * share
     total = sum(found.values())
     return {category: share / total for category, share in found.items()} if total else found
+
+
+def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
+    """Count the combinations of the largest group of fields that depend on each other.
+
+    0 if all fields are independent.
+
+    Raises
+    ------
+    DemographyError
+        If there are too many to fit.
+    """
+    most = 0
+    for fields in groups(tables, margins):
+        if len(fields) > 1:
+            most = max(most, math.prod(len(margins[name]) for name in fields))
+        if most > _MOST_CELLS:
+            raise DemographyError(
+                f"{', '.join(fields)}: the tables combine these fields, which gives more than "
+                f"{_MOST_CELLS:,} combinations. Merge categories, or remove a table."
+            )
+    return most
+
+
+def groups(tables: Tables, margins: dict[str, Shares]) -> list[tuple[str, ...]]:
+    """Group the fields that depend on each other, directly or through other fields."""
+    group = {name: name for name in margins}
+    for names in (*tables.tied, *map(tuple, tables.impossible)):
+        joined = {group[name] for name in names}
+        group = {k: group[names[0]] if v in joined else v for k, v in group.items()}
+    found: dict[str, list[str]] = {}
+    for name in margins:
+        found.setdefault(group[name], []).append(name)
+    return [tuple(names) for names in found.values()]
 
 
 def check_categories(tables: Tables, margins: dict[str, Shares]) -> None:
