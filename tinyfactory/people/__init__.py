@@ -1,4 +1,4 @@
-"""People: what one is, reading one from a model's reply, showing, loading and saving them."""
+"""People: their schema, the parser of replies, editing, showing, loading and saving."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
-    from tinyfactory.people.formats.csv_file import from_csv, iter_csv, to_csv
-    from tinyfactory.people.formats.edsl import from_edsl, to_edsl
-    from tinyfactory.people.formats.files import load_people, save_people, to_frame
-    from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet, to_parquet
+    from tinyfactory.people.formats.csv_file import to_csv
+    from tinyfactory.people.formats.edsl import to_edsl
+    from tinyfactory.people.formats.files import save_people
+    from tinyfactory.people.formats.parquet_file import PeopleWriter, to_parquet
+    from tinyfactory.people.formats.rows import to_frame
     from tinyfactory.people.panel import Panel
-    from tinyfactory.people.people_list import People
+    from tinyfactory.people.people_list import (
+        People,
+        from_csv,
+        from_edsl,
+        iter_csv,
+        iter_parquet,
+        load_people,
+    )
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.proposal import Proposal
     from tinyfactory.people.revisions import Revision
@@ -50,26 +58,30 @@ __all__ = [
     "to_parquet",
 ]
 
-_ROOMS = {
+# Where each name is defined; its module is imported when the name is first used.
+_MODULES = {
     "comparison": ("Comparison", "compare"),
-    "formats.csv_file": ("from_csv", "iter_csv", "to_csv"),
-    "formats.edsl": ("from_edsl", "to_edsl"),
-    "formats.files": ("load_people", "save_people", "to_frame"),
+    "formats.csv_file": ("to_csv",),
+    "formats.edsl": ("to_edsl",),
+    "formats.files": ("save_people",),
+    "formats.parquet_file": ("PeopleWriter", "to_parquet"),
+    "formats.rows": ("to_frame",),
     "panel": ("Panel",),
-    "people_list": ("People",),
+    "people_list": (
+        *("People", "from_csv", "from_edsl", "iter_csv", "iter_parquet", "load_people"),
+    ),
     "person": ("TinyPerson",),
     "proposal": ("Proposal",),
-    "schema.reply_parser": ("read_contexts", "read_persona"),
     "revisions": ("Revision",),
     "schema.layout": ("contexts_schema", "reply_schema"),
     "schema.normalise": ("check_generated", "merge", "normalise"),
     "schema.persona": ("PersonaSpec",),
-    "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
+    "schema.reply_parser": ("read_contexts", "read_persona"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
+    for module, names in _MODULES.items():
         if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,22 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from tinyfactory.people.revisions import Revision, Source
 from tinyfactory.people.schema.provenance import Origin
 from tinyfactory.people.schema.word_diff import Difference
 
 Json = dict[str, Any]
 Person = TypeVar("Person", bound="PersonLike")
-
-
-class RevisionLike(Protocol):
-    """An edit of a person."""
-
-    @property
-    def changes(self) -> Mapping[str, tuple[Any, Any]]: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    @property
-    def undone(self) -> bool: ...  # noqa: D102
 
 
 class PersonLike(Protocol):
@@ -36,11 +26,19 @@ class PersonLike(Protocol):
     @property
     def persona(self) -> Json: ...  # noqa: D102
     @property
-    def revisions(self) -> Sequence[RevisionLike]: ...  # noqa: D102
+    def revisions(self) -> Sequence[Revision]: ...  # noqa: D102
     def get(self, key: str, default: Any = None) -> Any: ...  # noqa: D102
     def minibio(self) -> str: ...  # noqa: D102
     def origins(self) -> dict[str, Origin]: ...  # noqa: D102
     def to_dict(self) -> Json: ...  # noqa: D102
+
+
+class Revisable(PersonLike, Protocol):
+    """A person that can be edited."""
+
+    def _revised(
+        self, changes: Mapping[str, Any], source: Source, origin: Origin
+    ) -> Revision | None: ...
 
 
 class ComparisonLike(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tinyfactory.journal.records import Event
-from tinyfactory.people.protocols import PersonLike, RevisionLike
+from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.render.html import (
     BAR,
     CELL,
@@ -22,6 +22,7 @@ from tinyfactory.people.render.html import (
     escape,
     rows_html,
 )
+from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.fields import in_words, path_in_words, sections
 from tinyfactory.people.schema.provenance import origin, ways
@@ -275,13 +276,12 @@ def json_html(person: PersonLike) -> str:
     )
 
 
-def revision_text(revision: RevisionLike) -> str:
+def revision_text(revision: Revision) -> str:
     """An edit in a line: what it changed, from what to what.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> revision_text(SimpleNamespace(changes={"age": (34, 35)}, source="edited"))
+    >>> revision_text(Revision(1, {"age": (34, 35)}, "edited", undone=False))
     'Age: 34 → 35 (edited)'
     """
     changes = "; ".join(
@@ -314,7 +314,7 @@ def _event_rows(event: Event) -> Iterable[tuple[str, str]]:
         yield "When", f"{event.at:%Y-%m-%d %H:%M}"
 
 
-def _revision(revision: RevisionLike) -> str:
+def _revision(revision: Revision) -> str:
     told = escape(revision_text(revision))
     return f"<li>{f'<del>{told}</del>, undone' if revision.undone else told}</li>"
 
