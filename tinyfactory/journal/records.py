@@ -10,6 +10,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.transaction import origin_of
+from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import cut
 
 Record = dict[str, Any]
@@ -72,10 +73,10 @@ class History(list[Event]):
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
-        import pandas as pd
-
         names = Event.__slots__
-        return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
+        return require("pandas", "tables").DataFrame(
+            [{name: getattr(event, name) for name in names} for event in self]
+        )
 
     def __repr__(self) -> str:
         if not self:

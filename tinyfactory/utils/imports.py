@@ -85,8 +85,9 @@ def require(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
+        package = (error.name or module).partition(".")[0]
         raise MissingPackage(
-            f"This needs {error.name or module}, which is not installed. "
+            f"This needs {package}, which is not installed. "
             f"Run: pip install 'tinyfactory[{extra}]' "
             f"(in a checkout of tinyfactory: pip install -e '.[{extra}]')."
         ) from error

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.errors import InvalidInput
 from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
 from tinyfactory.people.protocols import PersonLike, is_person
 from tinyfactory.utils.files import beside, disk_errors, put_in_place
+from tinyfactory.utils.imports import require
 
 # Read at a time: small enough for people with long memories.
 _BATCH = 256
@@ -202,13 +203,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise TinyFactoryError(
-            "Parquet needs pyarrow, which is not installed. Run: pip install 'tinyfactory[tables]'"
-        ) from error
-    return pyarrow.parquet
+    return require("pyarrow.parquet", "tables")
 
 
 def _schema() -> Any:
