@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.journal.simulation import Simulation
     from tinyfactory.journal.transactional import transactional
-    from tinyfactory.people.formats.files import load_people, save_people, to_frame
-    from tinyfactory.people.people_list import People
+    from tinyfactory.people.formats.files import save_people
+    from tinyfactory.people.formats.rows import to_frame
+    from tinyfactory.people.people_list import People, load_people
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.schema.persona import PersonaSpec
     from tinyfactory.populations.demography import Demography

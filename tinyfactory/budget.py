@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from tinyfactory import settings
 from tinyfactory.errors import BudgetExceeded, InvalidInput, UnknownPrice
 from tinyfactory.utils.concurrency import open_after_fork
+from tinyfactory.utils.text import price_in_words
 
 Prices = Mapping[str, tuple[float, float]]
 # Sums of floats are off in the last digits; that is no money.
@@ -90,7 +91,7 @@ class Spent:
     unknown_price: bool = False
 
     def __str__(self) -> str:
-        price = "price unknown" if self.usd is None else f"{self.usd:.4f} USD"
+        price = price_in_words(self.usd)
         if self.unknown_price and self.usd is not None:
             price += " and more of unknown price"
         return f"{self.calls:,} calls, {self.tokens:,} tokens, {price}"

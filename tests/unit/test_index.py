@@ -12,7 +12,8 @@ from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import text_search
 from tinyfactory.people.index import AGE_BANDS, PeopleIndex, category, facet_of
-from tinyfactory.people.text_search import PIECE, fold, text_of, words_of
+from tinyfactory.people.text_search import PIECE, text_of, words_of
+from tinyfactory.utils.text import fold_for_search
 
 NUMBER = 1_300  # more than two pieces
 
@@ -38,7 +39,8 @@ def index(people):
 def plainly(people, query):
     """Every word, in the whole text, one person after the other."""
     texts = [text_of(p.persona) for p in people]
-    return [n for n, text in enumerate(texts) if all(w in text for w in fold(query).split())]
+    words = fold_for_search(query).split()
+    return [n for n, text in enumerate(texts) if all(w in text for w in words)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_an_order_puts_nothing_last_and_leaves_ties(index, people):
         assert ties == sorted(ties)
     few = [900, 3, 17]
     assert index.ordered(few, ("name", False)) == sorted(
-        few, key=lambda row: fold(people[row].name)
+        few, key=lambda row: fold_for_search(people[row].name)
     )
     assert index.ordered(few, None) == few
 

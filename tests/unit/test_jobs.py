@@ -31,8 +31,7 @@ from tinyfactory.errors import (
 )
 from tinyfactory.factory.job import PeopleJob
 from tinyfactory.models.chat import ChatReply
-from tinyfactory.people import reply_schema
-from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet
+from tinyfactory.people import PeopleWriter, iter_parquet, reply_schema
 
 CONTEXT = "A group of friends are on a camping trip."
 

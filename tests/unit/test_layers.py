@@ -26,7 +26,7 @@ ROOMS = {
     "chevron": {"tinyfactory.prompts"},
     "datasketch": {"tinyfactory.populations.reporting"},
     "diskcache": {"tinyfactory.journal.storage.database"},
-    "faker": {"tinyfactory.models.offline"},
+    "faker": {"tinyfactory.gazetteer"},
     "genai_prices": {"tinyfactory.models.pricing"},
     "httpx2": {"tinyfactory.models.openai"},
     "ipywidgets": {"tinyfactory.widgets"},
@@ -37,7 +37,7 @@ ROOMS = {
     "pandas": {
         "tinyfactory.journal.records",
         "tinyfactory.people.formats.files",
-        "tinyfactory.populations.demography",
+        "tinyfactory.populations",
     },
     "pyarrow": {"tinyfactory.people.formats.parquet_file"},
     "pydantic": {"tinyfactory.people.schema.persona"},

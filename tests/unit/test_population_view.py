@@ -229,10 +229,10 @@ def test_of_very_many_the_texts_of_some_are_read_and_it_says_so(monkeypatch):
 
 
 def test_a_target_that_is_none_and_a_package_that_is_missing_are_said():
-    view = PopulationView(some_people(16), {"sex": {"female": 1}})
+    view = PopulationView(some_people(16), ["sex"])
     with pytest.raises(InvalidInput):
         view.wait()
-    assert "not a Demography" in view.status
+    assert "must be a Demography" in view.status
     script = (
         "import sys; sys.modules['vaderSentiment.vaderSentiment'] = None\n"
         "sys.modules['vaderSentiment'] = None\n"

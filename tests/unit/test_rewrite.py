@@ -18,7 +18,7 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal.records import history_of
 from tinyfactory.models.event_loop import CancelToken, cancellable
-from tinyfactory.people.schema.persona import reply_schema
+from tinyfactory.people.schema.layout import reply_schema
 
 BELIEFS = {"beliefs": ["Rain is fair."]}
 

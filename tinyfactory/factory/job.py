@@ -19,6 +19,7 @@ from tinyfactory.factory.job_options import Missing, Order, Snapshot, State, Way
 from tinyfactory.journal.fork import Fork
 from tinyfactory.journal.scope import Line
 from tinyfactory.journal.transaction import origin_of
+from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory
@@ -381,7 +382,7 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
     def show(now: Snapshot) -> None:
         bar.n = now.done + now.failed
         spent = now.spent
-        price = "" if spent.usd is None else f", {spent.usd:.4f} USD"
+        price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
         missing = f", {now.failed} missing" if now.failed else ""
         bar.set_postfix_str(f"{spent.tokens:,} tokens{price}{missing}{now.note}", refresh=False)
         bar.refresh()

@@ -17,7 +17,7 @@ from tinyfactory.journal.reply_cache import Place, keep_reply
 from tinyfactory.journal.scope import free
 from tinyfactory.journal.transactional import current_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
-from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
+from tinyfactory.prompts.particularities import Constraints, contradiction, read_constraints
 
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
@@ -85,12 +85,12 @@ def provenance(model: ChatModel, reply: ChatReply) -> Json:
     return {"source": source, "model": reply.model or str(model.identity.get("model", ""))}
 
 
-def fixed_in(particularities: Particularities) -> Wishes:
+def fixed_in(particularities: Particularities) -> Constraints:
     """What the particularities fix for certain; fields that were given outright all are."""
-    return read_wishes(particularities_text(particularities)).fixed()
+    return read_constraints(particularities_text(particularities))
 
 
-def read_reply(message: Json, fixed: Wishes, asked: Particularities = None) -> dict[str, Any]:
+def read_reply(message: Json, fixed: Constraints, asked: Particularities = None) -> dict[str, Any]:
     """The person that a reply describes, checked and in canonical form.
 
     Raises
@@ -98,7 +98,7 @@ def read_reply(message: Json, fixed: Wishes, asked: Particularities = None) -> d
     ReplyRejected, InvalidPersona
         With a reason that can be told to the model.
     """
-    from tinyfactory.people.schema.persona import check_generated
+    from tinyfactory.people.schema.normalise import check_generated
     from tinyfactory.people.schema.reply_parser import read_persona
 
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])

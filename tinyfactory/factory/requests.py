@@ -63,7 +63,7 @@ def particularities_text(particularities: Particularities) -> str:
 
 def person_messages(messages: Sequence[Json], temperature: float | None) -> ChatRequest:
     """The request that sends these messages and expects a person."""
-    from tinyfactory.people.schema.persona import shared_reply_schema
+    from tinyfactory.people.schema.layout import shared_reply_schema
 
     return ChatRequest(tuple(messages), temperature, shared_reply_schema(), "persona")
 
@@ -92,7 +92,7 @@ def contexts_request(
     context: str, number: int, already: Sequence[str], language: str, rejected: str
 ) -> ChatRequest:
     """The request for specific contexts out of a general one."""
-    from tinyfactory.people.schema.persona import contexts_schema
+    from tinyfactory.people.schema.layout import contexts_schema
 
     values = {
         "context": context.strip(),
@@ -133,7 +133,7 @@ _digested: tuple[Json, str] | None = None
 def _schema_key(schema: Json | None) -> str:
     """What stands for a schema in a key: it is half of a request, and the same for everybody."""
     global _digested
-    from tinyfactory.people.schema.persona import shared_reply_schema
+    from tinyfactory.people.schema.layout import shared_reply_schema
 
     if schema is not shared_reply_schema():
         return digest(schema)

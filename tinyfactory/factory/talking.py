@@ -18,6 +18,7 @@ from tinyfactory.factory.makers import model_for
 from tinyfactory.factory.steps import fail, transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.utils.text import clean
 
 if TYPE_CHECKING:
     from tinyfactory.people import TinyPerson
@@ -159,8 +160,6 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
 
 def check_question(question: Any) -> None:
     """A question that can be asked, or a clear refusal before anything is sent."""
-    from tinyfactory.people.schema.values import clean
-
     if not isinstance(question, str) or not question.strip():
         raise InvalidInput(
             f"A question is a text that is not blank, not {question!r}. Nothing was sent."
@@ -174,8 +173,6 @@ def check_question(question: Any) -> None:
 
 def _read(reply: ChatReply) -> str:
     """What the person says."""
-    from tinyfactory.people.schema.values import clean
-
     if reply.refusal:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."

@@ -35,7 +35,7 @@ _MOST_TOLD = 20  # categories in an error
 
 def twin(
     person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
-) -> Twins:
+) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
 
@@ -133,7 +133,7 @@ def _profile_of(person: TinyPerson) -> Json:
 
 
 def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
-    from tinyfactory.people.schema.persona import normalise
+    from tinyfactory.people.schema.normalise import normalise
 
     if not changes:
         raise InvalidInput(

@@ -7,6 +7,7 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Scope
+from tinyfactory.utils.text import cut
 
 # How the parts of a request are called when they differ.
 _PARTS = {
@@ -126,5 +127,4 @@ def _changed(old: Record, new: Record, of: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return cut(repr(value), 60)

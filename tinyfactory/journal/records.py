@@ -10,6 +10,8 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.transaction import origin_of
+from tinyfactory.utils.imports import require
+from tinyfactory.utils.text import cut
 
 Record = dict[str, Any]
 # Of a list, so many are named.
@@ -71,10 +73,10 @@ class History(list[Event]):
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
-        import pandas as pd
-
         names = Event.__slots__
-        return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
+        return require("pandas", "tables").DataFrame(
+            [{name: getattr(event, name) for name in names} for event in self]
+        )
 
     def __repr__(self) -> str:
         if not self:
@@ -95,9 +97,9 @@ class History(list[Event]):
             )
             for number, event in enumerate(self)
         ]
-        widths = [max(len(_cut(row[i])) for row in rows) for i in range(len(rows[0]))]
+        widths = [max(len(cut(row[i], 60)) for row in rows) for i in range(len(rows[0]))]
         return "\n".join(
-            "  ".join(_cut(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            "  ".join(cut(cell, 60).ljust(width) for cell, width in zip(row, widths, strict=True))
             .rstrip()
             for row in rows
         )  # fmt: skip
@@ -179,7 +181,7 @@ def in_short(value: Any, length: int = 60) -> str:
                 words = f"{len(items):,}: {words}, …"
         case _:
             words = repr(value)
-    return _cut(words, length)
+    return cut(words, length)
 
 
 def name_in(state: Any) -> str:
@@ -200,12 +202,8 @@ def arguments_in_short(arguments: Any, length: int = 50) -> str:
         for name, value in arguments.items()
         if value is not None and value != [] and value != {}
     ]
-    return _cut(", ".join(shown), length)
+    return cut(", ".join(shown), length)
 
 
 def _argument(value: Any) -> str:
     return in_short(value) if isinstance(value, dict) and "$" in value else repr(value)
-
-
-def _cut(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

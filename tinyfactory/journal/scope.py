@@ -12,7 +12,6 @@ from tinyfactory.utils.concurrency import Aside, open_after_fork
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.replay import RecordedStore
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 
 from tinyfactory.errors import NameTaken
 from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
 _lines: Aside[tuple[object, Line]] = Aside()
@@ -187,19 +187,6 @@ class Line:
         """Go to another place of the line, reached by these steps."""
         with self._lock:
             self.head, self.steps = head, steps
-
-
-def normalise_name(name: str) -> str:
-    """A name as it is compared: without case, accents, and differences of spacing.
-
-    Examples
-    --------
-    >>> normalise_name("  JOSÉ   Núñez ") == normalise_name("José Nunez")
-    True
-    """
-    # Decompose, drop the combining marks, fold the case; NFKC last joins what is equal.
-    bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return " ".join(unicodedata.normalize("NFKC", bare).casefold().split())
 
 
 # Stands for a thing whose name stays taken, and which nobody needs to find any more.

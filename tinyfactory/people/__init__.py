@@ -1,4 +1,4 @@
-"""People: what one is, reading one from a model's reply, showing, loading and saving them."""
+"""People: their schema, the parser of replies, editing, showing, loading and saving."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
-    from tinyfactory.people.formats.csv_file import from_csv, iter_csv, to_csv
-    from tinyfactory.people.formats.edsl import from_edsl, to_edsl
-    from tinyfactory.people.formats.files import load_people, save_people, to_frame
-    from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet, to_parquet
+    from tinyfactory.people.formats.csv_file import to_csv
+    from tinyfactory.people.formats.edsl import to_edsl
+    from tinyfactory.people.formats.files import save_people
+    from tinyfactory.people.formats.parquet_file import PeopleWriter, to_parquet
+    from tinyfactory.people.formats.rows import to_frame
     from tinyfactory.people.panel import Panel
-    from tinyfactory.people.people_list import People
+    from tinyfactory.people.people_list import (
+        People,
+        from_csv,
+        from_edsl,
+        iter_csv,
+        iter_parquet,
+        load_people,
+    )
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.proposal import Proposal
     from tinyfactory.people.revisions import Revision
-    from tinyfactory.people.schema.persona import (
-        PersonaSpec,
-        check_generated,
-        contexts_schema,
-        merge,
-        normalise,
-        reply_schema,
-    )
+    from tinyfactory.people.schema.layout import contexts_schema, reply_schema
+    from tinyfactory.people.schema.normalise import check_generated, merge, normalise
+    from tinyfactory.people.schema.persona import PersonaSpec
     from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 
 __all__ = [
@@ -66,23 +69,23 @@ __getattr__, __dir__ = lazy_face(
         "Proposal": "proposal",
         "Revision": "revisions",
         "TinyPerson": "person",
-        "check_generated": "schema.persona",
+        "check_generated": "schema.normalise",
         "compare": "comparison",
-        "contexts_schema": "schema.persona",
-        "from_csv": "formats.csv_file",
-        "from_edsl": "formats.edsl",
-        "iter_csv": "formats.csv_file",
-        "iter_parquet": "formats.parquet_file",
-        "load_people": "formats.files",
-        "merge": "schema.persona",
-        "normalise": "schema.persona",
+        "contexts_schema": "schema.layout",
+        "from_csv": "people_list",
+        "from_edsl": "people_list",
+        "iter_csv": "people_list",
+        "iter_parquet": "people_list",
+        "load_people": "people_list",
+        "merge": "schema.normalise",
+        "normalise": "schema.normalise",
         "read_contexts": "schema.reply_parser",
         "read_persona": "schema.reply_parser",
-        "reply_schema": "schema.persona",
+        "reply_schema": "schema.layout",
         "save_people": "formats.files",
         "to_csv": "formats.csv_file",
         "to_edsl": "formats.edsl",
-        "to_frame": "formats.files",
+        "to_frame": "formats.rows",
         "to_parquet": "formats.parquet_file",
     },
 )

@@ -1,50 +1,26 @@
-"""How two people differ: field by field, and word by word within a field."""
+"""Compare two people: field by field, and word by word within a field."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.people.protocols import Person, is_person
+from tinyfactory.people.render.comparison import comparison_html, comparison_text
 from tinyfactory.people.schema.layout import ALIASES, empty
 from tinyfactory.people.schema.values import plain
 from tinyfactory.people.schema.word_diff import (
-    Pieces,
+    Difference,
+    State,
     beside,
     share_differing,
     words_only,
     words_used,
 )
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-State = Literal["same", "changed", "only left", "only right"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One field of two people.
-
-    `path` is dotted (``"occupation.title"``); `left` and `right` are its values, None where
-    there is none; `asked` says whether it was changed on purpose. `items` holds what stands
-    beside each other (the items of a list, or the one value), each in pieces that are on
-    ``"both"`` sides or on one.
-    """
-
-    path: str
-    left: Any
-    right: Any
-    state: State
-    asked: bool
-    items: tuple[Pieces, ...]
-
-
-class Comparison:
+class Comparison(Generic[Person]):
     """Two people side by side: what is the same, and what is not.
 
     Shown as text, with ``[-words-]`` that only the left one has and ``{+words+}`` that only
@@ -99,12 +75,12 @@ class Comparison:
 
     def __init__(
         self,
-        a: TinyPerson,
-        b: TinyPerson,
+        a: Person,
+        b: Person,
         asked: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         for one in (a, b):
-            if not hasattr(one, "persona"):
+            if not is_person(one):
                 raise InvalidInput(
                     f"Two people are compared, and a {type(one).__name__} is none. For a "
                     "dictionary: TinyPerson.from_dict."
@@ -149,13 +125,9 @@ class Comparison:
         return found
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.comparison import comparison_text
-
         return comparison_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.comparison import comparison_html
-
         return comparison_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -163,8 +135,8 @@ class Comparison:
 
 
 def compare(
-    a: TinyPerson, b: TinyPerson, asked: Mapping[str, tuple[Any, Any]] | None = None
-) -> Comparison:
+    a: Person, b: Person, asked: Mapping[str, tuple[Any, Any]] | None = None
+) -> Comparison[Person]:
     """Two people side by side; see `Comparison`."""
     return Comparison(a, b, asked)
 
@@ -234,7 +206,7 @@ def _text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-class Twins(Comparison):
+class Twins(Comparison[Person]):
     """Two people who were asked for alike but for what was changed on purpose.
 
     Parameters
@@ -258,7 +230,7 @@ class Twins(Comparison):
     """
 
     def __init__(
-        self, original: TinyPerson, twin: TinyPerson, changed: Mapping[str, tuple[Any, Any]]
+        self, original: Person, twin: Person, changed: Mapping[str, tuple[Any, Any]]
     ) -> None:
         super().__init__(original, twin, changed)
         self.original = original

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.schema.layout import ALIASES
-from tinyfactory.people.text_search import Texts, fold, words_of
+from tinyfactory.people.text_search import Texts, words_of
+from tinyfactory.utils.text import fold_for_search
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
@@ -211,7 +212,7 @@ def _key(value: Any) -> tuple[float, str] | None:
     """Numbers before words, words whatever their case; nothing for nothing."""
     if isinstance(value, int | float):
         return float(value), ""
-    text = fold(shown(value)).strip()
+    text = fold_for_search(shown(value)).strip()
     return (float("inf"), text) if text else None
 
 
@@ -307,7 +308,7 @@ class Facet:
         """A byte for each person, 1 for those who are in one of the categories."""
         flags = bytearray(max(256, len(self.labels) + 1))
         for name in categories:
-            if (code := self._by_fold.get(fold(name))) is not None:
+            if (code := self._by_fold.get(fold_for_search(name))) is not None:
                 flags[code] = 1
         if isinstance(self.codes, bytes):
             return self.codes.translate(flags)
@@ -329,7 +330,7 @@ class Facet:
         if self.field == "age":
             order = [*AGE_BANDS, ""]
             return sorted(named, key=lambda one: order.index(one[0]))
-        return sorted(named, key=lambda one: (not one[0], -one[1], fold(one[0])))
+        return sorted(named, key=lambda one: (not one[0], -one[1], fold_for_search(one[0])))
 
 
 def joined(one: bytes, other: bytes) -> bytes:
@@ -355,7 +356,7 @@ def facet_of(personas: Iterable[dict[str, Any]], field: str) -> Facet:
         label = category(persona, field)
         code = by_label.get(label)
         if code is None:
-            code = by_label[label] = by_fold.setdefault(fold(label), len(labels) + 1)
+            code = by_label[label] = by_fold.setdefault(fold_for_search(label), len(labels) + 1)
             if code > len(labels):
                 labels.append(label)
         codes.append(code)

@@ -49,7 +49,7 @@ class Panel:
 
     def to_frame(self) -> Any:
         """A pandas data frame with the columns name, question, answer and reason."""
-        from tinyfactory.people.formats.files import frame_of
+        from tinyfactory.people.formats.rows import frame_of
 
         names = ("name", "question", "answer", "reason")
         rows = [

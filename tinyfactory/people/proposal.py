@@ -1,23 +1,21 @@
-"""What a model proposes for one field or part of a person, to be compared and decided."""
+"""A proposed rewrite of one field or part of a person."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.comparison import Comparison
-
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-    from tinyfactory.people.revisions import Revision
-    from tinyfactory.people.schema.provenance import Origin
+from tinyfactory.people.protocols import PersonLike, Revisable
+from tinyfactory.people.revisions import Revision
+from tinyfactory.people.schema.provenance import Origin
 
 
 class Proposal:
-    """A rewritten field or part; the person is as before until it is accepted.
+    """A rewritten field or part. The person changes only when it is accepted.
 
-    Shown as the comparison of what stands with what is proposed.
+    Shown as a comparison of the present value with the proposed one.
 
     Attributes
     ----------
@@ -25,31 +23,31 @@ class Proposal:
     path : str
         The field or part, dotted.
     before, after : object
-        What stands there, None for nothing, and what is proposed.
+        The present value, None if missing, and the proposed one.
     comparison : Comparison
-        The person as they are (left) and as they would be (right).
+        The person before (left) and after (right) accepting it.
     decided : str
         ``""``, ``"accepted"`` or ``"rejected"``.
     """
 
     def __init__(
-        self, person: TinyPerson, path: str, after: Any, changed: TinyPerson, origin: Origin
+        self, person: Revisable, path: str, after: Any, changed: PersonLike, origin: Origin
     ) -> None:
         self.person = person
         self.path = path
         self.before: Any = person.get(path)
         self.after = copy.deepcopy(after)
-        self.comparison = Comparison(person, changed)
+        self.comparison: Comparison[PersonLike] = Comparison(person, changed)
         self.decided = ""
         self._origin = origin
 
     def accept(self) -> Revision:
-        """Put what is proposed in its place, as a revision that can be undone.
+        """Apply the proposal, as a revision that can be undone.
 
         Raises
         ------
         InvalidInput
-            When it was decided before, or the field was changed meanwhile.
+            When it was decided already, or the field has changed since.
         """
         self._undecided()
         if self.person.get(self.path) != self.before:
@@ -57,21 +55,21 @@ class Proposal:
                 f"{self.path} was changed after this was proposed. Nothing was changed. Ask for "
                 "another proposal."
             )
-        revision = self.person._revised(  # noqa: SLF001 - two files of one idea
+        revision = self.person._revised(  # noqa: SLF001 - the package's own
             {self.path: self.after}, "rewritten", self._origin
         )
-        if revision is None:  # never: a proposal differs from what stands
+        if revision is None:  # never: a proposal differs from the present value
             raise InvalidInput(f"{self.path} is as proposed already. Nothing was changed.")
         self.decided = "accepted"
         return revision
 
     def reject(self) -> None:
-        """Leave the person as they are.
+        """Discard the proposal; the person stays the same.
 
         Raises
         ------
         InvalidInput
-            When it was decided before.
+            When it was decided already.
         """
         self._undecided()
         self.decided = "rejected"

@@ -6,50 +6,22 @@ memory; where a word is found says whose it is. A text is written down when it i
 
 from __future__ import annotations
 
-import re
 import threading
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from tinyfactory.utils.text import fold_for_search
+
 # People in one piece of text: reading one takes some milliseconds.
 PIECE = 500
-
-# Letters that no decomposition takes apart, and signs that few people type as they are printed.
-_PLAIN = {
-    **dict.fromkeys(map(chr, range(0x300, 0x370)), ""),
-    **dict(zip("łøđðħıŧ", "lodðhit", strict=True)),
-    "æ": "ae",
-    "œ": "oe",
-    "þ": "th",
-    "ð": "d",
-    **dict.fromkeys("\u2018\u2019\u02bc", "'"),
-    **dict.fromkeys("\u201c\u201d\u201e", '"'),
-    **dict.fromkeys("\u2010\u2011\u2013\u2014", "-"),
-}
-_UNUSUAL = re.compile(f"[{''.join(map(re.escape, _PLAIN))}]")
-
-
-def fold(text: str) -> str:
-    """A text without what makes no difference in a search: case, accents, kinds of quotes.
-
-    Examples
-    --------
-    >>> fold("Łódź’s Straße, SÃO Tomé")
-    "lodz's strasse, sao tome"
-    """
-    if text.isascii():
-        return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return _UNUSUAL.sub(lambda found: _PLAIN[found[0]], plain)
 
 
 def words_of(query: str) -> list[str]:
     """The words of a query that decide, the longest first: it leaves the fewest people."""
-    words = sorted(set(fold(query).split()), key=len, reverse=True)
+    words = sorted(set(fold_for_search(query).split()), key=len, reverse=True)
     return [word for n, word in enumerate(words) if not any(word in w for w in words[:n])]
 
 
@@ -63,7 +35,7 @@ def text_of(persona: dict[str, Any]) -> str:
     """
     found: list[str] = []
     _gather(persona.values(), found)
-    return fold("\n".join(found))
+    return fold_for_search("\n".join(found))
 
 
 def _gather(values: Iterable[Any], found: list[str]) -> None:

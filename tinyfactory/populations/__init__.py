@@ -1,4 +1,4 @@
-"""Populations: how many people of which kind, solved in code, and whether they match."""
+"""Populations: demographies, people drawn from them, and report cards."""
 
 from __future__ import annotations
 

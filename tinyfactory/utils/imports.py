@@ -1,16 +1,18 @@
-"""Imports that wait until a name is used."""
+"""Imports that wait until a name is used, and imports of the packages of an extra."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
+from tinyfactory.errors import MissingPackage
+
 TYPE_CHECKING = False  # as type checkers read it; importing typing takes 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["lazy_face"]
+__all__ = ["lazy_face", "require"]
 
 
 def lazy_face(
@@ -54,3 +56,38 @@ def lazy_face(
         return sorted(names)
 
     return get, public_names
+
+
+def require(module: str, extra: str) -> Any:
+    """Import a package of an extra; every package that is missing gives the same error.
+
+    Parameters
+    ----------
+    module : str
+        The module to import, such as ``"pandas"``.
+    extra : str
+        The extra of this package that brings it, such as ``"populations"``.
+
+    Raises
+    ------
+    MissingPackage
+        When the module cannot be imported; the message has the lines for pip.
+
+    Examples
+    --------
+    >>> require("json", "tables").dumps([1])
+    '[1]'
+    >>> require("no_such_package", "tables")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.MissingPackage: This needs no_such_package, which is not installed. ...
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = (error.name or module).partition(".")[0]
+        raise MissingPackage(
+            f"This needs {package}, which is not installed. "
+            f"Run: pip install 'tinyfactory[{extra}]' "
+            f"(in a checkout of tinyfactory: pip install -e '.[{extra}]')."
+        ) from error

@@ -10,8 +10,9 @@ import ipywidgets as widgets
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render.person import legible, people_html, people_text
+from tinyfactory.people.render.person import people_html, people_text
 from tinyfactory.populations import Demography
+from tinyfactory.utils.text import cut, legible
 from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
 from tinyfactory.widgets.card.persona_card import PersonaCard
 from tinyfactory.widgets.chat.persona_chat import PersonaChat
@@ -212,7 +213,7 @@ class Studio(BasePanel):
     def _select(self, person: TinyPerson | None) -> None:
         self.selected = person
         name = "" if person is None else legible(person.name)
-        short = name if len(name) <= _MOST_OF_A_NAME else f"{name[: _MOST_OF_A_NAME - 1]}…"
+        short = cut(name, _MOST_OF_A_NAME)
         self._whom.say(f"with {short}" if name else "")
         for button in (self._opened, self._compared, self._addressed):
             button.disabled = person is None

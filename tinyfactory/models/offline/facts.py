@@ -6,17 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from tinyfactory.gazetteer.countries import Country, countries
 from tinyfactory.models.offline.casting import Cast
 from tinyfactory.models.offline.grammar import Fact, Grammar
-from tinyfactory.models.offline.load import (
-    Country,
-    Interest,
-    Occupation,
-    countries,
-    interests,
-    occupations,
-    table,
-)
+from tinyfactory.models.offline.load import Interest, Occupation, interests, occupations, table
 from tinyfactory.models.offline.relations import (
     KIN,
     Relation,
@@ -24,15 +17,9 @@ from tinyfactory.models.offline.relations import (
     lives_as_child,
 )
 from tinyfactory.models.offline.theme import at_occasion
-from tinyfactory.models.offline.words import (
-    capitalise,
-    fold,
-    listed,
-    lower_first,
-    plural,
-    with_article,
-)
+from tinyfactory.models.offline.words import capitalise, listed, lower_first, plural, with_article
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 _PRONOUNS = {
     "female": ("her", "her", "herself"),

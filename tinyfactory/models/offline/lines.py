@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from tinyfactory.models.offline.load import Occupation, occupations
-from tinyfactory.models.offline.words import fold
+from tinyfactory.utils.text import fold
 
 # What a group is called, and what its occupations are, as "field: title" in the tables; the
 # particular before the general ("protective services" are no services).

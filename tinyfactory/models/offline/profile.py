@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tinyfactory.models.offline.words import fold
+from tinyfactory.utils.text import fold
 
 # From the narrow to the wide, as in an address.
 _PLACES = "residence place location city town municipality county state province region country"

@@ -13,9 +13,9 @@ from typing import Any
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.offline.generic import instance
 from tinyfactory.models.offline.reading import read_brief
-from tinyfactory.models.offline.words import fold
 from tinyfactory.models.offline.writing import write_persona
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 Json = dict[str, Any]
 _MOST_FIELDS = 3

@@ -6,7 +6,8 @@ import re
 from functools import cache
 
 from tinyfactory.models.offline.load import Occupation, occupations
-from tinyfactory.models.offline.words import fold, plural
+from tinyfactory.models.offline.words import plural
+from tinyfactory.utils.text import fold
 
 _BEFORE_VERB = re.compile(
     r"\b(?:who|that|to|he|she|they|it|i|you|not|always|often|and|can)\s*$", re.IGNORECASE

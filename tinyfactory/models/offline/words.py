@@ -1,9 +1,8 @@
-"""A little English: inflection, articles, lists, folding."""
+"""A little English: inflection, articles, lists."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 _IRREGULAR_THIRD = {"have": "has", "be": "is", "do": "does", "go": "goes"}
@@ -109,10 +108,3 @@ def lower_first(text: str) -> str:
 def listed(items: Sequence[str]) -> str:
     """Items as in a sentence: ``a, b and c``."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
-
-
-def fold(text: str) -> str:
-    """A text without accents and case, as names and places are compared."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    bare = bare.translate(str.maketrans("łŁøØđĐıß", "lLoOdDis"))
-    return " ".join(bare.casefold().split())

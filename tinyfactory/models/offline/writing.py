@@ -11,8 +11,9 @@ from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.relations import Relation, relations
-from tinyfactory.models.offline.words import capitalise, fold, lower_first
+from tinyfactory.models.offline.words import capitalise, lower_first
 from tinyfactory.utils.random import Dice
+from tinyfactory.utils.text import fold
 
 Json = dict[str, Any]
 

@@ -25,12 +25,11 @@ from tinyfactory.people.formats.rows import (
     NUMBERS,
     STORED,
     WHOLE,
+    agent_of,
     as_json,
-    person_of,
     stored_row,
 )
-from tinyfactory.people.people_list import People
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.protocols import PersonLike
 from tinyfactory.utils.files import beside, disk_errors, put_in_place
 
 _JSON = (*MANY, *WHOLE)
@@ -43,7 +42,7 @@ _MAX_CELL = 2**31 - 1  # the limit of csv, 131,072 characters, is less than some
 _HOW = "Save it as CSV with commas, in UTF-8, with the names of the columns in its first line."
 
 
-def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
+def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
     """Write people to a CSV file, all or nothing: UTF-8, commas, one row a person.
 
     The columns are those of the Parquet file; lists, ``profile``, ``provenance`` and
@@ -58,6 +57,7 @@ def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
     Examples
     --------
     >>> import tempfile
+    >>> from tinyfactory.people import TinyPerson, from_csv
     >>> path = Path(tempfile.mkdtemp()) / "people.csv"
     >>> to_csv([TinyPerson("Ana", {"style": "=1+1"}, register=False)], path)
     >>> "'=1+1" in path.read_text(), from_csv(path)[0].get("style")
@@ -72,7 +72,7 @@ def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
         rows = csv.writer(file, lineterminator="\r\n")
         rows.writerow(STORED)
         for person in people:  # an error of a generator's own is no disk's
-            row = stored_row(person)
+            row = stored_row(person.persona, person.provenance)
             with disk_errors(path):
                 rows.writerow(_written(column, row[column]) for column in STORED)
         with disk_errors(path):
@@ -86,23 +86,8 @@ def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def from_csv(path: str | Path) -> People:
-    """The people in a CSV file; they are not registered.
-
-    Without the column ``persona``, as in a table that someone typed, the known columns are
-    read (``name`` is the only one needed) and the others kept as they are. A list may be JSON
-    or one text.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to read, or something that is no person, naming the row.
-    """
-    return People(iter_csv(path))
-
-
-def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
-    """The people of a CSV file, one after the other; see `from_csv`."""
+def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`."""
     path = Path(path).expanduser()
     csv.field_size_limit(_MAX_CELL)
     try:
@@ -121,7 +106,7 @@ def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
                         f"columns. Nothing was loaded. {_HOW}"
                     )
                 row = {c: _read(c, cell) for c, cell in zip(columns, cells, strict=True)}
-                yield person_of(row, where)
+                yield agent_of(row, where), where
     except OSError as error:
         raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:

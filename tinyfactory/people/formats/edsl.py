@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people.people_list import People
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.protocols import PersonLike
 
 Json = dict[str, Any]
 
 
-def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
+def to_edsl(people: Iterable[PersonLike]) -> list[Json]:
     """People as the agents of an EDSL AgentList, in plain JSON.
 
     The person's fields are the traits. Provenance stands beside them under ``tinyfactory``,
@@ -27,6 +26,7 @@ def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
 
     Examples
     --------
+    >>> from tinyfactory.people import TinyPerson
     >>> ana = TinyPerson("Ana", {"age": 34, "favourite dish": "soup"}, register=False)
     >>> agent = to_edsl([ana])[0]
     >>> agent["name"], agent["traits"], agent["codebook"]
@@ -35,31 +35,19 @@ def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
     return [_agent(person) for person in people]
 
 
-def from_edsl(agents: Any) -> People:
-    """The people in an EDSL AgentList, as a list of agents or as EDSL serialises it.
+def read_edsl(agents: Any) -> list[Any]:
+    """Return the agents of an EDSL AgentList with their traits under their original names.
 
     Raises
     ------
     InvalidInput
-        For what is no list of agents, and for an agent that is no person, naming its number.
-
-    Examples
-    --------
-    >>> from_edsl([{"name": "Bo", "traits": {"age": 60}}])
-    1 person
-     1. Bo, 60
+        If `agents` is no list of agents.
     """
     if isinstance(agents, dict):
         agents = agents.get("agent_list")
     if not isinstance(agents, list):
         raise InvalidInput("An AgentList is a list of agents; this is none. Nothing was loaded.")
-    people = People()
-    for number, agent in enumerate(agents, 1):
-        try:
-            people.append(TinyPerson.from_dict(original(agent)))
-        except InvalidInput as error:
-            raise InvalidInput(f"Agent {number}: {error} Nothing was loaded.") from error
-    return people
+    return [original(agent) for agent in agents]
 
 
 def original(agent: Any) -> Any:
@@ -82,7 +70,7 @@ def original(agent: Any) -> Any:
     return out if rest else {key: value for key, value in out.items() if key != "codebook"}
 
 
-def _agent(person: TinyPerson) -> Json:
+def _agent(person: PersonLike) -> Json:
     data = person.to_dict()
     fields = data.pop("persona")
     del data["type"]

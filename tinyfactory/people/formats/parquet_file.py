@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
-from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, as_json, person_of, stored_row
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
+from tinyfactory.people.protocols import PersonLike, is_person
 from tinyfactory.utils.files import beside, disk_errors, put_in_place
+from tinyfactory.utils.imports import require
 
 # Read at a time: small enough for people with long memories.
 _BATCH = 256
@@ -47,6 +48,7 @@ class PeopleWriter:
     Examples
     --------
     >>> import tempfile
+    >>> from tinyfactory.people import TinyPerson, iter_parquet
     >>> path = Path(tempfile.mkdtemp()) / "people.parquet"
     >>> with PeopleWriter(path) as writer:
     ...     writer.add(TinyPerson("Ana", {"age": 34}, register=False))
@@ -79,7 +81,7 @@ class PeopleWriter:
             raise
         self._open = True
 
-    def add(self, person: TinyPerson) -> None:
+    def add(self, person: PersonLike) -> None:
         """Take a person as they are now.
 
         Raises
@@ -89,13 +91,13 @@ class PeopleWriter:
         TinyFactoryError
             When the disk refuses; the file that is being written is given up.
         """
-        if not isinstance(person, TinyPerson):
+        if not is_person(person):
             raise InvalidInput(f"A person is expected, not {type(person).__name__}.")
         if not self._open:
             raise InvalidInput(
                 f"The file {self.path.name} is closed; nobody was added. Write to a new one."
             )
-        self._rows.append(_typed(stored_row(person)))
+        self._rows.append(_typed(stored_row(person.persona, person.provenance)))
         self.count += 1
         if len(self._rows) >= self._size:
             self._flush()
@@ -161,7 +163,7 @@ class PeopleWriter:
             self.discard()
 
 
-def to_parquet(people: Iterable[TinyPerson], path: str | Path) -> None:
+def to_parquet(people: Iterable[PersonLike], path: str | Path) -> None:
     """Write people to a Parquet file, all or nothing; see `PeopleWriter`.
 
     `people` may be a generator of more people than memory holds.
@@ -176,22 +178,15 @@ def to_parquet(people: Iterable[TinyPerson], path: str | Path) -> None:
             writer.add(person)
 
 
-def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
-    """The people of a Parquet file, one after the other; they are not registered.
+def read_parquet(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the agents in a Parquet file, each with its place.
 
-    A file of other origin is read as `normalise` reads rows. Only a few rows at a time are in
-    memory.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to read, or something that is no person, naming the row.
-    TinyFactoryError
-        When pyarrow is not installed.
+    Only a few rows at a time are in memory; see `tinyfactory.people.iter_parquet`.
     """
     path = Path(path).expanduser()
     for number, row in enumerate(_rows(path), 1):
-        yield person_of(row, f"{path}, row {number}")
+        where = f"{path}, row {number}"
+        yield agent_of(row, where), where
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -208,13 +203,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise TinyFactoryError(
-            "Parquet needs pyarrow, which is not installed. Run: pip install 'tinyfactory[tables]'"
-        ) from error
-    return pyarrow.parquet
+    return require("pyarrow.parquet", "tables")
 
 
 def _schema() -> Any:

@@ -11,14 +11,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import LINE, NO_MATH, escape
+from tinyfactory.utils.text import cut
 
 MAX_BARS = 30
 
-_LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _GOT = "var(--jp-brand-color1, #1976d2)"
 _MARKS = {"pass": "✓ pass", "FAIL": "✗ FAIL", "info": "info"}
-_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _LABEL, _BAR, _NUMBER, _STEP = 170, 240, 130, 20  # pixels
 _WIDE = 290  # for labels that are longer than...
 _SHORT = 22  # characters
@@ -59,7 +58,7 @@ def card(heading: str, sections: Sequence[Section]) -> str:
     """
     parts = "".join(map(_section, sections))
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 6px; '
         f'padding: 8px 12px; margin: 4px 0; max-width: 60em;">'
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
         f"{parts}</div>"
@@ -71,26 +70,26 @@ def page(title: str, body: str) -> str:
     return _PAGE.format(escape(title), body)
 
 
-def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
-    """For each category a bar of what is there and a line where what was asked lies.
+def target_and_actual(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Draw, for each category, a bar for the actual number and a line at the target.
 
     Parameters
     ----------
-    rows : sequence of (category, asked, got)
+    rows : sequence of (category, target, actual)
         In people. At most 30 are drawn; a line says how many are not.
 
     Examples
     --------
-    >>> svg = asked_against_got([("a < b", 10, 12)])
+    >>> svg = target_and_actual([("a < b", 10, 12)])
     >>> "a &lt; b" in svg, svg.startswith("<svg")
     (True, True)
     """
-    most = max((max(_size(asked), _size(got)) for _, asked, got in rows), default=0) or 1
+    most = max((max(_size(target), _size(actual)) for _, target, actual in rows), default=0) or 1
     drawn = _Drawing(_room(label for label, _, _ in rows[:MAX_BARS]))
-    for label, asked, got in rows[:MAX_BARS]:
-        numbers = f"{_number(got)} of {_number(asked)}"
-        drawn.add(label, _size(got) / most, numbers, _size(asked) / most)
-    return drawn.svg("Bar: there; line: asked", len(rows) - MAX_BARS)
+    for label, target, actual in rows[:MAX_BARS]:
+        numbers = f"{_number(actual)} of {_number(target)}"
+        drawn.add(label, _size(actual) / most, numbers, _size(target) / most)
+    return drawn.svg("Bar: actual; line: target", len(rows) - MAX_BARS)
 
 
 def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
@@ -143,7 +142,7 @@ class _Drawing:
     def add(self, label: str, part: float, numbers: str, line: float | None = None) -> None:
         """A bar of a part of the width, and a line where another part ends."""
         y = len(self._bars) * _STEP + 9  # the middle of the bar
-        short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        short = cut(label, _LONGEST)
         whole = "" if short == label else f"<title>{escape(label)}</title>"
         self._text(-8, y, escape(short) + whole, ' text-anchor="end"')
         self._text(_BAR + 8, y, escape(numbers))

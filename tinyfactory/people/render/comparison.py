@@ -9,21 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinyfactory.people.render.person import _CELL, _FAINT, _LINE, _NO_MATH, _ROW, _TEXT, escape
+from tinyfactory.people.protocols import ComparisonLike
+from tinyfactory.people.render.html import CELL, FAINT, LINE, NO_MATH, ROW, TEXT, escape
 from tinyfactory.people.schema.fields import MORE, SECTIONS, path_in_words, section_of
+from tinyfactory.people.schema.word_diff import Difference, Pieces
+from tinyfactory.utils.text import legible
 
-if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference
-    from tinyfactory.people.schema.word_diff import Pieces
-from typing import TYPE_CHECKING
-
-from tinyfactory.people.render.person import legible
-
-if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference
-    from tinyfactory.people.schema.word_diff import Pieces
 # Of texts with less in common than this, marking every word tells less than reading them.
 _ALIKE = 0.4
 # See-through colours, over a light page and a dark one.
@@ -31,7 +24,7 @@ _LEFT = "background: rgba(215, 58, 73, 0.2); color: inherit; text-decoration: li
 _RIGHT = "background: rgba(40, 167, 69, 0.2); color: inherit; text-decoration: underline;"
 
 
-def comparison_html(comparison: Comparison, *, only_differences: bool = False) -> str:
+def comparison_html(comparison: ComparisonLike, *, only_differences: bool = False) -> str:
     """A comparison as HTML that needs no kernel: first what was asked for, then the rest."""
     parts = []
     if comparison.asked:
@@ -46,7 +39,9 @@ def comparison_html(comparison: Comparison, *, only_differences: bool = False) -
     return _framed(heads(comparison), parts)
 
 
-def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bool = False) -> str:
+def side_by_side_html(
+    comparisons: Sequence[ComparisonLike], *, only_differences: bool = False
+) -> str:
     """One person and several others: each of them with what they have that the first has not.
 
     Parameters
@@ -71,18 +66,18 @@ def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bo
     return _framed(names, parts)
 
 
-def proposal_html(comparison: Comparison) -> str:
+def proposal_html(comparison: ComparisonLike) -> str:
     """What stands beside what is proposed in its place."""
     rows = _rows(comparison, comparison.differences).rows
     told = _table(_Table(["As it stands", "Proposed"], rows)) or _paragraph("Nothing differs.")
-    return f'<div {_NO_MATH} style="color: {_TEXT};">{told}</div>'
+    return f'<div {NO_MATH} style="color: {TEXT};">{told}</div>'
 
 
 def _framed(names: Sequence[str], parts: Sequence[str]) -> str:
     told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
-        f'padding: 12px 16px; margin: 4px 0; max-width: 80em; color: {_TEXT};">'
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 8px; '
+        f'padding: 12px 16px; margin: 4px 0; max-width: 80em; color: {TEXT};">'
         f'<div><b style="font-size: 1.2em;">{escape(told)}</b></div>{"".join(parts)}</div>'
     )
 
@@ -124,7 +119,7 @@ def _parts(table: _Table) -> str:
             differ = sum(row.differs for row in rows)
             told = f"{title}: {differ} different" if differ else title
             parts.append(
-                f'<details open style="border-top: 1px solid {_LINE}; padding: 6px 0;"><summary '
+                f'<details open style="border-top: 1px solid {LINE}; padding: 6px 0;"><summary '
                 f'style="cursor: pointer; padding: 2px 0;"><b>{escape(told)}</b></summary>'
                 f"{_table(_Table(table.names, rows))}</details>"
             )
@@ -135,26 +130,26 @@ def _table(table: _Table) -> str:
     if not table.rows:
         return ""
     # What a field is called stays in one piece; people share the rest.
-    head = f'<th style="{_CELL} width: 10em;"></th>'
-    head += "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in table.names)
+    head = f'<th style="{CELL} width: 10em;"></th>'
+    head += "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in table.names)
     body = []
     for row in table.rows:
-        told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
-        line = f"{_CELL} border-top: 1px solid {_LINE};"
+        told = f'<br><small style="color: {FAINT};">{escape(row.note)}</small>' if row.note else ""
+        line = f"{CELL} border-top: 1px solid {LINE};"
         name = escape(path_in_words(row.path))
         cells = "".join(f'<td style="{line}">{cell}</td>' for cell in row.cells)
         body.append(
-            f'<tr style="{_ROW}"><th style="{line} font-weight: normal;">{name}{told}</th>'
+            f'<tr style="{ROW}"><th style="{line} font-weight: normal;">{name}{told}</th>'
             f"{cells}</tr>"
         )
     return (
         '<table style="border-collapse: collapse; table-layout: fixed; width: 100%; '
-        f'overflow-wrap: anywhere; color: {_TEXT};">'
+        f'overflow-wrap: anywhere; color: {TEXT};">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
 
-def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
+def _rows(comparison: ComparisonLike, fields: Iterable[Difference]) -> _Table:
     rows = []
     for field in fields:
         cells = [_cell(field, side) for side in ("left", "right")]
@@ -162,7 +157,7 @@ def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
     return _Table(heads(comparison), rows)
 
 
-def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
+def _rows_of_many(comparisons: Sequence[ComparisonLike]) -> list[_Row]:
     """A row for each field of anyone; a dotted name can mean two of them."""
     of_each = []
     for comparison in comparisons:
@@ -234,7 +229,7 @@ def _side(item: Pieces, side: str, *, marked: bool) -> str:
     return f'<span style="white-space: pre-line;">{inside}</span>' if inside else ""
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: ComparisonLike) -> str:
     """A comparison as plain text, with the marks of wdiff: ``[-left-]`` and ``{+right+}``."""
     lines = [f"{name_of(comparison, 0)} and {name_of(comparison, 1)}"]
     if comparison.asked:
@@ -245,12 +240,12 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join([*lines, *(legible(line) for line in word_lines(comparison))])
 
 
-def name_of(comparison: Comparison, side: int) -> str:
+def name_of(comparison: ComparisonLike, side: int) -> str:
     """The name of the left (0) or the right one (1)."""
     return legible(comparison.names[side]) or "(no name yet)"
 
 
-def heads(comparison: Comparison) -> list[str]:
+def heads(comparison: ComparisonLike) -> list[str]:
     """The two names; of twins with one name also what makes the difference."""
     names = [name_of(comparison, side) for side in (0, 1)]
     if names[0] != names[1] or not comparison.asked:
@@ -261,13 +256,13 @@ def heads(comparison: Comparison) -> list[str]:
     ]
 
 
-def asked_for(comparison: Comparison) -> str:
+def asked_for(comparison: ComparisonLike) -> str:
     """What was changed on purpose, in a sentence."""
     changes = [f"{key}, from {a} to {b}" for key, (a, b) in comparison.asked.items()]
     return f"Changed on purpose: {'; '.join(changes)}"
 
 
-def summary(comparison: Comparison) -> str:
+def summary(comparison: ComparisonLike) -> str:
     """How much differs, in a sentence."""
     besides = " besides" if comparison.asked else ""
     total = sum(not field.asked for field in comparison.fields)
@@ -284,7 +279,7 @@ def count_fields(number: int) -> str:
     return "1 field" if number == 1 else f"{number} fields"
 
 
-def word_lines(comparison: Comparison) -> Iterable[str]:
+def word_lines(comparison: ComparisonLike) -> Iterable[str]:
     """The words that only one of the two uses, a line for each side."""
     for side, words in (("left", comparison.left_words), ("right", comparison.right_words)):
         if words:

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, InvalidPersona
-from tinyfactory.people.schema.layout import ALIASES, LISTS, PARTS, TIMES, TOP, empty, holder
-from tinyfactory.people.schema.persona import normalise, reply_schema
+from tinyfactory.people.schema.layout import (
+    ALIASES,
+    LISTS,
+    PARTS,
+    TIMES,
+    TOP,
+    empty,
+    holder,
+    reply_schema,
+)
+from tinyfactory.people.schema.normalise import normalise
 
 Json = dict[str, Any]
 # Around a person in other shapes; a field of this name would be taken for the whole.

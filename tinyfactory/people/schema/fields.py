@@ -16,7 +16,8 @@ from tinyfactory.errors import InvalidPersona
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TEXTS
-from tinyfactory.people.schema.persona import shown
+from tinyfactory.people.schema.values import shown
+from tinyfactory.utils.text import article
 
 Json = dict[str, Any]
 Kind = Literal["line", "text", "number", "list", "people", "json"]
@@ -282,31 +283,8 @@ def _someone(line: str) -> Json:
     return {"name": name, "description": description}
 
 
-# Words that begin with a vowel in writing but not in speaking, and the other way round.
-_CONSONANT = re.compile(
-    r"(?i)eu|ewe|one\b|once|uk\b|us\b|uni(?!n|m)|us[aeiu]|ukr|ugan|uro|uru|ut[ie]"
-)
-_VOWEL = re.compile(r"(?i)[aeiouàáâãäåæèéêëìíîïòóôõöø]|heir|honest|honou?r|hour")
-_SPELT_OUT = re.compile(r"[AEFHILMNORSX][A-Z]{1,4}\b")  # an MP, an HR officer
 # Words for what someone does that are no nouns.
 _ADJECTIVES = frozenset(("retired", "unemployed", "self-employed", "freelance", "employed"))
-
-
-def article(word: str) -> str:
-    """The word with "a" or "an" before it, as it is spoken.
-
-    Examples
-    --------
-    >>> [article(w) for w in ("nurse", "Italian", "Ukrainian", "11-year-old", "hourly worker")]
-    ['a nurse', 'an Italian', 'a Ukrainian', 'an 11-year-old', 'an hourly worker']
-    """
-    if number := re.match(r"[0-9]+", word):
-        vowel = number[0].startswith("8") or number[0] in ("11", "18")
-    elif _SPELT_OUT.match(word):
-        vowel = True
-    else:
-        vowel = bool(_VOWEL.match(word)) and not _CONSONANT.match(word)
-    return f"{'an' if vowel else 'a'} {word}"
 
 
 def minibio(persona: dict[str, Any]) -> str:

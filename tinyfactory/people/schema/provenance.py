@@ -9,14 +9,13 @@ person made by hand, is left out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 from tinyfactory.people.schema.fields import path_in_words
 from tinyfactory.people.schema.layout import ALIASES, TOP
+from tinyfactory.prompts.particularities import read_constraints
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
 Json = dict[str, Any]
 Origin = Literal["asked", "sampled", "model", "edited", "offline"]
 
@@ -92,14 +91,12 @@ def _nearest(path: str, origins: dict[str, Origin]) -> Origin | None:
 
 def _asked(provenance: Json) -> list[str]:
     """The fields that the particularities fixed."""
-    from tinyfactory.prompts.particularities import read_wishes
-
     told = (provenance.get("recipe") or {}).get("particularities")
     if isinstance(told, dict):
         return [_path_of(key) for key in told]
     if not isinstance(told, str):
         return []
-    fixed = read_wishes(told).fixed()
+    fixed = read_constraints(told)
     return [path for wish, path in _WISHES.items() if getattr(fixed, wish)]
 
 
@@ -127,16 +124,15 @@ _WAYS = {
 }
 
 
-def origin(person: TinyPerson) -> str:
+def origin(provenance: Json) -> str:
     """Where the description came from, in a sentence.
 
     Examples
     --------
-    >>> from tinyfactory.people import TinyPerson
-    >>> origin(TinyPerson("Ana", provenance={"source": "model", "model": "m-1"}, register=False))
+    >>> origin({"source": "model", "model": "m-1"})
     'Written by the model m-1.'
     """
-    source, model = person.provenance.get("source"), person.provenance.get("model")
+    source, model = provenance.get("source"), provenance.get("model")
     if source == "offline":
         return "Made by the offline writer; no language model was asked."
     if source == "model":
@@ -144,9 +140,8 @@ def origin(person: TinyPerson) -> str:
     return f"From: {source}." if source else "Where this description came from is not recorded."
 
 
-def ways(person: TinyPerson) -> list[tuple[str, str]]:
+def ways(origins: Mapping[str, Origin]) -> list[tuple[str, str]]:
     """How fields came to be, and which ones did, in words; nothing where it is not recorded."""
-    origins = person.origins()
     found = []
     for way, words in _WAYS.items():
         paths = [path_in_words(path) for path, how in origins.items() if how == way]

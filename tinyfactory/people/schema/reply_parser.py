@@ -9,7 +9,9 @@ from typing import Any
 
 from tinyfactory.errors import InvalidPersona, ReplyRejected
 from tinyfactory.people.schema.layout import TOP
-from tinyfactory.people.schema.values import MAX_DEPTH, clean
+from tinyfactory.people.schema.normalise import normalise
+from tinyfactory.people.schema.values import MAX_DEPTH
+from tinyfactory.utils.text import clean
 
 MAX_CHARACTERS = 1_000_000
 # The time that repairing takes grows with the length, and worse with open brackets.
@@ -50,8 +52,6 @@ def read_persona(
         ...
     tinyfactory.errors.ReplyRejected: The reply was empty. Answer with one JSON object ...
     """
-    from tinyfactory.people.schema.persona import normalise
-
     wanted = "one JSON object that describes one person"
     value = _read(text, finish_reason, refusal, wanted)
     person = _the_one(value, wanted)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 import unicodedata
 from typing import Any
 
 from tinyfactory.errors import InvalidPersona
+from tinyfactory.utils.text import clean
 
 # A record with one of these as its only key holds a bare item: {"skill": "x"} is "x".
 _ITEM_WORD = re.compile(
@@ -195,21 +197,6 @@ def _relationship(value: Any) -> Any:
 
 MAX_DEPTH = 40
 
-_NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` without NUL characters and lone surrogates, which UTF-8 and databases refuse.
-
-    Examples
-    --------
-    >>> clean("An" + chr(0) + "a" + chr(0xD800))
-    'Ana�'
-    """
-    if not _NUL_OR_SURROGATE.search(text):
-        return text
-    return _NUL_OR_SURROGATE.sub(lambda m: "" if m[0] == "\x00" else "\ufffd", text)
-
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A copy of `value` that is plain JSON.
@@ -270,3 +257,9 @@ def _plain_cell(value: Any, depth: int) -> Any:
         f"A value of type {type(value).__name__} cannot be kept; "
         "expected text, a number, true, false, null, a list or an object."
     )
+
+
+def shown(value: Any) -> str:
+    """Write a value as JSON of at most 60 characters, for an error message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -6,11 +6,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Any, Literal
 
 Side = Literal["both", "left", "right"]
 Pieces = tuple[tuple[Side, str], ...]
+State = Literal["same", "changed", "only left", "only right"]
 
 TOP_WORDS = 15
 # Longer texts are compared as wholes: word by word, time grows with the square of the length.
@@ -20,6 +22,24 @@ _ALIKE = 0.4  # from here on, one item is a rewording of the other
 # Scripts written without spaces, where each character is compared as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORDS = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)|\s+")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field of two people.
+
+    `path` is dotted (``"occupation.title"``). `left` and `right` are the values, None where
+    the field is missing. `asked` says whether it was changed on purpose. `items` pairs the
+    items of a list, or the one value, each split into pieces that are on ``"both"`` sides or
+    on one.
+    """
+
+    path: str
+    left: Any
+    right: Any
+    state: State
+    asked: bool
+    items: tuple[Pieces, ...]
 
 
 def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:

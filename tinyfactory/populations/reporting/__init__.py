@@ -1,6 +1,6 @@
-"""The report card of a population: the targets against the actual people.
+"""The report card of a population: targets and actual numbers, repetition, and wording.
 
-`report` measures, `ReportCard` holds the rows and shows them. No model and no network.
+`report` measures, `ReportCard` holds the rows and shows them. Neither needs a model or a network.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tinyfactory.people.index import FACETS
+from tinyfactory.utils.text import cut
 from tinyfactory.widgets.browser.browser_columns import LABELS, column
 from tinyfactory.widgets.browser.filter_boxes import FilterBoxes, Group
 from tinyfactory.widgets.browser.people_export import ExportControls
@@ -52,7 +53,7 @@ class BrowserLayout:
     def tell(self, *, restricted: bool, narrowed: str | None) -> None:
         """Show the buttons that remove filters, if there are filters."""
         text = narrowed or ""
-        self.chip.description = text if len(text) <= _CHIP else text[: _CHIP - 1] + "…"
+        self.chip.description = cut(text, _CHIP)
         self.chip.layout.display = "none" if narrowed is None else ""
         self.clear.layout.display = "" if restricted else "none"
 

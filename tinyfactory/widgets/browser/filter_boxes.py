@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets
 
-from tinyfactory.widgets.parts.labels import cut
+from tinyfactory.utils.text import cut, legible
 from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget
 
 # The most characters of a label, and the most boxes of a group besides the ticked ones.
@@ -71,7 +71,7 @@ class Group:
 
 def _sent(value: str) -> str:
     """A value as it is sent: itself, or a digest if it is long or has control characters."""
-    if cut(value, _LONGEST) == value:
+    if legible(cut(value, _LONGEST)) == value:
         return value
     return blake2s(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -85,7 +85,7 @@ def told_apart(texts: Sequence[str], most: int) -> list[str]:
     ...             "Teacher of mathematics and physics at a school in Braga"], 40)
     ['Teacher of mathemati…school in Porto', 'Teacher of mathemati…school in Braga']
     """
-    short = [cut(text, most) for text in texts]
+    short = [legible(cut(text, most)) for text in texts]
     alike: dict[str, set[str]] = {}
     for text, label in zip(texts, short, strict=True):
         alike.setdefault(label, set()).add(text)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render.person import hint_html, nobody_html, person_html
+from tinyfactory.people.render.html import hint_html, nobody_html
+from tinyfactory.people.render.person import person_html
 from tinyfactory.widgets.card.persona_card import PersonaCard
 
 # Larger HTML is not sent to the page in one message.

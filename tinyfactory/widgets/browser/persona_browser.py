@@ -14,6 +14,7 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.index import FACETS
 from tinyfactory.people.render.person import people_html, people_text
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.browser import people_export
 from tinyfactory.widgets.browser.browser_columns import FIRST, LABELS, cell, column
 from tinyfactory.widgets.browser.browser_filter import BrowserFilter
@@ -24,7 +25,6 @@ from tinyfactory.widgets.browser.person_preview import PersonPreview
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.debounce import after_typing
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
-from tinyfactory.widgets.parts.labels import count
 from tinyfactory.widgets.parts.paged_table import PagedTable, Rows, Sort
 
 # The categories of more people are counted after the first view, which must not wait for them.

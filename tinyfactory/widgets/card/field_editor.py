@@ -9,11 +9,12 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput, InvalidPersona
 from tinyfactory.people import TinyPerson
-from tinyfactory.people.render.person import hint_html, revision_text, status_html
+from tinyfactory.people.render.html import hint_html, status_html
+from tinyfactory.people.render.person import revision_text
 from tinyfactory.people.schema.fields import HINTS, Field, as_text, check, fields, reason
 from tinyfactory.utils.concurrency import Aside
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.parts.debounce import after_typing
-from tinyfactory.widgets.parts.labels import count
 
 LABEL = {"description_width": "14em"}
 _ONE_LINE = ("line", "number")

@@ -11,11 +11,11 @@ import traitlets
 from tinyfactory.journal.records import event_of
 from tinyfactory.journal.simulation import scope
 from tinyfactory.people import TinyPerson
+from tinyfactory.people.render.html import nobody_html
 from tinyfactory.people.render.person import (
     body_html,
     head_html,
     json_html,
-    nobody_html,
     origins_html,
     person_html,
     person_text,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from tinyfactory.people import People, TinyPerson
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 from tinyfactory.widgets.parts.base_panel import DEFAULT_BUTTON
 
 # More people are not listed, but code can set one of them, who is added to the list.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import anywidget
 import traitlets
 
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import cut, legible
 from tinyfactory.widgets.parts.request_widget import STATIC
 
 # Limits that keep a message below 200 kB in any script.
@@ -121,4 +121,4 @@ def _fitting(lines: Sequence[Line]) -> list[Line]:
 
 
 def _short(text: str, most: int) -> str:
-    return legible(text if len(text) <= most else f"{text[: most - 1]}…")
+    return legible(cut(text, most))

@@ -19,7 +19,8 @@ from tinyfactory.people.render.conversation import (
     panel_html,
     panel_text,
 )
-from tinyfactory.people.render.person import escape, legible
+from tinyfactory.people.render.html import escape
+from tinyfactory.utils.text import count, legible
 from tinyfactory.widgets.chat.answer_table import AnswerTable
 from tinyfactory.widgets.chat.chat_controls import (
     EVERYONE,
@@ -32,7 +33,6 @@ from tinyfactory.widgets.chat.message_log import Line, MessageLog
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
-from tinyfactory.widgets.parts.labels import count
 
 # The concurrency when everyone is asked.
 AT_ONCE = 4

@@ -12,7 +12,8 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, People, TinyPerson
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.render.comparison import comparison_text, side_by_side_html
-from tinyfactory.people.render.person import nobody_html, people_html, people_text
+from tinyfactory.people.render.html import nobody_html
+from tinyfactory.people.render.person import people_html, people_text
 from tinyfactory.widgets.compare.twin_form import TwinForm
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
@@ -63,11 +64,11 @@ class PersonaCompare(BasePanel):
     twins = traitlets.Instance(Twins, allow_none=True)
 
     def __init__(
-        self, people: Iterable[TinyPerson] | Comparison = (), *, factory: Any = None
+        self, people: Iterable[TinyPerson] | Comparison[TinyPerson] = (), *, factory: Any = None
     ) -> None:
         self._line = ""
-        self.comparisons: list[Comparison] = []
-        self._given: Comparison | None = None
+        self.comparisons: list[Comparison[TinyPerson]] = []
+        self._given: Comparison[TinyPerson] | None = None
         self._only = widgets.Checkbox(
             False, description="Only what differs", indent=False,
             tooltip="Leave out what is the same in all",
@@ -93,7 +94,7 @@ class PersonaCompare(BasePanel):
 
     # -- what code does ----------------------------------------------------------------
 
-    def make_twin(self, person: TinyPerson, **change: Any) -> Twins:
+    def make_twin(self, person: TinyPerson, **change: Any) -> Twins[TinyPerson]:
         """Make a twin, wait for it, and show both. The arguments are those of `TinyPerson.twin`.
 
         Raises
@@ -150,7 +151,7 @@ class PersonaCompare(BasePanel):
         self._code.refresh()
         self.store_soon()
 
-    def _made(self, twins: Twins, line: str) -> None:
+    def _made(self, twins: Twins[TinyPerson], line: str) -> None:
         self.people = twins
         self._line = line
         self.say(f"A twin of {twins.original.name}: what was not asked for is marked.")

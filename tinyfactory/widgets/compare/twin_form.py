@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.comparison import Twins
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 from tinyfactory.widgets.card.field_editor import LABEL, offer
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
 from tinyfactory.widgets.parts.base_panel import DEFAULT_BUTTON
@@ -43,7 +43,7 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def __init__(
         self,
         told: Callable[[str], object],
-        made: Callable[[Twins, str], object],
+        made: Callable[[Twins[TinyPerson], str], object],
         failed: Callable[[BaseException], object],
     ) -> None:
         self._told, self._made = told, made
@@ -136,7 +136,7 @@ class TwinForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             waiting=lambda seconds: self._told(f"{told} {seconds:.0f} s"),
         )
 
-    def _show_twins(self, twins: Twins, change: dict[str, Any]) -> None:
+    def _show_twins(self, twins: Twins[TinyPerson], change: dict[str, Any]) -> None:
         told = ", ".join(f"{name}={value!r}" for name, value in change.items())
         self._made(twins, f"person.twin({told})")
 

@@ -11,7 +11,7 @@ from tinyfactory.factory.job_options import Order
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.populations import Demography
 from tinyfactory.settings import OFFLINE
-from tinyfactory.widgets.parts.labels import count
+from tinyfactory.utils.text import count
 
 
 def draft(

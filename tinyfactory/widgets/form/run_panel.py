@@ -13,10 +13,10 @@ from tinyfactory.factory.job import PeopleJob
 from tinyfactory.factory.job_options import Snapshot
 from tinyfactory.people import People
 from tinyfactory.people.render.person import latest_html, people_html, people_text
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.parts.background import BackgroundWork, Run, Task
 from tinyfactory.widgets.parts.base_panel import DEFAULT_BUTTON, BasePanel
 from tinyfactory.widgets.parts.debounce import in_foreground
-from tinyfactory.widgets.parts.labels import count
 from tinyfactory.widgets.parts.progress_bar import ProgressBar, with_earlier
 
 # Seconds between two snapshots: smooth to the eye, and far from flooding the server.

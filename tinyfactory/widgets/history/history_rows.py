@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 
 from tinyfactory.journal.records import Event
 from tinyfactory.journal.timeline import Chronicle, Place, Totals
-from tinyfactory.people.render.person import MAX_ROWS, legible, price_in_words
+from tinyfactory.people.render.html import MAX_ROWS
 from tinyfactory.people.render.tables import table_html
-from tinyfactory.widgets.parts.labels import count
+from tinyfactory.utils.text import count, legible, price_in_words, time_in_words
 from tinyfactory.widgets.parts.paged_table import Column
-from tinyfactory.widgets.parts.progress_bar import time_in_words
 
 EVENTS = (
     Column("number", "#", "right"),

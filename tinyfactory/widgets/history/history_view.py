@@ -12,12 +12,13 @@ from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.records import Event
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.journal.timeline import Chronicle, Totals
+from tinyfactory.utils.text import count
 from tinyfactory.widgets.history import history_code
 from tinyfactory.widgets.history import history_rows as rows
 from tinyfactory.widgets.history.history_controls import ALL, BranchChoice, EventDetail, ExportRow
 from tinyfactory.widgets.history.history_rows import as_html, as_text
 from tinyfactory.widgets.parts.base_panel import BasePanel
-from tinyfactory.widgets.parts.labels import Hint, count
+from tinyfactory.widgets.parts.labels import Hint
 from tinyfactory.widgets.parts.paged_table import ItemTable
 
 _NONE = (

@@ -10,7 +10,7 @@ import anywidget
 import ipywidgets as widgets
 import traitlets
 
-from tinyfactory.people.render.person import code_html
+from tinyfactory.people.render.html import code_html
 from tinyfactory.widgets.parts.error_text import in_plain_words
 from tinyfactory.widgets.parts.labels import Status
 from tinyfactory.widgets.parts.request_widget import STATIC

@@ -1,10 +1,10 @@
-"""A status line and a hint, and short texts for them."""
+"""A status line and a hint."""
 
 from __future__ import annotations
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render.person import hint_html, legible, status_html
+from tinyfactory.people.render.html import hint_html, status_html
 
 
 class Status(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
@@ -40,20 +40,3 @@ class Hint(widgets.HTML):  # type: ignore[misc]
         self.text = text
         self.value = hint_html(text)
         self.layout.display = "" if text else "none"
-
-
-def count(number: int, one: str, many: str) -> str:
-    """A number with its noun: "1 person", "3 people"."""
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def cut(text: str, most: int) -> str:
-    """A text of at most so many characters, each of them legible.
-
-    Examples
-    --------
-    >>> cut("Mecklenburg", 20), cut("Mecklenburg", 6)
-    ('Mecklenburg', 'Meckl…')
-    """
-    line = legible(text[:most])
-    return line if len(text) <= most else line[:-1] + "…"

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import traitlets
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people.render.person import legible
+from tinyfactory.utils.text import legible
 from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget, integer
 
 Sort = tuple[str, bool]

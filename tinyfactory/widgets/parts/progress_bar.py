@@ -9,7 +9,8 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from tinyfactory.factory.job_options import Snapshot
-from tinyfactory.people.render.person import price_in_words, progress_html
+from tinyfactory.people.render.html import progress_html
+from tinyfactory.utils.text import price_in_words, time_in_words
 
 
 class ProgressBar(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
@@ -85,17 +86,3 @@ def _spent(now: Snapshot) -> str:
     usd = now.spent.usd
     more = " and more" if now.spent.unknown_price and usd is not None else ""
     return f"{now.spent.tokens:,} tokens, {price_in_words(usd)}{more}"
-
-
-def time_in_words(seconds: float) -> str:
-    """A length of time, as one says it.
-
-    Examples
-    --------
-    >>> time_in_words(0.31), time_in_words(42.4), time_in_words(600), time_in_words(9000)
-    ('0.3 s', '42 s', '10 min', '2.5 h')
-    """
-    if seconds < 60:
-        exact = seconds < 9.95 and seconds != int(seconds)
-        return f"{seconds:.1f} s" if exact else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

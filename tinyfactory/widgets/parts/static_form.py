@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import escape
 
 # A counter, so that a notebook that is run again stores the same output.
 _numbers = count(1)

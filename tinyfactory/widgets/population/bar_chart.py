@@ -9,7 +9,7 @@ import traitlets
 
 from tinyfactory.people.render.charts import MAX_BARS
 from tinyfactory.populations.reporting.measurement import Bar, Chart
-from tinyfactory.widgets.parts.labels import count, cut
+from tinyfactory.utils.text import count, cut, legible
 from tinyfactory.widgets.parts.request_widget import STATIC, RequestWidget
 
 _LONGEST = 80
@@ -110,13 +110,13 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
     if chart.row is not None:
         mark += f", {chart.row.shown} off at most"
     return {
-        "title": cut(chart.field, _LONGEST),
+        "title": legible(cut(chart.field, _LONGEST)),
         "mark": mark,
         "key": _KEY if chart.row is not None else "Actual; there is no target.",
         "more": f"{count(rest, 'category', 'categories')} not drawn." if rest > 0 else "",
         "bars": [
             {
-                "label": cut(bar.category, _LONGEST),
+                "label": legible(cut(bar.category, _LONGEST)),
                 "name": _name(chart.field, bar, people),
                 "text": _text(bar, people),
                 "got": bar.got / most,
@@ -130,7 +130,7 @@ def _drawn(chart: Chart, bars: list[Bar], people: int) -> dict[str, Any]:
 def _name(field: str, bar: Bar, people: int) -> str:
     asked = "" if bar.asked is None else f"asked {_percent(bar.asked, people)}, got "
     got = f"{_percent(bar.got, people)} ({count(bar.got, 'person', 'people')})"
-    return f"{cut(field, _LONGEST)} {cut(bar.category, _LONGEST)}: {asked}{got}"
+    return f"{legible(cut(field, _LONGEST))} {legible(cut(bar.category, _LONGEST))}: {asked}{got}"
 
 
 def _text(bar: Bar, people: int) -> str:

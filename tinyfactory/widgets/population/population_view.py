@@ -13,15 +13,14 @@ import traitlets
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import charts
-from tinyfactory.people.render.person import legible, progress_html
+from tinyfactory.people.render.html import progress_html
 from tinyfactory.populations.reporting import ReportCard, card
 from tinyfactory.populations.reporting.measurement import Chart, Measured, measure
+from tinyfactory.utils.text import count, legible, time_in_words
 from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
 from tinyfactory.widgets.parts.background import BackgroundWork, Run, Task
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
-from tinyfactory.widgets.parts.labels import count
-from tinyfactory.widgets.parts.progress_bar import time_in_words
 from tinyfactory.widgets.population.bar_chart import BarChart
 
 # Word choice is measured on at most this many people, everything else on all.

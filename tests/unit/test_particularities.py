@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
+from tinyfactory.prompts.particularities import (
+    Constraints,
+    contradiction,
+    read_constraints,
+    read_particularities,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ from tinyfactory.prompts.particularities import Wishes, contradiction, read_wish
     ],
 )  # fmt: skip
 def test_plain_statements_are_certain(text, name, age, occupation):
-    fixed = read_wishes(text).fixed()
+    fixed = read_constraints(text)
     assert (fixed.name, fixed.age, fixed.occupation) == (name, age, occupation)
 
 
@@ -89,7 +94,7 @@ def test_plain_statements_are_certain(text, name, age, occupation):
     ],
 )
 def test_false_friends_fix_nothing(text):
-    assert read_wishes(text).fixed() == Wishes()
+    assert read_constraints(text) == Constraints()
 
 
 @pytest.mark.parametrize(
@@ -108,31 +113,31 @@ def test_false_friends_fix_nothing(text):
     ],
 )
 def test_looser_readings_are_hints(text, field, value):
-    wishes = read_wishes(text)
+    wishes = read_particularities(text)
     assert getattr(wishes, field) == value
     assert field not in wishes.certain
 
 
 def test_a_range_that_is_stated_is_certain():
-    assert read_wishes("aged 30 to 40").fixed().age_range == (30, 40)
-    assert read_wishes("age: 30-40").fixed().age_range == (30, 40)
+    assert read_constraints("aged 30 to 40").age_range == (30, 40)
+    assert read_constraints("age: 30-40").age_range == (30, 40)
 
 
 def test_none_and_nothing_wish_nothing():
-    assert read_wishes(None) == read_wishes("") == Wishes()
+    assert read_particularities(None) == read_particularities("") == Constraints()
 
 
 def test_a_stated_key_wins_over_prose():
-    wishes = read_wishes("A 20-year-old cook.\nage: 44\noccupation: welder")
+    wishes = read_particularities("A 20-year-old cook.\nage: 44\noccupation: welder")
     assert (wishes.age, wishes.occupation) == (44, "welder")
 
 
 @pytest.mark.parametrize("age", ["0", "-3", "190", "true", "thirty", "[1]"])
 def test_impossible_ages_are_not_taken(age):
-    assert read_wishes(f'{{"age": "{age}"}}').fixed().age is None
+    assert read_constraints(f'{{"age": "{age}"}}').age is None
 
 
-FIXED = read_wishes("name: Ana Souza; age: 34; occupation: primary school teacher").fixed()
+FIXED = read_constraints("name: Ana Souza; age: 34; occupation: primary school teacher")
 FITS = {"name": "Ana Souza", "age": 34, "occupation": {"title": "Teacher", "description": "x"}}
 
 
@@ -166,19 +171,19 @@ def test_a_contradiction_is_told_with_what_was_asked(change, word):
 
 
 def test_a_range_is_held():
-    fixed = read_wishes("aged 30 to 40").fixed()
+    fixed = read_constraints("aged 30 to 40")
     assert contradiction(fixed, {"age": 40}) is None
     assert "30" in str(contradiction(fixed, {"age": 41}))
 
 
 def test_hints_contradict_nothing():
-    fixed = read_wishes("a retired nurse in her sixties").fixed()
+    fixed = read_constraints("a retired nurse in her sixties")
     assert contradiction(fixed, {"name": "X", "age": 20, "occupation": "pilot"}) is None
 
 
 @given(st.text(max_size=400))
 def test_any_text_is_read(text):
-    fixed = read_wishes(text).fixed()
+    fixed = read_constraints(text)
     assert fixed.age is None or 0 < fixed.age <= 120
 
 
@@ -188,5 +193,5 @@ def test_any_text_is_read(text):
 )
 def test_long_hostile_text_is_read_quickly(piece):
     started = time.process_time()  # others on the machine do not count
-    read_wishes(piece * 60_000)
+    read_particularities(piece * 60_000)
     assert time.process_time() - started < 10  # some tenths here; what is not linear takes minutes

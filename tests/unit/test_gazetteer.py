@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import normalise_name
-from tinyfactory.models.offline.load import countries, table
-from tinyfactory.models.offline.names import name_table
-from tinyfactory.populations.births import decade_of, first_names
-from tinyfactory.populations.names import country_of, draw_names, sex_of
+from tinyfactory.gazetteer import read_table
+from tinyfactory.gazetteer.countries import countries, country_of
+from tinyfactory.gazetteer.genders import gender_of
+from tinyfactory.gazetteer.names import decade_of, first_names, name_table
+from tinyfactory.gazetteer.unique_names import draw_names
+from tinyfactory.utils.text import normalise_name
 
 ALL = [country.name for country in countries()]
 
@@ -59,7 +60,7 @@ def test_the_seed_decides_and_nothing_else():
 
 def test_the_same_in_a_process_with_another_hash_seed():
     code = (
-        "from tinyfactory.populations.names import draw_names\n"
+        "from tinyfactory.gazetteer.unique_names import draw_names\n"
         "print(ascii(draw_names(['Peru', None, 'Mars', 'Lyon'] * 20, ['f', None, 'm', 'x'] * 20,"
         " seed=9, taken={'Ana Lima', 'Li Wei'})))"
     )
@@ -150,7 +151,7 @@ def test_a_region_may_be_a_country_a_people_or_a_city(text, country):
      (" m ", "male"), ("other", None), ("non-binary", None), ("", None)],
 )  # fmt: skip
 def test_words_for_the_sexes(word, sex):
-    assert sex_of(word) == sex
+    assert gender_of(word) == sex
 
 
 def test_unknown_countries_and_sexes_are_mixed():
@@ -174,9 +175,9 @@ def test_arrays_and_their_empty_cells_are_read():
 @pytest.mark.parametrize(
     ("where", "sexes", "said"),
     [
-        (["Brazil"], [], "There are 1 countries and 0 sexes"),
+        (["Brazil"], [], "There are 1 countries and 0 genders"),
         (["Brazil", 76], ["f", "f"], "The country in row 2 is 76"),
-        (["Brazil"], [1], "The sex in row 1 is 1"),
+        (["Brazil"], [1], "The gender in row 1 is 1"),
     ],
 )
 def test_what_cannot_be_read_is_refused(where, sexes, said):
@@ -226,7 +227,7 @@ def test_a_decade_nobody_counted_takes_the_nearest():
 
 
 def test_the_table_of_births_says_whose_it_is_and_is_whole():
-    for row in table("births").values():
+    for row in read_table("births").values():
         assert {"source", "licence", "changes", "says"} <= set(row["about"])
         assert sorted(row["decades"]) == [str(year) for year in range(1900, 2020, 10)]
         for pools in row["decades"].values():
@@ -265,5 +266,5 @@ def test_a_hundred_thousand_names_take_seconds():
 
 @pytest.mark.parametrize("taken", [None, "Ana Souza", [1], 7])
 def test_taken_names_that_are_none_are_refused(taken):
-    with pytest.raises(InvalidInput, match="taken holds names, as in"):
+    with pytest.raises(InvalidInput, match="taken must be a list of names such as"):
         draw_names(["Brazil"], ["f"], seed=1, taken=taken)
