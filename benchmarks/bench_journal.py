@@ -27,7 +27,7 @@ from common import Row, Table, interleaved, machine, medians
 from people import InstantModel, name_of, person
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
-from tinyfactory.journal.simulation import scope
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transaction import current_transaction
 
@@ -238,7 +238,7 @@ def _journals(what: str, place: Path, make: Callable[[], Any]) -> tuple[Any, Any
     """A factory in a journal that will be long, and one in a journal that begins."""
     factories = []
     for age in ("old", "new"):
-        Simulation(age, place / f"{age} {what}").begin()
+        Simulation(place / f"{age} {what}", age).begin()
         factories.append(make())
     return factories[0], factories[1]
 
@@ -281,7 +281,7 @@ def _row_sizes(folder: Path) -> list[int]:
 
 def bench_snapshots(table: Table, size: Size, place: Path) -> None:
     """A method that declares nothing has its object's state copied: that grows, bytes do not."""
-    with Simulation("snapshots", place / "snapshots") as simulation:
+    with Simulation(place / "snapshots", "snapshots"):
         few, many = Maker(), Maker()
         for factory, length in ((few, 10), (many, size.events)):
             factory.names = [f"name {n:06}" for n in range(length)]
@@ -294,8 +294,8 @@ def bench_snapshots(table: Table, size: Size, place: Path) -> None:
         )
         lengths = {
             factory: statistics.median(
-                len(json.dumps(simulation.store.get("event:" + step.key)))
-                for step in simulation.line_of(factory).steps[1:]
+                len(json.dumps(scope().store.get("event:" + step.key)))
+                for step in scope().line_of(factory).steps[1:]
             )
             for factory in (few, many)
         }
@@ -321,7 +321,7 @@ def _notebook(table: Table, size: Size, folder: Path, model: InstantModel) -> No
     """A new run of what made the people of the new journal."""
     calls = model.calls
     gc.collect()
-    with Simulation("new", folder) as simulation:
+    with Simulation(folder, "new") as simulation:
         start = time.perf_counter()
         factory = TinyPersonFactory("Joiners", model=model)
         people = factory.generate_people(size.notebook)
@@ -380,11 +380,11 @@ def _key(number: int) -> str:
 
 def _open(folder: Path, number: int) -> dict[str, float]:
     marks = [time.perf_counter()]
-    simulation = Simulation("opened", folder).begin()
+    simulation = Simulation(folder, "opened").begin()
     marks.append(time.perf_counter())
-    found = simulation.store.get(_key(number // 2))
+    found = scope().store.get(_key(number // 2))
     marks.append(time.perf_counter())
-    missing = simulation.store.get("event:none")
+    missing = scope().store.get("event:none")
     marks.append(time.perf_counter())
     simulation.end()
     if found["number"] != number // 2 or missing is not None:

@@ -47,7 +47,7 @@ __all__ = [
     "widgets",
 ]
 __version__ = "0.1.0"
-__getattr__, _names = lazy_face(
+__getattr__, __dir__ = lazy_face(
     __name__,
     {
         "Budget": "budget",
@@ -70,8 +70,5 @@ __getattr__, _names = lazy_face(
         "transactional": "journal.transactional",
         "widgets": None,
     },
+    "__version__",
 )
-
-
-def __dir__() -> list[str]:
-    return [*_names(), "__version__"]

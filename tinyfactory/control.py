@@ -1,4 +1,4 @@
-"""What a notebook calls: begin a simulation, look at it, end it.
+"""The calls of a notebook: begin a simulation, save it, end it.
 
 >>> import tempfile
 >>> from tinyfactory import control
@@ -38,6 +38,9 @@ def begin(
     budget: Budget | None = None,
     recording: str | Path | None = None,
     mode: Literal["replay", "extend"] = "replay",
+    cache_path: str | Path | None = None,
+    id: str | None = None,  # noqa: A002 - TinyTroupe's name
+    auto_checkpoint: bool = True,  # noqa: ARG001 - every event is saved at once
 ) -> Simulation:
     """Begin a simulation, or go back to the beginning of the one that is open.
 
@@ -50,23 +53,37 @@ def begin(
     retry_failures : bool
         Ask again where an earlier run got no usable reply.
     budget : Budget, optional
-        What this run may spend; ``simulation.spent`` tells what it has spent.
+        The most that this run may spend; ``simulation.spent`` tells how much it has spent.
     recording : path, optional
-        A file that `Simulation.export` wrote, to be replayed; with no key and no endpoint.
+        A file that `Simulation.export` wrote, to be replayed with no key and no endpoint.
     mode : {"replay", "extend"}
-        What to do at a step that the recording does not hold: raise an error; or ask the model
-        that is configured, and keep it in the journal at `path`.
+        For a call that is not in the recording: raise an error; or ask the configured model,
+        and save the event in the journal at `path`.
+    cache_path, id
+        Other names of `path` and `simulation_id`, as in TinyTroupe.
+    auto_checkpoint : bool
+        Accepted for notebooks written for TinyTroupe. Every event is saved at once anyway.
 
     Returns
     -------
     Simulation
-        It can be used with ``with``, too, and then ends by itself.
+        It also works in a ``with`` statement, which ends it.
 
     Raises
     ------
     InvalidInput, JournalUnavailable, DamagedRecord
-        When there is no such folder or recording to be had; nothing is begun then.
+        When the folder or the recording cannot be used; no simulation is begun then.
     """
+    for name, value, other, its_value in (
+        ("path", path, "cache_path", cache_path),
+        ("simulation_id", simulation_id, "id", id),
+    ):
+        if value is not None and its_value is not None:
+            raise InvalidInput(
+                f"{other} is another name of {name}; give one of them. Nothing was opened."
+            )
+    path = cache_path if path is None else path
+    simulation_id = id if simulation_id is None else simulation_id
     if recording is not None:
         return Simulation.from_recording(
             recording,
@@ -76,12 +93,13 @@ def begin(
             retry_failures=retry_failures,
             budget=budget,
         ).begin()
-    name = "default" if simulation_id is None else simulation_id
-    return Simulation(name, path, retry_failures=retry_failures, budget=budget).begin()
+    return Simulation(path, simulation_id, retry_failures=retry_failures, budget=budget).begin()
 
 
 def checkpoint() -> None:
-    """Make sure that all is on disk. Every step already is when its call returns."""
+    """Save everything. Each event already is on disk when its call returns, except for those
+    that the disk had no room for.
+    """
     _current("checkpoint").checkpoint()
 
 
@@ -91,26 +109,26 @@ def end() -> None:
 
 
 def reset() -> None:
-    """End all simulations that are open. What they kept stays on disk."""
+    """End all open simulations. Their events stay on disk."""
     while (simulation := current_simulation()) is not None:
         simulation.end()
 
 
 def cache_hits() -> int:
-    """How many steps of the current simulation were replayed since it began."""
+    """The number of calls that were replayed since the current simulation began."""
     return _current("cache_hits").hits
 
 
 def cache_misses() -> int:
-    """How many steps of the current simulation were done since it began."""
+    """The number of new calls since the current simulation began."""
     return _current("cache_misses").misses
 
 
-def _current(what: str) -> Simulation:
+def _current(function: str) -> Simulation:
     simulation = current_simulation()
     if simulation is None:
         raise InvalidInput(
-            f"control.{what}() needs a simulation, and none is open. Nothing was changed. "
+            f"control.{function}() needs an open simulation. Nothing was changed. "
             "Call control.begin() first."
         )
     return simulation

@@ -1,4 +1,4 @@
-"""What must not leave the machine: keys, passwords in addresses, home folders, the user's name."""
+"""Secrets in texts: keys, passwords in addresses, home folders, the user's name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tinyfactory import settings
 _NAMES = r"(?:x[-_])?api[-_ ]?key|access[-_ ]?token|subscription[-_]key"
 _SET = r"([\"']?\s*[:=]\s*[\"']?)"
 _VALUE = r"[^\s\"'&,;}]"
-# Each shape is told with what stands in its place. A key holds a digit; words do not.
+# Kind, pattern and replacement of each secret. A key holds a digit; words do not.
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?=[\w-]*\d)[\w-]{12,}", "[key]"),
     ("a key", r"\bAIza[\w-]{30,}", "[key]"),
     ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{8,}", r"\1 [key]"),
     ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{16,}", r"\1 [key]"),
     ("a key", rf"(?i)\b({_NAMES}){_SET}(?!\[key\]){_VALUE}{{6,}}", r"\1\2[key]"),
-    # "Her secret: chocolate" is none.
+    # "Her secret: chocolate" is not one.
     ("a key", rf"(?i)\b(password|passwd|secret){_SET}(?={_VALUE}*\d){_VALUE}{{6,}}", r"\1\2[key]"),
     ("a password", r"(?<=://)[^/@\s:]*:[^/@\s]+@", ""),
     ("a home folder", r"(?<![\w.~])/(?:home|Users)/[\w.@-]+", "[home]"),
@@ -30,12 +30,12 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
 )
 _A_SECRET = re.compile(r"(?i)key|token|secret|pass|sig")
 _VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
-# Shorter ones are placeholders ("ollama"), or words that stand anywhere.
+# Shorter keys are placeholders ("ollama"), or words that may occur anywhere.
 _LEAST = 8
 
 
 class Secrets:
-    """What is secret here and now: shapes of keys, the keys in use, and who is at work.
+    """Finds and removes secrets: patterns of keys, the keys in use, the present user's name.
 
     Examples
     --------
@@ -66,13 +66,13 @@ class Secrets:
         self._rules = [(what, re.compile(shape), instead) for what, shape, instead in rules]
 
     def without(self, text: str) -> str:
-        """The text with all that is secret taken out."""
+        """The text without its secrets."""
         for _, shape, instead in self._rules:
             text = shape.sub(instead, text)
         return text
 
     def what_in(self, text: str) -> str | None:
-        """What kind of secret stands in a text; None when there is none."""
+        """The kind of secret in a text; None when there is none."""
         for what, shape, _ in self._rules:
             if shape.search(text):
                 return what
@@ -80,7 +80,7 @@ class Secrets:
 
 
 def strings_replaced(value: Any, swap: Callable[[str, str], str], where: str) -> Any:
-    """JSON with each text, keys of dictionaries among them, replaced by `swap(text, place)`."""
+    """JSON with each text, including keys of dictionaries, replaced by `swap(text, place)`."""
     if isinstance(value, str):
         return swap(value, where)
     if isinstance(value, list):

@@ -421,8 +421,8 @@ def test_fault_11_a_locked_database_is_not_corrupt(folder):
     make_three(folder)
     child = start(
         """
-from tinyfactory.journal import disk
-disk.PATIENCE = 0.5
+from tinyfactory.journal.storage import database
+database.PATIENCE = 0.5
 simulation = control.begin(folder)
 factory = ProductFactory()
 say("ready")
@@ -470,7 +470,7 @@ def test_fault_12_a_flipped_bit_is_a_visible_miss(folder, caplog):
     tamper(folder, "UPDATE Cache SET value = ? WHERE key = ?", flipped, key)
     results, runs, told = replayed(folder, caplog)
     assert results == ["a!", "b!", "c!"] and runs == 1
-    assert len(told) == 1 and "differs from what was stored" in told[0]
+    assert len(told) == 1 and "differs from the stored one" in told[0]
     # Done anew and kept, with the damaged one as evidence beside it.
     assert rows(folder, "key LIKE 'damaged:%'") == [(f"damaged:{key}:1", flipped)]
     assert replayed(folder, caplog) == (["a!", "b!", "c!"], 0, [])
@@ -503,7 +503,7 @@ def test_fault_13_a_row_that_points_to_a_file_is_a_visible_miss(folder, caplog, 
         tamper(folder, change, mode)
         results, runs, told = replayed(folder, caplog)
         assert (results, runs) == (["a!", "b!", "c!"], 1)
-        assert len(told) == 1 and "of a kind never written" in told[0]
+        assert len(told) == 1 and "of an unknown kind" in told[0]
     assert not there or (folder / "ab" / "value.val").exists()
 
 

@@ -37,6 +37,7 @@ from tinyfactory.errors import (
     QuotaExhausted,
     UnknownModel,
 )
+from tinyfactory.journal.simulation import scope_of
 
 CONTEXT = "A group of friends are on a camping trip."
 
@@ -49,7 +50,8 @@ def folder(tmp_path):
 
 def kept(simulation, kind):
     """The journal's values of one kind."""
-    return [simulation.store.get(key) for key in simulation.store if key.startswith(kind + ":")]
+    store = scope_of(simulation).store
+    return [store.get(key) for key in store if key.startswith(kind + ":")]
 
 
 def test_fault_24_a_rate_limit_stops_resumably_with_finished_people_kept(folder, server):
@@ -76,7 +78,7 @@ def test_fault_25_a_timeout_counts_against_the_budget_and_is_logged(folder, serv
     settings.configure(timeout=2)
     good = server.good
     server.good = lambda request: hang() if len(server.requests) <= 2 else good(request)
-    with Simulation("budget", folder, budget=Budget(calls=10)) as simulation:
+    with Simulation(folder, "budget", budget=Budget(calls=10)) as simulation:
         assert TinyPersonFactory(CONTEXT).generate_person() is not None
         assert len(server.requests) == 3
         assert simulation.spent.calls == 3  # the two that timed out may be charged for

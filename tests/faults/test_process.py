@@ -72,7 +72,7 @@ def test_fault_02_killed_during_a_commit_leaves_the_old_state_or_the_new(folder,
     """Between two rows of one commit, when the first one is on its way to the disk."""
     child = children(
         """
-from tinyfactory.journal.disk import Database
+from tinyfactory.journal.storage.database import Database
 store = Store(folder)
 store.add_all([("event:1", 1), ("reply:1", 1)])
 add_row = Database.add_row
@@ -87,7 +87,7 @@ def kill_at_the_last(self, key, row):
     return standing
 
 Database.add_row = kill_at_the_last
-from tinyfactory.journal.rows import seal
+from tinyfactory.journal.storage.database import seal
 store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 """,
         folder,
@@ -156,8 +156,8 @@ def test_fault_05_interrupt_during_a_commit_is_resolved_one_way(folder, children
     """The commit is held up by another writer; the interrupt comes meanwhile."""
     child = children(
         """
-from tinyfactory.journal.interrupts import deferred_interrupts
-from tinyfactory.journal.writer import Writer
+from tinyfactory.utils.concurrency import deferred_interrupts
+from tinyfactory.journal.storage.writer import Writer
 control.begin(folder)
 factory = ProductFactory()
 factory.make("a")
@@ -249,7 +249,7 @@ def test_fault_06_a_forked_transaction_pays_for_nothing(folder, server):
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 from tinyfactory import transactional
-from tinyfactory.models import flow
+from tinyfactory.models import event_loop
 class Host(TinyFactory):
     @transactional(version="1")
     def invite(self, factory):
@@ -353,7 +353,7 @@ def test_fault_08_what_is_queued_is_written_before_the_interpreter_goes(folder, 
 store = Store(folder)
 say("ready")
 wait()
-from tinyfactory.journal.writer import Writer
+from tinyfactory.journal.storage.writer import Writer
 submit, queued = Writer.submit, []
 
 def counted(self, work):

@@ -29,7 +29,6 @@ from hypothesis.stateful import (
 
 from tinyfactory import TinyFactory, control, transactional
 from tinyfactory.journal import scope
-from tinyfactory.journal import simulation as simulation_module
 from tinyfactory.journal.reply_cache import keep_reply
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import lock_of
@@ -497,7 +496,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def kill(self):
         """A new kernel: nothing was closed, and no object is known any more."""
-        simulation_module._open.clear()
+        scope._open.clear()
         self.left_open.append(self.simulation)
         TinyFactory.all_factories.clear()
         self.begin()

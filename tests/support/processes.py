@@ -15,10 +15,10 @@ NOBODY = 65534
 # What programs begin with. `say` tells the test something, `wait` waits until it answers.
 HEADER = """
 import json, logging, os, signal, sys, threading, time
-import tinyfactory.journal.store
+import tinyfactory.journal.storage.store
 from tests.support.products import ProductFactory, on_the_way
 from tinyfactory import TinyFactory, TinyPersonFactory, control
-from tinyfactory.journal.store import Store
+from tinyfactory.journal.storage.store import Store
 
 def say(*things):
     print(json.dumps(things[0] if len(things) == 1 else things), flush=True)
@@ -30,7 +30,7 @@ folder, *arguments = sys.argv[1:]
 """
 # Gives up every right, as a student on a shared machine has none.
 AS_NOBODY = f"""
-import openai, tinyfactory.models.openai, tinyfactory.models.flow
+import openai, tinyfactory.models.openai, tinyfactory.models.event_loop
 TinyPersonFactory("what it needs is imported", model="offline").generate_person()
 TinyFactory.clear_factories()
 if os.geteuid() == 0:

@@ -259,7 +259,7 @@ def test_a_conversation_in_a_simulation_replays(serve, tmp_path):
     server = serve(rules=[by_age])
 
     def notebook():
-        with Simulation("chat", tmp_path):
+        with Simulation(tmp_path, "chat"):
             chat = PersonaChat(some(), model="test")
             chat.ask("Age?")
             chat.person = None

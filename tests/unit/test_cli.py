@@ -51,7 +51,7 @@ class Guild(TinyFactory):
 
 def notebook(folder, simulation="lesson"):
     """Two lines of two and one people; the people."""
-    with Simulation(simulation, folder) as open_simulation:
+    with Simulation(folder, simulation) as open_simulation:
         model = Writer()
         one, two = (TinyPersonFactory(f"context {i}", model=model) for i in (1, 2))
         people = [*one.generate_people(2), two.generate_person()]
@@ -154,7 +154,7 @@ def test_what_a_model_wrote_cannot_steer_the_terminal(run, tmp_path):
             reply = await super().complete(request)
             return ChatReply(reply.text, model="\x1b[2Jrude\x9b31m", usage=Usage(1, 1))
 
-    with Simulation("lesson", tmp_path / "j"):
+    with Simulation(tmp_path / "j", "lesson"):
         TinyPersonFactory("x", model=Rude()).generate_person("quiet \x1b[31m \x9b")
     key = next(key for key in keys_of(tmp_path / "j") if key.startswith("event:"))[6:]
     code, out, _ = run("show", key, path=tmp_path / "j")
@@ -227,7 +227,7 @@ def test_a_damaged_recording_is_not_imported(run, folder, tmp_path):
 
 
 def test_a_stripped_recording_is_replayed_but_not_imported(run, tmp_path):
-    with Simulation("lesson", tmp_path / "j"):
+    with Simulation(tmp_path / "j", "lesson"):
         TinyPersonFactory("at /home/somebody/x", model=Writer()).generate_person()
     assert run("export", tmp_path / "r.gz", path=tmp_path / "j")[0] == 2
     assert run("export", tmp_path / "r.gz", "--strip", path=tmp_path / "j")[0] == 0
@@ -270,13 +270,13 @@ def test_prune_of_a_line_keeps_the_other_lines_whole(run, folder):
     assert code == 0 and "would remove 1 lines, 2 events and 2 replies" in out
     assert not any(longer.root in key for key in keys_of(folder))
     assert run("verify", path=folder)[0] == 0
-    with Simulation("lesson", folder) as simulation:
+    with Simulation(folder, "lesson") as simulation:
         TinyPersonFactory("context 2", model=Writer()).generate_person()
         assert (simulation.hits, simulation.misses) == (1, 0)
 
 
 def test_prune_of_a_line_takes_along_what_happened_within_its_events(run, tmp_path):
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         model = Writer()
         Guild().found([TinyPersonFactory(f"guild {i}", model=model) for i in range(2)])
         TinyPersonFactory("alone", model=model).generate_person()
@@ -288,7 +288,7 @@ def test_prune_of_a_line_takes_along_what_happened_within_its_events(run, tmp_pa
 
 
 def test_prune_of_people_made_together_takes_the_join_along(run, tmp_path):
-    with Simulation("lesson", tmp_path / "j"):
+    with Simulation(tmp_path / "j", "lesson"):
         factory = TinyPersonFactory("context", model=Writer())
         factory.generate_people(4, concurrency=2)
     assert run("prune", "lesson", "--yes", path=tmp_path / "j")[0] == 0

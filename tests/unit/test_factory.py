@@ -40,6 +40,7 @@ from tinyfactory.errors import (
     QuotaExhausted,
     UnknownModel,
 )
+from tinyfactory.journal.simulation import scope_of
 
 CONTEXT = "A group of friends are on a camping trip."
 
@@ -459,10 +460,10 @@ def test_rejected_reply_is_kept_but_never_handed_to_the_retry(serve, tmp_path):
     simulation = control.begin(tmp_path / "j")
     person = TinyPersonFactory(CONTEXT).generate_person()
     assert person.get("age") < 190 and len(server.requests) == 2
-    replies = [k for k in simulation.store if k.startswith("reply:")]
-    texts = [simulation.store.get(k)["reply"]["text"] for k in replies]
+    replies = [k for k in scope_of(simulation).store if k.startswith("reply:")]
+    texts = [scope_of(simulation).store.get(k)["reply"]["text"] for k in replies]
     assert len(texts) == 2 and sum("190" in t for t in texts) == 1
-    kept = sorted((simulation.store.get(k) for k in replies), key=lambda r: r["attempt"])
+    kept = sorted((scope_of(simulation).store.get(k) for k in replies), key=lambda r: r["attempt"])
     assert [reply["attempt"] for reply in kept] == [1, 2]
     for reply in kept:
         assert reply["reply"]["sent"]["temperature"] == 1.5

@@ -16,7 +16,9 @@ from tests.support.people import person as persona
 from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.storage.database import unseal_text
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional
@@ -54,8 +56,8 @@ class SlowDisk:
 
 def test_on_a_slow_disk_one_commit_takes_many_people(serve, tmp_path):
     server = serve(rules=[by_ordinal])
-    simulation = control.begin(tmp_path / "j")
-    writer = simulation.store._writer
+    control.begin(tmp_path / "j")
+    writer = scope().store._writer
     disk = writer.lock = SlowDisk(writer.lock)
     factory = TinyPersonFactory(CONTEXT)
     with server.held_until(40):
@@ -108,7 +110,7 @@ class Meanwhile:
 def met_by_another_kernel(serve, folder, name):
     """Before the first event is stored another kernel stores it, of a person of that name."""
     server = serve(rules=[by_ordinal])
-    store = control.begin(folder).store
+    store = scope_of(control.begin(folder)).store
 
     def another(key, row):
         record = unseal_text(row)
@@ -153,12 +155,12 @@ def test_when_the_others_person_bears_the_name_of_one_behind_the_same_again_mend
 
 def test_when_one_is_not_stored_those_behind_stay_and_the_same_again_makes_it(serve, tmp_path):
     server = serve(rules=[by_ordinal])
-    simulation = control.begin(tmp_path / "j")
+    control.begin(tmp_path / "j")
 
     def fail(key, row):
         raise MemoryError("no room for the first")
 
-    Meanwhile(simulation.store._writer, 8, fail)
+    Meanwhile(scope().store._writer, 8, fail)
     factory = Abreast(CONTEXT)
     with pytest.raises(MemoryError):
         factory.generate_people(8, concurrency=8)
@@ -182,7 +184,7 @@ class OneAfterAnother(TinyPersonFactory):
 def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
     server, heads = serve(), []
     for kind in (OneAfterAnother, Abreast):
-        simulation = control.begin(tmp_path / kind.__name__)
+        control.begin(tmp_path / kind.__name__)
         factory = kind(CONTEXT)
         if isinstance(factory, Abreast):
             factory.together = 1
@@ -193,10 +195,10 @@ def test_who_was_kept_meanwhile_does_not_show_in_the_events(serve, tmp_path):
         server.rules[:] = [by_ordinal]
         if isinstance(factory, Abreast):
             factory.together = 8
-            Meanwhile(simulation.store._writer, 8, lambda key, row: None)
+            Meanwhile(scope().store._writer, 8, lambda key, row: None)
         assert len(factory.generate_people(8, concurrency=8)) == 8
         keys = ["event:" + event.key for event in factory.history()]
-        heads.append([simulation.store.get(key)["changes"] for key in keys])
+        heads.append([scope().store.get(key)["changes"] for key in keys])
     assert heads[0] == heads[1]
 
 
@@ -305,7 +307,7 @@ def test_an_interrupt_while_a_person_is_stored_makes_nobody_twice(serve, tmp_pat
     """The main thread itself waits for the disk, and hears of it when the person is kept."""
     good_or_none = by_ordinal if answered else (lambda _: answer({"no": "person"}))
     server = serve(rules=[good_or_none], batches=Batches())
-    writer = control.begin(tmp_path / "j").store._writer
+    writer = scope_of(control.begin(tmp_path / "j")).store._writer
 
     def interrupt(key, row):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

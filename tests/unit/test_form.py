@@ -32,6 +32,7 @@ from tinyfactory.errors import (
     UnknownPrice,
 )
 from tinyfactory.factory import TinyFactory
+from tinyfactory.journal.scope import scope
 from tinyfactory.populations import Demography
 from tinyfactory.widgets import PersonaForm
 
@@ -303,8 +304,8 @@ def test_an_estimate_leaves_no_trace():
         form = PersonaForm("Bakers in Vienna", model="gpt-4.1-mini")
         assert "calls" in cost(form)
         assert TinyFactory.all_factories == {}
-        assert control.current_simulation().numbers == {}
-        assert control.current_simulation()._occurrences == {}
+        assert scope().numbers == {}
+        assert scope()._occurrences == {}
 
 
 def test_typing_reckons_once(monkeypatch):

@@ -79,7 +79,7 @@ def test_a_recording_replays_with_no_model_call(expected):
 
 
 def test_the_journal_exports_the_recording(journal, tmp_path):
-    path = Simulation(frozen.SIMULATION, journal).export(tmp_path / "again.gz")
+    path = Simulation(journal, frozen.SIMULATION).export(tmp_path / "again.gz")
     assert gzip.decompress(path.read_bytes()) == gzip.decompress(frozen.RECORDING.read_bytes())
 
 

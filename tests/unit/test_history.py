@@ -8,6 +8,7 @@ from tests.support.chat_server import ChatServer, answer, empty
 from tests.support.people import person as persona
 from tinyfactory import TinyFactory, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.simulation import scope_of
 
 CONTEXT = "A group of friends are on a camping trip."
 
@@ -122,7 +123,9 @@ def test_checkout_that_a_taken_name_prevents_changes_nothing(server, tmp_path):
 
 
 def _keys(simulation):
-    return [key.removeprefix("event:") for key in simulation.store if key.startswith("event:")]
+    return [
+        key.removeprefix("event:") for key in scope_of(simulation).store if key.startswith("event:")
+    ]
 
 
 CHANGES: dict[str, tuple[tuple[dict, dict], str]] = {
@@ -165,8 +168,8 @@ def test_explain_an_earlier_step_that_differs(server, tmp_path):
     factory.generate_person("tall")
     factory.generate_person()
     words = simulation.explain()
-    assert "earlier step" in words or "what stands in the prompt" in words
-    assert "was done" in words
+    assert "earlier event" in words or "the text of the prompt" in words
+    assert "is new" in words
 
 
 def test_explain_a_hit_and_a_first(server, tmp_path):

@@ -134,7 +134,7 @@ def test_a_person_goes_back_along_their_own_line(tmp_path):
     assert len(view._events.items) == 2
     view.selected = view._events.items[0]
     assert view.checkout() is person and person.get("age") == 41
-    assert "checkout(simulation, person, " in view.code()
+    assert "simulation.checkout(person, " in view.code()
 
 
 def test_check_out_says_so_when_nothing_of_the_line_is_alive(tmp_path, lesson):

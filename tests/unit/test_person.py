@@ -288,7 +288,7 @@ def test_renaming_someone_unregistered_takes_no_name():
 
 def test_each_simulation_has_its_own_names(tmp_path):
     free = TinyPerson("Ana")
-    with Simulation("one", path=tmp_path):
+    with Simulation(tmp_path, "one"):
         one = TinyPerson("Ana", simulation_id="one")
         assert TinyPerson.all_people() == TinyPerson.all_people("one") == [one]
     assert TinyPerson.all_people()[0] is free

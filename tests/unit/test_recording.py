@@ -71,7 +71,7 @@ def lesson(model=None):
 def recorded(serve, tmp_path, **options):
     """A lesson, and its recording."""
     serve()
-    with Simulation("lesson", tmp_path / "teacher") as simulation:
+    with Simulation(tmp_path / "teacher", "lesson") as simulation:
         _, people = lesson()
         path = simulation.export(tmp_path / "lesson.recording.jsonl.gz", **options)
     return path, [person.to_dict() for person in people]
@@ -79,7 +79,7 @@ def recorded(serve, tmp_path, **options):
 
 def written(folder, model=None, number=3, context=CONTEXT):
     """A recording of a few people of a model of one's own."""
-    with Simulation("lesson", folder / "journal") as simulation:
+    with Simulation(folder / "journal", "lesson") as simulation:
         TinyPersonFactory(context, model=model or Writer()).generate_people(number)
         return simulation.export(folder / "own.recording.jsonl.gz")
 
@@ -146,7 +146,7 @@ def test_it_can_be_begun_again(serve, tmp_path, laptop):
 
 def test_people_made_together_replay_from_a_recording(serve, tmp_path, laptop):
     server = serve(slow=0.02)
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         factory = TinyPersonFactory(CONTEXT)
         people = [*factory.generate_people(6, concurrency=3), factory.generate_person("after")]
         path = simulation.export(tmp_path / "r.gz")
@@ -160,7 +160,7 @@ def test_people_made_together_replay_from_a_recording(serve, tmp_path, laptop):
 
 def test_a_step_that_gave_nobody_replays_as_such(serve, tmp_path, laptop):
     serve(rules=[lambda _: empty()])
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         assert TinyPersonFactory(CONTEXT).generate_person(attempts=2) is None
         path = simulation.export(tmp_path / "r.gz")
     laptop()
@@ -197,7 +197,7 @@ def test_events_within_events_are_found_under_the_recorded_model(serve, tmp_path
         people = Town().found(makers)
         return [p.to_dict() for p in people], [m.generated_names for m in makers]
 
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         first = town()
         path = simulation.export(tmp_path / "r.gz")
     assert len(server.requests) == 2
@@ -225,7 +225,7 @@ def test_a_replay_asks_nothing_even_where_a_method_of_the_users_own_would(tmp_pa
     def consult():
         return Oracle().consult([TinyPersonFactory(CONTEXT, model=Writer())])
 
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         assert consult() == "yes"
         bare = simulation.export(tmp_path / "bare.gz")
         full = simulation.export(tmp_path / "full.gz", replies=True)
@@ -241,7 +241,7 @@ def test_a_replay_asks_nothing_even_where_a_method_of_the_users_own_would(tmp_pa
 
 def test_several_models_are_all_found_the_very_one_first(tmp_path, laptop):
     often, seldom = Writer("often"), Writer("seldom")
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         for model in (often, seldom):
             simulation.begin()
             TinyPersonFactory(CONTEXT, model=model).generate_person()
@@ -384,7 +384,7 @@ def test_another_mode_is_refused(tmp_path):
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path):
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         TinyPersonFactory(CONTEXT, model=Writer()).generate_people(3)
         first = simulation.export(tmp_path / "one.gz").read_bytes()
     assert simulation.export(tmp_path / "another name.gz").read_bytes() == first
@@ -416,7 +416,7 @@ def test_it_is_readable_lines_of_json(tmp_path):
 
 def test_replies_are_left_out_unless_asked_for_with_the_rejected_ones(serve, tmp_path, laptop):
     serve([answer("a rejected canary")])
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         person = TinyPersonFactory(CONTEXT).generate_person()
         without = simulation.export(tmp_path / "a.gz")
         including = simulation.export(tmp_path / "b.gz", replies=True)
@@ -432,7 +432,7 @@ def test_replies_are_left_out_unless_asked_for_with_the_rejected_ones(serve, tmp
 
 def test_only_the_simulation_that_was_named_is_written(tmp_path):
     for name in ("one", "other"):
-        with Simulation(name, tmp_path / "j") as simulation:
+        with Simulation(tmp_path / "j", name) as simulation:
             TinyPersonFactory(f"context of {name}", model=Writer()).generate_person()
             path = simulation.export(tmp_path / name, replies=True)
     text = "\n".join(lines_of(path))
@@ -442,21 +442,21 @@ def test_only_the_simulation_that_was_named_is_written(tmp_path):
 
 def test_nothing_to_export_is_said_and_no_file_is_left(tmp_path):
     with (
-        Simulation("lesson", tmp_path / "j") as simulation,
+        Simulation(tmp_path / "j", "lesson") as simulation,
         pytest.raises(InvalidInput, match="no events"),
     ):
         simulation.export(tmp_path / "r.gz")
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         TinyPersonFactory(CONTEXT, model=Writer()).generate_person()
         with pytest.raises(JournalUnavailable, match="unharmed"):
             simulation.export(tmp_path / "no such folder" / "r.gz")
-    assert not list(tmp_path.glob("*.gz")) and not list(tmp_path.glob(".*part*"))
+    assert not list(tmp_path.glob("*.gz")) and not list(tmp_path.glob(".*.new"))
 
 
 def test_a_damaged_row_is_left_out_and_named(tmp_path, caplog):
     import sqlite3
 
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         TinyPersonFactory(CONTEXT, model=Writer()).generate_people(2)
     with sqlite3.connect(tmp_path / "j" / "cache.db") as database:
         database.execute(
@@ -556,7 +556,7 @@ def test_a_flipped_byte_anywhere_is_refused(tmp_path):
 def test_what_stands_behind_the_end_is_refused(tmp_path):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes() + gzip.compress(b"more"))
-    with pytest.raises(DamagedRecord, match="something stands after"):
+    with pytest.raises(DamagedRecord, match="something after its end"):
         Recording(path)
 
 
@@ -606,7 +606,7 @@ def test_secrets_in_what_is_only_told_are_taken_out(tmp_path, monkeypatch, lapto
             reply = await super().complete(request)
             return ChatReply(reply.text, model=texts[self.calls - 1], sent={"note": texts})
 
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         factory = TinyPersonFactory(CONTEXT, model=Leaky())
         for text in texts:
             factory.generate_person(f"a quiet one. {text}")
@@ -625,7 +625,7 @@ def test_secrets_in_arguments_alone_do_not_stop_the_export_nor_the_replay(tmp_pa
         factory = TinyPersonFactory(CONTEXT, model=Writer())
         return [factory.generate_person(f"a quiet one. {text}") for text in canaries.values()]
 
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         people = notebook()
         path = simulation.export(tmp_path / "r.gz")
     text = "\n".join(lines_of(path))
@@ -637,7 +637,7 @@ def test_secrets_in_arguments_alone_do_not_stop_the_export_nor_the_replay(tmp_pa
 @pytest.mark.parametrize("number", range(9))
 def test_a_secret_where_a_replay_needs_the_text_stops_the_export(tmp_path, monkeypatch, number):
     canary, text = list(planted(monkeypatch).items())[number]
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         TinyPersonFactory(f"{CONTEXT} {text}", model=Writer()).generate_person()
         with pytest.raises(InvalidInput, match="context_text") as caught:
             simulation.export(tmp_path / "r.gz")
@@ -657,7 +657,7 @@ def test_an_address_with_a_password_leaves_only_what_names_the_endpoint(
     server = serve([empty()])
     secret = f"http://canaryuser:canarypass@127.0.0.1:{server.port}/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", secret)
-    with Simulation("lesson", tmp_path / "j") as simulation:
+    with Simulation(tmp_path / "j", "lesson") as simulation:
         TinyPersonFactory(CONTEXT).generate_person()
         path = simulation.export(tmp_path / "r.gz", replies=True)
     text = "\n".join(lines_of(path))

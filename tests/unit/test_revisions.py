@@ -11,8 +11,9 @@ import pytest
 from tests.support.people import person as a_person
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, transactional
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.records import history_of
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.timeline import history_of
 from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema.provenance import origins_of
 
@@ -70,10 +71,10 @@ def test_what_is_no_edit_is_refused(changes):
 
 
 def test_an_edit_that_changes_nothing_is_none(tmp_path):
-    with Simulation("edit", tmp_path) as simulation:
+    with Simulation(tmp_path, "edit"):
         person = ana()
         assert person.revise({"age": 34, "occupation.title": " nurse "}) is None
-        assert person.revisions == [] and history_of(simulation, person) == []
+        assert person.revisions == [] and history_of(scope(), person) == []
 
 
 def test_fields_are_found_by_older_names_and_in_other_shapes():
@@ -177,13 +178,13 @@ def test_a_name_is_taken_and_given_back():
 
 
 def edited(path) -> tuple[dict, Simulation]:
-    with Simulation("edit", path) as simulation:
+    with Simulation(path, "edit") as simulation:
         person = TinyPersonFactory("Bakers", model="offline").generate_person()
         person.revise({"age": 35, "name": "Somebody Else"})
         person.revise({"style": "Dry."})
         person.undo()
         state = person.encode_complete_state()
-        assert [e.method for e in history_of(simulation, person)] == [
+        assert [e.method for e in history_of(scope(), person)] == [
             "TinyPerson._revise",
             "TinyPerson._revise",
             "TinyPerson._take_back",
@@ -200,7 +201,7 @@ def test_edits_are_steps_that_replay(tmp_path):
 
 def test_an_edit_of_someone_changed_by_hand_is_another_step(tmp_path):
     def notebook(age: int) -> TinyPerson:
-        with Simulation("edit", tmp_path):
+        with Simulation(tmp_path, "edit"):
             person = ana()
             person.revise({"style": "Dry."})
             person.define("age", age)
@@ -234,7 +235,7 @@ class Editor(TinyPerson):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_within_a_users_own_step_an_edit_goes_back_with_it(tmp_path, kept):
-    simulation = Simulation("edit", tmp_path).begin() if kept else None
+    simulation = Simulation(tmp_path, "edit").begin() if kept else None
     person = Editor("Ana Souza", PERSONA)
     before = person.encode_complete_state()
     with pytest.raises(ValueError, match="no"):

@@ -16,7 +16,8 @@ from tinyfactory.errors import (
     InvalidInput,
     ReplyRejected,
 )
-from tinyfactory.journal.records import history_of
+from tinyfactory.journal.scope import scope
+from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.event_loop import CancelToken, cancellable
 from tinyfactory.people.schema.layout import reply_schema
 
@@ -180,7 +181,7 @@ def test_a_reply_that_cannot_be_used_is_told_why(serve):
 
 def test_no_usable_reply_leaves_all_as_it_was_and_replays(serve, tmp_path):
     def notebook():
-        with Simulation("rewrite", tmp_path) as simulation:
+        with Simulation(tmp_path, "rewrite") as simulation:
             person = made()
             before = person.encode_complete_state()
             server.rules.append(empty())
@@ -197,17 +198,17 @@ def test_no_usable_reply_leaves_all_as_it_was_and_replays(serve, tmp_path):
 
 def test_what_is_no_reply_is_not_kept(serve, tmp_path):
     server = serve()
-    with Simulation("rewrite", tmp_path) as simulation:
+    with Simulation(tmp_path, "rewrite"):
         person = made()
         server.rules.append(html_page())
         with pytest.raises(ReplyRejected):
             person.rewrite("beliefs", attempts=1)
-        assert history_of(simulation, person) == []
+        assert history_of(scope(), person) == []
 
 
 def test_a_name_that_is_taken_is_asked_for_again(serve, tmp_path):
     server = serve()
-    with Simulation("rewrite", tmp_path):
+    with Simulation(tmp_path, "rewrite"):
         person = made()
         TinyPerson("Bo Lind")
         names = iter(["bo lind", "Ana Dias"])
@@ -229,7 +230,7 @@ def test_a_hostile_reply_stays_text(serve):
 
 def test_a_budget_and_a_switch_stop_it(serve, tmp_path):
     server = serve()
-    with Simulation("rewrite", tmp_path, budget=Budget(calls=1)):
+    with Simulation(tmp_path, "rewrite", budget=Budget(calls=1)):
         person = made()
         with pytest.raises(BudgetExceeded):
             person.rewrite("beliefs")
@@ -248,11 +249,11 @@ def test_a_budget_and_a_switch_stop_it(serve, tmp_path):
 
 def test_asked_twice_it_is_two_proposals_and_both_replay(tmp_path):
     def notebook() -> tuple[list, Simulation, dict]:
-        with Simulation("rewrite", tmp_path) as simulation:
+        with Simulation(tmp_path, "rewrite") as simulation:
             person = made("offline")
             first, second = person.rewrite("beliefs"), person.rewrite("beliefs")
             second.accept()
-            assert len(history_of(simulation, person)) == 3
+            assert len(history_of(scope(), person)) == 3
             return [first.after, second.after], simulation, person.encode_complete_state()
 
     first, again = notebook(), notebook()
@@ -271,7 +272,7 @@ def test_a_recording_replays_a_rewriting_without_a_key(serve, tmp_path, monkeypa
         proposal.accept()
         return person.encode_complete_state()
 
-    with Simulation("rewrite", tmp_path / "journal") as simulation:
+    with Simulation(tmp_path / "journal", "rewrite") as simulation:
         state = notebook()
     file = simulation.export(tmp_path / "rewrite.recording.jsonl.gz")
     monkeypatch.delenv("OPENAI_API_KEY")

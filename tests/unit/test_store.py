@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import sqlite3
 import threading
 import time
@@ -12,8 +14,11 @@ import pytest
 
 from tinyfactory.errors import JournalUnavailable, NotSerialisable
 from tinyfactory.journal.storage.database import (
+    NAME,
+    READ,
     SETTINGS,
     Database,
+    Reader,
     Sealed,
     is_busy,
     is_damage,
@@ -271,3 +276,52 @@ def test_a_writer_works_where_no_thread_can_be_started(monkeypatch):
     writer = Writer(lambda batches: [[None] for _ in batches])
     assert writer.store([("k", Sealed())]) == [None]
     writer.stop()
+
+
+def test_an_interrupted_look_up_leaves_no_lock_while_its_traceback_is_kept(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", "x" * 2000)
+    reader = Reader(tmp_path / NAME, may_write=True)
+    other = sqlite3.connect(tmp_path / NAME, timeout=0, isolation_level=None)
+    main, ended, armed = threading.main_thread().ident, threading.Event(), False
+
+    def interrupted(number, frame):
+        if armed:
+            raise KeyboardInterrupt
+
+    def aim():
+        while not ended.wait(random.uniform(0, 0.0006)):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    thread = threading.Thread(target=aim)
+    thread.start()
+    try:
+        for _ in range(300):
+            kept = None
+            while kept is None:
+                try:
+                    armed = True
+                    reader.query(READ, "key")
+                    armed = False
+                except KeyboardInterrupt as error:
+                    armed, kept = False, error
+            other.execute("BEGIN EXCLUSIVE")
+            other.execute("ROLLBACK")
+            assert reader.lock.acquire(blocking=False)
+            reader.lock.release()
+    finally:
+        ended.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+        other.close()
+        reader.close()
+        store.close()
+
+
+def test_what_was_read_can_be_changed_without_changing_what_is_read_next(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", {"list": [1]})
+    store.get("key")["list"].append(2)
+    assert store.get("key") == {"list": [1]}
+    store.close()

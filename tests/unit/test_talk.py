@@ -34,8 +34,9 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.factory import talking
-from tinyfactory.journal.records import history_of
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.timeline import history_of
 from tinyfactory.models import OfflineModel
 from tinyfactory.models.event_loop import CancelToken, cancellable
 from tinyfactory.people import People
@@ -123,7 +124,7 @@ def test_of_two_simulations_with_the_same_name_each_has_its_own_maker(tmp_path, 
     serve(rules=[lambda request: answer("From the endpoint.")])
     made = []
     for name, model in (("one", OfflineModel()), ("two", "test")):
-        simulation = Simulation(name, tmp_path).begin()
+        simulation = Simulation(tmp_path, name).begin()
         factory = TinyPersonFactory("Bakers", model=model)
         factory.generated_names.append("Ana Souza")
         made.append((simulation, factory, ana(simulation_id=name)))
@@ -165,7 +166,7 @@ def test_a_temperature_that_cannot_be_is_refused(server):
 
 
 def questions(path, model="test", texts=("Who are you?", "And then?")) -> tuple[list, Simulation]:
-    with Simulation("talk", path) as simulation:
+    with Simulation(path, "talk") as simulation:
         person = ana(simulation_id="talk")
         answers = [person.ask(text, model=model) for text in texts]
         assert len(person.conversation) == 2 * len(texts)
@@ -200,7 +201,7 @@ def test_another_question_branches_and_the_first_still_hits(serve, tmp_path):
 def test_a_changed_person_is_asked_anew(serve, tmp_path):
     server = serve([answer("34."), answer("35.")])
     questions(tmp_path, texts=("Age?",))
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         person.define("age", 35)
         assert person.ask("Age?", model="test") == "35."
@@ -208,10 +209,10 @@ def test_a_changed_person_is_asked_anew(serve, tmp_path):
 
 
 def test_each_question_is_in_the_history(tmp_path):
-    with Simulation("talk", tmp_path) as simulation:
+    with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         person.ask("Who are you?", model="offline")
-        (event,) = history_of(simulation, person)
+        (event,) = history_of(scope(), person)
     assert event.method == "TinyPerson.ask" and "Who are you?" in event.arguments
     assert event.model == "offline" and event.completion_tokens > 0
 
@@ -232,7 +233,7 @@ def test_a_recording_replays_a_conversation_without_a_key(serve, tmp_path, monke
 
 def test_made_and_asked_in_one_notebook_it_replays(tmp_path):
     def notebook() -> tuple[str, str, dict]:
-        with Simulation("all", tmp_path) as simulation:
+        with Simulation(tmp_path, "all") as simulation:
             person = TinyPersonFactory("Bakers", model="offline").generate_person()
             told = person.ask("What do you do?")
             state = person.encode_complete_state()
@@ -245,7 +246,7 @@ def test_made_and_asked_in_one_notebook_it_replays(tmp_path):
 
 def test_after_a_kill_the_paid_answer_is_there(serve, tmp_path):
     server = serve([answer("Paid for.")])
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         with pytest.MonkeyPatch.context() as patch:
 
@@ -288,15 +289,13 @@ def test_the_state_carries_the_conversation():
 
 
 def test_going_back_takes_the_conversation_back(tmp_path):
-    from tinyfactory.journal.checkout import checkout
-
-    with Simulation("talk", tmp_path) as simulation:
+    with Simulation(tmp_path, "talk") as simulation:
         person = ana(simulation_id="talk")
         person.ask("One?", model="offline")
         person.ask("Two?", model="offline")
-        checkout(simulation, person, 0)
+        simulation.checkout(person, 0)
         assert [line["content"] for line in person.conversation][::2] == ["One?"]
-        checkout(simulation, person, None)
+        simulation.checkout(person, None)
         assert person.conversation == []
 
 
@@ -306,7 +305,7 @@ def test_going_back_takes_the_conversation_back(tmp_path):
 @pytest.mark.parametrize("kept", [True, False])
 def test_after_an_error_the_conversation_is_as_before(serve, tmp_path, kept):
     serve([answer("I am Ana."), wrong_key(), answer("Tea.")])
-    simulation = Simulation("talk", tmp_path).begin() if kept else None
+    simulation = Simulation(tmp_path, "talk").begin() if kept else None
     person = ana()
     person.ask("Who are you?", model="test")
     before = person.encode_complete_state()
@@ -315,7 +314,7 @@ def test_after_an_error_the_conversation_is_as_before(serve, tmp_path, kept):
     assert person.encode_complete_state() == before
     assert person.ask("And then?", model="test") == "Tea."
     if simulation is not None:
-        assert len(history_of(simulation, person)) == 2
+        assert len(history_of(scope(), person)) == 2
         simulation.end()
 
 
@@ -333,7 +332,7 @@ def test_no_usable_answer_is_an_event_that_replays_and_the_next_question_asks(se
     server = serve([empty()] * 3 + [answer("Fine.")])
 
     def notebook():
-        with Simulation("talk", tmp_path) as simulation:
+        with Simulation(tmp_path, "talk") as simulation:
             person = ana(simulation_id="talk")
             with pytest.raises(ReplyRejected, match="as it was before"):
                 person.ask("How are you?", model="test")
@@ -349,23 +348,23 @@ def test_no_usable_answer_is_an_event_that_replays_and_the_next_question_asks(se
 def test_what_is_no_answer_at_all_is_not_kept(serve, tmp_path):
     bad = [html_page()]
     serve(rules=[lambda request: bad[0] if bad else answer("Fine.")])
-    with Simulation("talk", tmp_path) as simulation:
+    with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         with pytest.raises(ReplyRejected):
             person.ask("How are you?", model="test")
-        assert len(history_of(simulation, person)) == 0
+        assert len(history_of(scope(), person)) == 0
         bad.clear()
         assert person.ask("How are you?", model="test") == "Fine."
 
 
 def test_an_answer_is_cleaned_of_what_cannot_be_stored(serve, tmp_path):
     serve([Answer(200, json.dumps(answer("Hi\x00 \ud800!").body).encode())])
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         assert ana().ask("Hm?", model="test") == "Hi \ufffd!"
 
 
 def test_a_budget_is_checked_before_asking(server, tmp_path):
-    with Simulation("talk", tmp_path, budget=Budget(calls=1)):
+    with Simulation(tmp_path, "talk", budget=Budget(calls=1)):
         person = ana()
         person.ask("One?", model="test")
         with pytest.raises(BudgetExceeded):
@@ -411,7 +410,7 @@ def test_a_switch_gives_the_question_up(serve):
 
 def test_two_threads_keep_each_question_with_its_answer(serve, tmp_path):
     serve(rules=[lambda request: answer(f"To {request.last_message}")], slow=0.1)
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         threads = [
             threading.Thread(target=person.ask, args=(f"Q{n}",), kwargs={"model": "test"})
@@ -440,7 +439,7 @@ class Interviewer(TinyPerson):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_within_a_users_own_step_it_is_part_of_that_step(tmp_path, kept):
-    simulation = Simulation("talk", tmp_path).begin() if kept else None
+    simulation = Simulation(tmp_path, "talk").begin() if kept else None
     host, guest = Interviewer("Bo Lind", {"age": 50}), TinyPerson("Ana Souza", PERSONA)
     with pytest.raises(ValueError, match="spilt"):
         host.interview(guest, fail=True)
@@ -465,7 +464,7 @@ def test_an_argument_that_cannot_be_kept_is_refused_before_it_is_paid_for(server
         async def complete(self, request):
             raise AssertionError("asked")
 
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         person = ana()
         with pytest.raises(NotSerialisable):
             person.ask("Tea?", model=Odd())
@@ -478,7 +477,7 @@ def test_an_argument_that_cannot_be_kept_is_refused_before_it_is_paid_for(server
 def test_awaited_it_is_the_same_step(serve, tmp_path):
     server = serve([answer("I am Ana.")])
     questions(tmp_path, texts=("Who are you?",))
-    with Simulation("talk", tmp_path) as simulation:
+    with Simulation(tmp_path, "talk") as simulation:
         person = ana(simulation_id="talk")
         assert asyncio.run(person.aask("Who are you?", model="test")) == "I am Ana."
     assert simulation.hits == 1 and len(server.requests) == 1
@@ -554,10 +553,10 @@ def test_everyone_answers_in_the_order_of_the_people(serve, tmp_path, concurrenc
     server = serve(rules=[by_age], slow=0.05)
 
     def notebook():
-        with Simulation("panel", tmp_path) as simulation:
+        with Simulation(tmp_path, "panel") as simulation:
             people = panel_of(8)
             panel = people.ask("Age?", model="test", concurrency=concurrency)
-            assert all(len(history_of(simulation, person)) == 1 for person in people)
+            assert all(len(history_of(scope(), person)) == 1 for person in people)
         return panel, simulation.misses
 
     first, again = notebook(), notebook()
@@ -572,7 +571,7 @@ def test_equal_people_keep_their_answers_when_it_is_run_again(serve, tmp_path):
     serve(rules=[lambda request: answer(f"{next(numbers)}")], slow=0.05)
 
     def notebook():
-        with Simulation("panel", tmp_path):
+        with Simulation(tmp_path, "panel"):
             return People([ana() for _ in range(8)]).ask("Hm?", model="test", concurrency=8).answers
 
     assert notebook() == notebook()
@@ -611,7 +610,7 @@ def test_when_nobody_can_answer_the_reason_is_raised_and_asked_for_once(serve):
 
 def test_the_budget_leaves_the_rest_of_the_rows_empty(serve, tmp_path):
     serve(rules=[by_age])
-    with Simulation("panel", tmp_path, budget=Budget(calls=2)):
+    with Simulation(tmp_path, "panel", budget=Budget(calls=2)):
         panel = panel_of(4).ask("Age?", model="test")
     assert panel.answers == ["I am 20.", "I am 21.", "", ""]
     assert "budget" in panel.reasons[2].lower()
@@ -644,7 +643,7 @@ def test_a_panel_within_a_step_replays_with_it(tmp_path):
         def poll(self, question: str) -> list[str]:
             return People([ana(), ana()]).ask(question, model="offline", concurrency=2).answers
 
-    with Simulation("panel", tmp_path) as simulation:
+    with Simulation(tmp_path, "panel") as simulation:
         first = Host("Bo").poll("Tea?")
         simulation.begin()
         assert Host("Bo").poll("Tea?") == first and simulation.misses == 0
@@ -671,6 +670,6 @@ def test_nobody_gives_an_empty_panel():
 
 
 def test_free_people_can_be_asked_after_the_simulation_ended(tmp_path):
-    with Simulation("talk", tmp_path):
+    with Simulation(tmp_path, "talk"):
         person = ana()
     assert person.ask("Age?", model="offline") == person.conversation[1]["content"]

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -470,19 +471,46 @@ def test_decorator_refuses_what_cannot_be_a_step():
 
 
 def test_two_simulations_in_one_folder_are_apart(folder):
-    with Simulation("one", folder):
+    with Simulation(folder, "one"):
         ProductFactory().make("a")
-    with Simulation("two", folder) as two:
+    with Simulation(folder, "two") as two:
         ProductFactory().make("a")
         assert two.misses == 1
 
 
 def test_with_gives_back_the_simulation_before(folder):
-    with Simulation("one", folder) as one, Simulation("two", folder) as two:
+    with Simulation(folder, "one") as one, Simulation(folder, "two") as two:
         assert control.current_simulation() is two
         two.end()
         assert control.current_simulation() is one
     assert control.current_simulation() is None
+
+
+def test_a_simulation_takes_its_arguments_in_the_order_of_begin(folder):
+    with control.begin(folder, "one") as begun, Simulation(folder, "two") as made:
+        assert (begun.path, begun.id, made.path, made.id) == (folder, "one", folder, "two")
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_simulation_named_like_a_path_is_told_the_order(folder, kind):
+    with pytest.raises(InvalidInput, match=r"Simulation\(path, simulation_id\)"):
+        Simulation("lesson", kind(folder))
+
+
+def test_begin_takes_the_names_of_tinytroupe(folder):
+    simulation = control.begin(cache_path=folder, id="lesson", auto_checkpoint=False)
+    assert (simulation.path, simulation.id) == (folder, "lesson")
+    simulation.end()
+    with pytest.raises(InvalidInput, match="cache_path is another name of path"):
+        control.begin(folder, cache_path=folder)
+
+
+def test_a_simulation_shows_its_public_methods_only(folder):
+    shown = {name for name in dir(Simulation(folder)) if not name.startswith("_")}
+    assert shown == {
+        "begin", "checkout", "checkpoint", "end", "explain", "export", "from_recording", "hits",
+        "id", "is_open", "lines", "misses", "model_calls", "path", "spent", "unsaved",
+    }  # fmt: skip
 
 
 def test_free_factories_can_be_given_to_a_simulation(folder):

@@ -7,10 +7,9 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import Scope, on_rollback
+from tinyfactory.journal.scope import Scope, at_begin, on_rollback, origin_of, scope
 from tinyfactory.journal.serializer import journaled
-from tinyfactory.journal.simulation import at_begin, current_simulation, scope
-from tinyfactory.journal.transaction import origin_of
+from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.utils.concurrency import new_lock
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class TinyFactory:
                 del TinyFactory.all_factories[factory.name]
 
     @staticmethod
-    def set_simulation_for_free_factories(simulation: Scope) -> None:
+    def set_simulation_for_free_factories(simulation: Simulation) -> None:
         """Have all factories that belong to no simulation belong to this one."""
         for factory in list(TinyFactory.all_factories.values()):
             if factory.simulation_id is None:
@@ -156,7 +155,7 @@ class TinyFactory:
         InvalidInput
             When no simulation is open, so that nothing is kept.
         """
-        from tinyfactory.journal.records import history_of
+        from tinyfactory.journal.timeline import history_of
 
         return history_of(scope(self.simulation_id), self)
 

@@ -10,7 +10,7 @@ from tinyfactory.factory import person_generator, profiles
 from tinyfactory.factory.job_options import Order, Way
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.factory.spending import prompt_tokens, usd_of
-from tinyfactory.journal.records import history_of
+from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
 from tinyfactory.factory import batch_runner, job_runner, profiles
 from tinyfactory.factory.job_options import Missing, Order, Snapshot, State, Way
 from tinyfactory.journal.fork import Fork
-from tinyfactory.journal.scope import Line
-from tinyfactory.journal.transaction import origin_of
+from tinyfactory.journal.scope import Line, origin_of
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tinyfactory import models
 from tinyfactory.factory.base import TinyFactory
-from tinyfactory.journal.simulation import scope
+from tinyfactory.journal.scope import scope
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory

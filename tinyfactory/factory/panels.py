@@ -23,8 +23,8 @@ from tinyfactory.errors import (
 )
 from tinyfactory.factory import requests, talking
 from tinyfactory.factory.makers import model_for
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import current_transaction
 
 if TYPE_CHECKING:

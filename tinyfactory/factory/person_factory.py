@@ -14,9 +14,8 @@ from tinyfactory.factory.job import PeopleJob
 from tinyfactory.factory.many import MakesMany
 from tinyfactory.factory.person_generator import write_contexts
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
-from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 

@@ -1,4 +1,4 @@
-"""Going back: an object as it was at an earlier event, to go on from there on a branch."""
+"""Checkout: an object goes back to an earlier event and continues from there on a branch."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, undone_on_error
+from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
 from tinyfactory.journal.serializer import apply, decode, objects_in
-from tinyfactory.journal.transaction import current_transaction, origins
+from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 
 def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
-    """Put an object back to where it was after an event of its line; nothing is deleted.
+    """Put an object back to its state after an event of its line; nothing is deleted.
 
-    What its line made later leaves the registries, what it had made by then is there.
+    Objects that its line made later leave the registries; those made before are there.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     """
     if scope.store is None or current_transaction() is not None:
         raise InvalidInput(
-            "One can go back only in a simulation, and not within a transactional method. "
+            "checkout works only in a simulation, and not within a transactional method. "
             "Nothing was changed."
         )
     line = scope.line_of(thing)
@@ -48,7 +48,7 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     with deferred_interrupts(), undone_on_error():
         on_rollback(lambda: thing.decode_complete_state(before))
         _each_made(leaving, "_leave_simulation", scope)
-        # What a state leaves out, such as a conversation not yet begun, was not there.
+        # Fields that a state leaves out, such as a conversation not yet begun, were empty.
         hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
         thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
@@ -57,7 +57,7 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
 
 
 def _each_made(events: Sequence[tuple[str, Record | None]], hook: str, scope: Scope) -> None:
-    """Have everything that these events made leave or join the simulation."""
+    """Have all objects that these events made leave or join the simulation."""
     for key, record in events:
         for made in objects_in(decode(record["result"])) if record is not None else ():
             origins.put(made, key)
@@ -78,10 +78,10 @@ def _key(line: Line, event: str | int | None) -> str | None:
 
 
 def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[Step, Record]]:
-    """The events from the root to the one wanted: as this run went, or by walking back."""
+    """The events from the root to the wanted one: those of this run, or by walking back."""
     if key is None:
         return []
-    events = {k: r for k, r in events_of(scope) if r["line"] == line.root}
+    events = {k: r for k, r in events_of(scope.store, scope.id) if r["line"] == line.root}
     found = [k for k in events if k.startswith(key)]
     if len(found) != 1:
         raise InvalidInput(
@@ -98,7 +98,7 @@ def _path(scope: Scope, line: Line, key: str | None) -> list[tuple[Step, Record]
 def _walk(
     scope: Scope, line: Line, events: dict[str, Record], head: str
 ) -> list[tuple[Step, Record]]:
-    """The events from the root to a head, through the joins of work that ran in parallel."""
+    """The events from the root to a head, through the joins of parallel slots."""
     by_head = {record["head"]: key for key, record in events.items()}
     path: list[tuple[Step, Record]] = []
     while head != line.root:
@@ -116,8 +116,8 @@ def _walk(
             head = events[key]["parent"]
         else:
             raise InvalidInput(
-                "That event ran beside others that never joined, so there is no one way back to "
-                "it. Nothing was changed. Choose an event from before they began."
+                "That event ran in parallel with others that were never joined, so the events "
+                "before it have no single order. Nothing was changed. Choose an earlier event."
             )
     return path
 

@@ -1,85 +1,84 @@
-"""Why an event was done anew, in words."""
+"""Why an event was replayed, or why it is new, in words."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.records import NEW, Record, events_of
 from tinyfactory.utils.text import cut
 
-# How the parts of a request are called when they differ.
+# What to say of each part of a request that differs.
 _PARTS = {
     "template": "the prompt template changed",
     "schema": "the schema of the reply changed",
-    "messages": "what stands in the prompt changed",
+    "messages": "the text of the prompt changed",
 }
 
 
-def explain(scope: Scope, event: str | None = None) -> str:
-    """What an event is: replayed, or done anew because of what differs from the nearest one.
+def explain(store: Any, simulation: str, key: str, record: Record, replayed: str | None) -> str:
+    """Why an event was replayed, or how it differs from the nearest earlier one.
 
     Parameters
     ----------
-    event : str, optional
-        Its key or the beginning of it; the last one of this run unless given.
+    store : Store
+    simulation, key : str
+    record : dict
+    replayed : str or None
+        The reason that was noted when the event was replayed in this run.
     """
-    key, record = _the_event(scope, event)
-    name = f"{record['class'].rpartition('.')[2]}.{record['method']}"
-    step = scope.step_of(key)
-    if step is not None and step.hit:
-        return f"{name} ({key[:8]}) was replayed: {step.why}."
+    name = f"{record['class'].rpartition('.')[2]}.{record['method']} ({key[:8]})"
+    if replayed is not None:
+        return f"{name} was replayed: {replayed}."
     why = record["meta"]["why"]
-    if why and not why.startswith("nothing like"):
-        return f"{name} ({key[:8]}) was done: {why}."
-    near = nearest(scope, key, record)
+    if why and why != NEW:
+        return f"{name} is new: {why}."
+    near = nearest(store, simulation, key, record)
     if near is None:
-        return f"{name} ({key[:8]}) was done: the journal holds no earlier call of that method."
-    words = "; ".join(differences(scope, near[1], record)) or "it is a further call of the same"
-    return f"{name} ({key[:8]}) was done: compared with {near[0][:8]}, {words}."
+        return f"{name} is new: the journal holds no earlier call of that method."
+    words = "; ".join(differences(store, near[1], record)) or "it is a further call of the same"
+    return f"{name} is new: compared with {near[0][:8]}, {words}."
 
 
-def differences(scope: Scope, old: Record, new: Record) -> list[str]:
-    """What differs between two events of one method, in words, the plainest first."""
-    words: list[str] = []
-    if old["version"] != new["version"]:
-        words.append("the method was edited")
-    words += _changed(old["arguments"], new["arguments"])
-    request = _request_words(old["request"] or {}, new["request"] or {})
-    # A template, an argument or an origin that changed explains the text of the prompt.
-    origin = _origin_words(scope, old, new)
-    known = bool(words or origin or [w for w in request if w != _PARTS["messages"]])
-    words += [w for w in request if not (known and w == _PARTS["messages"])]
-    words += origin
-    if not words and old["base"] != new["base"]:
-        words.append("an earlier step of its line differs")
-    if old.get("state") != new.get("state") and not words:
-        words.append("its state was changed between two steps")
-    return list(dict.fromkeys(words))  # an argument and the request may say the same
+def find_event(
+    store: Any, simulation: str, beginning: str | None, last: str | None
+) -> tuple[str, Record]:
+    """Key and record of the one event whose key begins like that.
 
+    Parameters
+    ----------
+    store : Store
+    simulation : str
+    beginning : str or None
+        None for the last event of this run.
+    last : str or None
+        The key of the last event of this run.
 
-def _the_event(scope: Scope, event: str | None) -> tuple[str, Record]:
-    if event is None:
-        if scope.last_key is None:
-            raise InvalidInput("Nothing was done yet in this run, so there is nothing to explain.")
-        event = scope.last_key
-    record = scope.store.get("event:" + event)
+    Raises
+    ------
+    InvalidInput
+        When there is no such event, or more than one.
+    """
+    if beginning is None:
+        if last is None:
+            raise InvalidInput("This run has no events yet, so there is nothing to explain.")
+        beginning = last
+    record = store.get("event:" + beginning)
     if record is not None:
-        return event, record
-    found = [(k, r) for k, r in events_of(scope) if k.startswith(event)]
+        return beginning, record
+    found = [(k, r) for k, r in events_of(store, simulation) if k.startswith(beginning)]
     if len(found) != 1:
         raise InvalidInput(
-            f"{len(found)} events of this simulation begin with {event!r}. "
-            "factory.history() and simulation.lines() list what there is."
+            f"{len(found)} events of this simulation begin with {beginning!r}. "
+            "factory.history() and simulation.lines() list the events."
         )
     return found[0]
 
 
-def nearest(scope: Scope, key: str, record: Record) -> tuple[str, Record] | None:
-    """The event of the same method that shares most: the place, the line, or just the method."""
+def nearest(store: Any, simulation: str, key: str, record: Record) -> tuple[str, Record] | None:
+    """The earlier event of the same method that shares most: its base, its line, its arguments."""
     best: tuple[int, str, Record] | None = None
-    for other, candidate in events_of(scope):
+    for other, candidate in events_of(store, simulation):
         if other == key:
             break
         if (candidate["class"], candidate["method"]) != (record["class"], record["method"]):
@@ -94,25 +93,42 @@ def nearest(scope: Scope, key: str, record: Record) -> tuple[str, Record] | None
     return None if best is None else best[1:]
 
 
+def differences(store: Any, old: Record, new: Record) -> list[str]:
+    """How two events of one method differ, in words, the simplest difference first."""
+    words: list[str] = []
+    if old["version"] != new["version"]:
+        words.append("the method was edited")
+    words += _changed(old["arguments"], new["arguments"])
+    request = _request_words(old["request"] or {}, new["request"] or {})
+    # A changed template, argument or origin explains the changed text of the prompt.
+    origin = _origin_words(store, old, new)
+    known = bool(words or origin or [w for w in request if w != _PARTS["messages"]])
+    words += [w for w in request if not (known and w == _PARTS["messages"])]
+    words += origin
+    if not words and old["base"] != new["base"]:
+        words.append("an earlier event of its line differs")
+    if old.get("state") != new.get("state") and not words:
+        words.append("its state was changed between two events")
+    return list(dict.fromkeys(words))  # an argument and the request may give the same words
+
+
 def _request_words(old: Record, new: Record) -> list[str]:
     words = _changed(old.get("model") or {}, new.get("model") or {}, "the model's ")
     for part in ("temperature", "max_tokens"):
         if old.get(part) != new.get(part):
             words.append(f"{part} {old.get(part)} → {new.get(part)}")
-    words += [text for part, text in _PARTS.items() if old.get(part) != new.get(part)]
-    # An argument of the same name has said so already.
-    return words
+    return words + [text for part, text in _PARTS.items() if old.get(part) != new.get(part)]
 
 
-def _origin_words(scope: Scope, old: Record, new: Record) -> list[str]:
+def _origin_words(store: Any, old: Record, new: Record) -> list[str]:
     if old["line"] == new["line"] or None in (old["line"], new["line"]):
         return []
-    states = [scope.store.get("line:" + record["line"]) or {} for record in (old, new)]
-    first, second = (state.get("state") or {} for state in states)
+    origins = [store.get("line:" + record["line"]) or {} for record in (old, new)]
+    first, second = (origin.get("state") or {} for origin in origins)
     changed = _changed(first, second, "its factory's ")
     if changed:
         return changed
-    before, after = (state.get("occurrence") for state in states)
+    before, after = (origin.get("occurrence") for origin in origins)
     if before != after:
         return [f"it is another one of equals (number {after} instead of {before})"]
     return []

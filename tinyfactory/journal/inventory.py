@@ -1,4 +1,4 @@
-"""What lies in a journal: by simulation, whether it is whole, and what belongs together."""
+"""Contents of a journal by simulation, its damaged rows, import and pruning."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.recording.portable import Json, rows_in, rows_of
 from tinyfactory.journal.recording.recording import Recording
+from tinyfactory.journal.records import head_of
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.storage.database import seal
-from tinyfactory.journal.transaction import head_of
 
-# Rows of a recording that are taken into a journal in one commit.
-_TOGETHER = 100
+# Rows of a recording that are imported in one commit.
+_ROWS_PER_COMMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of a journal belongs to one simulation; `bytes` without the database's own."""
+    """The share of one simulation in a journal; `bytes` without the database's own."""
 
     simulation: str
     lines: int
@@ -35,7 +35,7 @@ def shares(store: Any) -> list[Share]:
 
 
 def share(store: Any, simulation: str, rows: list[str]) -> Share:
-    """What some rows amount to."""
+    """The share that some rows make up."""
     lines, events, replies, size = set(), 0, 0, 0
     for name in rows:
         value = store.get(name)
@@ -48,7 +48,7 @@ def share(store: Any, simulation: str, rows: list[str]) -> Share:
 
 
 def faults(store: Any) -> Iterator[tuple[str, str]]:
-    """Key and fault of each row that is not as it was stored."""
+    """Key and fault of each damaged row."""
     for name in store:
         if name.startswith("damaged:"):
             continue
@@ -61,18 +61,18 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
         if kind == "event" and value["head"] != head_of(
             own, value["result"], value["changes"], value["steps"]
         ):
-            yield name, "Its head does not follow from what it holds."
+            yield name, "Its head does not match its contents."
         elif kind == "join" and own != digest("join", value["parent"], value["heads"]):
-            yield name, "Its head does not follow from what it joins."
+            yield name, "Its head does not match the heads that it joins."
 
 
 def check_importable(recording: Recording) -> None:
-    """Refuse a recording whose rows cannot stand in a journal.
+    """Refuse a recording that was exported with strip=True.
 
     Raises
     ------
     InvalidInput
-        When something was stripped out of it: it can be replayed, but its digests are gone.
+        Such a recording can be replayed, but its rows no longer match their digests.
     """
     if recording.footer.get("stripped"):
         raise InvalidInput(
@@ -83,11 +83,13 @@ def check_importable(recording: Recording) -> None:
 
 
 def take_in(store: Any, recording: Recording) -> tuple[int, int]:
-    """Take a recording's rows into a journal; how many were new, and how many were there."""
+    """Import a recording's rows; the number of new rows and of rows that were there already."""
     names = list(recording)
     known = set(store)
-    for start in range(0, len(names), _TOGETHER):
-        store.add_all([(name, recording.get(name)) for name in names[start : start + _TOGETHER]])
+    for start in range(0, len(names), _ROWS_PER_COMMIT):
+        store.add_all(
+            [(name, recording.get(name)) for name in names[start : start + _ROWS_PER_COMMIT]]
+        )
     there = sum(name in known for name in names)
     return len(names) - there, there
 
@@ -112,17 +114,17 @@ def one_event(store: Any, beginning: str) -> tuple[str, Json]:
 
 
 def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]:
-    """The rows of a simulation, or of some lines of it; no line is ever taken in part.
+    """The rows of a simulation, or of some lines of it; a line always as a whole.
 
     Parameters
     ----------
     beginnings : list of str
-        Of the roots of the lines; the whole simulation when there are none.
+        Beginnings of the roots of the lines; the whole simulation when there are none.
 
     Raises
     ------
     InvalidInput
-        When there is no such simulation, or not exactly one line that begins like that.
+        When there is no such simulation, or not exactly one line for a beginning.
     """
     rows = rows_of(store, simulation)
     if not rows:
@@ -156,7 +158,7 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
 
 
 def _line(events: dict[str, Json], record: Json) -> str | None:
-    """The line of an event; of one within another, the line of the outermost."""
+    """The line of an event; of a nested event, the line of the outermost one."""
     while record["line"] is None:
         outer = events.get(record.get("within") or "")
         if outer is None:

@@ -1,4 +1,4 @@
-"""What happened: one event in short, the events of an object, and what a line is."""
+"""Records of the journal, and events, histories and lines as people read them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.transaction import origin_of
+from tinyfactory.errors import DamagedRecord
+from tinyfactory.journal.serializer import digest
 from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import cut
 
 Record = dict[str, Any]
-# Of a list, so many are named.
+# Why an event was replayed, or was new.
+REPLAYED = "it was done before"
+NEW = "nothing like it was done before"
+# So many items of a list are named in short texts.
 _MOST_ITEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, as a person reads it.
+    """One event, as people read it.
 
-    `at` is None where it came out of a recording. `hit` says whether it was replayed in
-    this run, and is None where this run did not come by it; `result` is what came of it in
-    short, `attempts` how many replies of a model it took, `usd` what those cost, or None where
-    that is not known.
+    `at` is None for an event out of a recording. `hit` is True for a replayed event, False for
+    a new one, and None for one that did not occur in this run. `result` is the result in short,
+    `attempts` the number of a model's replies, `usd` their price, or None where it is not known.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Event:
 
     @classmethod
     def of(cls, key: str, record: Record, *, hit: bool | None, why: str) -> Event:
-        """The event that a record of the journal tells of."""
+        """The event of a record of the journal."""
         at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
         usages = [reply.get("usage") or {} for reply in replies]
@@ -69,7 +70,7 @@ class Event:
 
 
 class History(list[Event]):
-    """Events in order; shows as a table of text, and gives one of pandas."""
+    """Events in order; its text form is a table, and `to_frame` returns a pandas one."""
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
@@ -87,7 +88,7 @@ class History(list[Event]):
                 str(number),
                 event.key[:8],
                 f"{event.method}({event.arguments})",
-                "replayed" if event.hit else "done",
+                "replayed" if event.hit else "new",
                 event.model or "-",
                 f"{event.prompt_tokens}+{event.completion_tokens}",
                 "?" if event.usd is None else f"{event.usd:.4f}",
@@ -107,10 +108,10 @@ class History(list[Event]):
 
 @dataclass(frozen=True, slots=True)
 class LineInfo:
-    """One line of a simulation, as it stands on disk.
+    """One line of a simulation: the series of events of one object.
 
-    `heads` are the ends of its branches, `origin` what it began from. What ran in slots beside
-    each other and joined is no branch.
+    `origin` is its first state, `heads` are the ends of its branches. Parallel slots that were
+    joined are no branches.
     """
 
     root: str
@@ -124,44 +125,34 @@ class LineInfo:
         return f"LineInfo({self.root[:8]}, {self.origin['class']}, events={self.events}{branches})"
 
 
-def events_of(scope: Scope) -> Iterator[tuple[str, Record]]:
+def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
     """Key and record of each event of a simulation that can be read, oldest first."""
-    for name in scope.store:
+    for name in store:
         if name.startswith("event:"):
             try:
-                record = scope.store.get(name)
+                record = store.get(name)
             except DamagedRecord:
-                continue  # said when it is looked up; `journal verify` names them all
-            if record is not None and record["simulation"] == scope.id:
+                continue  # reported when it is looked up; `journal verify` lists them all
+            if record is not None and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
 
 
-def history_of(scope: Scope, thing: Any, latest: int = 0) -> History:
-    """The events that an object went through in this run; all, or so many of the latest."""
-    if scope.store is None:
-        raise InvalidInput(
-            "There is no history: no simulation is open, so nothing is kept. "
-            "Call tinyfactory.control.begin() first."
-        )
-    history = History()
-    for step in scope.line_of(thing).steps[-latest:]:
-        record = scope.store.get("event:" + step.key)
-        if record is not None:
-            history.append(Event.of(step.key, record, hit=step.hit, why=step.why))
-    return history
+def head_of(key: str, result: Any, changes: Any, steps: list[str]) -> str:
+    """The head after an event: a digest of its key, its result, its changes and nested events."""
+    return digest(key, result, changes, *([steps] if steps else []))
 
 
-def event_of(scope: Scope, thing: Any) -> Event | None:
-    """The event of this run that an object came from; None where no event made it."""
-    step = scope.step_of(origin_of(thing))
-    if step is None or scope.store is None:
-        return None
-    record = scope.store.get("event:" + step.key)
-    return None if record is None else Event.of(step.key, record, hit=step.hit, why=step.why)
+def outline(value: Any) -> Any:
+    """A value in short, to tell what differs: small parts as they are, long texts as digests."""
+    if isinstance(value, dict):
+        return {key: outline(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [outline(part) for part in value]
+    return digest(value) if isinstance(value, str) and len(value) > 200 else value
 
 
 def in_short(value: Any, length: int = 60) -> str:
-    """A value of the journal in a few words: an object's name, the first of many.
+    """A value of the journal in a few words: an object by its name, a list by its first items.
 
     Examples
     --------
@@ -185,7 +176,7 @@ def in_short(value: Any, length: int = 60) -> str:
 
 
 def name_in(state: Any) -> str:
-    """What an object is called by its own state, or by a part of it."""
+    """The name in an object's state, or in a part of the state."""
     if not isinstance(state, dict):
         return ""
     parts = [state, *(part for part in state.values() if isinstance(part, dict))]
@@ -194,7 +185,7 @@ def name_in(state: Any) -> str:
 
 
 def arguments_in_short(arguments: Any, length: int = 50) -> str:
-    """Names and values of what is there, as they stand in a call."""
+    """Names and values of the arguments that are not empty, as in a call."""
     if not isinstance(arguments, dict):
         return ""
     shown = [

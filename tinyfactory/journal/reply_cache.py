@@ -89,7 +89,7 @@ def keep_reply(
         kept = None
     if kept is None:
         if tx.scope.recorded is not None:
-            tx.scope.recorded.missed(tx, "it asks a model")
+            tx.scope.recorded.missed(tx.asked, "it asks a model")
         tx.check_process()
         store.check_writable()
         waits: list[Callable[[], Json]] = []

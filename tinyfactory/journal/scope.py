@@ -1,46 +1,106 @@
-"""A scope: where names are unique and lines of events are counted."""
+"""Scopes: where names are unique, events are counted, and branches of objects begin."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.budget import Budget, Meter
+from tinyfactory.errors import NameTaken
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
-from tinyfactory.utils.concurrency import Aside, open_after_fork
+from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.replay import RecordedStore
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-
-from tinyfactory.errors import NameTaken
-from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
 _lines: Aside[tuple[object, Line]] = Aside()
+# Which event an object came from.
+origins: Aside[str] = Aside()
 
 
 class Scope:
-    """Where names are unique and lines are counted; the free one has no journal.
+    """Where names are unique and events are counted; the free scope has no journal.
 
-    `hits` and `misses` count outermost transactions that were replayed and that ran;
-    `model_calls` counts replies that were asked for and kept.
+    Parameters
+    ----------
+    scope_id : str
+    retry_failures, budget
+        As for `Simulation`.
+    simulation : Simulation, optional
+        The simulation that has this scope.
+    open_store : callable, optional
+        Opens a store of the simulation's journal.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Outermost transactions that were replayed, and that were new.
+    model_calls : int
+        Replies that a model was asked for and that were saved.
     """
 
-    def __init__(self, scope_id: str) -> None:
+    def __init__(
+        self,
+        scope_id: str,
+        *,
+        retry_failures: bool = False,
+        budget: Budget | None = None,
+        simulation: Any = None,
+        open_store: Callable[[], Any] | None = None,
+    ) -> None:
         self.id = scope_id
         self.store: Any = None
-        self.retry_failures = False
-        self.budget: Budget | None = None
+        self.retry_failures = retry_failures
+        self.budget = budget
+        self.simulation = simulation
+        self._open_store = open_store
         # The store once more, where it is a recording that is replayed.
         self.recorded: RecordedStore | None = None
         self.lock = open_after_fork(threading.RLock())
         self._forget()
+
+    def begin(self, store: Any, recorded: RecordedStore | None) -> None:
+        """Start a run from the beginning; this becomes the current scope.
+
+        Parameters
+        ----------
+        store : Store or RecordedStore
+        recorded : RecordedStore or None
+            The store once more, where it is a recording that is replayed.
+        """
+        self.store, self.recorded = store, recorded
+        with self.lock:
+            self._forget()
+        for forget in _at_begin:
+            forget(self)
+        for other in [s for s in _open if s.id == self.id and s is not self]:
+            other.end()
+        with _lock:
+            _open[:] = [s for s in _open if s is not self] + [self]
+
+    def end(self) -> None:
+        """Close the store; the current scope is again the one before."""
+        with _lock:
+            _open[:] = [s for s in _open if s is not self]
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """The store; one that is opened for the block when the scope has ended."""
+        if self.store is not None or self._open_store is None:
+            yield self.store
+            return
+        with closing(self._open_store()) as store:
+            yield store
 
     def _forget(self) -> None:
         """Go back to the beginning: no names, no numbers, every line at its root."""
@@ -116,8 +176,33 @@ class Scope:
             return Line(digest(equal, place["occurrence"]), place)
 
 
-# For what is done while no simulation is open: atomic, and nothing is kept.
+# For calls made while no simulation is open: atomic, and nothing is saved.
 free = Scope(FREE)
+# Scopes that are open, the current one last. A process-wide stack and not a context
+# variable: a notebook's cells and a widget's threads share the simulation of the notebook.
+_open: list[Scope] = []
+_lock = new_lock()
+_at_begin: list[Callable[[Scope], None]] = []
+
+
+def at_begin(forget: Callable[[Scope], None]) -> None:
+    """Have `forget(scope)` called whenever a simulation begins anew."""
+    _at_begin.append(forget)
+
+
+def scope(simulation_id: str | None = None) -> Scope:
+    """The open scope of that id; without an id the current one; else the free scope."""
+    if simulation_id is None:
+        return _open[-1] if _open else free
+    for candidate in reversed(_open):
+        if candidate.id == simulation_id:
+            return candidate
+    return free
+
+
+def origin_of(thing: Any) -> str:
+    """The key of the event that an object came from in this run, or an empty text."""
+    return origins.get(thing) or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""The one way in which values become text and digests. Nothing is coerced in silence.
+"""Values as JSON, text and digests, and the changes from one state to another.
 
-The rule, by exact type:
+The rules, by exact type; nothing is coerced silently:
 
 * None, True, 1, 1.0 and "x" are themselves, and all different from each other;
-* text is kept to the letter: "é" in two normal forms is two texts;
-* a tuple stays a tuple, a dictionary with keys other than text keeps them;
-* an object of a class registered with `journaled` is kept as its complete state;
-* all else (NaN, sets, bytes, numpy numbers, subclasses of the types above) is refused.
+* text is kept exactly: "é" in two normal forms is two texts;
+* a tuple stays a tuple, and a dictionary keeps keys that are not text;
+* an object of a class registered with `journaled` is stored as its complete state;
+* everything else (NaN, sets, bytes, numpy numbers, subclasses of these types) is refused.
 """
 
 from __future__ import annotations
@@ -19,29 +19,33 @@ from typing import Any, TypeVar
 
 from tinyfactory.errors import DamagedRecord, NotSerialisable
 
-# Marks an encoded value that JSON has no form for. A user's dictionary that
-# holds this very key is written as pairs, so nothing can be mistaken.
+# Marks an encoded value that JSON has no form for. A user's dictionary with this key is
+# written as pairs, so it cannot be mistaken for a mark.
 MARK = "$"
 
 Class = TypeVar("Class", bound=type)
-# What most values are made of; told by their type alone, before anything is looked up.
+# Types that most values are made of.
 _NUMBERS = frozenset({type(None), bool, int})
-_TEXT = frozenset({str})
 _LEAVES = _NUMBERS | {float, str}
 _PLAIN = _LEAVES | {list, tuple, dict}
-# Made once: `json.dumps` makes a new one for each call that is not by its defaults.
-_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_sorted_text = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+# Made once: `json.dumps` makes a new one for each call that is not by its defaults. Encoded
+# values hold no circles, so none is looked for.
+_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
 )
-# How a dictionary that is kept as pairs begins in sorted text.
+_sorted_text = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=True
+)
+_parse = json.JSONDecoder().raw_decode
+_QUOTED_MARK = f'"{MARK}"'
+# The beginning, in sorted text, of a dictionary that is stored as pairs.
 _PAIRS = f'{{"{MARK}":"dict",'
 _types: dict[str, type] = {}
 _loaders: dict[str, Callable[[], type]] = {}
 
 
 def journaled(cls: Class, name: str | None = None) -> Class:
-    """Register a class whose objects may stand in arguments, results and under transactions.
+    """Register a class whose objects may be arguments and results of transactional methods.
 
     The class has ``encode_complete_state()`` and ``decode_complete_state(state)``; or it is
     a subclass of list. The latest definition of a name counts, so that a class can be
@@ -52,19 +56,19 @@ def journaled(cls: Class, name: str | None = None) -> Class:
 
 
 def journaled_when_needed(name: str, load: Callable[[], type]) -> None:
-    """Have `load()` import the class of that name when the journal first meets it."""
+    """Register `load`, which imports the class of that name when it is first decoded."""
     _loaders[name] = load
 
 
 def type_name(cls: type) -> str:
-    """The name under which a class stands in the journal: short for this package's own."""
+    """The name of a class in the journal: short for this package's own."""
     if cls.__module__.startswith("tinyfactory."):
         return cls.__qualname__
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def is_journaled(value: object) -> bool:
-    """Whether the value is an object (not a list) with a state of its own in the journal."""
+    """Whether the value is an object (not a list) of a registered class."""
     cls = type(value)
     if cls in _PLAIN:
         return False
@@ -72,7 +76,14 @@ def is_journaled(value: object) -> bool:
 
 
 def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The state of an object, or one that it gave, without what tells equal ones apart."""
+    """The state of an object without the fields that tell equal objects apart.
+
+    Parameters
+    ----------
+    value : object
+    state : dict, optional
+        Its complete state, if that was encoded already.
+    """
     hidden = getattr(value, "_not_in_journal", ())
     state = value.encode_complete_state() if state is None else state
     return {key: part for key, part in state.items() if key not in hidden}
@@ -95,6 +106,50 @@ def encode(value: Any, where: str = "value") -> Any:
         ...
     tinyfactory.errors.NotSerialisable: arguments.tags is of type set, which the journal cannot ...
     """
+    try:
+        return _encode_plain(value)
+    except (_NotPlain, UnicodeEncodeError):
+        return _encode_any(value, where)
+
+
+class _NotPlain(Exception):
+    """A value that `_encode_plain` does not know."""
+
+
+_NOT_PLAIN = _NotPlain()
+
+
+def _encode_plain(value: Any) -> Any:
+    """Encode what most values are made of, fast: the place of a part is not written down."""
+    kind = type(value)
+    if kind is dict:
+        encoded = {}
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or key == MARK:
+                raise _NOT_PLAIN
+            of = type(item)
+            plain = of in _NUMBERS or (of is str and item.isascii())
+            encoded[key] = item if plain else _encode_plain(item)
+        return encoded
+    if kind is list:
+        return [
+            item
+            if (of := type(item)) in _NUMBERS or (of is str and item.isascii())
+            else _encode_plain(item)
+            for item in value
+        ]
+    if kind in _NUMBERS:
+        return value
+    if kind is str:
+        value.encode()
+        return value
+    if kind is float and math.isfinite(value):
+        return value
+    raise _NOT_PLAIN
+
+
+def _encode_any(value: Any, where: str) -> Any:
+    """Encode any value, or name the place of a part that cannot be encoded."""
     kind = type(value)
     if kind in _NUMBERS:
         return value
@@ -122,29 +177,15 @@ def encode(value: Any, where: str = "value") -> Any:
     )
 
 
-# Most parts are themselves; they are told here, for naming a part's place costs most of all.
-
-
 def _encode_items(items: Iterable[Any], where: str) -> list[Any]:
-    return [
-        item
-        if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
-        else encode(item, f"{where}[{number}]")
-        for number, item in enumerate(items)
-    ]
+    return [encode(item, f"{where}[{number}]") for number, item in enumerate(items)]
 
 
 def _encode_dict(value: dict[Any, Any], where: str) -> Any:
-    if set(map(type, value)) <= _TEXT and MARK not in value:
+    if all(type(key) is str for key in value) and MARK not in value:
         for key in value:
-            if not key.isascii():
-                _check_text(key, where)
-        return {
-            key: item
-            if (kind := type(item)) in _NUMBERS or (kind is str and item.isascii())
-            else encode(item, f"{where}.{key}")
-            for key, item in value.items()
-        }
+            _check_text(key, where)
+        return {key: encode(item, f"{where}.{key}") for key, item in value.items()}
     pairs = [[encode(k, f"{where} key"), encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
     return {MARK: "dict", "items": pairs}
 
@@ -166,7 +207,7 @@ def decode(value: Any, swap: Callable[[Any], Any] | None = None) -> Any:
     Parameters
     ----------
     swap : callable, optional
-        Given each of the outermost objects; what it returns takes the object's place.
+        Called with each of the outermost objects; its result replaces the object.
     """
     if type(value) in _LEAVES:
         return value
@@ -199,12 +240,12 @@ def _type_of(name: str) -> Any:
     except KeyError:
         raise DamagedRecord(
             f"The journal holds an object of class {name!r}, which is not defined here. "
-            "The record is unharmed. Run the cell that defines the class, then run this again."
+            "The event is unharmed. Run the cell that defines the class, then run this again."
         ) from None
 
 
 def objects_in(value: Any) -> list[Any]:
-    """The journaled objects that stand in a value, outermost only, in order."""
+    """The objects of registered classes in a value, outermost only, in order."""
     found: list[Any] = []
     _collect(value, found)
     return found
@@ -220,8 +261,35 @@ def _collect(value: Any, found: list[Any]) -> None:
 
 
 def to_text(encoded: Any) -> str:
-    """Encoded JSON as compact text, keys in their own order (so that a replay shows the same)."""
+    """Encoded JSON as compact text; keys keep their order, so that a replay shows the same."""
     return _text.encode(encoded)
+
+
+class Plain(dict[str, Any]):
+    """A dictionary out of stored text that holds no mark: its parts need no decoding."""
+
+    __slots__ = ()
+
+
+def from_text(text: str) -> Any:
+    """Encoded JSON out of the text that `to_text` wrote.
+
+    Examples
+    --------
+    >>> from_text(to_text({"a": [1]})), type(from_text("{}"))
+    ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
+    """
+    value = _parse(text)[0]
+    return Plain(value) if type(value) is dict and _QUOTED_MARK not in text else value
+
+
+def decode_part(record: dict[str, Any], name: str, swap: Callable[[Any], Any] | None = None) -> Any:
+    """`decode` of one part of a record that is not used again afterwards.
+
+    In most records nothing has to be decoded; then the part itself is returned.
+    """
+    part = record[name]
+    return part if type(record) is Plain else decode(part, swap)
 
 
 def digest(*parts: Any) -> str:
@@ -235,13 +303,13 @@ def digest(*parts: Any) -> str:
     4
     """
     text = _sorted_text.encode(parts)
-    if _PAIRS in text:  # within a text of the user's, its quotes would be escaped
+    if _PAIRS in text:  # not part of a user's text, where quotes are escaped
         text = _sorted_text.encode(_in_order(parts))
     return digest_text(text)
 
 
 def _in_order(value: Any) -> Any:
-    """Encoded JSON with dictionaries that are kept as pairs in the order of their keys."""
+    """Encoded JSON in which dictionaries stored as pairs are sorted by key."""
     if isinstance(value, (list, tuple)):
         return [_in_order(item) for item in value]
     if not isinstance(value, dict):
@@ -257,12 +325,14 @@ def digest_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
 
 
+# -- changes -----------------------------------------------------------------------------------
+
 State = dict[str, Any]
 Change = dict[str, Any]
 
 
 def difference(before: State, after: State) -> Change:
-    """The change that makes `after` out of `before`; empty when they are equal.
+    """The change from `before` to `after`; empty when they are equal.
 
     Examples
     --------
@@ -286,7 +356,7 @@ def difference(before: State, after: State) -> Change:
 
 
 def apply(state: State, change: Change) -> State:
-    """The state with the change made; the one given is left alone.
+    """A copy of the state with the change made.
 
     Examples
     --------
@@ -303,7 +373,7 @@ def apply(state: State, change: Change) -> State:
 
 
 def inverse(state: State, change: Change) -> Change:
-    """The change that undoes `change` on a state that it is about to be made on.
+    """The change that undoes `change`, given the state before it.
 
     Examples
     --------
@@ -324,7 +394,7 @@ def inverse(state: State, change: Change) -> Change:
 
 
 def without_run(items: list[Any], run: list[Any]) -> list[Any]:
-    """The list without the last place where the run stands in it."""
+    """The list without the last occurrence of the run."""
     for start in range(len(items) - len(run), -1, -1):
         if items[start : start + len(run)] == run:
             return items[:start] + items[start + len(run) :]

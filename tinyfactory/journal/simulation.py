@@ -1,74 +1,76 @@
-"""A simulation: a named scope with a journal on disk."""
+"""Simulations: a named scope with a journal on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tinyfactory import settings
-from tinyfactory.budget import Budget, Meter, Spent
+from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput, JournalUnavailable
-from tinyfactory.journal.scope import FREE, Scope, free
-from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.journal.checkout import checkout
+from tinyfactory.journal.explain import explain, find_event
+from tinyfactory.journal.scope import FREE, Scope, scope
+from tinyfactory.journal.timeline import Timeline
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
     from tinyfactory.journal.records import LineInfo
 
 
-class Simulation(Scope):
-    """A named scope whose steps are kept in a journal and replayed.
+class Simulation:
+    """A named scope whose calls are saved in a journal and replayed.
 
     Parameters
     ----------
-    simulation_id : str
-        Its name. Two names in one folder are two simulations.
     path : path, optional
         The journal's folder; ``.tinyfactory`` in the working directory unless given.
+    simulation_id : str, optional
+        The simulation's name; ``"default"`` unless given. Two names in one folder are two
+        simulations.
     retry_failures : bool
         Ask again where an earlier run got no usable reply, instead of replaying the failure.
     budget : Budget, optional
-        What one run may spend. `spent` tells what it has spent.
+        The most that one run may spend; `spent` tells how much it has spent.
 
     Raises
     ------
     InvalidInput
-        For a blank name, or a path where a file stands.
+        For a blank name, or when the path is a file.
     JournalUnavailable
-        When the folder cannot be written.
+        When the folder can be neither written nor read.
 
     Examples
     --------
     >>> import tempfile
-    >>> with Simulation("lesson", path=tempfile.mkdtemp()) as simulation:
+    >>> with Simulation(tempfile.mkdtemp(), "lesson") as simulation:
     ...     current_simulation() is simulation
     True
     """
 
     def __init__(
         self,
-        simulation_id: str = "default",
         path: str | Path | None = None,
+        simulation_id: str | None = None,
         *,
         retry_failures: bool = False,
         budget: Budget | None = None,
     ) -> None:
-        if not isinstance(simulation_id, str) or not simulation_id.strip():
-            raise InvalidInput("A simulation needs a name that is not blank. Nothing was opened.")
-        if simulation_id == FREE:
-            raise InvalidInput(f"{FREE!r} names what belongs to no simulation; choose another.")
-        self.path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
-        if _is_there(self.path) and not self.path.is_dir():
+        self._path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        if _exists(self._path) and not self._path.is_dir():
             raise InvalidInput(
-                f"{self.path} is a file, and a journal is a folder. Nothing was changed. "
+                f"{self._path} is a file, and a journal is a folder. Nothing was changed. "
                 "Give another path."
             )
-        super().__init__(simulation_id)
-        self.retry_failures = retry_failures
-        self.budget = budget
-        self.meter = Meter(budget)
+        self._scope = Scope(
+            _checked_id(simulation_id),
+            retry_failures=retry_failures,
+            budget=budget,
+            simulation=self,
+            open_store=self._open_store,
+        )
         self._recording: Recording | None = None
         self._extended = False
 
@@ -88,15 +90,15 @@ class Simulation(Scope):
         Parameters
         ----------
         path : path
-            What `export` wrote.
+            A file that `export` wrote.
         mode : {"replay", "extend"}
-            ``"replay"`` reads only, and a step that was not recorded is an error.
-            ``"extend"`` asks the model that is configured for what is new.
+            ``"replay"`` reads only, and a call that was not recorded is an error.
+            ``"extend"`` asks the configured model for new calls.
         journal : path, optional
-            Folder that keeps what is new in mode ``"extend"``; ``.tinyfactory`` in the working
+            Folder for the new events of mode ``"extend"``; ``.tinyfactory`` in the working
             directory unless given.
         simulation_id : str, optional
-            Another name than the one it was recorded under.
+            Another name than the recorded one.
         retry_failures, budget
             As for `Simulation`.
 
@@ -105,61 +107,86 @@ class Simulation(Scope):
         InvalidInput
             When there is no such file, or no such mode.
         DamagedRecord
-            When the file is not as it was written, naming the line.
+            When the file was changed or cut off; the message names the line.
         """
+        # Slow to import (gzip, tempfile), and needed for recordings only.
         from tinyfactory.journal.recording.recording import Recording
 
         if mode not in ("replay", "extend"):
             raise InvalidInput(f'mode is "replay" or "extend", not {mode!r}. Nothing was opened.')
         recording = Recording(path)
         simulation = cls(
-            recording.simulation if simulation_id is None else simulation_id,
             journal,
+            recording.simulation if simulation_id is None else simulation_id,
             retry_failures=retry_failures,
             budget=budget,
         )
         simulation._recording, simulation._extended = recording, mode == "extend"
         if not simulation._extended:
-            simulation.path = recording.path
+            simulation._path = recording.path
         return simulation
 
-    def begin(self) -> Self:
-        """Open the journal and go to the root of every line; makes this the current one.
+    @property
+    def id(self) -> str:
+        """The simulation's name."""
+        return self._scope.id
 
-        Beginning again in the same kernel starts over: a notebook run again from its top
-        follows the same path, and is replayed.
+    @property
+    def path(self) -> Path:
+        """The journal's folder, or the file of a recording that is only replayed."""
+        return self._path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._scope.store is not None
+
+    @property
+    def hits(self) -> int:
+        """Outermost calls that were replayed in this run."""
+        return self._scope.hits
+
+    @property
+    def misses(self) -> int:
+        """Outermost calls that were new in this run."""
+        return self._scope.misses
+
+    @property
+    def model_calls(self) -> int:
+        """Replies that were asked for and saved in this run."""
+        return self._scope.model_calls
+
+    @property
+    def spent(self) -> Spent:
+        """The cost of this run's model calls; replayed calls cost nothing."""
+        return self._scope.meter.spent
+
+    @property
+    def unsaved(self) -> int:
+        """The number of events and replies in memory because the disk cannot be written."""
+        return int(getattr(self._scope.store, "unsaved", 0))
+
+    def begin(self) -> Self:
+        """Open the journal at the beginning of the run; makes this the current simulation.
+
+        Beginning again in the same kernel starts over: a notebook that is run again from its
+        top makes the same calls, and they are replayed.
         """
-        if self.store is None:
-            self.store = self._new_store()
-            self.recorded = self.store if self._recording is not None else None
-        with self.lock:
-            self._forget()
-        for forget in _at_begin:
-            forget(self)
-        for other in [s for s in _open if s.id == self.id and s is not self]:
-            other.end()
-        with _lock:
-            _open[:] = [s for s in _open if s is not self] + [self]
+        if self._scope.store is None:
+            store = self._open_store()
+            self._scope.begin(store, store if self._recording is not None else None)
+        else:
+            self._scope.begin(self._scope.store, self._scope.recorded)
         return self
 
-    def _new_store(self) -> Any:
-        from tinyfactory.journal.storage.store import Store
-
-        if self._recording is None:
-            return Store(self.path)
-        from tinyfactory.journal.recording.replay import RecordedStore
-
-        own = Store(self.path) if self._extended else None
-        return RecordedStore(self._recording, self.id, own)
-
     def checkpoint(self) -> None:
-        """Make sure that all is on disk. Every step already is when its call returns,
-        but for those that the disk had no room for.
+        """Save everything. Each event already is on disk when its call returns, except for
+        those that the disk had no room for.
 
         Raises
         ------
         JournalUnavailable
-            When it still has none; `unsaved` says how much waits.
+            When the disk still cannot be written; `unsaved` says how much is in memory.
         """
         if self.unsaved and self._opened().store.flush():
             raise JournalUnavailable(
@@ -168,55 +195,73 @@ class Simulation(Scope):
                 "checkpoint() again."
             )
 
-    @property
-    def unsaved(self) -> int:
-        """How many events and replies wait in memory because the disk cannot be written."""
-        return int(getattr(self.store, "unsaved", 0))
+    def end(self) -> None:
+        """Close the journal; the current simulation is again the one before."""
+        self._scope.end()
 
     def lines(self) -> list[LineInfo]:
-        """The lines on disk, of this run and of earlier ones, with their branches."""
-        from tinyfactory.journal.timeline import Chronicle
+        """The lines on disk, of this run and of earlier ones, with their branches.
 
-        return Chronicle(self._opened()).lines
+        A line is the series of events of one object.
+        """
+        return Timeline(self._opened()).lines
 
     def explain(self, event: str | None = None) -> str:
-        """Why an event was replayed or done anew, in words.
+        """Why an event was replayed, or why it is new.
 
         Parameters
         ----------
         event : str, optional
-            Its key or the beginning of it; the last one of this run unless given.
+            Its key or the beginning of it; the last event of this run unless given.
 
         Raises
         ------
         InvalidInput
             When there is no such event, or more than one.
         """
-        from tinyfactory.journal.explain import explain
+        scope = self._opened()
+        key, record = find_event(scope.store, scope.id, event, scope.last_key)
+        step = scope.step_of(key)
+        replayed = step.why if step is not None and step.hit else None
+        return explain(scope.store, scope.id, key, record, replayed)
 
-        return explain(self._opened(), event)
+    def checkout(self, thing: Any, event: str | int | None) -> None:
+        """Put an object back to its state after an earlier event, to continue from there.
 
-    @property
-    def spent(self) -> Spent:
-        """What this run has spent on models; what was replayed cost nothing."""
-        return self.meter.spent
+        Nothing is deleted. Later events of the object stay on their branch, and the people
+        that they made leave the simulation.
+
+        Parameters
+        ----------
+        thing : TinyPerson or TinyFactory
+            A person or factory of this simulation.
+        event : str, int or None
+            The event's key or the beginning of it; its number in the object's history; None
+            for the beginning of the line.
+
+        Raises
+        ------
+        InvalidInput
+            When the object has no such event; nothing is changed then.
+        """
+        checkout(self._opened(), thing, event)
 
     def export(self, path: str | Path, *, replies: bool = False, strip: bool = False) -> Path:
-        """Write what happened into one file that anyone can replay, now or after `end`.
+        """Write the simulation into one file that anyone can replay, now or after `end`.
 
         The file, by custom ``NAME.recording.jsonl.gz``, is gzipped JSON, one event a line, the
         same bytes for the same journal. Clock times are left out. Keys, passwords in addresses,
-        home folders and the user's name in paths are taken out.
+        home folders and the user's name in paths are removed.
 
         Parameters
         ----------
         path : path
         replies : bool
-            Write the models' replies, too, the rejected ones among them, as evidence. A replay
-            does not need them.
+            Include the models' replies, also the rejected ones, as evidence. A replay does not
+            need them.
         strip : bool
-            Take out what looks secret also where a replay may need the text to the letter,
-            such as in a factory's context, instead of refusing.
+            Remove secrets also where a replay may need the exact text, such as in a factory's
+            context, instead of refusing to write the file.
 
         Returns
         -------
@@ -226,33 +271,15 @@ class Simulation(Scope):
         Raises
         ------
         InvalidInput
-            When nothing happened yet, or something secret stands where a replay needs it.
+            When there is no event yet, or a replay needs a text that holds a secret.
         JournalUnavailable
             When the file cannot be written.
         """
+        # Slow to import (gzip, tempfile), and needed for recordings only.
         from tinyfactory.journal.recording.recording import write
 
-        store = self.store if self.store is not None else self._new_store()
-        try:
+        with self._scope.reading() as store:
             return write(store, self.id, path, replies=replies, strip=strip)
-        finally:
-            if store is not self.store:
-                store.close()
-
-    def _opened(self) -> Self:
-        if self.store is None:
-            raise InvalidInput(
-                f"Simulation {self.id!r} has ended, so its journal cannot be read. Call begin()."
-            )
-        return self
-
-    def end(self) -> None:
-        """Close the journal; the current simulation is again the one before."""
-        with _lock:
-            _open[:] = [s for s in _open if s is not self]
-        store, self.store = self.store, None
-        if store is not None:
-            store.close()
 
     def __enter__(self) -> Self:
         return self.begin()
@@ -266,42 +293,63 @@ class Simulation(Scope):
         self.end()
 
     def __repr__(self) -> str:
-        state = "open" if self.store is not None else "ended"
+        state = "open" if self.is_open else "ended"
         return (
-            f"Simulation({self.id!r}, path={str(self.path)!r}, {state}, "
-            f"hits={self.hits}, misses={self.misses})"
+            f"Simulation({str(self.path)!r}, {self.id!r}, {state}, "
+            f"replayed={self.hits}, new={self.misses})"
         )
 
+    def _open_store(self) -> Any:
+        from tinyfactory.journal.storage.store import Store  # slow to import: diskcache
 
-# Simulations that are open, the current one last. A process-wide stack and not a context
-# variable: a notebook's cells and a widget's threads share the simulation of the notebook.
-_open: list[Simulation] = []
-_lock = new_lock()
-_at_begin: list[Callable[[Scope], None]] = []
+        if self._recording is None:
+            return Store(self._path)
+        from tinyfactory.journal.recording.replay import RecordedStore  # as slow to import
 
+        own = Store(self._path) if self._extended else None
+        return RecordedStore(self._recording, self.id, own)
 
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a place that may not be looked at: opening it says so
-        return False
-
-
-def at_begin(forget: Callable[[Scope], None]) -> None:
-    """Have `forget(simulation)` called whenever a simulation begins anew."""
-    _at_begin.append(forget)
+    def _opened(self) -> Scope:
+        if not self.is_open:
+            raise InvalidInput(
+                f"Simulation {self.id!r} has ended, so its journal cannot be read. Call begin()."
+            )
+        return self._scope
 
 
 def current_simulation() -> Simulation | None:
     """The simulation that was begun last and has not ended, or None."""
-    return _open[-1] if _open else None
+    simulation: Simulation | None = scope().simulation
+    return simulation
 
 
-def scope(simulation_id: str | None = None) -> Scope:
-    """The open simulation of that id; without an id the current one; else the free scope."""
+def scope_of(simulation: Simulation) -> Scope:
+    """The scope of a simulation, for code of this package, also after it has ended."""
+    return simulation._scope  # noqa: SLF001 - users see the simulation's public methods only
+
+
+def _checked_id(simulation_id: str | None) -> str:
     if simulation_id is None:
-        return current_simulation() or free
-    for simulation in reversed(_open):
-        if simulation.id == simulation_id:
-            return simulation
-    return free
+        return "default"
+    if isinstance(simulation_id, os.PathLike) or (
+        isinstance(simulation_id, str) and Path(simulation_id).is_absolute()
+    ):
+        raise InvalidInput(
+            f"simulation_id must be a name, not the path {str(simulation_id)!r}. Nothing was "
+            "opened. The path comes first: Simulation(path, simulation_id)."
+        )
+    if not isinstance(simulation_id, str) or not simulation_id.strip():
+        raise InvalidInput("simulation_id must be a text that is not blank. Nothing was opened.")
+    if simulation_id == FREE:
+        raise InvalidInput(
+            f"simulation_id must not be {FREE!r}, the name for calls outside any simulation. "
+            "Nothing was opened."
+        )
+    return simulation_id
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be looked into: opening it reports that
+        return False

@@ -1,8 +1,8 @@
-"""All that a simulation went through, line by line, in short: to look at thousands of events.
+"""All events of a simulation in order, line by line, in short: made for thousands of events.
 
-Each event is read once and kept without what it changed, so that going back to look costs only
-what is new. Work that ran in slots beside each other and joined stands in one row, in the order
-of the slots; what went another way from an earlier event is a branch.
+Each event is read once and kept without its changes, so that a refresh costs only the new
+events. Events of parallel slots that were joined follow one another in the order of the slots;
+events that continue from an earlier event instead of the last one are a branch.
 """
 
 from __future__ import annotations
@@ -10,39 +10,76 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.records import Event, LineInfo, Record, arguments_in_short, name_in
+from tinyfactory.journal.records import (
+    Event,
+    History,
+    LineInfo,
+    Record,
+    arguments_in_short,
+    name_in,
+)
+from tinyfactory.journal.scope import Scope, origin_of
 from tinyfactory.utils.concurrency import new_lock
 
-if TYPE_CHECKING:
-    from tinyfactory.journal.simulation import Simulation
+
+def history_of(scope: Scope, thing: Any, latest: int = 0) -> History:
+    """The events of an object in this run; all, or only so many of the latest."""
+    if scope.store is None:
+        raise InvalidInput(
+            "There is no history, because no simulation is open. "
+            "Call tinyfactory.control.begin() first."
+        )
+    history = History()
+    for step in scope.line_of(thing).steps[-latest:]:
+        record = scope.store.get("event:" + step.key)
+        if record is not None:
+            history.append(Event.of(step.key, record, hit=step.hit, why=step.why))
+    return history
+
+
+def event_of(scope: Scope, thing: Any) -> Event | None:
+    """The event of this run that made an object; None where no event did."""
+    step = scope.step_of(origin_of(thing))
+    if step is None or scope.store is None:
+        return None
+    record = scope.store.get("event:" + step.key)
+    return None if record is None else Event.of(step.key, record, hit=step.hit, why=step.why)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event stands in its line: its number, its branch, and the event before it.
+class Position:
+    """The position of an event in its line.
 
-    `before` is None at the beginning of the line; `ways` is how many events follow it.
+    Attributes
+    ----------
+    number : int
+        From 1, in the order of the line.
+    branch : int
+        From 1.
+    before : str or None
+        The event before it; None at the beginning of the line.
+    following : int
+        How many events follow it directly: more than one where branches part.
     """
 
     number: int
     branch: int
     before: str | None
-    ways: int
+    following: int
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What some events come to. `unpriced` counts those whose price is not known."""
+    """Sums over some events. `unpriced` counts the events without a known price."""
 
     events: int = 0
     replayed: int = 0
-    done: int = 0
+    new: int = 0
     failed: int = 0
     attempts: int = 0
     tokens: int = 0
@@ -57,7 +94,7 @@ class Totals:
         return cls(
             events=len(all_of),
             replayed=sum(event.hit is True for event in all_of),
-            done=sum(event.hit is False for event in all_of),
+            new=sum(event.hit is False for event in all_of),
             failed=sum(event.failure is not None for event in all_of),
             attempts=sum(event.attempts for event in all_of),
             tokens=sum(event.prompt_tokens + event.completion_tokens for event in all_of),
@@ -69,7 +106,7 @@ class Totals:
 
 @dataclass(slots=True)
 class _Read:
-    """What is kept of an event's record."""
+    """An event with the parts of its record that give its position."""
 
     event: Event
     line: str
@@ -77,30 +114,31 @@ class _Read:
     head: str
 
 
-class Chronicle:
-    """The lines of a simulation and their events, as they were when last refreshed.
+class Timeline:
+    """The lines of a simulation and their events, as of the last refresh.
 
     Parameters
     ----------
-    simulation : Simulation
-        One that has ended is read, too, as is one out of a recording.
+    scope : Scope
+        Of a simulation that is open or has ended, also of a replayed recording.
 
     Examples
     --------
     >>> import tempfile
     >>> from tinyfactory import TinyPersonFactory, control
+    >>> from tinyfactory.journal.scope import scope
     >>> simulation = control.begin(tempfile.mkdtemp())
     >>> factory = TinyPersonFactory("A choir in Cardiff", model="offline")
     >>> _ = factory.generate_people(2)
-    >>> chronicle = Chronicle(simulation)
-    >>> (line,) = chronicle.lines
-    >>> [chronicle.place(event.key).branch for event in chronicle.events(line.root)]
+    >>> timeline = Timeline(scope())
+    >>> (line,) = timeline.lines
+    >>> [timeline.position(event.key).branch for event in timeline.events(line.root)]
     [1, 1]
     >>> control.end()
     """
 
-    def __init__(self, simulation: Simulation) -> None:
-        self.simulation = simulation
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
         self.lines: list[LineInfo] = []
         self._lock = new_lock()
         self._seen: set[str] = set()
@@ -108,24 +146,24 @@ class Chronicle:
         self._origins: dict[str, Record] = {}
         self._within: dict[str, list[Event]] = defaultdict(list)
         self._order: dict[str, list[str]] = {}
-        self._places: dict[str, Place] = {}
-        # The event that a head is reached by; the head that one within a join comes after.
+        self._positions: dict[str, Position] = {}
+        # The event that ends at a head; for an event of a joined slot, the head before it.
         self._at_head: dict[str, str] = {}
         self._after: dict[str, str] = {}
-        self._joins: dict[str, Record] = {}  # those not yet seen through
+        self._joins: dict[str, Record] = {}  # joins whose events were not read yet
         self.refresh()
 
     # -- reading -----------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read what was added since."""
+        """Read the events that were added since the last refresh."""
         with self._lock:
             changed = set()
-            with self._store() as store:
+            with self.scope.reading() as store:
                 for name in store:
                     if name not in self._seen:
                         self._seen.add(name)
-                        changed |= self._take(store, name)
+                        changed |= self._read_row(store, name)
             for head in list(self._joins):
                 changed |= self._join(head)
             for root in changed:
@@ -133,24 +171,18 @@ class Chronicle:
             if changed:
                 self.lines = [self._info(root) for root in self._order]
 
-    def _store(self) -> Any:
-        simulation = self.simulation
-        if simulation.store is not None:
-            return nullcontext(simulation.store)
-        return closing(simulation._new_store())  # noqa: SLF001 - this very room's
-
-    def _take(self, store: Any, name: str) -> set[str]:
-        """Read one row; the line that it adds to."""
+    def _read_row(self, store: Any, name: str) -> set[str]:
+        """Read one row; the root of the line that it changes, if any."""
         kind, _, own = name.partition(":")
         if kind not in ("event", "line", "join"):
             return set()
         try:
             record = store.get(name)
         except DamagedRecord:
-            return set()  # `journal verify` names them all
+            return set()  # `journal verify` lists them all
         if kind == "join" and record is not None:
             self._joins[own] = record
-        if record is None or record.get("simulation") != self.simulation.id:
+        if record is None or record.get("simulation") != self.scope.id:
             return set()
         if kind == "line":
             self._origins[own] = record
@@ -167,25 +199,25 @@ class Chronicle:
     # -- order -------------------------------------------------------------------------
 
     def _join(self, head: str) -> set[str]:
-        """Put what ran in the slots of a join one behind the other; the line that it is in."""
+        """Put the events of joined slots one after the other; the root of their line."""
         join = self._joins[head]
-        steps = [key for slot in join["heads"] for key in self._slot(slot)]
-        if not steps:
+        keys = [key for slot in join["heads"] for key in self._slot(slot)]
+        if not keys:
             return set()  # of another simulation, or its events are not here
-        for earlier, step in pairwise(steps):
-            self._after[step] = self._read[earlier].head
-        self._after[steps[0]] = join["parent"]
-        self._at_head[head] = steps[-1]
+        for earlier, key in pairwise(keys):
+            self._after[key] = self._read[earlier].head
+        self._after[keys[0]] = join["parent"]
+        self._at_head[head] = keys[-1]
         del self._joins[head]
-        return {self._read[steps[0]].line}
+        return {self._read[keys[0]].line}
 
     def _slot(self, head: str) -> list[str]:
         """The events of one slot, in order."""
-        steps: list[str] = []
+        keys: list[str] = []
         while head in self._at_head:
-            steps.append(self._at_head[head])
-            head = self._read[steps[-1]].parent
-        return steps[::-1]
+            keys.append(self._at_head[head])
+            head = self._read[keys[-1]].parent
+        return keys[::-1]
 
     def _before(self, key: str) -> str | None:
         return self._at_head.get(self._after.get(key, self._read[key].parent))
@@ -203,14 +235,14 @@ class Chronicle:
             key, begins = waiting.pop()
             branches += begins
             order.append(key)
-            ways = following.get(key, [])
-            self._places[key] = Place(len(order), branches, before[key], len(ways))
-            # The first way on comes next; the others wait, and are branches of their own.
-            waiting += [(way, way != ways[0]) for way in reversed(ways)]
+            after = following.get(key, [])
+            self._positions[key] = Position(len(order), branches, before[key], len(after))
+            # The first one continues this branch; each other one begins a branch.
+            waiting += [(other, other != after[0]) for other in reversed(after)]
         self._order[root] = order
 
     def _info(self, root: str) -> LineInfo:
-        ends = [key for key in self._order[root] if not self._places[key].ways]
+        ends = [key for key in self._order[root] if not self._positions[key].following]
         origin = self._origins.get(root) or {"kind": "object", "class": "?"}
         heads = tuple(self._read[key].head for key in ends)
         return LineInfo(root, origin["kind"], origin, len(self._order[root]), heads)
@@ -218,7 +250,7 @@ class Chronicle:
     # -- looking -----------------------------------------------------------------------
 
     def events(self, root: str, branch: int | None = None) -> list[Event]:
-        """The events of a line in order; with a branch, the whole way to the end of that one."""
+        """The events of a line in order; for a branch, from the line's beginning to its end."""
         return [self.event(key) for key in self.keys(root, branch)]
 
     def keys(self, root: str, branch: int | None = None) -> list[str]:
@@ -226,36 +258,34 @@ class Chronicle:
         keys = self._order.get(root, [])
         if branch is None:
             return list(keys)
-        return self._way_to([key for key in keys if self._places[key].branch == branch])
-
-    def _way_to(self, branch: list[str]) -> list[str]:
-        way: list[str] = []
-        key: str | None = branch[-1] if branch else None
+        on_branch = [key for key in keys if self._positions[key].branch == branch]
+        path: list[str] = []
+        key: str | None = on_branch[-1] if on_branch else None
         while key is not None:
-            way.append(key)
-            key = self._places[key].before
-        return way[::-1]
+            path.append(key)
+            key = self._positions[key].before
+        return path[::-1]
 
     def branches(self, root: str) -> list[int]:
         """The numbers of a line's branches."""
-        return sorted({self._places[key].branch for key in self._order.get(root, [])})
+        return sorted({self._positions[key].branch for key in self._order.get(root, [])})
 
-    def place(self, key: str) -> Place:
-        """Where an event stands in its line."""
-        return self._places[key]
+    def position(self, key: str) -> Position:
+        """The position of an event in its line."""
+        return self._positions[key]
 
     def line_of(self, key: str) -> str:
-        """The root of the line of an event."""
+        """The root of an event's line."""
         return self._read[key].line
 
     def arguments(self, key: str, length: int = 2000) -> str:
-        """What an event was called with, at length."""
-        with self._store() as store:
+        """The arguments of an event's call, at length."""
+        with self.scope.reading() as store:
             record = store.get("event:" + key)
         return "" if record is None else arguments_in_short(record["arguments"], length)
 
     def within(self, key: str) -> list[Event]:
-        """The steps that were done within an event."""
+        """The events nested in an event."""
         return list(self._within.get(key, ()))
 
     def find(self, beginning: str) -> Event:
@@ -269,18 +299,18 @@ class Chronicle:
         found = [key for key in self._read if key.startswith(beginning)] if beginning else []
         if len(found) != 1:
             raise InvalidInput(
-                f"{len(found)} events of simulation {self.simulation.id!r} begin with "
-                f"{beginning!r}. Nothing was changed. Its history lists what there is."
+                f"{len(found)} events of simulation {self.scope.id!r} begin with "
+                f"{beginning!r}. Nothing was changed. Its history lists the events."
             )
         return self.event(found[0])
 
     def totals(self, root: str | None = None) -> Totals:
-        """What the events of a line, or of all lines, come to."""
+        """The totals of a line, or of all lines."""
         keys = self._read if root is None else self._order.get(root, [])
         return Totals.of(self.event(key) for key in keys)
 
     def began_as(self, root: str) -> tuple[str, str]:
-        """What a line is of, and what it began from, in short."""
+        """The class or method of a line, and its first state or arguments in short."""
         return began_as(self._origins.get(root) or {"class": "?"})
 
     def title(self, root: str) -> str:
@@ -289,14 +319,14 @@ class Chronicle:
         return f"{kind}: {words}" if words else kind
 
     def event(self, key: str) -> Event:
-        """An event with what it was in this run by now: replayed, done, or not met yet."""
-        step = self.simulation.step_of(key)
+        """An event, marked as replayed or new if it occurred in this run."""
+        step = self.scope.step_of(key)
         event = self._read[key].event
         return event if step is None else replace(event, hit=step.hit, why=step.why)
 
 
 def began_as(origin: Record) -> tuple[str, str]:
-    """What a line is of, a class or a method, and what it began from, in short.
+    """The class or method of a line, and its first state or arguments in short.
 
     Examples
     --------

@@ -14,12 +14,13 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal.call import Call
 from tinyfactory.journal.fork import pass_on, rehearsing, slot_of
-from tinyfactory.journal.scope import Scope, Step, Undo, undo_log
+from tinyfactory.journal.records import NEW, REPLAYED, Record, head_of, outline
+from tinyfactory.journal.scope import Scope, Step, Undo, origins, scope, undo_log
 from tinyfactory.journal.serializer import (
     Change,
     State,
     apply,
-    decode,
+    decode_part,
     difference,
     digest,
     encode,
@@ -27,8 +28,7 @@ from tinyfactory.journal.serializer import (
     journal_state,
     objects_in,
 )
-from tinyfactory.journal.simulation import scope
-from tinyfactory.utils.concurrency import Aside, deferred_interrupts, lock_of
+from tinyfactory.utils.concurrency import deferred_interrupts, lock_of
 
 _current: ContextVar[Transaction | None] = ContextVar("tinyfactory_transaction", default=None)
 
@@ -360,22 +360,12 @@ def make_change(thing: Any, change: Change) -> None:
         thing.decode_complete_state(apply(thing.encode_complete_state(), change))
 
 
-Record = dict[str, Any]
 # The record of a call, and what waits for those that stand in the journal.
 Sent = tuple[Record, Callable[[], list[Record]]]
 logger = logging.getLogger("tinyfactory")
 # What a commit gives when the body is to be run again.
 OVERTAKEN = object()
-REPLAYED = "it was done before"
-NEW = "nothing like it was done before"
 OTHERWISE = "a step within it was done otherwise"
-# Which event an object came from.
-origins: Aside[str] = Aside()
-
-
-def origin_of(thing: Any) -> str:
-    """The key of the event that an object came from in this run, or an empty text."""
-    return origins.get(thing) or ""
 
 
 def find(tx: Transaction) -> Record | None:
@@ -391,7 +381,7 @@ def find(tx: Transaction) -> Record | None:
     """
     recorded = tx.scope.recorded
     if recorded is not None and not tx.why:
-        tx.key = recorded.key_of(tx)
+        tx.key = recorded.key_of(tx.key, tx.base, tx.asked)
     tx.why = tx.why or NEW
     while True:
         try:
@@ -402,7 +392,8 @@ def find(tx: Transaction) -> Record | None:
             return None
         if record is None:
             if recorded is not None:
-                recorded.missed(tx, tx.why)
+                line = None if tx.line is None else (tx.line.root, tx.line.origin)
+                recorded.missed(tx.asked, tx.why, key=tx.key, base=tx.base, line=line)
             return None
         if record["failure"] is None or not _ask_again(tx):
             return record
@@ -425,13 +416,15 @@ def _ask_again(tx: Transaction) -> bool:
 
 def take_over(tx: Transaction, record: Record) -> Any:
     """Make an event's changes here and hand out its result, all or nothing."""
+    if tx.parent is not None:
+        record = dict(record)  # it is handed up, so its parts are copied
     with tx.active():
         try:
-            result = decode(record["result"], lambda thing: _enter(thing, tx))
+            result = decode_part(record, "result", lambda thing: _enter(thing, tx))
         except BaseException:
             tx.undo_all()
             raise
-    tx.staged = [(name, decode(change)) for name, change in record["changes"].items()]
+    tx.staged = list(decode_part(record, "changes").items())
     tx.make_staged()
     tx.replies = record["meta"]["replies"]
     return result
@@ -530,11 +523,6 @@ def record_of(tx: Transaction, result: Any) -> Record:
     }
 
 
-def head_of(key: str, result: Any, changes: Any, steps: list[str]) -> str:
-    """Where the line goes on: what was asked and what came of it, in the steps within, too."""
-    return digest(key, result, changes, *([steps] if steps else []))
-
-
 def _changes(tx: Transaction) -> dict[str, Change]:
     """What changed, by parameter: as staged by a draft, else by comparing before and after."""
     changes: dict[str, Change] = {}
@@ -548,12 +536,3 @@ def _changes(tx: Transaction) -> dict[str, Change]:
             raise ValueError(f"{name} was changed twice in one draft; stage one change.")
         changes[name] = encode(change, f"the change of {name}")
     return changes
-
-
-def outline(value: Any) -> Any:
-    """A value in short: small parts as they are, long ones as digests, to tell what differs."""
-    if isinstance(value, dict):
-        return {key: outline(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [outline(part) for part in value]
-    return digest(value) if isinstance(value, str) and len(value) > 200 else value

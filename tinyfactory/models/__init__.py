@@ -65,7 +65,7 @@ def resolve(model: str | ChatModel | None = None) -> ChatModel:
     )
 
 
-__getattr__, _ = lazy_face(
+__getattr__, __dir__ = lazy_face(
     __name__,
     {
         "ChatModel": "chat",
@@ -75,8 +75,5 @@ __getattr__, _ = lazy_face(
         "OpenAIModel": "openai",
         "Usage": "chat",
     },
+    "resolve",
 )
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.scope import Registry, on_rollback
+from tinyfactory.journal.scope import Registry, on_rollback, scope
 from tinyfactory.journal.serializer import Change, apply, journaled
-from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.abilities import ability

@@ -1,7 +1,7 @@
-"""Locks that a forked process finds open.
+"""Locks that a forked process finds open, interrupts that wait, and locks of objects.
 
-A fork copies a lock as it is, but not the thread that would have opened it: without this,
-a child waits for ever for whatever another thread held at that moment.
+A fork copies a lock as it is, but not the thread that holds it: without `open_after_fork`, a
+child waits for ever for a lock that another thread held at that moment.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ import os
 import signal
 import threading
 import weakref
+
+# The functions below `signal.signal` and `signal.getsignal`, which convert every handler to an
+# enum and back: most of the time of a replay would go there.
+from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -38,40 +43,43 @@ def new_lock() -> Any:
 
 def _open_all() -> None:
     for lock in _locks:
-        lock._at_fork_reinit()  # noqa: SLF001 - what Python's own modules call after a fork
+        lock._at_fork_reinit()  # noqa: SLF001 - Python's own modules call it after a fork
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_all)
 
 
-# The block that holds back now; of the main thread alone, so it needs no lock.
-_holding: deferred_interrupts | None = None
+_SIGINT = int(signal.SIGINT)
+# The block that defers interrupts now. Only the main thread sets it, so it needs no lock.
+_deferring: deferred_interrupts | None = None
 
 
-class deferred_interrupts:  # noqa: N801 - reads as the statement that it makes
-    """Hold back Ctrl-C until the block has ended, then raise it.
+class deferred_interrupts:  # noqa: N801 - used like a statement
+    """Defer Ctrl-C until the block has ended, then raise it.
 
-    Only the main thread gets interrupts; in any other this does nothing. For short
-    blocks; what waits for a model or a person goes into a block of `allowed` within.
+    Only the main thread gets interrupts; in other threads this does nothing. It is for short
+    blocks; waiting for a model or a person belongs into a block of `allowed` within.
 
     A class and not a generator: an interrupt between the two halves of a generator would
-    leave its second half for the garbage collector.
+    leave its second half to the garbage collector.
 
     Examples
     --------
     >>> with deferred_interrupts() as interrupts:
     ...     with interrupts.allowed():
-    ...         pass  # here Ctrl-C is raised, also one that came before
+    ...         pass  # here Ctrl-C is raised, also one that was deferred
     """
+
+    __slots__ = ("_before", "_pending")
 
     def __init__(self) -> None:
         self._before: Any = None
-        self._pending: list[tuple[int, FrameType | None]] = []
+        self._pending: tuple[int, FrameType | None] | None = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._hold_back()
+        if _deferring is None and threading.current_thread() is threading.main_thread():
+            self._defer()
         return self
 
     def __exit__(
@@ -80,51 +88,54 @@ class deferred_interrupts:  # noqa: N801 - reads as the statement that it makes
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._let_through()
+        if self._before is not None:
+            self._let_through()
 
     def allowed(self) -> _Allowed:
         """A block within in which Ctrl-C is raised at once."""
         return _Allowed(self)
 
     def check(self) -> None:
-        """Raise an interrupt that came meanwhile."""
-        with self.allowed():
-            pass
+        """Raise an interrupt that was deferred."""
+        if self._pending is not None:
+            with self.allowed():
+                pass
 
-    def _hold_back(self) -> None:
-        global _holding
-        if _holding is not None:
-            return  # held back already, by a block around this one
-        handler = signal.getsignal(signal.SIGINT)
+    def _defer(self) -> None:
+        global _deferring
+        if _deferring is not None:
+            return  # a block around this one already does
+        handler = getsignal(_SIGINT)
         if callable(handler):  # else ignored, left to the system, or set from C
             self._before = handler
-            _holding = self
-            signal.signal(signal.SIGINT, self._note)
+            _deferring = self
+            set_handler(_SIGINT, self._note)
 
     def _let_through(self) -> None:
-        global _holding
+        global _deferring
         handler, self._before = self._before, None
-        if handler is None:
-            return
-        _holding = None
-        signal.signal(signal.SIGINT, handler)
-        if self._pending:
-            first = self._pending[0]
-            self._pending.clear()
-            handler(*first)
+        _deferring = None
+        set_handler(_SIGINT, handler)
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            handler(*pending)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._pending.append((number, frame))
+        if self._pending is None:
+            self._pending = (number, frame)
 
 
 class _Allowed:
+    __slots__ = ("_deferral", "_was_deferring")
+
     def __init__(self, deferral: deferred_interrupts) -> None:
         self._deferral = deferral
-        self._was_held = False
+        self._was_deferring = False
 
     def __enter__(self) -> None:
-        self._was_held = self._deferral._before is not None  # noqa: SLF001 - one idea, two blocks
-        self._deferral._let_through()  # noqa: SLF001
+        self._was_deferring = self._deferral._before is not None  # noqa: SLF001 - one idea in two
+        if self._was_deferring:
+            self._deferral._let_through()  # noqa: SLF001
 
     def __exit__(
         self,
@@ -132,16 +143,16 @@ class _Allowed:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._was_held:
+        if self._was_deferring:
             # Not the handler of before: the block may have set another one.
-            self._deferral._hold_back()  # noqa: SLF001
+            self._deferral._defer()  # noqa: SLF001
 
 
 Value = TypeVar("Value")
 
 
 class Aside(Generic[Value]):
-    """Values by object.
+    """Values by the identity of an object, kept as long as the object lives.
 
     Examples
     --------
@@ -173,7 +184,7 @@ class Aside(Generic[Value]):
         return value
 
     def of(self, thing: Any, make: Callable[[], Value]) -> Value:
-        """The value of an object, made at the first asking."""
+        """The value of an object; made by `make` when it has none yet."""
         with self._lock:
             value = self.get(thing)
             return value if value is not None else self.put(thing, make())
@@ -184,4 +195,5 @@ locks: Aside[Any] = Aside()
 
 def lock_of(thing: Any) -> Any:
     """The lock of an object: held by a call that copies and may restore it."""
-    return locks.of(thing, new_lock)
+    lock = locks.get(thing)
+    return locks.of(thing, new_lock) if lock is None else lock

@@ -16,7 +16,7 @@ __all__ = ["lazy_face", "require"]
 
 
 def lazy_face(
-    package: str, names: Mapping[str, str | None]
+    package: str, names: Mapping[str, str | None], *own: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a package that imports its public names on first use.
 
@@ -29,6 +29,8 @@ def lazy_face(
     names : mapping
         For each public name, the module within the package that defines it; None for a name that
         is a module itself.
+    *own : str
+        Public names that the package itself defines, for `__dir__`.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def lazy_face(
         return value
 
     def public_names() -> list[str]:
-        return sorted(names)
+        return sorted([*names, *own])
 
     return get, public_names
 

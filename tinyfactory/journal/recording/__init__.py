@@ -1,1 +1,1 @@
-"""Recordings: a simulation as one portable file, written, read and replayed."""
+"""Recordings: a simulation in one portable file, written, read and replayed."""

@@ -1,4 +1,4 @@
-"""Which rows of a journal make up a simulation, and each in a form that may be given away."""
+"""The rows of a simulation, and each row without clock times and secrets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tinyfactory.redaction import Secrets, strings_replaced
 
 Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
-# Parts of an event that only tell about it; all others are what a replay puts in place.
-_TOLD = ("arguments", "request", "failure", "meta")
+# Parts of an event that a replay does not need.
+_NOT_REPLAYED = ("arguments", "request", "failure", "meta")
 
 
 def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
-    """The keys of all rows of a simulation: by line, where a line begins before its events."""
+    """The keys of all rows of a simulation: line by line, each line's origin before its events."""
     found: list[tuple[str, int, str]] = []
     asked: set[str] = set()
     heads: set[str] = set()
@@ -31,7 +31,7 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
             if kind == "event":
                 heads.add(value["head"])
                 asked.update(r["key"] for r in value["meta"]["replies"] if r.get("key"))
-    # A join may be of joins, so look until there are no more.
+    # A join may join other joins, so look until no more are found.
     mine: set[str] = set()
     while True:
         more = {n for n, v in joins if n not in mine and not heads.isdisjoint(v["heads"])}
@@ -46,9 +46,9 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
 
 
 def rows_in(store: Any) -> Iterator[tuple[str, Json]]:
-    """Key and value of each row that can be read; it is said when one cannot."""
+    """Key and value of each row that can be read; the others are logged."""
     for name in store:
-        if name.startswith("damaged:"):  # set aside when it was done anew
+        if name.startswith("damaged:"):  # renamed when it was replaced
             continue
         try:
             value = store.get(name)
@@ -60,10 +60,10 @@ def rows_in(store: Any) -> Iterator[tuple[str, Json]]:
 
 
 class Portable:
-    """Rows without clock times, and without what must not leave the machine.
+    """Rows without clock times and secrets.
 
-    What only tells about an event is cleaned. Where a replay needs the very text, a secret is
-    a reason to stop; with `strip` it is cleaned there too, and counted in `stripped`.
+    Secrets are removed from the parts of an event that a replay does not need. In the other
+    parts a secret is an error; with `strip` it is removed there, too, and counted in `stripped`.
     """
 
     def __init__(self, *, strip: bool = False) -> None:
@@ -72,7 +72,7 @@ class Portable:
         self._secrets = Secrets()
 
     def row(self, name: str, value: Json) -> Json:
-        """A row as it may be written."""
+        """A row in its portable form."""
         kind = name.partition(":")[0]
         if kind == "reply":
             reply = {k: v for k, v in value["reply"].items() if k != "seconds"}
@@ -85,18 +85,18 @@ class Portable:
         what = f"event {name[6:14]} ({value['class']}.{value['method']})"
         return {
             part: self._cleaned(_without_clock(content) if part == "meta" else content)
-            if part in _TOLD
+            if part in _NOT_REPLAYED
             else self.needed(content, f"{what}: {part}")
             for part, content in value.items()
         }
 
     def needed(self, value: Any, where: str) -> Any:
-        """What a replay needs to the letter.
+        """A value that a replay needs exactly as it is.
 
         Raises
         ------
         SecretFound
-            Naming the place, when something secret stands there.
+            When the value holds a secret; the message names the place.
         """
 
         def check(text: str, place: str) -> str:
@@ -108,9 +108,9 @@ class Portable:
                 return self._secrets.without(text)
             raise SecretFound(
                 f"The export was stopped: {place} holds what looks like {what}. No file was "
-                "written, and the journal is unharmed. Take it out of the notebook and run that "
-                "step again; or export with strip=True, after which the steps that depend on "
-                "that text may be missed in a replay."
+                "written, and the journal is unharmed. Remove it from the notebook and run that "
+                "call again; or export with strip=True: calls that depend on that text may then "
+                "not be found in a replay."
             )
 
         return strings_replaced(value, check, where)

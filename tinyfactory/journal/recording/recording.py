@@ -1,12 +1,12 @@
-"""Recordings: what a simulation went through as one portable file, written and read.
+"""Recordings: all events of a simulation in one portable file, written and read.
 
-A recording is gzipped JSON, one object a line. The first says what it is: format and version,
-the simulation, the models that answered, how many rows there are. Then come the rows as they
-stand in the journal, grouped by line and sorted; the last line counts them. Each ends with a
+A recording is gzipped JSON, one object a line. The first line holds format and version, the
+simulation, the models that replied, and the number of rows. Then come the rows of the journal,
+grouped by the journal's lines and sorted; the last line counts them. Each line ends with a
 digest over itself and the digest before it, so that a changed or missing line is found.
 
-The same journal gives the same bytes, on any day: what only tells of the clock (`at`,
-`seconds`) is left out. So are the replies of the models, which a replay does not need.
+The same journal gives the same bytes, on any day: clock times (`at`, `seconds`) are left out.
+So are the replies of the models, which a replay does not need.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable
 from tinyfactory.journal.recording.portable import Portable, rows_of
 from tinyfactory.journal.serializer import digest_text
+from tinyfactory.utils.files import AtomicFile
 
 Json = dict[str, Any]
 FORMAT = "tinyfactory recording"
@@ -41,7 +42,7 @@ _EVENT = {"simulation", "line", "base", "class", "method", "version", "arguments
 def write(
     store: Any, simulation: str, path: str | Path, *, replies: bool = False, strip: bool = False
 ) -> Path:
-    """Write a simulation of a journal into a file; all of it, or no file.
+    """Write a simulation of a journal into a file, completely or not at all.
 
     Parameters
     ----------
@@ -49,16 +50,16 @@ def write(
     simulation : str
         Its id.
     path : path
-        The file; one that is there is replaced.
+        The file; an existing one is replaced.
     replies : bool
-        Write what the models answered, the rejected replies too, as evidence.
+        Include the models' replies, also the rejected ones, as evidence.
     strip : bool
-        Take out what looks secret also where a replay may need it, instead of refusing.
+        Remove secrets also where a replay may need the exact text, instead of refusing.
 
     Raises
     ------
     InvalidInput
-        When there is nothing to write, or something secret stands where a replay needs it.
+        When there is no event, or a replay needs a text that holds a secret.
     JournalUnavailable
         When the file cannot be written.
     """
@@ -70,22 +71,15 @@ def write(
             "No file was written."
         )
     portable = Portable(strip=strip)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as raw:
-            # No name and no time in the header: they would differ from day to day.
-            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                _write_lines(packed, store, simulation, rows, portable)
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
+        # No name and no time in the header: they would differ from day to day.
+        with AtomicFile(path) as new, gzip.GzipFile("", "wb", fileobj=new.file, mtime=0) as packed:
+            _write_lines(packed, store, simulation, rows, portable)
     except OSError as error:
         raise JournalUnavailable(
             f"The recording cannot be written to {path} ({error}). The journal is unharmed. "
-            "Give a path in a folder that is there and can be written."
+            "Give a path in an existing folder that can be written."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
@@ -128,9 +122,9 @@ def _text(value: Any) -> str:
 
 
 class Recording:
-    """A recording that was read and found whole; its rows by key.
+    """A recording that was read and checked; its rows by key.
 
-    The rows lie unpacked in a nameless temporary file; in memory is only where each begins.
+    The rows are unpacked into a temporary file; memory holds only their positions.
 
     Parameters
     ----------
@@ -141,7 +135,7 @@ class Recording:
     simulation : str
         Id of the simulation that was recorded.
     identities : list of dict
-        Of the models that answered, the most frequent first.
+        Of the models that replied, the most frequent first.
     header, footer : dict
 
     Raises
@@ -149,7 +143,7 @@ class Recording:
     InvalidInput
         When there is no such file.
     DamagedRecord
-        When it is not as it was written, naming the line.
+        When it was changed or cut off; the message names the line.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -173,7 +167,7 @@ class Recording:
         return len(self._rows)
 
     def get(self, name: str) -> Json | None:
-        """The row under a key, as it stands in a journal; None when there is none."""
+        """The row under a key, in the form of a journal's row; None without one."""
         if name not in self._rows:
             return None
         start, length = self._rows[name]
@@ -194,7 +188,7 @@ class Recording:
             text, chain = _checked(self.path, number, line, chain)
             content = _parsed(self.path, number, text)
             if footer:
-                raise _damaged(self.path, f"line {number} stands after its end")
+                raise _damaged(self.path, f"line {number} comes after its end")
             if number == 1:
                 header = _header(self.path, content)
             elif content.get("end") is True:
@@ -215,14 +209,14 @@ class Recording:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a gzipped file; each that can be had before what is wrong with it."""
+    """The lines of a gzipped file, up to the first that is damaged."""
     number, rest = 1, b""
     for piece in _unpacked(path):
         if piece is None:
             raise _damaged(path, f"line {number} cannot be unpacked, or the file breaks off there")
         *whole, rest = (rest + piece).split(b"\n")
         if len(rest) > _LONGEST_LINE:
-            raise _damaged(path, f"line {number} is longer than any that is written")
+            raise _damaged(path, f"line {number} is longer than any line of a recording")
         for line in whole:
             yield line
             number += 1
@@ -231,7 +225,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(path: Path) -> Iterator[bytes | None]:
-    """What a gzipped file holds, in pieces of bounded size; None last where it cannot go on."""
+    """The contents of a gzipped file in pieces of bounded size; None last when it is damaged."""
     unpack = zlib.decompressobj(31)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
@@ -240,19 +234,19 @@ def _unpacked(path: Path) -> Iterator[bytes | None]:
                 try:
                     yield unpack.decompress(piece, _UNPACKED)
                 except zlib.error:
-                    yield _until_wrong(before, piece)
+                    yield _until_damage(before, piece)
                     yield None
                     return
                 piece = unpack.unconsumed_tail
             if unpack.eof and (unpack.unused_data or file.read(1)):
-                raise _damaged(path, "something stands after its end")
+                raise _damaged(path, "there is something after its end")
         yield unpack.flush()
         if not unpack.eof:
             yield None
 
 
-def _until_wrong(unpack: Any, piece: bytes) -> bytes:
-    """What comes before the place that is wrong, found byte by byte."""
+def _until_damage(unpack: Any, piece: bytes) -> bytes:
+    """The contents before the damaged place, found byte by byte."""
     out = b""
     try:
         for byte in piece:
@@ -263,11 +257,11 @@ def _until_wrong(unpack: Any, piece: bytes) -> bytes:
 
 
 def _checked(path: Path, number: int, line: bytes, chain: str) -> tuple[str, str]:
-    """A line's text without its digest, and the digest, which must be right."""
+    """A line's text without its digest, and the digest, which must match."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        raise _damaged(path, f"line {number} is no text") from None
+        raise _damaged(path, f"line {number} is not text") from None
     head, mark, tail = text.rpartition(_MARK)
     body = head + "}"
     if not mark or tail != digest_text(chain + body) + '"}':
@@ -281,13 +275,13 @@ def _parsed(path: Path, number: int, text: str) -> Json:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise _damaged(path, f"line {number} is no JSON object")
+        raise _damaged(path, f"line {number} is not a JSON object")
     return content
 
 
 def _header(path: Path, content: Json) -> Json:
     if content.get("format") != FORMAT:
-        raise _damaged(path, "line 1 does not say that it is a recording")
+        raise _damaged(path, "line 1 is not that of a recording")
     if content.get("version") != VERSION:
         raise InvalidInput(
             f"{path.name} is a recording of version {content.get('version')!r}, and this "
@@ -300,21 +294,21 @@ def _header(path: Path, content: Json) -> Json:
         and isinstance(models, list)
         and all(isinstance(m, dict) and isinstance(m.get("identity"), dict) for m in models)
     ):
-        raise _damaged(path, "line 1 does not say what is in it")
+        raise _damaged(path, "line 1 does not name its contents")
     return content
 
 
 def _name_of_row(path: Path, number: int, content: Json) -> str:
     name, value = content.get("key"), content.get("value")
     if type(name) is not str or ":" not in name or not isinstance(value, dict):
-        raise _damaged(path, f"line {number} is no row of a journal")
+        raise _damaged(path, f"line {number} is not a row of a journal")
     if name.startswith("event:") and not value.keys() >= _EVENT:
-        raise _damaged(path, f"line {number} is no event")
+        raise _damaged(path, f"line {number} is not an event")
     return name
 
 
 def _damaged(path: Path, what: str) -> DamagedRecord:
     return DamagedRecord(
         f"The recording {path.name} is not as it was written: {what}. Nothing was replayed. "
-        "Get the file anew from where it came."
+        "Get the file again from its source."
     )

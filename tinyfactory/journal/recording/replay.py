@@ -1,22 +1,20 @@
-"""Doing again what was recorded: looked up in the recording, and what is new beside it."""
+"""Replay of a recording: its events in the place of a journal's, and new events beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.errors import ReplayMiss
+from tinyfactory.journal.explain import differences, nearest
 from tinyfactory.journal.recording.recording import Recording
+from tinyfactory.journal.records import NEW, Record, outline
 from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.storage.store import Adds, Items
-
-if TYPE_CHECKING:
-    from tinyfactory.journal.storage.store import Store
-    from tinyfactory.journal.transaction import Transaction
+from tinyfactory.journal.storage.store import Items, Store, StoreBase
 
 
-class RecordedStore(Adds):
-    """A recording in the place of a journal's store, with a journal behind it for what is new.
+class RecordedStore(StoreBase):
+    """A recording in the place of a journal's store, with a journal behind it for new events.
 
     Parameters
     ----------
@@ -25,20 +23,20 @@ class RecordedStore(Adds):
     simulation : str
         Id under which it is replayed.
     own : Store, optional
-        Keeps what is new. Without it a step that was not recorded is an error.
+        The journal for new events. Without it a call that was not recorded is an error.
     """
 
     def __init__(self, recording: Recording, simulation: str, own: Store | None) -> None:
         self.recording = recording
         self.own = own
         self._simulation = simulation
-        # What a replay notes down on its way, such as where a line begins; gone at its end.
+        # Rows that a replay adds and no journal takes, such as the origin of a line.
         self._notes: dict[str, Any] = {}
 
     # -- as a store -------------------------------------------------------------------
 
     def get(self, key: str) -> Any | None:
-        """The value under a key: recorded, else one's own, or None."""
+        """The value under a key: from the recording, else from the own journal, or None."""
         value = self.recording.get(key)
         if value is not None:
             if value.get("simulation") == self.recording.simulation:
@@ -49,21 +47,21 @@ class RecordedStore(Adds):
         return self._notes.get(key)
 
     def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Keep what is not recorded in one's own journal; without one, in memory."""
+        """Add values that are not recorded to the own journal; without one, in memory."""
         if self.own is None:
             noted = [self.get(key) or self._notes.setdefault(key, value) for key, value in items]
             return lambda: noted
         new = [item for item in items if item[0] not in self.recording]
         stored = self.own.add_all_soon(new)
 
-        def standing() -> list[Any]:
-            stands = dict(zip([key for key, _ in new], stored(), strict=True))
-            return [stands[key] if key in stands else self.get(key) for key, _ in items]
+        def present() -> list[Any]:
+            values = dict(zip([key for key, _ in new], stored(), strict=True))
+            return [values[key] if key in values else self.get(key) for key, _ in items]
 
-        return standing
+        return present
 
     def __iter__(self) -> Iterator[str]:
-        """All keys: the recorded ones, then one's own."""
+        """All keys: those of the recording, then those of the own journal."""
         yield from self.recording
         if self.own is not None:
             yield from (key for key in self.own if key not in self.recording)
@@ -72,84 +70,108 @@ class RecordedStore(Adds):
         return sum(1 for _ in self)
 
     def check_writable(self) -> None:
-        """Refuse before anything is done when one's own journal can only be read."""
+        """Raise before anything is sent when the own journal can only be read."""
         if self.own is not None:
             self.own.check_writable()
 
     @property
     def unsaved(self) -> int:
-        """How much of what is new waits in memory."""
+        """The number of new events and replies that wait in memory."""
         return 0 if self.own is None else self.own.unsaved
 
     def flush(self) -> int:
-        """Try to save what waits; how much still does."""
+        """Try to save the values in memory; the number that still wait."""
         return 0 if self.own is None else self.own.flush()
 
     def close(self) -> None:
-        """Close one's own journal; the recording can be replayed again."""
+        """Close the own journal; the recording can be replayed again."""
         if self.own is not None:
             self.own.close()
 
     # -- as a recording ---------------------------------------------------------------
 
-    def key_of(self, tx: Transaction) -> str:
-        """The key under which a call was recorded, whichever model is configured here.
+    def key_of(self, key: str, base: str, asked: Record) -> str:
+        """The key under which a call was recorded, whatever model is configured here.
 
-        The event's key holds the model's identity. Here that may be another one, or none: so
-        the call is looked up under those of the recording too, the most frequent first.
+        An event's key includes the model's identity. The model that is configured here may be
+        another one, or none, so the call is looked up with the recorded models, too, the most
+        frequent first.
+
+        Parameters
+        ----------
+        key, base : str
+            The call's key with the configured model, and the base of that key.
+        asked : dict
+            The other parts of the key.
         """
-        request = tx.asked["request"]
+        request = asked["request"]
         if not isinstance(request, dict) or "model" not in request:
-            return tx.key
+            return key
+        if "event:" + key in self.recording:
+            return key  # recorded with this very model
         for identity in self.recording.identities:
-            asked = tx.asked | {"request": request | {"model": identity}}
-            key = digest(tx.base, asked)
-            if "event:" + tx.key in self.recording:
-                break  # it was this very model
-            if "event:" + key in self.recording:
-                return key
-        return tx.key
+            other = digest(base, asked | {"request": request | {"model": identity}})
+            if "event:" + other in self.recording:
+                return other
+        return key
 
-    def missed(self, tx: Transaction, why: str) -> None:
-        """A step is not in the recording: an error, unless there is a journal to keep it in.
+    def missed(
+        self,
+        asked: Record,
+        why: str,
+        *,
+        key: str = "",
+        base: str = "",
+        line: tuple[str, Record] | None = None,
+    ) -> None:
+        """Raise for a call that is not in the recording, unless a journal takes new events.
+
+        Parameters
+        ----------
+        asked : dict
+            The call: its class, method, version, arguments, request and state.
+        why : str
+            Why it is new; for `NEW` the message says how it differs from the nearest event.
+        key, base : str
+            The call's key and the base of that key.
+        line : tuple of str and dict, optional
+            Root and origin of the line of the call's object.
 
         Raises
         ------
         ReplayMiss
-            Saying what differs from the nearest step that was recorded.
+            Before anything is sent.
         """
         if self.own is not None:
             return
+        if why == NEW:
+            why = self._difference(asked, key, base, line)
         raise ReplayMiss(
-            f"The recording {self.recording.path.name} does not hold this step, "
-            f"{tx.call.class_name}.{tx.call.method.name}: {self._difference(tx, why)}. Nothing "
-            "was sent, and nothing was changed. Do as it was recorded; or open the recording "
-            'with mode="extend" and choose a model: what is new is then kept in your journal.'
+            f"The recording {self.recording.path.name} does not hold this call, "
+            f"{asked['class']}.{asked['method']}: {why}. Nothing was sent, and nothing was "
+            "changed. Run the same calls as in the recording; or open it with "
+            'mode="extend" and choose a model, to save new events in your journal.'
         )
 
-    def _difference(self, tx: Transaction, why: str) -> str:
-        from tinyfactory.journal.explain import differences, nearest
-        from tinyfactory.journal.transaction import NEW, outline
-
-        if why != NEW:
-            return why
-        asked = tx.asked
-        root = tx.line.root if tx.line is not None else None
+    def _difference(
+        self, asked: Record, key: str, base: str, line: tuple[str, Record] | None
+    ) -> str:
+        root, origin = line or (None, {})
         if root is not None:
-            self._notes.setdefault("line:" + root, tx.line.origin)
+            self._notes.setdefault("line:" + root, origin)
         wanted = {
             **{name: asked[name] for name in ("class", "method", "version", "arguments")},
             "request": outline(asked["request"]),
             "state": asked.get("state"),
-            "base": tx.base,
+            "base": base,
             "line": root,
         }
-        near = nearest(tx.scope, tx.key, wanted)
+        near = nearest(self, self._simulation, key, wanted)
         if near is None:
             return "it holds no call of that method"
-        key, recorded = near
+        nearest_key, recorded = near
         if wanted["request"] and recorded["request"]:
-            # Another model here is no reason: it was looked up under the recorded one.
+            # Another model is no reason: the call was looked up with the recorded ones, too.
             wanted["request"]["model"] = recorded["request"].get("model")
-        words = "; ".join(differences(tx.scope, recorded, wanted)) or "it is a further call of it"
-        return f"compared with the nearest step that it holds ({key[:8]}), {words}"
+        words = "; ".join(differences(self, recorded, wanted)) or "it is a further call of it"
+        return f"compared with the nearest event that it holds ({nearest_key[:8]}), {words}"

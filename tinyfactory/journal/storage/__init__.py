@@ -1,1 +1,1 @@
-"""Values on disk: the store, its database, its folder, and the thread that writes."""
+"""The store of a journal: values on disk."""

@@ -1,7 +1,7 @@
-"""The database of a folder: opened, made anew when it was removed, replaced when damaged.
+"""A journal's folder: its database is opened, created again when removed, replaced when damaged.
 
-A folder that may not be written is read all the same, by a connection of our own, because
-opening diskcache writes.
+A folder without write permission is read by a connection of our own, because opening diskcache
+writes.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from tinyfactory.journal.storage.database import (
 from tinyfactory.utils.concurrency import new_lock
 
 logger = logging.getLogger("tinyfactory")
-# A look-up is begun anew when another thread closes or replaces the connection under it.
+# A look-up starts again when another thread closes or replaces its connection.
 _ATTEMPTS = 20
 
 
 class Folder:
-    """A folder with a database in it: one connection that reads, and one that writes.
+    """A folder with a database: one connection that reads, and one that writes.
 
     Parameters
     ----------
     path : Path
-        Made with mode 0700 when it is not there.
+        Created with mode 0700 when it does not exist.
     in_writer : callable
-        Runs a function in the one thread that writes, and gives its result.
+        Runs a function in the one thread that writes, and returns its result.
 
     Attributes
     ----------
     read_only : str or None
-        Why nothing may be written here.
+        The reason why the folder must not be written.
 
     Raises
     ------
@@ -60,6 +60,7 @@ class Folder:
     def __init__(self, path: Path, in_writer: Callable[[Callable[[], Any]], Any]) -> None:
         self.path = path
         self.file = path / NAME
+        self._file_name = str(self.file)
         self.read_only: str | None = None
         self._in_writer = in_writer
         self._database: Database | None = None
@@ -77,45 +78,47 @@ class Folder:
         DamagedRecord, JournalUnavailable
             When the database cannot be read, and could not be replaced.
         """
-        why: BaseException = sqlite3.ProgrammingError("it is being closed all the time")
-        mended = False
+        why: BaseException = sqlite3.ProgrammingError("its connection is closed again and again")
+        replaced = False
         for _ in range(_ATTEMPTS):
             reader = self._current_reader()
             if reader is None:
-                continue  # another thread closed it just now
+                continue  # another thread has just closed it
             try:
                 return reader.query(sql, *values)
             except sqlite3.Error as error:
                 why = error
             if reader is not self.reader:
                 continue
-            if mended or self.read_only is not None or not is_damage(why):
+            if replaced or self.read_only is not None or not is_damage(why):
                 break
             self._in_writer(partial(self._found_damaged, reader, why))
-            mended = True
+            replaced = True
         if is_damage(why):
             raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
         raise JournalUnavailable(
-            f"The journal in {self.path} cannot be read ({why}). Nothing was done. Run this again, "
-            "or give another folder."
+            f"The journal in {self.path} cannot be read ({why}). Nothing was changed. Run this "
+            "again, or give another folder."
         ) from why
 
     def close(self) -> None:
-        """Close the connection that reads; a later query opens one again."""
+        """Close the connection that reads; a later query opens it again."""
         with self._swap:
             reader, self.reader = self.reader, None
         if reader is not None:
             reader.close()
 
     def _current_reader(self) -> Reader | None:
-        """A reader of the file that is there now, and not of one that was removed."""
+        """A reader of the present file, not of one that was removed."""
         reader = self.reader
-        if reader is None or (self.read_only is None and reader.identity != identity(self.file)):
+        if reader is None or (
+            self.read_only is None and reader.identity != identity(self._file_name)
+        ):
             self._open_or_only_read(self.opened)
         return self.reader
 
     def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
-        """What cannot be written now, or ever, can perhaps be read."""
+        """Open for writing; if that fails, for reading only."""
         try:
             if self.read_only is None:
                 self._in_writer(opening)
@@ -143,32 +146,32 @@ class Folder:
     # -- in the writer's thread --------------------------------------------------------
 
     def opened(self) -> Database:
-        """The database, opened anew when its file was removed or replaced meanwhile."""
+        """The database, opened again if its file was removed or replaced."""
         reader, now = self.reader, identity(self.file)
         if self._database is not None and reader is not None and reader.identity == now:
             return self._database
-        self.let_go()
+        self.release()
         if reader is not None and now is None:
             logger.warning(
-                "The journal in %s was removed while it was in use. It was made anew; what was "
-                "kept there before is gone from this place.",
+                "The journal in %s was removed while it was in use. A new one was created; the "
+                "events that it held are gone from this folder.",
                 self.path,
             )
         return self._open()
 
-    def let_go(self) -> None:
-        """Close the connection that writes, and with it whatever it left open."""
+    def release(self) -> None:
+        """Close the connection that writes, and with it any transaction left open."""
         if self._database is not None:
             self._database.close()
         self._database = None
 
-    def mended(self, error: BaseException) -> bool:
-        """After a failure: whether trying again makes sense, the file being another one now."""
+    def recovered(self, error: BaseException) -> bool:
+        """After a failure: whether the file is another one now, so that trying again may help."""
         reader = self.reader
         if is_damage(error):
             self._replace(reader.identity if reader is not None else identity(self.file), error)
             return True
-        self.let_go()
+        self.release()
         return reader is not None and reader.identity != identity(self.file)
 
     def _open(self) -> Database:
@@ -184,26 +187,26 @@ class Folder:
         return database
 
     def _found_damaged(self, reader: Reader, error: BaseException) -> None:
-        if reader is self.reader:  # else another thread was here first
+        if reader is self.reader:  # else another thread has replaced it
             self._replace(reader.identity, error)
 
     def _replace(self, damaged: tuple[int, int] | None, error: BaseException) -> Database:
-        """Set the damaged file aside and begin a new one."""
-        self.let_go()
-        aside = set_aside(self.file, damaged)
+        """Rename the damaged file and create a new one with the rows that can be read."""
+        self.release()
+        renamed = rename_damaged(self.file, damaged)
         self._database = database = Database(self.path)
-        if aside is not None:
-            readable = salvage(aside)
+        if renamed is not None:
+            readable = salvage(renamed)
             with database.transact():
                 for key, row in readable:
                     database.add_row(key, row)
             logger.warning(
-                "The journal's file %s is damaged (%s). It was not deleted: it is %s now, and a "
-                "new one was begun with the %d entries that could still be read. What is missing "
-                "is done anew when it is asked for.",
+                "The journal's file %s is damaged (%s). It was not deleted but renamed to %s, and "
+                "a new file was created with the %d rows that could still be read. Missing events "
+                "are new when they are called again.",
                 self.file,
                 reason(error),
-                aside.name,
+                renamed.name,
                 len(readable),
             )
         self._read_by(Reader(self.file, may_write=True))
@@ -216,35 +219,34 @@ _ROWS = (
 )
 
 
-def set_aside(file: Path, damaged: tuple[int, int] | None) -> Path | None:
-    """Give a damaged database another name beside it; None when another process did so first.
+def rename_damaged(file: Path, damaged: tuple[int, int] | None) -> Path | None:
+    """Give a damaged database another name; None when another process did so first.
 
     Parameters
     ----------
     file : Path
         The database.
     damaged : tuple
-        The `identity` of the file that was found damaged: one made anew since then stays.
+        The `identity` of the damaged file: a file created since then stays.
     """
-    with _alone(file.parent):
+    with _locked(file.parent):
         if damaged is None or identity(file) != damaged:
             return None
         names = (file.with_name(f"{file.name}.damaged-{number}") for number in itertools.count(1))
-        aside = next(name for name in names if not name.exists())
-        # What belongs to a commit that was cut off goes along: beside the new database it
-        # would be taken for part of it.
+        renamed = next(name for name in names if not name.exists())
+        # The remains of an unfinished commit go along: SQLite would apply them to the new file.
         for suffix in ("-journal", "-wal", "-shm"):
-            beside = file.with_name(file.name + suffix)
-            if beside.exists():
-                beside.rename(aside.with_name(aside.name + suffix))
-        file.rename(aside)
-        return aside
+            remains = file.with_name(file.name + suffix)
+            if remains.exists():
+                remains.rename(renamed.with_name(renamed.name + suffix))
+        file.rename(renamed)
+        return renamed
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Within: no other process sets anything aside in this folder. Ends with the process."""
-    import fcntl  # not on every system, and rarely needed
+def _locked(folder: Path) -> Iterator[None]:
+    """Within: no other process renames a database in this folder. Ends with the process."""
+    import fcntl  # does not exist on every system, and is rarely needed
 
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -255,14 +257,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def salvage(file: Path) -> list[tuple[str, Sealed]]:
-    """The rows of a damaged database that can still be read and are what was stored."""
+    """The rows of a damaged database that can be read and match their digest."""
     try:
         connection = sqlite3.connect(file.as_uri() + "?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error:
         return []
     try:
         found = dict(_rows(connection, ">", "ASC"))
-        # Beyond the first damaged page: from the other end.
+        # Rows behind the first damaged page are reached from the other end.
         return list((found | dict(_rows(connection, "<", "DESC", found))).items())
     finally:
         connection.close()

@@ -1,7 +1,7 @@
-"""Where the journal's values lie: JSON on disk, under text keys.
+"""The store of a journal: JSON values on disk, under text keys.
 
-One thread alone writes (see `writer`), so that Ctrl-C can leave no transaction open. What the
-disk refuses waits in memory, so that nobody loses what was paid for.
+Only one thread writes (see `writer`), so that Ctrl-C can leave no transaction open. Values that
+the disk refuses wait in memory, so that nobody loses a reply that was paid for.
 """
 
 from __future__ import annotations
@@ -27,52 +27,53 @@ from tinyfactory.journal.storage.database import (
     unseal_text,
 )
 from tinyfactory.journal.storage.folder import Folder
-from tinyfactory.journal.storage.writer import Batch, Standing, Waiting, Writer
+from tinyfactory.journal.storage.writer import Batch, Present, Waiting, Writer
 from tinyfactory.utils.concurrency import new_lock
 
 Items = list[tuple[str, Any]]
-
-
-class Adds(ABC):
-    """The ways to add values, all by the one that takes several and does not wait."""
-
-    @abstractmethod
-    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Have several values stored in one commit, each unless one is there.
-
-        Calling what this gives waits for it, and gives those that are there afterwards. Two
-        kernels that add under the same key both get the first's value. A damaged value is kept
-        under another key, and replaced.
-        """
-
-    def add_all(self, items: Items) -> list[Any]:
-        """Store several values as `add_all_soon` does, and wait for those that stand."""
-        return self.add_all_soon(items)()
-
-    def add(self, key: str, value: Any) -> Any:
-        """Store a value unless one is there; the one that is there afterwards."""
-        return self.add_all([(key, value)])[0]
-
-    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
-        """Have a value stored as `add` does, without waiting; calling what this gives waits."""
-        standing = self.add_all_soon([(key, value)])
-        return lambda: standing()[0]
-
-
 logger = logging.getLogger("tinyfactory")
 
 
-class Store(Adds):
+class StoreBase(ABC):
+    """The methods that add values, all based on `add_all_soon`."""
+
+    @abstractmethod
+    def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
+        """Add several values in one commit, each unless its key has one, without waiting.
+
+        Returns
+        -------
+        callable
+            Waits for the commit and returns the present value of each key. Two kernels that
+            add under the same key both get the first one's value. A damaged value is renamed
+            and replaced.
+        """
+
+    def add_all(self, items: Items) -> list[Any]:
+        """Add several values and wait; the present value of each key."""
+        return self.add_all_soon(items)()
+
+    def add(self, key: str, value: Any) -> Any:
+        """Add a value unless the key has one; the present value."""
+        return self.add_all([(key, value)])[0]
+
+    def add_soon(self, key: str, value: Any) -> Callable[[], Any]:
+        """Add a value as `add` does, without waiting; the result waits when it is called."""
+        present = self.add_all_soon([(key, value)])
+        return lambda: present()[0]
+
+
+class Store(StoreBase):
     """A folder of JSON values under text keys, written durably and never overwritten.
 
-    Safe to share between threads and processes. Each `add` is on disk when it returns,
-    unless the disk cannot be written at present: then it waits in memory, is found there,
-    and is saved with the next that can.
+    Threads and processes may share it. A value is on disk when `add` returns, unless the disk
+    cannot be written at present: then it waits in memory, is found there, and is saved with the
+    next commit that succeeds.
 
     Parameters
     ----------
     folder : path
-        Made with mode 0700 when it is not there. Taken literally, ``~`` and ``$`` included.
+        Created with mode 0700 when it does not exist. ``~`` and ``$`` are not expanded.
 
     Raises
     ------
@@ -99,10 +100,22 @@ class Store(Adds):
         self._pid = os.getpid()
         self._writer = Writer(self._commit)
         try:
-            self._place = Folder(self.folder, self._writer.call)
+            self._files = Folder(self.folder, self._writer.call)
         except BaseException:
             self._writer.stop()
             raise
+
+    def _own_files(self) -> Folder:
+        """The folder, with connections and a writer of this process: none survives a fork."""
+        if self._pid != os.getpid():
+            with _forking:
+                if self._pid != os.getpid():
+                    # Those of the parent must not be closed, so they are kept alive.
+                    _inherited.append((self._files, self._writer))
+                    self._start()
+        return self._files
+
+    # -- reading -----------------------------------------------------------------------
 
     def get(self, key: str) -> Any | None:
         """The value under a key, or None.
@@ -110,32 +123,46 @@ class Store(Adds):
         Raises
         ------
         DamagedRecord
-            When what stands there is not what was stored.
+            When the value is not the stored one.
         JournalUnavailable
             When it cannot be read.
         """
         waiting = self._waiting.rows.get(key)
         if waiting is not None:
             return unseal_text(waiting)
-        rows = self._here().query(READ, key)
+        rows = self._own_files().query(READ, key)
         return unseal(*rows[0]) if rows else None
 
+    def __iter__(self) -> Iterator[str]:
+        """All keys, oldest first."""
+        last = 0
+        while rows := self._own_files().query(KEYS, last):
+            last = rows[-1][0]
+            yield from (key.decode(errors="replace") for _, key in rows)
+        yield from list(self._waiting.rows)
+
+    def __len__(self) -> int:
+        rows = self._own_files().query("SELECT COUNT(*) FROM Cache")
+        return int(rows[0][0]) + len(self._waiting.rows)
+
+    # -- writing -----------------------------------------------------------------------
+
     def add_all_soon(self, items: Items) -> Callable[[], list[Any]]:
-        """Have values stored on disk, or wait in memory where it cannot be written."""
+        """Add values to the disk, or keep them in memory while it cannot be written."""
         batch = [(key, seal(value)) for key, value in items]
-        if self._here().read_only is not None:
+        if self._own_files().read_only is not None:
             there: list[Any] = [self.get(key) for key, _ in items]
             if None in there:
                 self.check_writable()
             return lambda: there
         stored = self._writer.submit(batch)
         return lambda: [
-            value if stands is None else stands
-            for (_, value), stands in zip(items, stored.result(), strict=True)
+            value if present is None else present
+            for (_, value), present in zip(items, stored.result(), strict=True)
         ]
 
     def remove_all(self, keys: list[str]) -> None:
-        """Remove rows for good, all in one commit; only ever asked for by a person.
+        """Remove rows for good, all in one commit; only `journal prune` does so.
 
         Raises
         ------
@@ -151,45 +178,35 @@ class Store(Adds):
                 "removed."
             ) from error
 
-    def _remove(self, keys: list[str]) -> None:
-        try:
-            database = self._place.opened()
-            with database.transact():
-                for key in keys:
-                    database.delete(key)
-        except FAILURES:
-            self._place.let_go()  # and with it a transaction that could not be ended
-            raise
-
     def check_writable(self) -> None:
-        """To be called before something is done that is to be kept.
+        """Raise before a new call whose event could not be saved.
 
         Raises
         ------
         JournalUnavailable
-            When the folder is for reading only.
+            When the folder is read-only.
         """
-        why = self._here().read_only
+        why = self._own_files().read_only
         if why is not None:
             raise JournalUnavailable(
-                f"The journal in {self.folder} can only be read ({why}), and this step is not in "
+                f"The journal in {self.folder} can only be read ({why}), and this call is not in "
                 "it. Nothing was run or paid for. Give a folder that can be written: "
                 "Simulation(path=...), control.begin(path=...)."
             )
 
     @property
     def unsaved(self) -> int:
-        """How many events and replies wait in memory because the disk cannot be written."""
+        """The number of events and replies in memory because the disk cannot be written."""
         return len(self._waiting)
 
     def flush(self) -> int:
-        """Try to save what waits; how many events and replies still do."""
-        if self._waiting.batches and self._here().read_only is None:
+        """Try to save the values in memory; the number of events and replies that still wait."""
+        if self._waiting.batches and self._own_files().read_only is None:
             self._writer.store([])
         return self.unsaved
 
     def close(self) -> None:
-        """Finish what is under way and close the connections; a later use opens them again."""
+        """Finish all writes and close the connections; a later use opens them again."""
         if self._pid != os.getpid():
             return
         if self.flush():
@@ -200,102 +217,96 @@ class Store(Adds):
                 self.unsaved,
                 self.folder,
             )
-        self._writer.stop(self._place.let_go)
-        self._place.close()
-
-    def __iter__(self) -> Iterator[str]:
-        """All keys, oldest first."""
-        last = 0
-        while rows := self._here().query(KEYS, last):
-            last = rows[-1][0]
-            yield from (key.decode(errors="replace") for _, key in rows)
-        yield from list(self._waiting.rows)
-
-    def __len__(self) -> int:
-        rows = self._here().query("SELECT COUNT(*) FROM Cache")
-        return int(rows[0][0]) + len(self._waiting.rows)
-
-    def _here(self) -> Folder:
-        """The folder, by connections and a writer of this very process: none outlives a fork."""
-        if self._pid != os.getpid():
-            with _forking:
-                if self._pid != os.getpid():
-                    # Not closed, and kept: they are the parent's.
-                    _inherited.append((self._place, self._writer))
-                    self._start()
-        return self._place
+        self._writer.stop(self._files.release)
+        self._files.close()
 
     # -- in the writer's thread --------------------------------------------------------
 
-    def _commit(self, new: list[Batch]) -> list[Standing]:
-        """Store what waits and what is new; what cannot be written waits, and is handed out."""
+    def _commit(self, new: list[Batch]) -> list[Present]:
+        """Store the waiting batches and the new ones; those that cannot be written wait."""
         with self._waiting.lock:
             old = list(self._waiting.batches)
             failure: BaseException | None = None
-            standing: list[Standing | None]
+            present: list[Present | None]
             try:
-                saved, standing = len(old), [*self._transaction(old + new)[len(old) :]]
+                saved, present = len(old), [*self._transaction(old + new)[len(old) :]]
             except FAILURES as error:
                 failure = error
-                saved, standing = self._one_by_one(old, new, error)
+                saved, present = self._one_by_one(old, new, error)
             self._waiting.saved(saved)
             if old and not self._waiting.batches:
                 logger.warning("The journal in %s can be written again; all is saved.", self.folder)
             return [
-                self._keep_waiting(batch, failure) if stands is None else stands
-                for batch, stands in zip(new, standing, strict=True)
+                self._wait(batch, failure) if values is None else values
+                for batch, values in zip(new, present, strict=True)
             ]
 
     def _one_by_one(
         self, old: list[Batch], new: list[Batch], error: BaseException
-    ) -> tuple[int, list[Standing | None]]:
-        """Each alone, so that one that fails takes no other along: how many of the old are
-        saved now, and what stands for each of the new, or None.
+    ) -> tuple[int, list[Present | None]]:
+        """Store each batch alone, so that one that fails takes no other along.
+
+        Returns
+        -------
+        tuple of int and list
+            How many of the old batches are saved; for each new one the present values, or None.
         """
         if len(old) + len(new) == 1 or is_busy(error):
             return 0, [None for _ in new]
         for number, batch in enumerate(old):
-            if self._alone(batch) is None:  # in order, so what comes after it waits, too
+            if self._alone(batch) is None:  # the order is kept, so later batches wait, too
                 return number, [None for _ in new]
         return len(old), [self._alone(batch) for batch in new]
 
-    def _alone(self, batch: Batch) -> Standing | None:
+    def _alone(self, batch: Batch) -> Present | None:
         try:
             return self._transaction([batch])[0]
         except FAILURES:
             return None
 
-    def _transaction(self, batches: list[Batch]) -> list[Standing]:
-        """All of it or nothing; once more when the file had to be replaced."""
+    def _transaction(self, batches: list[Batch]) -> list[Present]:
+        """Store all batches or none; a second time when the file had to be replaced."""
         try:
             return self._try(batches)
         except FAILURES as error:
-            if not self._place.mended(error):
+            if not self._files.recovered(error):
                 raise
         return self._try(batches)
 
-    def _try(self, batches: list[Batch]) -> list[Standing]:
-        database = self._place.opened()
+    def _try(self, batches: list[Batch]) -> list[Present]:
+        database = self._files.opened()
         with database.transact():
             return [[database.add_row(key, row) for key, row in batch] for batch in batches]
 
-    def _keep_waiting(self, batch: Batch, failure: BaseException | None) -> Standing:
+    def _wait(self, batch: Batch, failure: BaseException | None) -> Present:
         if batch and failure is not None and not self._waiting.batches:
             logger.warning(
-                "The journal in %s cannot be written (%s). What is done is handed out all the "
-                "same and waits in memory (simulation.unsaved says how much); it is saved with "
-                "the next step that can be. Make room and go on, or call control.checkpoint().",
+                "The journal in %s cannot be written (%s). Results are still returned, and their "
+                "events wait in memory (simulation.unsaved says how many); they are saved with "
+                "the next event that can be written. Make room and go on, or call "
+                "control.checkpoint().",
                 self.folder,
                 reason(failure),
             )
         return self._waiting.add(batch)
 
+    def _remove(self, keys: list[str]) -> None:
+        try:
+            database = self._files.opened()
+            with database.transact():
+                for key in keys:
+                    database.delete(key)
+        except FAILURES:
+            self._files.release()  # and with it a transaction that could not be ended
+            raise
 
-# By folder, so that a simulation that begins anew finds what waits.
+
+# By folder, so that a simulation that begins again finds the waiting batches.
 _waiting: dict[Path, Waiting] = {}
 _stores: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
 _inherited: list[Any] = []
 _forking = new_lock()
+_held: list[Any] = []
 
 
 def _all() -> list[Store]:
@@ -304,15 +315,15 @@ def _all() -> list[Store]:
 
 @atexit.register
 def _flush() -> None:
-    """Let the writers finish before the interpreter goes."""
+    """Let the writers finish before the interpreter ends."""
     for store in _all():
         store.close()
 
 
 def _before_fork() -> None:
-    """No child shall inherit half a commit or half a query."""
+    """Wait for commits and queries: no child may inherit half of one."""
     for store in _all():
-        locks = [store._writer.lock, getattr(store._place.reader, "lock", None)]  # noqa: SLF001
+        locks = [store._writer.lock, getattr(store._files.reader, "lock", None)]  # noqa: SLF001
         for lock in locks:
             if lock is not None:
                 lock.acquire()
@@ -324,7 +335,6 @@ def _after_fork_in_parent() -> None:
         _held.pop().release()
 
 
-_held: list[Any] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_held.clear

@@ -10,10 +10,8 @@ escape, which changes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,7 +28,7 @@ from tinyfactory.people.formats.rows import (
     stored_row,
 )
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils.files import beside, disk_errors, put_in_place
+from tinyfactory.utils.files import AtomicFile, disk_errors
 
 _JSON = (*MANY, *WHOLE)
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # the wide ones of East Asian keyboards as well
@@ -64,26 +62,18 @@ def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
     (True, '=1+1')
     """
     path = Path(path).expanduser().resolve()
-    new = beside(path)
     with disk_errors(path):
-        file = new.open("x", encoding="utf-8", newline="")
-    try:
+        new = AtomicFile(path, text=True)
+    with new:
         # RFC 4180's line ends; with them, csv quotes a cell that holds either half of one.
-        rows = csv.writer(file, lineterminator="\r\n")
+        rows = csv.writer(new.file, lineterminator="\r\n")
         rows.writerow(STORED)
         for person in people:  # an error of a generator's own is no disk's
             row = stored_row(person.persona, person.provenance)
             with disk_errors(path):
                 rows.writerow(_written(column, row[column]) for column in STORED)
         with disk_errors(path):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            put_in_place(new, path)
-    finally:
-        with contextlib.suppress(OSError):  # a full disk refuses the closing as well
-            file.close()
-        new.unlink(missing_ok=True)
+            new.commit()
 
 
 def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:

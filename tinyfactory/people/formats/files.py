@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import original
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils.files import beside, disk_errors, put_in_place, sync_folder
+from tinyfactory.utils.files import AtomicFile, disk_errors, hidden_name, sync_folder
 
 Json = dict[str, Any]
 
@@ -160,17 +159,8 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file beside the old one, then put it in its place."""
-    path = path.resolve()  # a link goes on pointing to where it did
-    new = beside(path)
-    try:
-        with new.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        put_in_place(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+    with AtomicFile(path, text=True) as new:
+        new.file.write(text)
 
 
 def _write_folder(path: Path, agents: list[Json]) -> None:
@@ -180,7 +170,7 @@ def _write_folder(path: Path, agents: list[Json]) -> None:
         raise InvalidInput(
             f"{path} is in use; nothing was written. Choose a folder that is new or empty."
         )
-    new = beside(path)
+    new = hidden_name(path)
     new.mkdir()
     try:
         width = len(str(len(agents)))

@@ -8,7 +8,6 @@ JSON, which hold the whole person.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Any, Self
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
 from tinyfactory.people.protocols import PersonLike, is_person
-from tinyfactory.utils.files import beside, disk_errors, put_in_place
+from tinyfactory.utils.files import AtomicFile, disk_errors
 from tinyfactory.utils.imports import require
 
 # Read at a time: small enough for people with long memories.
@@ -64,13 +63,12 @@ class PeopleWriter:
         self._size = rows_per_group
         self._rows: list[dict[str, Any]] = []
         self._schema = _schema()
-        self._new = beside(self.path)
         with disk_errors(self.path):
             # Opened here, not by pyarrow, to be synced before it gets its name.
-            self._file = self._new.open("xb")
+            self._new = AtomicFile(self.path)
         try:
             self._writer = _parquet().ParquetWriter(
-                self._file,
+                self._new.file,
                 self._schema,
                 compression="zstd",
                 # Every persona is another one: a dictionary of them would only fill memory.
@@ -116,10 +114,7 @@ class PeopleWriter:
         try:
             with disk_errors(self.path):
                 self._writer.close()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                put_in_place(self._new, self.path)
+                self._new.commit()
         finally:
             self.discard()
 
@@ -130,9 +125,7 @@ class PeopleWriter:
         # A full disk refuses the closing as well, which changes nothing any more.
         with contextlib.suppress(OSError, AttributeError):
             self._writer.close()
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._new.unlink(missing_ok=True)
+        self._new.discard()
 
     def _flush(self) -> None:
         if not self._rows:

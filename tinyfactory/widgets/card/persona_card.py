@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from tinyfactory.journal.records import event_of
-from tinyfactory.journal.simulation import scope
+from tinyfactory.journal.scope import scope
+from tinyfactory.journal.timeline import event_of
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.render.html import nobody_html
 from tinyfactory.people.render.person import (

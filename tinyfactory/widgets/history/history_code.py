@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tinyfactory.factory import TinyFactory
-from tinyfactory.journal.checkout import checkout
+from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.simulation import Simulation, current_simulation
 
 
-def alive(simulation: Simulation, root: str) -> Any:
+def alive(scope: Scope, root: str) -> Any:
     """The factory or registered person of a line in this kernel; None if there is none."""
-    for thing in (*TinyFactory.all_factories.values(), *simulation.registry("person")):
-        line = simulation.begun_line_of(thing)
+    for thing in (*TinyFactory.all_factories.values(), *scope.registry("person")):
+        line = scope.begun_line_of(thing)
         if line is not None and line.root == root:
             return thing
     return None
@@ -25,14 +25,13 @@ def called(thing: Any) -> str:
 
 def go(simulation: Simulation, thing: Any, key: str) -> str:
     """Check an object out at an event; return the code that does the same."""
-    checkout(simulation, thing, key)
+    simulation.checkout(thing, key)
     name = called(thing)
     if TinyFactory.all_factories.get(name) is thing:
         return f"TinyFactory.all_factories[{name!r}].checkout({key[:12]!r})"
     return (
-        "from tinyfactory.journal.checkout import checkout\n"
         f"person = next(p for p in TinyPerson.all_people() if p.name == {name!r})\n"
-        f"checkout(simulation, person, {key[:12]!r})"
+        f"simulation.checkout(person, {key[:12]!r})"
     )
 
 

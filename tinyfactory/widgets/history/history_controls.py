@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.recording.recording import SUFFIX
 from tinyfactory.journal.records import Event
-from tinyfactory.journal.timeline import Chronicle
+from tinyfactory.journal.timeline import Timeline
 from tinyfactory.people.render.tables import step_html
 from tinyfactory.widgets.history import history_rows as rows
 
@@ -71,16 +71,16 @@ class EventDetail(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         super().__init__([self.text, widgets.HBox([self.checkout])])
         self.layout.display = "none"
 
-    def show(self, here: Chronicle | None, event: Event | None) -> None:
+    def show(self, here: Timeline | None, event: Event | None) -> None:
         """Show the present state of an event, and why it was a hit or a miss."""
         self.layout.display = "none" if event is None or here is None else ""
         if event is None or here is None:
             self.text.value = ""
             return
         event = here.event(event.key)
-        simulation = here.simulation
-        why = event.why if simulation.store is None else simulation.explain(event.key)
-        heading = f"#{here.place(event.key).number} {rows.method(event)} → {rows.outcome(event)}"
+        simulation = here.scope.simulation
+        why = simulation.explain(event.key) if simulation.is_open else event.why
+        heading = f"#{here.position(event.key).number} {rows.method(event)} → {rows.outcome(event)}"
         within = [f"{s.method}({s.arguments}) → {s.result}" for s in here.within(event.key)]
         self.text.value = step_html(heading, rows.facts(here, event, why), within)
 

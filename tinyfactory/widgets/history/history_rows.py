@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tinyfactory.journal.records import Event
-from tinyfactory.journal.timeline import Chronicle, Place, Totals
+from tinyfactory.journal.timeline import Position, Timeline, Totals
 from tinyfactory.people.render.html import MAX_ROWS
 from tinyfactory.people.render.tables import table_html
 from tinyfactory.utils.text import count, legible, price_in_words, time_in_words
@@ -61,12 +61,12 @@ def dollars(usd: float | None) -> str:
     return "?" if usd is None else f"{usd:.4f}"
 
 
-def branch(place: Place, number_before: int | None) -> str:
+def branch(place: Position, number_before: int | None) -> str:
     """A branch by its number, where it starts, and how many branches start from here.
 
     Examples
     --------
-    >>> branch(Place(7, 2, "key", 1), 3), branch(Place(3, 1, "key", 2), 2)
+    >>> branch(Position(7, 2, "key", 1), 3), branch(Position(3, 1, "key", 2), 2)
     ('2, after #3', '1, goes on 2 ways')
     """
     words = str(place.branch)
@@ -74,13 +74,13 @@ def branch(place: Place, number_before: int | None) -> str:
         words += ", from the start"
     elif number_before is not None and number_before != place.number - 1:
         words += f", after #{number_before}"
-    return words + (f", goes on {place.ways} ways" if place.ways > 1 else "")
+    return words + (f", goes on {place.following} ways" if place.following > 1 else "")
 
 
-def event_cells(chronicle: Chronicle, key: str) -> list[str]:
+def event_cells(chronicle: Timeline, key: str) -> list[str]:
     """The cells of an event's row."""
-    event, place = chronicle.event(key), chronicle.place(key)
-    before = None if place.before is None else chronicle.place(place.before).number
+    event, place = chronicle.event(key), chronicle.position(key)
+    before = None if place.before is None else chronicle.position(place.before).number
     return [
         str(place.number),
         branch(place, before),
@@ -94,7 +94,7 @@ def event_cells(chronicle: Chronicle, key: str) -> list[str]:
     ]
 
 
-def line_cells(chronicle: Chronicle, root: str) -> list[str]:
+def line_cells(chronicle: Timeline, root: str) -> list[str]:
     """The cells of a line's row."""
     totals = chronicle.totals(root)
     return [
@@ -103,18 +103,18 @@ def line_cells(chronicle: Chronicle, root: str) -> list[str]:
         f"{totals.events:,}",
         str(len(chronicle.branches(root))),
         f"{totals.replayed:,}",
-        f"{totals.done:,}",
+        f"{totals.new:,}",
         f"{totals.failed:,}" if totals.failed else "–",
         f"{totals.tokens:,}",
         dollars(totals.usd) + (" +?" if totals.unpriced else ""),
     ]
 
 
-def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
+def event_order(chronicle: Timeline, column: str) -> Callable[[str], Any]:
     """What events are sorted by, given their keys; equal ones stay in their order."""
     orders: dict[str, Callable[[Event], Any]] = {
-        "number": lambda event: chronicle.place(event.key).number,
-        "branch": lambda event: chronicle.place(event.key).branch,
+        "number": lambda event: chronicle.position(event.key).number,
+        "branch": lambda event: chronicle.position(event.key).branch,
         "what": lambda event: (event.method, event.arguments),
         "result": lambda event: outcome(event).casefold(),
         "was": was,
@@ -127,7 +127,7 @@ def event_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
     return lambda key: order(chronicle.event(key))
 
 
-def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
+def line_order(chronicle: Timeline, column: str) -> Callable[[str], Any]:
     """The sort key of lines for a column."""
     orders: dict[str, Callable[[str], Any]] = {
         "line": str,
@@ -135,7 +135,7 @@ def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
         "events": lambda root: chronicle.totals(root).events,
         "branches": lambda root: len(chronicle.branches(root)),
         "hits": lambda root: chronicle.totals(root).replayed,
-        "misses": lambda root: chronicle.totals(root).done,
+        "misses": lambda root: chronicle.totals(root).new,
         "failed": lambda root: chronicle.totals(root).failed,
         "tokens": lambda root: chronicle.totals(root).tokens,
         "usd": lambda root: chronicle.totals(root).usd,
@@ -143,18 +143,18 @@ def line_order(chronicle: Chronicle, column: str) -> Callable[[str], Any]:
     return orders[column]
 
 
-def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str, str]]:
+def facts(chronicle: Timeline, event: Event, explained: str) -> list[tuple[str, str]]:
     """All details of an event, as names and texts."""
     hit = {
         True: "hit: taken out of the record, nothing was asked or paid",
         False: "miss: done anew, and kept in the record",
         None: "not met in this run",
     }[event.hit]
-    place = chronicle.place(event.key)
-    before = None if place.before is None else chronicle.place(place.before).number
+    place = chronicle.position(event.key)
+    before = None if place.before is None else chronicle.position(place.before).number
     usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"
     replies, price = count(event.attempts, "reply", "replies"), price_in_words(event.usd)
-    branches = f"; {place.ways} ways on from here" if place.ways > 1 else ""
+    branches = f"; {place.following} ways on from here" if place.following > 1 else ""
     return [
         ("Event", event.key),
         ("Call", f"{event.method}({chronicle.arguments(event.key)})"),
@@ -168,7 +168,7 @@ def facts(chronicle: Chronicle, event: Event, explained: str) -> list[tuple[str,
             f"{event.at:%Y-%m-%d %H:%M:%S}, {time_in_words(event.seconds)}" if event.at else "",
         ),
         (
-            "Place",
+            "Position",
             f"branch {place.branch}, "
             + ("at the start" if before is None else f"after #{before}")
             + branches,
@@ -181,13 +181,13 @@ def totals_in_words(totals: Totals) -> str:
 
     Examples
     --------
-    >>> totals_in_words(Totals(events=2, replayed=1, done=1, attempts=3, tokens=1200, usd=0.5))
+    >>> totals_in_words(Totals(events=2, replayed=1, new=1, attempts=3, tokens=1200, usd=0.5))
     '2 events; in this run 1 hit, 1 miss; 3 replies of models, 1,200 tokens, 0.5000 USD'
     """
     parts = [count(totals.events, "event", "events")]
     if totals.failed:
         parts[0] += f", {totals.failed:,} of them failed"
-    hits, misses = count(totals.replayed, "hit", "hits"), count(totals.done, "miss", "misses")
+    hits, misses = count(totals.replayed, "hit", "hits"), count(totals.new, "miss", "misses")
     parts.append(f"in this run {hits}, {misses}")
     price = price_in_words(totals.usd)
     if totals.unpriced:
@@ -203,7 +203,7 @@ T = TypeVar("T")
 
 
 def as_text(
-    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+    here: Timeline, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
 ) -> str:
     """The lines, and the events of the chosen one, as text; at most 50 of each."""
     out = [heading]
@@ -217,7 +217,7 @@ def as_text(
 
 
 def as_html(
-    here: Chronicle, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
+    here: Timeline, heading: str, lines: Sequence[str], line: str, keys: Sequence[str]
 ) -> str:
     """The same as tables of at most 50 rows."""
     cells = [line_cells(here, root) for root in lines[:MAX_ROWS]]

@@ -10,8 +10,8 @@ import traitlets
 
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.records import Event
-from tinyfactory.journal.simulation import Simulation, current_simulation
-from tinyfactory.journal.timeline import Chronicle, Totals
+from tinyfactory.journal.simulation import Simulation, current_simulation, scope_of
+from tinyfactory.journal.timeline import Timeline, Totals
 from tinyfactory.utils.text import count
 from tinyfactory.widgets.history import history_code
 from tinyfactory.widgets.history import history_rows as rows
@@ -66,7 +66,7 @@ class HistoryView(BasePanel):
 
     def __init__(self, simulation: Simulation | None = None) -> None:
         self.simulation = simulation
-        self._chronicle: Chronicle | None = None
+        self._chronicle: Timeline | None = None
         self._done = ""  # the code of the last action
         self._totals = Hint()
         self._refresh = widgets.Button(
@@ -129,7 +129,7 @@ class HistoryView(BasePanel):
             self.say(_NONE)
             return
         if self._chronicle is None:
-            self._chronicle = Chronicle(simulation)
+            self._chronicle = Timeline(scope_of(simulation))
             self._export.suggest(simulation.id)
         else:
             self._chronicle.refresh()
@@ -139,7 +139,7 @@ class HistoryView(BasePanel):
         lines = count(len(roots), "line", "lines")
         self._totals.say(
             f"Simulation {simulation.id!r}: {lines}, {rows.totals_in_words(totals)}."
-            + ("" if simulation.store is not None else " It has ended.")
+            + ("" if simulation.is_open else " It has ended.")
         )
         self._lines.layout.display = "" if len(roots) > 1 else "none"
         self._export.button.disabled = not roots
@@ -149,7 +149,7 @@ class HistoryView(BasePanel):
         self._show_selected()
         self.say("" if roots else "Nothing was done in this simulation yet.")
 
-    def _here(self) -> Chronicle:
+    def _here(self) -> Timeline:
         if self._chronicle is None:
             raise InvalidInput(_NONE)
         return self._chronicle
@@ -254,15 +254,15 @@ class HistoryView(BasePanel):
         event, here = self.selected, self._here()
         if event is None:
             raise InvalidInput("No event is selected. Nothing was changed. Choose one first.")
-        thing = history_code.alive(here.simulation, here.line_of(event.key))
+        thing = history_code.alive(here.scope, here.line_of(event.key))
         if thing is None:
             raise InvalidInput(
                 f"Nothing that went along line {self.line[:8]} ({here.title(self.line)}) is alive "
                 "in this kernel. Nothing was changed. Run the cells that make it and take its "
                 f"steps, which costs nothing; then: factory.checkout({event.key[:12]!r})"
             )
-        self._done = history_code.go(here.simulation, thing, event.key)
-        number = here.place(event.key).number
+        self._done = history_code.go(here.scope.simulation, thing, event.key)
+        number = here.position(event.key).number
         self.refresh()
         self.say(
             f"{history_code.called(thing)} is again as it was after #{number}. What it does next "
@@ -278,7 +278,8 @@ class HistoryView(BasePanel):
         SecretFound
             When a replay needs a text that contains a secret; no file is written then.
         """
-        written = self._here().simulation.export(path, replies=replies, strip=strip)
+        simulation: Simulation = self._here().scope.simulation
+        written = simulation.export(path, replies=replies, strip=strip)
         options = "".join(
             f", {name}=True" for name, on in (("replies", replies), ("strip", strip)) if on
         )
