@@ -1,6 +1,6 @@
-"""Budgets: what a run may spend, checked before each call, and what it has spent.
+"""Budgets: limits on what a run may spend, checked before each call, and what it has spent.
 
-The journal knows no model: what a call may take at most, and what it took, is handed in.
+The cost of a call, estimated and actual, is passed in; this module knows no model.
 """
 
 from __future__ import annotations
@@ -16,39 +16,38 @@ from tinyfactory.utils.concurrency import open_after_fork
 from tinyfactory.utils.text import price_in_words
 
 Prices = Mapping[str, tuple[float, float]]
-# Sums of floats are off in the last digits; that is no money.
-_CENT_DUST = 1e-9
-_KEPT = (
-    "All steps that were finished are kept. Raise the budget, Budget({name}=...), and run again: "
-    "they are replayed and cost nothing."
+# Tolerance for rounding errors in sums of floats.
+_ROUNDING = 1e-9
+_HOW_TO_CONTINUE = (
+    "Finished work is saved. Raise the budget, Budget({name}=...), and run again: finished calls "
+    "are replayed and cost nothing."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one run of a simulation may spend, from `begin` to `end`.
+    """Limits on what one run of a simulation may spend, from `begin` to `end`.
 
-    Before each call of a model an upper bound of what it can take is set aside: the prompt at
-    four characters a token, and an answer of the request's `max_tokens` (4,000 tokens where it
-    has none). A call that could exceed a limit is not made. What is replayed costs nothing.
+    Before each model call an upper bound of its cost is reserved: the prompt at four characters
+    a token, and a reply of the request's `max_tokens` (4,000 tokens if it has none). A call that
+    could exceed a limit is not made. Replayed calls cost nothing.
 
     Parameters
     ----------
     calls : int, optional
-        Requests to a model. One that had to be repeated counts each time, and is not repeated
-        where that would exceed the limit.
+        Requests to a model. Each retry counts, and is not made if it would exceed the limit.
     tokens : int, optional
-        Of prompts and answers together.
+        Of prompts and replies together.
     usd : float, optional
         US dollars.
     prices : dict, optional
-        US dollars for a million tokens of prompt and of answer, by the model's name, where
-        they are not known or not right: ``{"llama3.2": (0, 0)}``.
+        US dollars for a million tokens of prompt and of reply, by the model's name, if they are
+        unknown or wrong: ``{"llama3.2": (0, 0)}``.
 
     Raises
     ------
     InvalidInput
-        For limits and prices that cannot be.
+        For invalid limits and prices.
 
     Examples
     --------
@@ -66,12 +65,13 @@ class Budget:
             limit = getattr(self, name)
             if limit is not None and (type(limit) is not int or limit < 0):
                 raise InvalidInput(
-                    f"Budget({name}=...) is a whole number of 0 or more, not {limit!r}. "
-                    "Nothing was begun."
+                    f"Budget({name}=...) must be a whole number of 0 or more, not {limit!r}. "
+                    "Nothing was started."
                 )
         if self.usd is not None and not settings.is_amount(self.usd):
             raise InvalidInput(
-                f"Budget(usd=...) is an amount of 0 or more, not {self.usd!r}. Nothing was begun."
+                f"Budget(usd=...) must be an amount of 0 or more, not {self.usd!r}. Nothing was "
+                "started."
             )
         settings.check_prices(self.prices)
 
@@ -80,9 +80,9 @@ class Budget:
 class Spent:
     """What a run has spent so far.
 
-    Calls that were broken off count with their upper bound, because the endpoint may charge
-    for them. `usd` is the sum of what has a price, None when nothing that was asked has one;
-    with `unknown_price` it is less than the whole.
+    An interrupted call counts with its upper bound, because the endpoint may charge for it. `usd`
+    is the sum of the calls with a known price, None if there are only others; with
+    `unknown_price` it is less than the total.
     """
 
     calls: int = 0
@@ -99,7 +99,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one call takes: requests, tokens, and US dollars where a price is known."""
+    """The cost of one call: requests, tokens, and US dollars if the price is known."""
 
     calls: int
     tokens: int
@@ -107,15 +107,15 @@ class Cost:
 
 
 class Meter:
-    """Counts what a run spends and holds it to a budget; safe to share between threads.
+    """Counts what a run spends and enforces its budget; threads may share it.
 
     Parameters
     ----------
     budget : Budget, optional
         Without one everything is counted and nothing refused.
     within : Meter, optional
-        Of the whole of which this is a part: what is spent here is spent there, too, and both
-        budgets hold.
+        The meter of the whole run, if this one counts a part of it. Spending counts in both,
+        and both budgets apply.
 
     Examples
     --------
@@ -142,37 +142,37 @@ class Meter:
 
     @property
     def prices(self) -> Prices:
-        """Prices that were given, by the model's name."""
+        """The prices in the budgets, by the model's name."""
         outer = self._within.prices if self._within is not None else {}
         return {**outer, **self.budget.prices}
 
     @property
     def spent(self) -> Spent:
-        """What is spent by now; what is only set aside does not count."""
+        """What is spent so far, without reservations."""
         with self._changed:
             usd = self._usd if self._priced or not self._unpriced else None
             return Spent(self._calls, self._tokens, usd, self._unpriced > 0)
 
     def try_reserve(self, bound: Cost, seconds: float = 0.0) -> Reservation | None:
-        """Set aside what a call can take at most.
+        """Reserve the most that a call can cost.
 
         Parameters
         ----------
         bound : Cost
         seconds : float
-            How long to wait for calls under way, if it depends on what they take in the end.
+            How long to wait for running calls, if their actual cost decides.
 
         Returns
         -------
         Reservation or None
-            None when that is still open after the wait; to be tried again.
+            None if that is still undecided after the wait; try again.
 
         Raises
         ------
         BudgetExceeded
-            When the call could exceed the budget whatever the others take.
+            If the call could exceed the budget regardless of the running calls.
         UnknownPrice
-            When there is a limit in US dollars, and no price.
+            If there is a limit in US dollars and no price is known.
         """
         if self._within is None:
             return self._try_reserve(bound, seconds)
@@ -194,8 +194,8 @@ class Meter:
         if self.budget.usd is not None and bound.usd is None:
             raise UnknownPrice(
                 f"The budget of this run allows {self.budget.usd:g} USD, and the price of this "
-                "model is unknown. Nothing was sent. Say what a million tokens of prompt and of "
-                'answer cost: Budget(usd=..., prices={"model": (0.4, 1.6)}), or limit calls or '
+                "model is unknown. Nothing was sent. Give the price of a million tokens of prompt "
+                'and of reply, Budget(usd=..., prices={"model": (0.4, 1.6)}), or limit calls or '
                 "tokens instead."
             )
         with self._changed:
@@ -210,7 +210,7 @@ class Meter:
             return Reservation(self, self._serial, bound)
 
     def settle(self, number: int, cost: Cost | None) -> None:
-        """Put what a call took in place of what was set aside for it; None for nothing."""
+        """Replace a reservation by the actual cost of its call; None if it cost nothing."""
         with self._changed:
             if self._reserved.pop(number, None) is not None and cost is not None:
                 self._calls += cost.calls
@@ -221,12 +221,12 @@ class Meter:
             self._changed.notify_all()
 
     def enlarge(self, number: int, bound: Cost) -> None:
-        """Set aside `bound` in place of what was, without waiting for others.
+        """Raise a reservation to `bound`, without waiting for other calls.
 
         Raises
         ------
         BudgetExceeded
-            When that and what is set aside for others could exceed the budget.
+            If all reservations together could then exceed the budget.
         """
         with self._changed:
             others = [cost for key, cost in self._reserved.items() if key != number]
@@ -235,8 +235,8 @@ class Meter:
                 name, limit, spent, more = over
                 raise BudgetExceeded(
                     f"The budget of this run allows {limit:,} {name}, and {spent:,} are spent. A "
-                    f"request that was not answered was not sent again: with it, calls under way "
-                    f"may take {more:,}. {_KEPT.format(name=name.lower())}"
+                    f"failed request was not retried: with it, running calls may take {more:,}. "
+                    f"{_HOW_TO_CONTINUE.format(name=name.lower())}"
                 )
             self._reserved[number] = bound
 
@@ -247,13 +247,14 @@ class Meter:
         name, limit, spent, more = over
         raise BudgetExceeded(
             f"The budget of this run allows {limit:,} {name}; {spent:,} are spent and the next "
-            f"call may take {more:,}. It was not sent. {_KEPT.format(name=name.lower())}"
+            f"call may take {more:,}. It was not sent. "
+            f"{_HOW_TO_CONTINUE.format(name=name.lower())}"
         )
 
     def _exceeded_by(
         self, *costs: Cost
     ) -> tuple[str, int | float, int | float, int | float] | None:
-        """The first limit that these on top would exceed: its name, size, what is spent, more."""
+        """The first limit that these costs would exceed: its name, value, spent, and the costs."""
         budget = self.budget
         calls = sum(cost.calls for cost in costs)
         tokens = sum(cost.tokens for cost in costs)
@@ -262,13 +263,13 @@ class Meter:
             return "calls", budget.calls, self._calls, calls
         if budget.tokens is not None and self._tokens + tokens > budget.tokens:
             return "tokens", budget.tokens, self._tokens, tokens
-        if budget.usd is not None and self._usd + usd > budget.usd + _CENT_DUST:
+        if budget.usd is not None and self._usd + usd > budget.usd + _ROUNDING:
             return "USD", budget.usd, round(self._usd, 6), round(usd, 6)
         return None
 
 
 class Reservation:
-    """What is set aside for one call; to be settled once, however the call ends."""
+    """The reservation for one call; settle, keep or release it once when the call has ended."""
 
     def __init__(self, meter: Meter, number: int, bound: Cost) -> None:
         self._meter = meter
@@ -277,14 +278,14 @@ class Reservation:
         self.outer: Reservation | None = None
 
     def one_more(self) -> None:
-        """Set aside one more request, because the last was not answered.
+        """Reserve one more request, because the last one failed.
 
-        Only a request: what no answer came to is hardly ever charged for.
+        Only a request, no tokens: endpoints hardly ever charge for a failed one.
 
         Raises
         ------
         BudgetExceeded
-            When it could exceed the budget; it must not be sent then.
+            If it could exceed the budget; then it must not be sent.
         """
         if self.outer is not None:
             self.outer.one_more()
@@ -293,15 +294,15 @@ class Reservation:
         self.bound = bound
 
     def settle(self, cost: Cost) -> None:
-        """Count what the call took."""
+        """Count the actual cost of the call."""
         self._settle(cost)
 
     def keep(self) -> None:
-        """Count the bound: the call was broken off, and what it took will never be known."""
+        """Count the bound: the call was interrupted, so its actual cost is unknown."""
         self._settle(self.bound)
 
     def release(self) -> None:
-        """Count nothing: nothing went out."""
+        """Count nothing: nothing was sent."""
         self._settle(None)
 
     def _settle(self, cost: Cost | None) -> None:

@@ -1,7 +1,7 @@
-"""Settings: what was configured, else the environment, else a default. Read when used.
+"""Settings: from `configure`, otherwise from the environment, otherwise a default.
 
-Nothing here is read at import, so a variable set in a notebook's first cell counts.
-A key is held in memory only; it appears in no repr, no journal and no message.
+They are read when used, so a variable that is set in a notebook's first cell counts. A key is held
+in memory only; it appears in no repr, journal or message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OFFLINE = "offline"
 
 @dataclass(slots=True)
 class _Configured:
-    """What `configure` was told in this process; None means: not told."""
+    """The values passed to `configure`; None if not configured."""
 
     model: Any = None
     api_key: str | None = field(default=None, repr=False)
@@ -46,32 +46,32 @@ def configure(**values: Any) -> None:
     model : str or ChatModel, optional
         ``"offline"``, the name of a model, or an object with `identity` and `complete`.
     api_key : str, optional
-        The endpoint's key, for those who set no environment variable:
-        ``tinyfactory.configure(api_key=getpass())``. Kept in memory only, never shown.
+        The endpoint's key, if no environment variable holds it:
+        ``tinyfactory.configure(api_key=getpass())``. Held in memory only, never shown.
     base_url : str, optional
         Address of an OpenAI-compatible server, e.g. ``http://localhost:11434/v1``.
     language : str, optional
-        The language that people are written in, e.g. ``"Portuguese"``.
+        The language in which people are described, e.g. ``"Portuguese"``.
     timeout : float, optional
-        Seconds to wait for one answer (default 120).
+        Seconds to wait for one reply (default 120).
     time_limit : float, optional
-        Seconds for one request with all its retries (default 300); what it waits here for its
-        turn does not count.
+        Seconds for one request with all its retries (default 300). Time in our own queue does
+        not count.
     requests_per_minute : int, optional
-        How many requests may go to one endpoint in any minute (default: no limit).
+        Limit of requests to one endpoint in any minute (default: none).
     tokens_per_minute : int, optional
-        How many tokens they may take, estimated when a request goes out and corrected by what
-        the endpoint counts (default: no limit).
+        Limit of their tokens, estimated when a request is sent and corrected by the endpoint's
+        count (default: none).
     prices : dict, optional
-        US dollars for a million tokens of prompt and of answer, by the model's name, where
-        they are not known or not right: ``{"llama3.2": (0.1, 0.2)}``.
+        US dollars for a million tokens of prompt and of reply, by the model's name, if they are
+        unknown or wrong: ``{"llama3.2": (0.1, 0.2)}``.
 
-    A value of None goes back to the environment and the default.
+    A value of None restores the environment's value or the default.
 
     Raises
     ------
     InvalidInput
-        For a setting that does not exist, and for prices and limits that are none.
+        For an unknown setting, and for invalid prices and limits.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def configure(**values: Any) -> None:
 
 
 def check_prices(prices: object) -> None:
-    """Refuse what are no prices: a pair of amounts for each model's name."""
+    """Raise `InvalidInput` unless `prices` has a pair of amounts for each model's name."""
     if isinstance(prices, Mapping) and all(
         isinstance(name, str)
         and isinstance(pair, (tuple, list))
@@ -106,18 +106,18 @@ def check_prices(prices: object) -> None:
     ):
         return
     raise InvalidInput(
-        "Prices are given by the model's name, in US dollars for a million tokens of prompt and "
-        f'of answer: {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
+        "prices must map the model's name to US dollars for a million tokens of prompt and of "
+        f'reply, {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
     )
 
 
 def _check_rate(name: str, rate: object) -> int:
-    """Refuse what is no limit for a minute."""
+    """Return a limit per minute, or raise `InvalidInput` if it is none."""
     if type(rate) is int and rate > 0:
         return rate
     raise InvalidInput(
-        f"{name} is a whole number of 1 or more, not {rate!r}; nothing was changed and nothing "
-        "was sent. For no limit leave it out."
+        f"{name} must be a whole number of 1 or more, not {rate!r}; nothing was changed and "
+        "nothing was sent. Omit it for no limit."
     )
 
 
@@ -130,7 +130,7 @@ def _rate_from_environment(name: str) -> int | None:
 
 
 def is_amount(value: object) -> bool:
-    """Whether a value is a number that money can be."""
+    """Whether a value is a finite number of 0 or more."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
 
@@ -144,7 +144,7 @@ def _environment(*names: str) -> str | None:
 
 
 def get(name: str) -> Any:
-    """The value of a setting now: configured, else from the environment, else the default."""
+    """The present value: configured, otherwise from the environment, otherwise the default."""
     configured = getattr(_configured, name)
     if configured is not None:
         return configured
@@ -178,10 +178,9 @@ class Azure:
 
 
 def azure() -> Azure | None:
-    """The Azure resource that the environment names, or None.
+    """The Azure resource in the environment's variables, or None.
 
-    `OPENAI_BASE_URL` and `configure(base_url=...)` come first: an address that was
-    given outright is the one that is meant.
+    `OPENAI_BASE_URL` and `configure(base_url=...)` take precedence.
     """
     endpoint = _environment("AZURE_OPENAI_ENDPOINT")
     if endpoint is None or _configured.base_url or _environment("OPENAI_BASE_URL"):

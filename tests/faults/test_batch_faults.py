@@ -74,7 +74,7 @@ class Kernel:
         )
 
     def run(self) -> dict[str, str]:
-        return event_loop.run(self.complete)
+        return event_loop.run(self.complete, token=self.options.get("token"))
 
     @property
     def texts(self) -> dict[str, str]:
@@ -256,8 +256,8 @@ def test_answers_that_are_announced_but_not_there_yet_are_waited_for():
 # --- a kernel that ends --------------------------------------------------------------------------
 
 PROGRAM = """
-from tinyfactory.models import flow
-from tinyfactory.models.batch import complete_batch
+from tinyfactory.models import event_loop
+from tinyfactory.models.batch.batch import complete_batch
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.openai import OpenAIModel
 from pathlib import Path
@@ -374,13 +374,11 @@ def test_a_file_that_was_deleted_before_the_batch_was_made_is_uploaded_anew():
 @pytest.mark.parametrize("loop", ["private", "own"])
 def test_a_cancelled_wait_leaves_the_batch_running(loop):
     with serving(running=3600) as server:
-        kernel, switch = Kernel(server), event_loop.CancelToken()
+        switch = event_loop.CancelToken()
+        kernel = Kernel(server, token=switch)
 
         def wait() -> None:
-            with (
-                event_loop.cancellable(switch),
-                pytest.raises(Cancelled, match="batch_1") as raised,
-            ):
+            with pytest.raises(Cancelled, match="batch_1") as raised:
                 kernel.run() if loop == "private" else asyncio.run(kernel.complete())
             assert "picks it up" in str(raised.value)
             done.append(True)
@@ -394,6 +392,7 @@ def test_a_cancelled_wait_leaves_the_batch_running(loop):
         assert done == [True]
         assert server.batches.now(server.batches.batches[0]).status == "in_progress"
         server.batches.finish()
+        kernel.options.clear()
         assert kernel.run() == {}
         assert kernel.texts == GOOD
         assert (server.batches.uploaded, server.batches.created) == (1, 1)

@@ -221,7 +221,7 @@ def test_when_it_is_down_one_looks_and_the_others_fail_with_it():
         down = [outcome for outcome in outcomes if isinstance(outcome, EndpointDown)]
         assert len(down) == 9
         said = str(down[0])
-        for part in ("is down: since", "calls in a row", "HTTP 503", "kept", "run it again"):
+        for part in ("is down: since", "calls in a row", "HTTP 503", "saved", "run it again"):
             assert part in said
 
 

@@ -29,8 +29,10 @@ from tinyfactory.errors import InvalidInput, NotConfigured, QuotaExhausted, Requ
 from tinyfactory.models import event_loop
 from tinyfactory.models.batch import files
 from tinyfactory.models.batch.batch import BatchProgress, complete_batch
+from tinyfactory.models.batch.client import BatchClient
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.offline import OfflineModel
 from tinyfactory.models.openai import OpenAIModel
@@ -305,7 +307,7 @@ def test_a_request_without_a_row_is_told_and_a_row_without_a_request_is_ignored(
     assert asked.replies == {}
     assert set(failed) == {"p0", "p1"}
     assert "before it was answered" in failed["p0"]
-    assert ("neither an answer nor an error" in failed["p1"]) is (rows == "half")
+    assert ("neither a response nor an error" in failed["p1"]) is (rows == "half")
 
 
 @pytest.mark.parametrize(
@@ -364,8 +366,8 @@ def test_they_are_the_same_after_something_was_learnt_of_the_endpoint():
     with ChatServer(rules=[echo], batches=Batches()) as server:
         first, wanted = Asked(server), requests(2)
         first.run(wanted)
-        less = capabilities.Dialect(dropped=frozenset({"temperature"}))
-        capabilities.learn(first.model.target().endpoint, "test-model", less)
+        less = Capabilities(dropped=frozenset({"temperature"}))
+        capabilities.known.learn(first.model.target(), less)
         second = Asked(server)
         second.run(wanted, first.notes[-1])
         assert server.batches.created == 1
@@ -466,20 +468,18 @@ def test_no_key_and_no_such_model_are_said_before_anything_is_sent():
 def test_the_server_refuses_a_custom_id_that_comes_twice_and_files_that_it_does_not_have():
     with ChatServer(rules=[echo], batches=Batches(0, 0, 0)) as server:
         model = OpenAIModel("test-model", base_url=server.base_url, retry=QUICK)
-        from tinyfactory.models.batch.client import BatchEndpoint
-
-        endpoint = BatchEndpoint(model.target(), QUICK)
+        endpoint = BatchClient(model.target(), QUICK)
         request = requests(1)["p0"]
-        one = files.line("p0", endpoint.chat, model.target(), request, capabilities.Dialect())
+        one = files.request_row("p0", endpoint.chat, model.target(), request, Capabilities())
 
         async def twice() -> Json:
             file = await endpoint.upload(one + one)
             made = await endpoint.create(file, {}, 0.0, look_first=False)
-            return await endpoint.look(made["id"])
+            return await endpoint.retrieve(made["id"])
 
         failed = asyncio.run(twice())
         assert failed["status"] == "failed"
         assert failed["errors"]["data"][0]["code"] == "duplicate_custom_id"
-        assert asyncio.run(endpoint.content("file-99")) is None
+        assert asyncio.run(endpoint.download("file-99")) is None
         with pytest.raises(RequestRejected, match="Cannot find file"):
             asyncio.run(endpoint.create("file-99", {}, 0.0, look_first=False))

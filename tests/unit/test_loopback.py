@@ -85,7 +85,7 @@ def test_a_batch_by_the_official_client(client):
     assert [json.loads(line)["custom_id"] for line in lines] == ["row-0", "row-1", "row-2"]
     assert [b.metadata for b in client.batches.list()] == [{"of": "mine"}]
     bad = client.files.create(file=("rows.jsonl", io.BytesIO(b"{}")), purpose="batch")
-    with pytest.raises(openai.BadRequestError, match="no chat request"):
+    with pytest.raises(openai.BadRequestError, match="is not a chat request"):
         client.batches.create(input_file_id=bad.id, **order)
     with pytest.raises(openai.NotFoundError):
         client.batches.retrieve("batch_99")

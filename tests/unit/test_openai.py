@@ -23,7 +23,7 @@ from tests.support.chat_server import (
     truncated,
 )
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, InvalidInput, NotConfigured
+from tinyfactory.errors import BudgetExceeded, EndpointUnavailable, InvalidInput, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
 from tinyfactory.models.http import capabilities
@@ -93,7 +93,7 @@ def test_resolve():
     assert models.resolve().identity["model"] == settings.DEFAULT_MODEL
     wrong: Any
     for wrong in (3, object(), OpenAIModel):
-        with pytest.raises(InvalidInput, match="no chat model"):
+        with pytest.raises(InvalidInput, match="not a chat model"):
             models.resolve(wrong)
 
 
@@ -106,7 +106,7 @@ def test_resolve_offline():
     "url", ["localhost:8000/v1", "ftp://host/v1", "http://", "http://h:99999x"]
 )
 def test_an_address_that_cannot_be_one_is_refused(url):
-    with pytest.raises(InvalidInput, match="no address of a server"):
+    with pytest.raises(InvalidInput, match="not the address of a server"):
         event_loop.run(OpenAIModel("m", base_url=url).complete, asking())
 
 
@@ -294,6 +294,24 @@ def test_two_hundred_at_once():
         assert len(server.requests) == 201
 
 
+def test_a_callable_is_called_before_every_request_but_the_first_and_may_refuse_it():
+    retries: list[int] = []
+
+    def count() -> None:
+        retries.append(1)
+        if len(retries) == 3:
+            raise BudgetExceeded("no more")
+
+    with ChatServer([status(503), status(503), answer("Hi")]) as server:
+        chat = OpenAIModel("m", base_url=server.base_url, retry=QUICK)
+        reply = event_loop.run(chat.complete, asking(), before_retry=count)
+        assert (reply.requests, len(retries)) == (3, 2)
+        server.rules.append(rejects_parameter("temperature"))
+        with pytest.raises(BudgetExceeded):
+            event_loop.run(chat.complete, asking(), before_retry=count)
+        assert len(server.requests) == 4
+
+
 # --- what an endpoint refuses ---------------------------------------------------------------------
 
 
@@ -392,7 +410,7 @@ def test_a_refusal_is_remembered_per_model_and_endpoint():
         ask(other, **with_schema())
         assert server.requests[2].format == "json_schema"
         assert other.requests[0].format == "json_schema"
-        capabilities.forget()
+        capabilities.known.forget()
         ask(server, **with_schema())
         assert server.requests[4].format == "json_schema"
 

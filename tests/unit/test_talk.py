@@ -142,7 +142,7 @@ def test_without_a_model_or_key_it_says_what_to_do():
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(InvalidInput, match="no chat model"):
+    with pytest.raises(InvalidInput, match="not a chat model"):
         ana().ask("Who are you?", model=object())
 
 

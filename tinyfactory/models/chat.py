@@ -1,4 +1,4 @@
-"""What a chat model is: a request goes in, a reply comes out. It knows no person."""
+"""The protocol of a chat model: a request goes in, a reply comes out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 Json = dict[str, Any]
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked of a model.
+    """A prompt with its parameters.
 
     Parameters
     ----------
@@ -22,14 +22,14 @@ class ChatRequest:
         ``{"role": ..., "content": ...}``, fixed part first.
     temperature : float, optional
     schema : dict, optional
-        JSON schema (strict form) that the answer shall have.
+        JSON schema (strict form) of the reply.
     schema_name : str
-        A short name for the schema, which endpoints ask for.
+        A short name for the schema, which endpoints require.
     max_tokens : int, optional
-        Upper bound of the answer's length.
+        Upper bound of the reply's length.
     seed : int, optional
-        For a model that draws from a seed of its own, as the offline one does: draw from this
-        one instead. It is not sent to endpoints, few of which keep to it.
+        Replaces the seed of a model that has one, such as the offline model. It is not sent to
+        endpoints, because few of them honour it.
 
     Examples
     --------
@@ -46,13 +46,13 @@ class ChatRequest:
     seed: int | None = None
 
     def fingerprint(self) -> int:
-        """A number that stands for the request: what a model without a seed may draw from."""
+        """A hash of the request; a model without a seed may use it as one."""
         text = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def to_json(self) -> Json:
         """The request as plain JSON, as it enters an event's key."""
-        # Not `asdict`, which would copy the whole schema for each of a thousand people.
+        # Not `asdict`, which would copy the whole schema for every person.
         return {
             "messages": [dict(message) for message in self.messages],
             "temperature": self.temperature,
@@ -64,7 +64,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a reply cost; 0 where the endpoint does not say."""
+    """Tokens of a request and its reply; 0 if the endpoint does not say."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -73,10 +73,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What a model answered, and what it took.
+    """A model's reply, and what it took.
 
-    `sent` holds the parameters that were really sent, after an endpoint refused some;
-    `requests` counts HTTP requests, `seconds` the time from first request to answer.
+    `sent` holds the parameters that were sent in the end, after an endpoint refused some;
+    `requests` counts HTTP requests, `seconds` the time from the first request to the reply.
     """
 
     text: str
@@ -90,7 +90,21 @@ class ChatReply:
 
     def to_json(self) -> Json:
         """The reply as plain JSON."""
-        return asdict(self)
+        # Not `asdict`, which copies every value.
+        return {
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "refusal": self.refusal,
+            "model": self.model,
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+                "cached_tokens": self.usage.cached_tokens,
+            },
+            "sent": dict(self.sent),
+            "requests": self.requests,
+            "seconds": self.seconds,
+        }
 
     @classmethod
     def from_json(cls, data: Json) -> ChatReply:
@@ -100,14 +114,14 @@ class ChatReply:
 
 @runtime_checkable
 class ChatModel(Protocol):
-    """Anything that answers chat requests.
+    """Any object that answers chat requests.
 
-    `identity` tells models apart in the journal (name, kind, endpoint; never a key).
+    `identity` distinguishes models in the journal (name, kind, endpoint; never a key).
     """
 
     @property
     def identity(self) -> Json:
-        """JSON that names the model and where it runs, known without a key."""
+        """JSON that names the model and its endpoint, known without a key."""
         ...
 
     async def complete(self, request: ChatRequest) -> ChatReply:
@@ -117,17 +131,16 @@ class ChatModel(Protocol):
 
 Send = Callable[[ChatModel, ChatRequest], Coroutine[Any, Any, ChatReply]]
 
-# Called before every HTTP request of a call but the first, which whoever asked has counted.
-# What it raises ends the call: the request is not sent.
+# Called before every HTTP request of a call but the first. If it raises, the request is not sent.
 before_request: ContextVar[Callable[[], None] | None] = ContextVar(
     "tinyfactory_before_request", default=None
 )
 
-# Awaited on the private loop instead of the model's `complete`.
+# Awaited instead of the model's `complete`.
 sending: ContextVar[Send | None] = ContextVar("tinyfactory_sending", default=None)
 
 
 async def complete(model: ChatModel, request: ChatRequest) -> ChatReply:
-    """The model's reply, by the way that was chosen for this context."""
+    """The model's reply, through the sender of this context if there is one."""
     send = sending.get()
     return await (model.complete(request) if send is None else send(model, request))

@@ -1,8 +1,12 @@
-"""Where requests run: one event loop of our own, whatever loops the user has, and how to stop.
+"""The private event loop on which all requests run, and how to cancel what runs there.
 
-A connection pool belongs to the loop that it was made on. Notebooks bring a loop of their own,
-scripts none, tests a new one each: so requests run on one private loop in a private thread,
-and `run` and `arun` carry a coroutine there and its result back.
+A connection pool belongs to one event loop. Notebooks bring their own loop, scripts none, tests a
+new one each: so requests run on one private loop in a thread of its own, and `run` and `arun`
+carry a coroutine there and its result back.
+
+Not anyio's BlockingPortal: its futures report a cancellation before the coroutine has rolled back,
+and most of this module (a new loop after a fork, tokens, waiting that Ctrl-C can interrupt) would
+remain.
 """
 
 from __future__ import annotations
@@ -15,23 +19,23 @@ import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tinyfactory.errors import Cancelled, InvalidInput
+from tinyfactory.utils.concurrency import new_lock
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-# A cancelled coroutine ends within a tick; this bounds the wait for one that will not end.
+# Seconds to wait for a cancelled coroutine to end; it should take no time.
 _GRACE = 5.0
-# A wait without an end cannot be interrupted on Windows; a wait in pieces can, between two.
+# The main thread waits in pieces, because Windows cannot interrupt a wait without a timeout.
 _PIECE = 0.2
 
 
 class CancelToken:
-    """A switch, shared between threads, that stops what runs under it.
+    """Cancels the work that it is passed to; threads may share it.
 
-    Hand the same token to the work (``with cancellable(token):``) and to the button.
+    Pass the same token to the work (``run(..., token=token)``) and to the button that stops it.
 
     Examples
     --------
@@ -46,7 +50,7 @@ class CancelToken:
     __slots__ = ("_callbacks", "_cancelled", "_lock")
 
     def __init__(self) -> None:
-        # Reentrant: a signal handler may cancel while this very thread registers a callback.
+        # Reentrant: a signal handler may cancel while the same thread registers a callback.
         self._lock = threading.RLock()
         self._cancelled = False
         self._callbacks: dict[object, Callable[[], None]] = {}
@@ -57,7 +61,7 @@ class CancelToken:
         return self._cancelled
 
     def cancel(self) -> None:
-        """Stop all that runs under this token, now and later. May be called from any thread."""
+        """Cancel everything that has this token, now and later. Any thread may call it."""
         with self._lock:
             self._cancelled = True
             callbacks = list(self._callbacks.values())
@@ -65,16 +69,16 @@ class CancelToken:
             callback()
 
     def raise_if_cancelled(self) -> None:
-        """Raise `Cancelled` if `cancel` was called; for long work between two requests."""
+        """Raise `Cancelled` if `cancel` was called."""
         if self._cancelled:
             raise _stopped()
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Within the block, `cancel` also calls `callback`; at once if it was called before."""
-        mark = object()
+        """Within the block, `cancel` calls `callback`; at once if it was called before."""
+        key = object()
         with self._lock:
-            self._callbacks[mark] = callback
+            self._callbacks[key] = callback
             late = self._cancelled
         try:
             if late:
@@ -82,48 +86,50 @@ class CancelToken:
             yield
         finally:
             with self._lock:
-                self._callbacks.pop(mark, None)
+                self._callbacks.pop(key, None)
 
 
-# The token that work runs under here; None: it cannot be stopped by one.
-token: ContextVar[CancelToken | None] = ContextVar("tinyfactory_cancel_token", default=None)
+# Used if no token is passed to `run` and `arun`.
+current_token: ContextVar[CancelToken | None] = ContextVar("tinyfactory_cancel_token", default=None)
+token = current_token
 
 
 @contextmanager
 def cancellable(switch: CancelToken) -> Iterator[CancelToken]:
-    """Have everything that `run` and `arun` do in the block stop when `switch` is cancelled.
-
-    Raises
-    ------
-    Cancelled
-        Out of the `run` or `arun` that was stopped.
-    """
-    before = token.set(switch)
+    """Within the block, `run` and `arun` use this token."""
+    before = current_token.set(switch)
     try:
         yield switch
     finally:
-        token.reset(before)
+        current_token.reset(before)
 
 
-def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+def run(
+    function: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    token: CancelToken | None = None,
+    **kwargs: Any,
+) -> T:
     """Run a coroutine function on the private loop and wait for its result.
 
-    Works whether or not the calling thread has a running loop of its own (a notebook's has).
-    An interrupt of the waiting thread cancels the coroutine and is raised when it has ended.
+    It works whether or not the calling thread runs an event loop, as a notebook's does. An
+    interrupt (Ctrl-C) cancels the coroutine and is raised when the coroutine has ended.
 
     Parameters
     ----------
     function : callable
         A coroutine function; it sees the context variables of the caller.
     *args, **kwargs
-        What it is called with.
+        Arguments of the function.
+    token : CancelToken, optional
+        Cancelling it cancels the coroutine.
 
     Raises
     ------
     Cancelled
-        When the token of `cancellable` was cancelled.
+        If the token was cancelled.
     InvalidInput
-        On the private loop itself, where waiting would wait for ever.
+        If called on the private loop, where it would wait for ever.
 
     Examples
     --------
@@ -134,37 +140,42 @@ def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: 
     """
     if _on_private_loop():
         raise InvalidInput(
-            "run() was called by a coroutine that already runs on the private loop; nothing was "
-            "started. Await the coroutine instead."
+            "run() was called by a coroutine on the private loop; nothing was started. Await the "
+            "coroutine instead."
         )
-    switch = token.get()
-    if switch:
-        switch.raise_if_cancelled()
+    token = token or current_token.get()
+    if token is not None:
+        token.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
-    with switch.calling(job.cancel) if switch else nullcontext():
+    with token.calling(job.cancel) if token is not None else nullcontext():
         try:
             job.start()
-            # No signal comes to another thread; hundreds of them need not wake up in between.
+            # Only the main thread gets signals; hundreds of others need not wake up for them.
             main = threading.current_thread() is threading.main_thread()
             while not job.wait(_PIECE if main else None):
                 continue
         except BaseException:
-            # An interrupt: what runs there must have rolled back before it is seen here.
+            # An interrupt: let the coroutine roll back before the caller sees it.
             job.cancel()
             job.wait(_GRACE)
             raise
-    return job.result(switch)
+    return job.result(token)
 
 
 async def arun(
-    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    function: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    token: CancelToken | None = None,
+    **kwargs: Any,
 ) -> T:
-    """`run`, awaited from any event loop; cancelling the await cancels the coroutine there.
+    """Like `run`, but awaited on any event loop; cancelling the await cancels the coroutine.
+
+    On the private loop itself the coroutine is awaited directly.
 
     Raises
     ------
     Cancelled
-        When the token of `cancellable` was cancelled.
+        If the token was cancelled.
 
     Examples
     --------
@@ -175,14 +186,14 @@ async def arun(
     """
     if _on_private_loop():
         return await function(*args, **kwargs)
-    switch = token.get()
-    if switch:
-        switch.raise_if_cancelled()
+    token = token or current_token.get()
+    if token is not None:
+        token.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
-    with switch.calling(job.cancel) if switch else nullcontext():
+    with token.calling(job.cancel) if token is not None else nullcontext():
         job.start()
-        # `wait` leaves the future alone when this await is cancelled; `wrap_future` alone
-        # would report its end before the coroutine there has rolled back.
+        # `wait` does not cancel the future when this await is cancelled; `wrap_future` alone
+        # would report the end before the coroutine has rolled back.
         ended = asyncio.wrap_future(job.ended)
         try:
             await asyncio.wait([ended])
@@ -190,28 +201,34 @@ async def arun(
             job.cancel()
             await asyncio.wait([ended], timeout=_GRACE)
             raise
-    return job.result(switch)
+    return job.result(token)
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """What lives as long as the private loop does, such as a connection pool; made when missed.
+def loop_local(key: Hashable, make: Callable[[], T]) -> T:
+    """An object that lives as long as the private loop, such as a connection pool.
 
-    To be called on the private loop, so that no lock is needed.
+    Call it on the private loop, so that no lock is needed.
+
+    Parameters
+    ----------
+    key : hashable
+    make : callable
+        Creates the object if there is none with this key yet.
     """
-    belongings = _private_loop().belongings
-    if key not in belongings:
-        belongings[key] = make()
-    made: T = belongings[key]
-    return made
+    objects = _private_loop().objects
+    if key not in objects:
+        objects[key] = make()
+    found: T = objects[key]
+    return found
 
 
 class _PrivateLoop:
-    """An event loop in a daemon thread of its own."""
+    """An event loop in a daemon thread."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
-        self.belongings: dict[Hashable, Any] = {}
+        self.objects: dict[Hashable, Any] = {}
         thread = threading.Thread(target=self._serve, name="tinyfactory-loop", daemon=True)
         thread.start()
 
@@ -221,20 +238,19 @@ class _PrivateLoop:
 
 
 _current: _PrivateLoop | None = None
-# By process: a fork may leave the parent's lock held for ever.
-_making: dict[int, threading.Lock] = {}
+_lock = new_lock()
 
 
 def _private_loop() -> _PrivateLoop:
-    """The loop of this process; after a fork a new one, because the thread was not forked."""
+    """The loop of this process; a new one after a fork, which does not copy threads."""
     global _current
-    mine = _current
-    if mine is None or mine.pid != os.getpid():
-        with _making.setdefault(os.getpid(), threading.Lock()):
-            mine = _current
-            if mine is None or mine.pid != os.getpid():
-                _current = mine = _PrivateLoop()
-    return mine
+    current = _current
+    if current is None or current.pid != os.getpid():
+        with _lock:
+            current = _current
+            if current is None or current.pid != os.getpid():
+                _current = current = _PrivateLoop()
+    return current
 
 
 def _on_private_loop() -> bool:
@@ -246,9 +262,9 @@ def _on_private_loop() -> bool:
 
 
 class _Job(Generic[T]):
-    """One coroutine on the private loop, with an end that any thread can wait for.
+    """One coroutine on the private loop; any thread can wait for its end.
 
-    `cancel` may come before, during and after `start`, from any thread.
+    `cancel` may be called before, during and after `start`, from any thread.
     """
 
     def __init__(self, coroutine: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -258,7 +274,7 @@ class _Job(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         self._cancelled = False
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
-        # Once running it cannot be cancelled from outside: only its task ends it.
+        # A running future cannot be cancelled: only the end of the task ends it.
         self.ended.set_running_or_notify_cancel()
 
     def start(self) -> None:
@@ -268,17 +284,17 @@ class _Job(Generic[T]):
         self._loop.call_soon_threadsafe(self._stop)
 
     def wait(self, seconds: float | None) -> bool:
-        # Not `concurrent.futures.wait`, which takes as long as checking a person does.
+        # Not `concurrent.futures.wait`, which is slower than checking a person.
         try:
             self.ended.result(seconds)
         except TimeoutError:
             return False
         return True
 
-    def result(self, switch: CancelToken | None) -> T:
-        """What the coroutine gave; a result that is there counts, even if it was stopped late."""
+    def result(self, token: CancelToken | None) -> T:
+        """The coroutine's result, even if it was cancelled after it had ended."""
         if self._task is None or self._task.cancelled():
-            if switch is not None and switch.cancelled:
+            if token is not None and token.cancelled:
                 raise _stopped() from None
             raise asyncio.CancelledError
         return self._task.result()
@@ -291,7 +307,7 @@ class _Job(Generic[T]):
         self._task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[T]) -> None:
-        # Looked at, so that asyncio does not report it again where nobody waits any more.
+        # Retrieved, so that asyncio does not log it if nobody waits any more.
         if not task.cancelled():
             task.exception()
         self.ended.set_result(None)
@@ -304,6 +320,6 @@ class _Job(Generic[T]):
 
 def _stopped() -> Cancelled:
     return Cancelled(
-        "The work was stopped on request; the request in flight was given up and what was "
-        "finished before is kept. Run it again to go on from there."
+        "The work was stopped on request. The request in flight was cancelled, and finished work "
+        "is saved. Run it again to continue."
     )

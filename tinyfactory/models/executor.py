@@ -1,6 +1,6 @@
-"""Asking a model in another process: any `concurrent.futures.Executor` makes the calls.
+"""Send requests from other processes, through any `concurrent.futures.Executor`.
 
-The worker is given the model and the request, and gives back the reply; it sees no journal.
+A worker receives the model and the request and returns the reply; it has no journal.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json
 
 log = logging.getLogger("tinyfactory.models")
 
-# How often a request is handed out again whose worker was lost.
+# How many workers in a row may be lost with one request.
 _ATTEMPTS = 3
 
 
 def answer(model: ChatModel, request: ChatRequest, call: str) -> Json | ModelError:
-    """In the worker: the reply as JSON, or the error that the caller is to raise.
+    """In the worker: the reply as JSON, or the error to raise in the caller.
 
-    `call` makes each call another one: Dask takes the result of an equal one it knows.
+    `call` makes the arguments of each call unique, because Dask reuses the result of equal calls.
     """
     del call
     try:
         return event_loop.run(model.complete, request).to_json()
     except ModelError as error:
-        # Not raised: executors differ in what they make of that, and some ask again.
+        # Returned, because executors treat exceptions differently, and some retry.
         return type(error)(str(error))
 
 
-class Elsewhere:
-    """Sends requests through an executor; for `hooks.sending`.
+class ExecutorSender:
+    """Sends requests through an executor instead of this process.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Elsewhere:
     >>> from tinyfactory.models.offline import OfflineModel
     >>> request = ChatRequest(({"role": "user", "content": "Good morning"},))
     >>> with ThreadPoolExecutor(1) as executor:
-    ...     reply = event_loop.run(Elsewhere(executor).send, OfflineModel(), request)
+    ...     reply = event_loop.run(ExecutorSender(executor).send, OfflineModel(), request)
     >>> reply.finish_reason
     'stop'
     """
@@ -62,60 +62,65 @@ class Elsewhere:
         if not callable(getattr(executor, "submit", None)):
             raise InvalidInput(
                 f"executor must be a concurrent.futures.Executor, not {executor!r}. Nothing was "
-                "sent. For Dask, give client.get_executor()."
+                "sent. For Dask, use client.get_executor()."
             )
         self._executor = executor
 
     async def send(self, model: ChatModel, request: ChatRequest) -> ChatReply:
-        """The reply that a worker got.
+        """The reply of a worker to a request.
 
         Raises
         ------
         ModelError
-            As the model; `EndpointUnavailable` when workers were lost again and again.
+            As raised by the model; `EndpointUnavailable` if several workers in a row were lost.
+        InvalidInput
+            If the model cannot be pickled.
         """
-        # As the settings are here: those of the worker are other ones.
-        bound = getattr(model, "bound", None)
-        there: ChatModel = model if bound is None else bound()
+        # With the settings of this process; the worker's settings may differ.
+        bind = getattr(model, "bound", None)
+        bound: ChatModel = model if bind is None else bind()
         for attempt in range(1, _ATTEMPTS + 1):
-            future = self._submit(there, request)
+            future = self._submit(bound, request)
             try:
                 outcome = await asyncio.wrap_future(future)
             except asyncio.CancelledError:
-                if not future.cancelled() or _is_stopping():
+                if not future.cancelled() or _is_cancelling():
                     future.cancel()
                     raise
-                trouble: BaseException = CancelledError("the executor gave it up")
+                failure: BaseException = CancelledError("the executor cancelled it")
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise InvalidInput(
-                    f"{type(model).__name__} could not be handed to a worker ({error}). Nothing "
-                    "was sent. A model for an executor must be made of what pickle can carry."
+                    f"{type(model).__name__} cannot be pickled for a worker ({error}). Nothing "
+                    "was sent. Use a model whose attributes can be pickled."
                 ) from error
             except TinyFactoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - each executor has errors of its own
-                trouble = error
+            except Exception as error:  # noqa: BLE001 - each executor has its own errors
+                failure = error
             else:
                 if isinstance(outcome, ModelError):
                     raise outcome
                 return ChatReply.from_json(outcome)
-            log.warning("A worker was lost (attempt %d of %d): %r", attempt, _ATTEMPTS, trouble)
+            log.warning("A worker was lost (attempt %d of %d): %r", attempt, _ATTEMPTS, failure)
         raise EndpointUnavailable(
-            f"{_ATTEMPTS} workers in a row were lost with this request; the last: {trouble!r}. "
-            "What was finished before is kept. Look at the workers, and run it again with a "
-            "working executor, or without one."
-        ) from trouble
+            f"{_ATTEMPTS} workers in a row were lost with this request; the last: {failure!r}. "
+            "Finished work is saved. Check the workers, then run it again with a working "
+            "executor, or without one."
+        ) from failure
 
     def _submit(self, model: ChatModel, request: ChatRequest) -> Future[Json | ModelError]:
         try:
             return self._executor.submit(answer, model, request, uuid.uuid4().hex)
         except Exception as error:
             raise EndpointUnavailable(
-                f"The executor takes no more work ({error!r}). What was finished before is kept. "
-                "Make a new one and run it again."
+                f"The executor accepts no more work ({error!r}). Finished work is saved. "
+                "Create a new executor and run it again."
             ) from error
 
 
-def _is_stopping() -> bool:
+def _is_cancelling() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+Elsewhere = ExecutorSender

@@ -1,4 +1,4 @@
-"""What a call costs: prices as given, else those of the genai-prices package."""
+"""The price of a call: from the user's prices, otherwise from the genai-prices package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What something costs in US dollars, by the prices of which day, and who says so."""
+    """A price in US dollars, with its date and its source."""
 
     usd: float
     dated: str
@@ -32,7 +32,7 @@ def price(
     answered_by: str = "",
     batch: bool = False,
 ) -> Price | None:
-    """What so many tokens of a model cost; None where no price is known, which is not free.
+    """The price of tokens of a model; None if it is unknown, which does not mean free.
 
     Parameters
     ----------
@@ -40,22 +40,22 @@ def price(
         The model's `identity`: kind, model (or deployment), endpoint.
     usage : Usage
     given : dict, optional
-        US dollars for a million tokens of prompt and of answer, by the model's name. They come
-        before those of `tinyfactory.configure(prices=...)`, and those before the package's.
+        US dollars for a million tokens of prompt and of reply, by the model's name. They take
+        precedence over `tinyfactory.configure(prices=...)`, and those over the package's prices.
     answered_by : str
-        The name under which the endpoint answered, tried where the one asked for has no price.
+        The model's name in the reply, used if the requested name has no price.
     batch : bool
-        Whether a batch answered (`ChatReply.sent` then has ``"batch": True``). The package's
-        price for it is taken where it lists one; else OpenAI and Azure take half
+        Whether the reply came from a batch (`ChatReply.sent` then has ``"batch": True``). The
+        package's batch price is used if it lists one. Otherwise OpenAI and Azure charge half
         (https://platform.openai.com/docs/guides/batch,
         https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch), given prices are
-        halved too, and any other endpoint is taken to charge in full.
+        halved too, and any other endpoint is assumed to charge in full.
 
     Returns
     -------
     Price or None
         The offline model is free. An endpoint that genai-prices does not know, such as a
-        server of one's own, has no price unless it is given.
+        private server, has no price unless one is given.
 
     Examples
     --------
@@ -73,13 +73,13 @@ def price(
     today = dt.datetime.now(dt.UTC).date().isoformat()
     if identity.get("kind") == settings.OFFLINE:
         return Price(0.0, today, "the offline model is free")
-    asked_for = str(identity.get("model") or identity.get("deployment") or "")
-    names = [name for name in dict.fromkeys((asked_for, answered_by)) if name]
+    requested = str(identity.get("model") or identity.get("deployment") or "")
+    names = [name for name in dict.fromkeys((requested, answered_by)) if name]
     for prices in (given or {}, settings.get("prices")):
         for name in names:
             if name in prices:
-                into, out_of = prices[name]
-                total = usage.prompt_tokens * into + usage.completion_tokens * out_of
+                of_prompt, of_reply = prices[name]
+                total = usage.prompt_tokens * of_prompt + usage.completion_tokens * of_reply
                 if batch:
                     return Price(total / 2 / MILLION, today, "given, halved for a batch")
                 return Price(total / MILLION, today, "given")
@@ -91,12 +91,12 @@ def price(
 
 
 def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | None:
-    """The price in the lists of genai-prices for the endpoint that is asked, and for no other."""
+    """The price in genai-prices for this endpoint; never that of another provider."""
     endpoint = str(identity.get("endpoint") or "")
     azure = identity.get("kind") == "azure"
     if not azure and urlsplit(endpoint).scheme not in ("http", "https"):
         return None
-    import genai_prices
+    import genai_prices  # slow to import
 
     where: dict[str, Any] = {"provider_id": "azure"} if azure else {"provider_api_url": endpoint}
     tokens = genai_prices.Usage(
@@ -110,9 +110,9 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
             return usd
         where["price_context"] = {"processing": "batch"}
         batched = float(genai_prices.calc_price(tokens, name, **where).total_price)
-    except LookupError:  # neither the endpoint nor the model is in the lists
+    except LookupError:  # the endpoint or the model is not listed
         return None
-    # Where the list has no price for batches, it gives the usual one.
+    # Without a price for batches, the package returns the usual price.
     official = azure or Target(endpoint, name, None).official
     return usd / 2 if batched == usd and official else batched
 

@@ -1,7 +1,7 @@
-"""OpenAI's Batch API: many requests in one file, answered within a day, at half the price.
+"""Submit requests as batches and wait for the replies.
 
-What is at the provider outlives the kernel. So its ids are remembered before and after each
-submission, and whoever comes with the same requests goes on waiting instead of paying again.
+A batch outlives the kernel that submitted it. So its ids are saved before and after each
+submission; a later call with the same requests continues to wait instead of paying again.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from tinyfactory.errors import (
 )
 from tinyfactory.models import event_loop
 from tinyfactory.models.batch import files
-from tinyfactory.models.batch.client import BatchEndpoint
-from tinyfactory.models.batch.files import Reader, count
+from tinyfactory.models.batch.client import BatchClient
+from tinyfactory.models.batch.files import ReplyReader, count
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http import capabilities
-from tinyfactory.models.http.capabilities import Dialect
-from tinyfactory.models.http.responses import Failure, as_error, scrub
+from tinyfactory.models.http.capabilities import Capabilities
+from tinyfactory.models.http.responses import Failure, as_error
 from tinyfactory.models.openai import OpenAIModel
+from tinyfactory.redaction import scrub
 
 __all__ = ["BatchProgress", "complete_batch"]
 
@@ -48,49 +50,52 @@ async def complete_batch(
     progress: Callable[[BatchProgress], None] | None = None,
     poll: float = 10.0,
     most_rows: int = files.MOST_ROWS,
+    token: CancelToken | None = None,
 ) -> dict[str, str]:
-    """Have all requests answered by batches; returns when the last one has ended.
+    """Send all requests as batches and wait until the last batch has ended.
 
-    Endpoints answer a batch within 24 hours, for half the price of asking one by one (OpenAI,
-    https://platform.openai.com/docs/guides/batch). More requests than one file may hold make
-    several batches. Whatever ends the wait, the batches run on at the provider, and the next
-    call with the same requests and what was remembered submits nothing anew.
+    Endpoints answer a batch within 24 hours, for half the price of single requests (OpenAI,
+    https://platform.openai.com/docs/guides/batch). If there are more requests than one file may
+    hold, there are several batches. If the wait ends early, the batches continue at the provider,
+    and the next call with the same requests and `remembered` submits nothing again.
 
     Parameters
     ----------
     model : OpenAIModel
     requests : mapping of str to ChatRequest
-        By an id of one's own, which names a request in all that follows.
+        By an id of the caller's choice.
     remembered : dict or None
-        What `remember` was last given, in whichever kernel. It counts for the same model and
-        requests only; for others everything is submitted anew.
+        The last value passed to `remember`, in this or an earlier kernel. It is used for the same
+        model and requests only; otherwise everything is submitted again.
     remember : callable
-        Given plain JSON to keep on disk, without a secret, before and after each submission.
+        Called with JSON to save on disk, before and after each submission. It holds no secret.
     arrived : callable
-        Given the id and the reply of each answered request as soon as it is read, in no
-        particular order; once for each in one call, but again by the next call.
+        Called with the id and the reply of each answered request as soon as it is read, in no
+        particular order; once for each request in one call, but again in the next call.
     progress : callable, optional
-        Given a `BatchProgress` after each look.
+        Called with a `BatchProgress` after each poll.
     poll : float
-        Seconds between looks at first; they grow to six times that.
+        Seconds between the first polls; the pause grows to six times that.
     most_rows : int
-        Requests in one batch, where the endpoint takes fewer than OpenAI does.
+        Requests in one batch, if the endpoint accepts fewer than OpenAI does.
+    token : CancelToken, optional
+        Cancelling it ends the wait.
 
     Returns
     -------
     dict of str to str
-        For each request without a reply, why: its own error, or a batch that expired or was
-        cancelled before its turn. What the endpoint refuses of a request (a temperature, a
-        schema) is learnt from that, so that asking these again sends less.
+        Why a request has no reply: its own error, or its batch expired or was cancelled first. If
+        the endpoint refuses a part of a request (a temperature, a schema), that is remembered, and
+        the part is left out when these requests are sent again.
 
     Raises
     ------
     ModelError
-        `RequestRejected` where the endpoint has no Batch API or does not accept the rows,
-        `QuotaExhausted` where it accepts no more of them now, and the kinds that any request
-        has. Looks that fail are repeated for about half an hour.
+        `RequestRejected` if the endpoint has no Batch API or does not accept the rows,
+        `QuotaExhausted` if it accepts no more rows now, and the kinds that any request has.
+        Failed polls are repeated for about half an hour.
     Cancelled
-        When the token of `event_loop.cancellable` was cancelled.
+        If the token was cancelled.
 
     Examples
     --------
@@ -103,54 +108,54 @@ async def complete_batch(
     """
     if not isinstance(model, OpenAIModel):
         raise InvalidInput(
-            f"{type(model).__name__} has no Batch API; nothing was sent. Ask one by one: "
-            "batch=False."
+            f"{type(model).__name__} has no Batch API; nothing was sent. Use batch=False."
         )
     if not requests:
         return {}
-    run = BatchRun(model, requests, remembered, remember, arrived, progress, most_rows)
+    token = token or event_loop.current_token.get()
+    run = BatchRun(model, requests, remembered, remember, arrived, progress, most_rows, token)
     try:
         await run.submit()
         await run.wait(poll)
     except ModelError as error:
-        if not run.is_out:
+        if not run.is_submitted:
             raise
-        raise type(error)(f"{error} {run.whereabouts}") from None
+        raise type(error)(f"{error} {run.how_to_resume}") from None
     except (asyncio.CancelledError, Cancelled):
-        if not run.is_out:
+        if not run.is_submitted:
             raise
-        log.warning("The wait was stopped. %s", run.whereabouts)
-        if (switch := event_loop.token.get()) is not None and switch.cancelled:
-            raise Cancelled(f"The wait was stopped on request. {run.whereabouts}") from None
+        log.warning("The wait was stopped. %s", run.how_to_resume)
+        if token is not None and token.cancelled:
+            raise Cancelled(f"The wait was stopped on request. {run.how_to_resume}") from None
         raise
     return run.failed
 
 
-# In the order of a batch's life; the last four are ends.
+# In the order in which a batch passes through them; the last four are final.
 _STATES = (
     *("validating", "in_progress", "finalizing", "cancelling"),
     *("completed", "expired", "cancelled", "failed"),
 )
-_ENDS = _STATES[4:]
-# The pause between two looks grows to so many times the first.
-_LONGEST = 6
-# Looks in a row that may fail, with a pause after each: about half an hour.
-_MISSES = 30
+_FINAL = _STATES[4:]
+# The pause between two polls grows to this multiple of the first.
+_LONGEST_PAUSE = 6
+# Polls in a row that may fail, with a pause after each: about half an hour.
+_FAILED_POLLS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far the batches are.
+    """Progress of the batches.
 
     Parameters
     ----------
     total, done, failed : int
-        Requests: all, answered, and answered with an error or not at all.
+        Number of requests: all, answered, and answered with an error or not at all.
     status : str
-        Of the batch that is least far, in the provider's words: ``validating``,
+        The provider's status of the batch with the least progress: ``validating``,
         ``in_progress``, ``finalizing``, ``completed``, ``expired``, ...
     batches : tuple of str
-        Their ids, as the provider's dashboard shows them.
+        Their ids, as in the provider's dashboard.
     """
 
     total: int
@@ -162,7 +167,7 @@ class BatchProgress:
 
 @dataclass(slots=True)
 class _Part:
-    """The requests that go in one file; `latest` is their batch as last seen."""
+    """The requests of one file; `latest` is the last known state of their batch."""
 
     first: int
     rows: int
@@ -170,13 +175,13 @@ class _Part:
     batch: str | None = None
     latest: Json = field(default_factory=dict)
     is_read: bool = False
-    held: int | None = None  # how many were read when it was submitted last
+    read_before: int | None = None  # how many parts were read when it was last submitted
 
 
 class BatchRun:
-    """One call of `complete_batch`, whose parameters it has: submit, then wait.
+    """One call of `complete_batch`, with its parameters: submit, then wait.
 
-    `failed` holds, in the end, each request without a reply and why.
+    `failed` says, at the end, why a request has no reply.
     """
 
     def __init__(
@@ -188,43 +193,47 @@ class BatchRun:
         arrived: Callable[[str, ChatReply], None],
         progress: Callable[[BatchProgress], None] | None,
         most_rows: int,
+        token: CancelToken | None,
     ) -> None:
         self.target = model.target()
         self.target.check_key()
-        self.endpoint = BatchEndpoint(self.target, model.retry)
+        self.client = BatchClient(self.target, model.retry, token)
         self.requests = requests
         self.ids = sorted(requests)
         self.remember = remember
-        self.tell = progress
+        self.progress = progress
         self.most_rows = most_rows
+        self.token = token
         self.digest = files.digest(self.target.identity(), requests)
-        # Two who ask the same with one account must not take each other's batch for theirs.
+        # Distinguishes batches of two runs that send the same requests with one account.
         self.mark = uuid.uuid4().hex
         self.since = time.time()
-        self.dialect = capabilities.known(self.target.endpoint, self.target.model)
+        self.accepted = capabilities.known.get(self.target)
         self.parts: list[_Part] = []
-        self._recall(remembered)
-        self.reader = Reader(self.endpoint, requests, self.dialect, arrived)
+        self._restore(remembered)
+        self.reader = ReplyReader(self.client, requests, self.accepted, arrived)
         self.failed = self.reader.failed
 
-    # -- what is remembered --------------------------------------------------------------------
+    # -- saved state ---------------------------------------------------------------------------
 
-    def _recall(self, remembered: Json | None) -> None:
-        """Take up what an earlier call submitted, if it was for the same requests."""
+    def _restore(self, remembered: Json | None) -> None:
+        """Continue what an earlier call submitted, if it was for the same requests."""
         if not remembered or remembered.get("version") != 1:
             return
         if remembered["digest"] != self.digest:
-            log.info("%s: other requests than those of the earlier batch", self.target.what)
+            log.info("%s: the earlier batch was for other requests", self.target.what)
             return
         self.mark, self.since = remembered["mark"], remembered["since"]
-        spoken = remembered["dialect"]  # as the rows were written, whatever was learnt since
-        self.dialect = Dialect(
-            format=spoken["format"], dropped=frozenset(spoken["dropped"]), renamed=spoken["renamed"]
+        written = remembered["dialect"]  # the rows were written with these capabilities
+        self.accepted = Capabilities(
+            format=written["format"],
+            dropped=frozenset(written["dropped"]),
+            renamed=written["renamed"],
         )
         for part in remembered["parts"]:
             self.parts.append(_Part(self._next, part["rows"], part["file"], part["batch"]))
 
-    def _note(self) -> None:
+    def _save(self) -> None:
         parts = [{"rows": p.rows, "file": p.file, "batch": p.batch} for p in self.parts]
         self.remember(
             {
@@ -233,9 +242,9 @@ class BatchRun:
                 "mark": self.mark,
                 "since": self.since,
                 "dialect": {
-                    "format": self.dialect.format,
-                    "dropped": sorted(self.dialect.dropped),
-                    "renamed": self.dialect.renamed,
+                    "format": self.accepted.format,
+                    "dropped": sorted(self.accepted.dropped),
+                    "renamed": self.accepted.renamed,
                 },
                 "parts": parts,
             }
@@ -247,92 +256,92 @@ class BatchRun:
         return self.parts[-1].first + self.parts[-1].rows if self.parts else 0
 
     @property
-    def is_out(self) -> bool:
-        """Whether something of this is at the provider."""
+    def is_submitted(self) -> bool:
+        """Whether the provider has a batch of this run."""
         return any(part.batch for part in self.parts)
 
     @property
-    def whereabouts(self) -> str:
-        """What has become of the work when the wait for it ends early."""
+    def how_to_resume(self) -> str:
+        """For messages: the batches continue, and how to get their replies."""
         batches = ", ".join(part.batch for part in self.parts if part.batch)
         return (
-            f"What was submitted goes on at {self.target.endpoint} without this kernel "
+            f"The submitted batches continue at {self.target.endpoint} without this kernel "
             f"({batches}); running the same again picks it up, and nothing is paid for twice."
         )
 
     # -- submitting ----------------------------------------------------------------------------
 
     async def submit(self) -> None:
-        """Have a batch made for every request that is in none."""
+        """Create a batch for every request that is in none."""
         for part in self.parts:
             if part.batch is None:
-                await self._submit(part)
+                await self._submit_again(part)
         while self._next < len(self.ids):
-            rows, content = files.fill(self._lines(self._next), most_rows=self.most_rows)
+            rows, content = files.fill(self._rows(self._next), most_rows=self.most_rows)
             part = _Part(self._next, rows)
-            part.file = await self.endpoint.upload(content)
+            part.file = await self.client.upload(content)
             self.parts.append(part)
             await self._create(part)
 
-    async def _submit(self, part: _Part) -> None:
-        """For a part of an earlier kernel, which may have died before or after it was heard."""
+    async def _submit_again(self, part: _Part) -> None:
+        """Submit a part of an earlier kernel, which may have died before or after submitting it."""
         try:
             if part.file is not None:
                 await self._create(part, look_first=True)
                 return
         except RequestRejected as error:
-            log.info("%s: uploading anew: %s", self.target.what, error)
-        _, content = files.fill(self._lines(part.first), most_rows=part.rows)
-        part.file = await self.endpoint.upload(content)
+            log.info("%s: uploading again: %s", self.target.what, error)
+        _, content = files.fill(self._rows(part.first), most_rows=part.rows)
+        part.file = await self.client.upload(content)
         await self._create(part)
 
     async def _create(self, part: _Part, *, look_first: bool = False) -> None:
-        self._note()
+        self._save()
         metadata = {"tinyfactory": f"{self.digest}:{part.first}", "run": self.mark}
-        part.latest = await self.endpoint.create(
+        part.latest = await self.client.create(
             str(part.file), metadata, self.since, look_first=look_first
         )
-        part.batch, part.held = str(part.latest["id"]), self._parts_read
-        self._note()
+        part.batch, part.read_before = str(part.latest["id"]), self._parts_read
+        self._save()
         log.info("%s: batch %s of %d requests", self.target.what, part.batch, part.rows)
 
-    def _lines(self, first: int) -> Iterator[bytes]:
-        path = self.endpoint.chat
+    def _rows(self, first: int) -> Iterator[bytes]:
+        path = self.client.chat
         for name in self.ids[first:]:
-            yield files.line(name, path, self.target, self.requests[name], self.dialect)
+            yield files.request_row(name, path, self.target, self.requests[name], self.accepted)
 
     # -- waiting -------------------------------------------------------------------------------
 
     async def wait(self, poll: float) -> None:
-        """Look until every batch has ended and is read."""
-        pause, missed = poll, 0
+        """Poll until every batch has ended and its replies are read."""
+        pause, failed_polls = poll, 0
         while True:
             try:
                 for part in self.parts:
                     if not part.is_read:
-                        await self._look(part)
-                missed = 0
+                        await self._poll(part)
+                failed_polls = 0
             except (EndpointUnavailable, EndpointUnreachable, BadResponse) as error:
-                missed += 1
-                if missed == _MISSES:
+                failed_polls += 1
+                if failed_polls == _FAILED_POLLS:
                     raise
-                log.warning("%s: looking again later: %s", self.target.what, error)
+                log.warning("%s: polling again later: %s", self.target.what, error)
             self._report()
             if all(part.is_read for part in self.parts):
                 return
-            await event_loop.arun(asyncio.sleep, pause)
-            pause = min(1.5 * pause, _LONGEST * poll)
+            await event_loop.arun(asyncio.sleep, pause, token=self.token)
+            pause = min(1.5 * pause, _LONGEST_PAUSE * poll)
 
-    async def _look(self, part: _Part) -> None:
+    async def _poll(self, part: _Part) -> None:
         if part.batch is None:
-            if part.held != self._parts_read:
-                await self._submit(part)
+            if part.read_before != self._parts_read:  # there may be room in the queue now
+                await self._submit_again(part)
             return
-        part.latest = await self.endpoint.look(part.batch)
+        part.latest = await self.client.retrieve(part.batch)
         status = part.latest["status"]
         if status == "failed":
-            self._refused(part)
-        elif status in _ENDS:
+            self._handle_rejection(part)
+        elif status in _FINAL:
             await self.reader.read(self._ids(part), part.latest)
             part.is_read = True
 
@@ -340,46 +349,43 @@ class BatchRun:
     def _parts_read(self) -> int:
         return sum(part.is_read for part in self.parts)
 
-    def _refused(self, part: _Part) -> None:
-        """A batch whose rows were not accepted: try again when there is room, or say why."""
+    def _handle_rejection(self, part: _Part) -> None:
+        """The endpoint rejected the rows of a batch: submit it again later, or raise the reason."""
         listed = (part.latest.get("errors") or {}).get("data") or []
         errors = [error for error in listed if isinstance(error, dict)]
         batch, codes = part.batch, {str(error.get("code")) for error in errors}
-        # It cost nothing; the next call shall not find it again.
+        # It cost nothing; the next call must not find it again.
         part.batch = part.file = None
         part.latest = {"status": "validating"}
-        self._note()
-        crowded = "token_limit_exceeded" in codes
-        # What was read since made room, and what is under way will.
-        room = part.held != self._parts_read
-        if crowded and (room or any(p.batch and not p.is_read for p in self.parts)):
+        self._save()
+        queue_full = "token_limit_exceeded" in codes
+        # Each batch that ends makes room in the provider's queue.
+        has_room = part.read_before != self._parts_read
+        if queue_full and (has_room or any(p.batch and not p.is_read for p in self.parts)):
             log.info("%s: %s waits for room in the queue", self.target.what, batch)
             return
-        said = [
+        messages = [
             f"{error.get('message')}" + (f" (line {error['line']})" if error.get("line") else "")
             for error in errors[:3]
         ] + ["…"] * (len(errors) > 3)
-        reason = scrub(" ".join(said) or "no reason given", *self.target.secrets())
-        spent = crowded or any("billing" in code or "quota" in code for code in codes)
-        known = as_error(
-            Failure(reason, status=400, code=min(codes, default="")),
-            self.target.model,
-            self.target.endpoint,
-        )
-        kind = type(known) if isinstance(known, ModelError) and not spent else QuotaExhausted
+        reason = scrub(" ".join(messages) or "no reason given", *self.target.secrets())
+        no_quota = queue_full or any("billing" in code or "quota" in code for code in codes)
+        failure = Failure(reason, status=400, code=min(codes, default=""))
+        known = as_error(failure, self.target)
+        kind = type(known) if isinstance(known, ModelError) and not no_quota else QuotaExhausted
         raise kind(
             f"{self.target.what} did not accept batch {batch}: {reason} Nothing of it was answered "
-            "or is paid for; what was finished before is kept. "
+            "or charged; finished work is saved. "
             + (
                 "Run it again when there is room, ask for fewer, "
-                if spent
+                if no_quota
                 else "Change what the message names "
             )
             + "or ask one by one: batch=False."
         )
 
     def _report(self) -> None:
-        if self.tell is None:
+        if self.progress is None:
             return
         done = failed = 0
         for part in self.parts:
@@ -392,7 +398,7 @@ class BatchRun:
         states = [part.latest.get("status", "validating") for part in self.parts]
         status = min(states, key=lambda s: _STATES.index(s) if s in _STATES else 0)
         batches = tuple(part.batch for part in self.parts if part.batch)
-        self.tell(BatchProgress(len(self.ids), done, failed, status, batches))
+        self.progress(BatchProgress(len(self.ids), done, failed, status, batches))
 
     def _ids(self, part: _Part) -> list[str]:
         return self.ids[part.first : part.first + part.rows]

@@ -1,4 +1,4 @@
-"""The Batch API over HTTP: a file of requests goes up, a batch runs, files of answers come down."""
+"""HTTP client of the Batch API: upload a file, create a batch, poll it, download its results."""
 
 from __future__ import annotations
 
@@ -11,41 +11,47 @@ from tinyfactory import settings
 from tinyfactory.errors import ModelError, RequestRejected
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
+from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.models.http.connections import connections
 from tinyfactory.models.http.endpoint import Target
-from tinyfactory.models.http.responses import Failure, as_error, bad_response, scrub
-from tinyfactory.models.http.retry import Clock, Mendable, RetryPolicy, retrying
-from tinyfactory.models.openai import clients
+from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
+from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
 
 T = TypeVar("T")
 log = logging.getLogger("tinyfactory.models")
 
-# 200 MB over a home's line; what a chat completion is given would cut it off.
+# Enough for 200 MB over a home connection; the limit of a chat completion is too short.
 _FILE_SECONDS = 900.0
-# Clocks differ; a batch of ours is not older than its first submission by more than this.
+# Clocks differ: one of our batches is at most this much older than its first submission.
 _DAY = 86_400.0
 
 
-class BatchEndpoint:
-    """`/files` and `/batches` of one endpoint; what a retry can mend is retried.
+class BatchClient:
+    """`/files` and `/batches` of one endpoint; temporary failures are retried.
 
     Source: https://platform.openai.com/docs/api-reference/batch and ``.../files``. May be used
-    from any event loop. Every method raises a `ModelError` of the kinds that a chat request
-    has; `RequestRejected` where the endpoint has no Batch API.
+    from any event loop. Every method raises the same kinds of `ModelError` as a chat request;
+    `RequestRejected` if the endpoint has no Batch API.
 
     Parameters
     ----------
     target : Target
     policy : RetryPolicy
+    token : CancelToken, optional
+        Cancelling it stops the method that is running.
     """
 
-    def __init__(self, target: Target, policy: RetryPolicy) -> None:
+    def __init__(
+        self, target: Target, policy: RetryPolicy, token: CancelToken | None = None
+    ) -> None:
         self.target = target
         self.policy = policy
-        # Azure knows the path without the version that OpenAI's has.
+        self.token = token
+        # Azure's path has no version.
         self.chat = f"{'' if target.azure_version else '/v1'}/chat/completions"
 
     async def upload(self, content: bytes) -> str:
-        """Put a file of rows there; its id."""
+        """Upload a file of rows; returns its id."""
         file = ("file", ("tinyfactory.jsonl", content, "application/jsonl"))
 
         async def attempt() -> str:
@@ -59,23 +65,24 @@ class BatchEndpoint:
             )
             return str(self._object(answer, "id")["id"])
 
-        return await self._retrying(attempt, _FILE_SECONDS)
+        return await self._with_retries(attempt, _FILE_SECONDS)
 
     async def create(self, file: str, metadata: Json, since: float, *, look_first: bool) -> Json:
-        """Have the rows of a file worked off; the batch.
+        """Create a batch from an uploaded file; returns the batch.
 
         Parameters
         ----------
         file : str
+            Its id.
         metadata : dict
-            Of texts; by these the batch is known again.
+            Strings by which the batch is recognised later.
         since : float
             When the work began, in seconds since 1970.
         look_first : bool
-            Whether it may have been created before.
+            Whether the batch may have been created before.
         """
-        # A request whose answer was lost may have been heard, and a second batch is paid for too.
-        perhaps_there = look_first
+        # If a response was lost the batch may exist, and a second one would cost money.
+        may_exist = look_first
         order = {
             "input_file_id": file,
             "endpoint": self.chat,
@@ -84,18 +91,40 @@ class BatchEndpoint:
         }
 
         async def attempt() -> Json:
-            nonlocal perhaps_there
-            if perhaps_there and (found := await self._find(metadata, since)) is not None:
-                log.info("%s: found batch %s, made before", self.target.what, found["id"])
+            nonlocal may_exist
+            if may_exist and (found := await self._find(metadata, since)) is not None:
+                log.info("%s: found batch %s, created before", self.target.what, found["id"])
                 return found
-            perhaps_there = True
+            may_exist = True
             answer = await self._send("post", "/batches", body=order)
             return self._object(answer, "id", "status")
 
-        return await self._retrying(attempt)
+        return await self._with_retries(attempt)
+
+    async def retrieve(self, batch: str) -> Json:
+        """A batch in its present state: `status`, `request_counts` and file ids."""
+
+        async def attempt() -> Json:
+            return self._object(await self._send("get", f"/batches/{batch}"), "id", "status")
+
+        return await self._with_retries(attempt)
+
+    async def download(self, file: str) -> bytes | None:
+        """The content of a file; None if it no longer exists, for example after thirty days."""
+        path = f"/files/{file}/content"
+
+        async def attempt() -> bytes | None:
+            answer = await connections(self.target).send("get", path, _FILE_SECONDS)
+            if not isinstance(answer, Failure):
+                return answer[0]
+            if answer.status in (404, 410):
+                return None
+            raise self._error(answer, path)
+
+        return await self._with_retries(attempt, _FILE_SECONDS)
 
     async def _find(self, metadata: Json, since: float) -> Json | None:
-        """The batch with this metadata, unless it failed: then it cost and gave nothing."""
+        """The batch with this metadata. A failed one does not count: it did and cost nothing."""
         last: dict[str, str] = {}
         while True:
             options = {"params": {"limit": 100} | last}
@@ -110,71 +139,48 @@ class BatchEndpoint:
                 return None
             last = {"after": str(batches[-1]["id"])}
 
-    async def look(self, batch: str) -> Json:
-        """A batch as it is now: its `status`, `request_counts` and files."""
-
-        async def attempt() -> Json:
-            return self._object(await self._send("get", f"/batches/{batch}"), "id", "status")
-
-        return await self._retrying(attempt)
-
-    async def content(self, file: str) -> bytes | None:
-        """What is in a file; None when it is no longer there, as after thirty days."""
-
-        async def attempt() -> bytes | None:
-            path = f"/files/{file}/content"
-            answer = await clients(self.target).send("get", path, _FILE_SECONDS)
-            if not isinstance(answer, Failure):
-                return answer[0]
-            if answer.status in (404, 410):
-                return None
-            raise self._error(answer, path)
-
-        return await self._retrying(attempt, _FILE_SECONDS)
-
-    async def _retrying(self, attempt: Callable[[], Awaitable[T]], extra: float = 0.0) -> T:
-        clock = Clock(self.policy.clock().limit + extra)
-        return await event_loop.arun(retrying, attempt, self.policy, self.target.what, clock)
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], extra: float = 0.0) -> T:
+        retry = Retry(self.policy, Clock(self.policy, extra), self.target.what)
+        return await event_loop.arun(retry.run, attempt, token=self.token)
 
     async def _send(
         self, method: str, path: str, seconds: float | None = None, **content: Any
     ) -> bytes:
         limit: float = settings.get("timeout") if seconds is None else seconds
-        answer = await clients(self.target).send(method, path, limit, **content)
+        answer = await connections(self.target).send(method, path, limit, **content)
         if isinstance(answer, Failure):
             raise self._error(answer, path)
         return answer[0]
 
     def _object(self, content: bytes, *names: str) -> Json:
-        """The JSON object in an answer; a `Mendable` where it lacks one of the names."""
+        """The JSON object in a response; a `Retryable` is raised if it lacks one of the names."""
         try:
             body: Any = json.loads(content)
         except (ValueError, RecursionError):
             body = None
         if isinstance(body, dict) and all(body.get(name) is not None for name in names):
             return body
-        excerpt = scrub(content[:200].decode("utf-8", "replace"), *self.target.secrets())
         wanted = " and ".join(f"`{name}`" for name in names)
-        raise bad_response(f"no JSON object with {wanted}", excerpt, self.target.endpoint)
+        raise bad_response(f"no JSON object with {wanted}", content, self.target)
 
-    def _error(self, failure: Failure, path: str) -> ModelError | Mendable:
+    def _error(self, failure: Failure, path: str) -> ModelError | Retryable:
         endpoint = self.target.endpoint
         if failure.status in (404, 405, 501) and path in ("/files", "/batches"):
             return RequestRejected(
-                f"{endpoint} has no Batch API at {path} ({failure}). No batch was submitted; what "
-                "was finished before is kept. Ask for the people one by one: batch=False."
+                f"{endpoint} has no Batch API at {path} ({failure}). No batch was submitted; "
+                "finished work is saved. Ask for the people one by one: batch=False."
             )
         if failure.status == 404:
             return RequestRejected(
                 f"{endpoint} does not know {path} ({failure}). Nothing new was submitted, because "
-                "it would be paid for twice; what was finished before is kept. Use the key (and "
-                "its project) that submitted it, or ask one by one: batch=False."
+                "it would be paid for twice; finished work is saved. Use the key (and its "
+                "project) that submitted it, or ask one by one: batch=False."
             )
-        error = as_error(failure, self.target.model, endpoint)
+        error = as_error(failure, self.target)
         if type(error) is RequestRejected:
             return RequestRejected(
-                f"{self.target.what} refuses the batch ({failure}). Nothing was retried, because "
-                "it would be refused again; what was finished before is kept. Change what the "
-                "message names, or ask one by one: batch=False."
+                f"{self.target.what} rejected the batch ({failure}). It was not retried, because "
+                "it would be rejected again; finished work is saved. Change what the message "
+                "names, or ask one by one: batch=False."
             )
         return error

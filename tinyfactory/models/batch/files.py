@@ -1,4 +1,4 @@
-"""The rows of a batch's files: requests as lines of JSON, and what the lines of answers say."""
+"""The files of a batch: rows of requests in JSON Lines, and rows of replies."""
 
 from __future__ import annotations
 
@@ -7,57 +7,70 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import BadResponse, InvalidInput
-from tinyfactory.models import event_loop
-from tinyfactory.models.batch.client import BatchEndpoint
+from tinyfactory.models.batch.client import BatchClient
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
-from tinyfactory.models.http.capabilities import Dialect
-from tinyfactory.models.http.completion import decoded
+from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.endpoint import Target
-from tinyfactory.models.http.request import body, reply
-from tinyfactory.models.http.responses import Failure, from_status, scrub
-from tinyfactory.models.http.retry import Mendable
+from tinyfactory.models.http.request import body
+from tinyfactory.models.http.responses import (
+    Failure,
+    Retryable,
+    read_completion,
+    read_error,
+    read_reply,
+)
+from tinyfactory.redaction import scrub
 
-# What a file may hold at most, as OpenAI documents it.
+log = logging.getLogger("tinyfactory.models")
+
+# The most that one file may hold, from OpenAI's documentation.
 MOST_ROWS = 50_000
 MOST_BYTES = 200_000_000
+# How often an incomplete file is downloaded.
+_DOWNLOADS = 3
+
+
+# --- requests ------------------------------------------------------------------------------------
 
 
 def digest(identity: Json, requests: Mapping[str, ChatRequest]) -> str:
-    """What tells one set of requests from another, as asked: not as a lesser dialect sends it."""
+    """A hash of a set of requests, independent of the endpoint's capabilities."""
     total = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     for name in sorted(requests):
         total.update(json.dumps([name, requests[name].to_json()], sort_keys=True).encode())
     return total.hexdigest()[:40]
 
 
-def line(name: str, path: str, target: Target, request: ChatRequest, dialect: Dialect) -> bytes:
-    r"""One request, with the very body that is sent online.
+def request_row(
+    name: str, path: str, target: Target, request: ChatRequest, accepted: Capabilities
+) -> bytes:
+    r"""The row of one request, with the same body as a request that is sent alone.
 
     Examples
     --------
     >>> request = ChatRequest(({"role": "user", "content": "Hello"},))
-    >>> line("7", "/v1/chat/completions", Target("http://x/v1", "m", None), request, Dialect())[:70]
+    >>> path, target = "/v1/chat/completions", Target("http://x/v1", "m", None)
+    >>> request_row("7", path, target, request, Capabilities())[:70]
     b'{"custom_id": "7", "method": "POST", "url": "/v1/chat/completions", "b'
     """
     row = {
         "custom_id": name,
         "method": "POST",
         "url": path,
-        "body": body(target, request, dialect.parameters(request)),
+        "body": body(target, request, accepted.parameters(request)),
     }
-    # Escaped to ASCII: some readers of lines also break them at U+2028.
+    # In ASCII, because some readers also split lines at U+2028.
     return json.dumps(row).encode() + b"\n"
 
 
 def fill(
-    lines: Iterable[bytes], *, most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES
+    rows: Iterable[bytes], *, most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES
 ) -> tuple[int, bytes]:
-    r"""So many lines from the start as one file may hold: their number, and the file.
+    r"""Put as many rows into one file as it may hold: their number, and the file.
 
     Examples
     --------
@@ -66,41 +79,44 @@ def fill(
     """
     taken: list[bytes] = []
     size = 0
-    for one in lines:
-        size += len(one)
+    for row in rows:
+        size += len(row)
         if len(taken) == most_rows or size > most_bytes:
             break
-        taken.append(one)
+        taken.append(row)
     if not taken:
         raise InvalidInput(
-            f"One request alone takes {size:,} bytes, and a batch may have {most_bytes:,}; it was "
-            "not submitted. Shorten the texts that are asked about."
+            f"One request alone has {size:,} bytes, but a batch may have only {most_bytes:,}. It "
+            "was not submitted. Shorten the texts in the request."
         )
     return len(taken), b"".join(taken)
 
 
-def answers(content: bytes) -> Iterator[tuple[str, Json] | None]:
-    """The rows of a file of answers, each with its `custom_id`; None for a line that is none."""
-    for one in content.split(b"\n"):
-        if not one.strip():
+# --- replies -------------------------------------------------------------------------------------
+
+
+def reply_rows(content: bytes) -> Iterator[tuple[str, Json] | None]:
+    """The rows of a result file, each with its `custom_id`; None for a line that is no row."""
+    for line in content.split(b"\n"):
+        if not line.strip():
             continue
         try:
-            row: Any = json.loads(one)
+            row: Any = json.loads(line)
         except (ValueError, RecursionError):
             row = None
         name = row.get("custom_id") if isinstance(row, dict) else None
         yield (name, row) if isinstance(name, str) else None
 
 
-def outcome(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply | Failure:
+def read_row(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply | Failure:
     """The reply in a row, or why there is none.
 
     Parameters
     ----------
     row : dict
-        ``{"custom_id", "response": {"status_code", "body"}, "error": {"code", "message"}}``. A
-        request that was answered with an error has it in the response's body and no `error`; one
-        that was never sent, as in a batch that expired, has only `error`.
+        ``{"custom_id", "response": {"status_code", "body"}, "error": {"code", "message"}}``. If
+        the endpoint answered with an error, it is in the response's body and `error` is empty;
+        if the request was never sent, as in an expired batch, there is only `error`.
     target : Target
     sent : dict
         The parameters of the request.
@@ -110,131 +126,125 @@ def outcome(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply 
     response, error = row.get("response"), row.get("error")
     if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
         if status != 200:
-            return from_status(status, response.get("body"), {}, *target.secrets())
+            return read_error(status, response.get("body"), {}, target)
         try:
-            completion = decoded(json.dumps(response.get("body")).encode(), {}, target)
-        except Mendable as bad:
+            completion = read_completion(json.dumps(response.get("body")).encode(), {}, target)
+        except Retryable as bad:
             return Failure(str(bad.error), kind="bad response")
         if isinstance(completion, Failure):
             return completion
         sent = {"batch": True, **sent}
-        return reply(completion, target, sent, requests=1, seconds=seconds)
+        return read_reply(completion, target, sent, requests=1, seconds=seconds)
     if isinstance(error, dict):
         code = str(error.get("code") or "failed")
         message = scrub(str(error.get("message") or ""), *target.secrets())
         return Failure(message[:500], code=code, kind=code)
-    return Failure("its row holds neither an answer nor an error", kind="bad response")
+    return Failure("its row contains neither a response nor an error", kind="bad response")
 
 
-log = logging.getLogger("tinyfactory.models")
-
-# A download that was cut short is asked for so often.
-_READS = 3
-
-
-class Reader:
-    """Hands each reply on once, and notes in `failed` why there is none.
+class ReplyReader:
+    """Reads the result files of batches and passes each reply on once.
 
     Parameters
     ----------
-    endpoint : BatchEndpoint
+    client : BatchClient
     requests : mapping of str to ChatRequest
-    dialect : Dialect
-        In which the rows were written; what is learnt from the answers is remembered for later.
+    accepted : Capabilities
+        With which the rows were written. What the replies teach is remembered for later requests.
     arrived : callable
-        Given the id and the reply of each answered request.
+        Called with the id and the reply of each answered request.
+
+    Attributes
+    ----------
+    failed : dict of str to str
+        Why a request has no reply.
     """
 
     def __init__(
         self,
-        endpoint: BatchEndpoint,
+        client: BatchClient,
         requests: Mapping[str, ChatRequest],
-        dialect: Dialect,
+        accepted: Capabilities,
         arrived: Callable[[str, ChatReply], None],
     ) -> None:
-        self.endpoint = endpoint
-        self.target = endpoint.target
+        self.client = client
+        self.target = client.target
         self.requests = requests
-        self.dialect = dialect
+        self.accepted = accepted
         self.failed: dict[str, str] = {}
         self._arrived = arrived
         self._answered: set[str] = set()
 
     async def read(self, names: list[str], batch: Json) -> None:
-        """What a batch of these requests gave, also one that expired or was cancelled half done.
+        """Read the results of a batch of these requests, even if it expired or was cancelled.
 
         Raises
         ------
         BadResponse
-            When it names no file of the answers that it counts.
+            If the batch counts replies but names no file with them.
         """
         completed = count(batch, "completed")
         if completed and not batch.get("output_file_id"):
             raise BadResponse(
-                f"{self.target.endpoint} has answers to batch {batch['id']} but names no file of "
-                "them yet."
+                f"{self.target.endpoint} has replies for batch {batch['id']}, but does not name "
+                "their file yet."
             )
-        mine = set(names)
-        for name, at_least in (
+        wanted = set(names)
+        for key, at_least in (
             ("output_file_id", completed),
             ("error_file_id", count(batch, "failed")),
         ):
-            if isinstance(file := batch.get(name), str):
-                await self._read_file(mine, batch, file, at_least)
+            if isinstance(file := batch.get(key), str):
+                await self._read_file(wanted, batch, file, at_least)
         ended = "ended" if batch["status"] == "completed" else batch["status"]
-        for name in mine - self._answered - set(self.failed):
+        for name in wanted - self._answered - set(self.failed):
             self.failed[name] = f"batch {batch['id']} {ended} before it was answered"
 
-    async def _read_file(self, mine: set[str], batch: Json, file: str, at_least: int) -> None:
-        for attempt in range(1, _READS + 1):
-            content = await self.endpoint.content(file)
+    async def _read_file(self, wanted: set[str], batch: Json, file: str, at_least: int) -> None:
+        for attempt in range(1, _DOWNLOADS + 1):
+            content = await self.client.download(file)
             if content is None:
-                log.warning("%s: file %s is no longer there", self.target.what, file)
+                log.warning("%s: file %s no longer exists", self.target.what, file)
                 return
-            rows = whole = 0
-            for row in answers(content):
-                rows += 1
+            lines = rows = 0
+            for row in reply_rows(content):
+                lines += 1
                 if row is not None:
-                    whole += 1
-                    self._take(mine, batch, *row)
-                await _breathe()
-            if whole == rows and whole >= at_least:
+                    rows += 1
+                    self._read_row(wanted, batch, *row)
+                # There may be 50,000 rows: let other tasks run, and check for cancellation.
+                await asyncio.sleep(0)
+                if self.client.token is not None:
+                    self.client.token.raise_if_cancelled()
+            if rows == lines and rows >= at_least:
                 return
             log.warning(
-                "%s: of file %s, %d of %d rows came (download %d of %d)",
-                *(self.target.what, file, whole, max(rows, at_least), attempt, _READS),
+                "%s: file %s has %d of %d rows (download %d of %d)",
+                *(self.target.what, file, rows, max(lines, at_least), attempt, _DOWNLOADS),
             )
 
-    def _take(self, mine: set[str], batch: Json, name: str, row: Json) -> None:
-        if name not in mine or name in self._answered:
+    def _read_row(self, wanted: set[str], batch: Json, name: str, row: Json) -> None:
+        if name not in wanted or name in self._answered:
             return
         began, ended = batch.get("created_at"), batch.get("completed_at")
         seconds = float(ended - began) if isinstance(began, int) and isinstance(ended, int) else 0.0
-        sent = self.dialect.parameters(self.requests[name])
-        found = outcome(row, self.target, sent, seconds)
-        if isinstance(found, Failure):
-            self.failed[name] = str(found)
-            learnt = self.dialect.after(found, sent, suspect_format=False)
+        sent = self.accepted.parameters(self.requests[name])
+        outcome = read_row(row, self.target, sent, seconds)
+        if isinstance(outcome, Failure):
+            self.failed[name] = str(outcome)
+            learnt = self.accepted.after_refusal(outcome, sent, suspect_format=False)
         else:
-            # First, so that a caller who fails on it is given it again by the next call.
-            self._arrived(name, found)
+            # First, so that the next call passes the reply on again if this raises.
+            self._arrived(name, outcome)
             self._answered.add(name)
             self.failed.pop(name, None)
-            strict = sent.get("response_format", {}).get("type") == "json_schema"
-            learnt = replace(self.dialect, proven=self.dialect.proven or strict)
+            learnt = self.accepted.after_reply(sent)
         if learnt is not None:
-            capabilities.learn(self.target.endpoint, self.target.model, learnt)
+            capabilities.known.learn(self.target, learnt)
 
 
 def count(batch: Json, name: str) -> int:
-    """How many requests of a batch are "completed" or "failed", as far as it says."""
+    """How many requests of a batch are "completed" or "failed"; 0 if it does not say."""
     counts = batch.get("request_counts")
     number = counts.get(name) if isinstance(counts, dict) else None
     return number if isinstance(number, int) else 0
-
-
-async def _breathe() -> None:
-    """Between two rows of very many: let others run, and see whether to stop."""
-    await asyncio.sleep(0)
-    if (switch := event_loop.token.get()) is not None:
-        switch.raise_if_cancelled()

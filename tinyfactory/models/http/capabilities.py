@@ -1,21 +1,21 @@
-"""What an endpoint takes of a request, learnt when it refuses a part, remembered per model.
+"""What an endpoint accepts in a request: learnt from its refusals, remembered per model.
 
-A *dialect* starts with everything that can be asked for. Each refusal takes one step down:
-a strict schema, then plain JSON, then free text; a parameter under its newer name, then
-left out. A dialect is remembered only once a request in it was answered, so that a server that
-is merely down teaches nothing.
+The first request asks for everything. Each refusal removes one thing: a strict schema becomes
+plain JSON, then free text; a parameter gets its newer name, then is left out. The result is
+remembered only once a request was answered, so that a server that is down teaches nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tinyfactory.models.chat import ChatRequest, Json
+from tinyfactory.models.http.endpoint import Target
 from tinyfactory.models.http.responses import Failure
+from tinyfactory.utils.concurrency import new_lock
 
 log = logging.getLogger("tinyfactory.models")
 
@@ -24,26 +24,27 @@ _ABOUT_FORMAT = re.compile(
     r"response_format|json_schema|json_object|structured[ _]outputs?|\bschema\b|grammar",
     re.IGNORECASE,
 )
-# About the key, the money or the load, never about a parameter.
+# These are about the key, the money or the load, never about a parameter.
 _NOT_A_REFUSAL = (401, 402, 408, 409, 429)
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """What is sent to one model at one endpoint.
+class Capabilities:
+    """What one model at one endpoint accepts.
 
     Parameters
     ----------
     format : str
-        One of `FORMATS`.
+        The best response format that it accepts, one of `FORMATS`.
     dropped : frozenset of str
-        Parameters that are left out.
+        Parameters that it refuses, which are left out.
     renamed : bool
-        Whether the length's bound is called ``max_completion_tokens``.
+        Whether it wants ``max_completion_tokens`` instead of ``max_tokens``.
     proven : bool
-        Whether a request with a strict schema was answered, so that a 5xx is not its fault.
+        Whether it answered a request with a strict schema. A 5xx is then not blamed on the
+        schema.
     guessed : bool
-        Whether the format was lowered because of a 5xx that gave no reason.
+        Whether the format was lowered after a 5xx that gave no reason.
     """
 
     format: str = "json_schema"
@@ -53,11 +54,11 @@ class Dialect:
     guessed: bool = False
 
     def parameters(self, request: ChatRequest) -> Json:
-        """What to send for `request`, without the model and the messages.
+        """The parameters to send for `request`, without model and messages.
 
         Examples
         --------
-        >>> Dialect("json_object").parameters(ChatRequest((), temperature=1.5, schema={}))
+        >>> Capabilities("json_object").parameters(ChatRequest((), temperature=1.5, schema={}))
         {'temperature': 1.5, 'response_format': {'type': 'json_object'}}
         """
         length = "max_completion_tokens" if self.renamed else "max_tokens"
@@ -72,6 +73,51 @@ class Dialect:
             if value is not None and name not in self.dropped
         }
 
+    def after_refusal(
+        self, failure: Failure, sent: Json, *, suspect_format: bool
+    ) -> Capabilities | None:
+        """What to try next after a failure; None if the failure has another cause.
+
+        Parameters
+        ----------
+        failure : Failure
+        sent : dict
+            The parameters of the request that failed.
+        suspect_format : bool
+            Whether to blame a 5xx that gives no reason on the strict schema.
+        """
+        status = failure.status
+        if status is None or status in _NOT_A_REFUSAL or status < 400:
+            return None
+        if status in (400, 422):
+            without = self._without_parameter(failure, sent)
+            if without is not None:
+                return without
+        if "response_format" not in sent:
+            return None
+        if _ABOUT_FORMAT.search(f"{failure.param} {failure.code} {failure.message}"):
+            return self._lower_format()
+        if status >= 500 and suspect_format and is_strict(sent) and not self.proven:
+            return replace(self._lower_format(), guessed=True)
+        return None
+
+    def after_reply(self, sent: Json) -> Capabilities:
+        """What is known once a request with these parameters was answered."""
+        return replace(self, proven=True) if is_strict(sent) and not self.proven else self
+
+    def combined(self, other: Capabilities) -> Capabilities:
+        """What two requests have learnt together; each may know only a part."""
+        proven = self.proven or other.proven
+        # A guess is dropped once a schema was answered.
+        formats = [each.format for each in (self, other) if not (proven and each.guessed)]
+        return Capabilities(
+            format=max(formats, key=FORMATS.index, default=FORMATS[0]),
+            dropped=self.dropped | other.dropped,
+            renamed=self.renamed or other.renamed,
+            proven=proven,
+            guessed=not proven and (self.guessed or other.guessed),
+        )
+
     def _response_format(self, request: ChatRequest) -> Json | None:
         if request.schema is None or self.format == "none":
             return None
@@ -80,37 +126,10 @@ class Dialect:
         schema = {"name": request.schema_name, "schema": request.schema, "strict": True}
         return {"type": "json_schema", "json_schema": schema}
 
-    def after(self, failure: Failure, sent: Json, *, suspect_format: bool) -> Dialect | None:
-        """The next dialect to try after a failure; None when the failure is about something else.
-
-        Parameters
-        ----------
-        failure : Failure
-        sent : dict
-            The parameters of the request that failed.
-        suspect_format : bool
-            Whether a 5xx without a reason may come from a strict schema.
-        """
-        status = failure.status
-        if status is None or status in _NOT_A_REFUSAL or status < 400:
-            return None
-        if status in (400, 422):
-            refused = self._refused_parameter(failure, sent)
-            if refused is not None:
-                return refused
-        if "response_format" not in sent:
-            return None
-        if _ABOUT_FORMAT.search(f"{failure.param} {failure.code} {failure.message}"):
-            return self._milder()
-        strict = sent["response_format"]["type"] == "json_schema"
-        if status >= 500 and strict and suspect_format and not self.proven:
-            return replace(self._milder(), guessed=True)
-        return None
-
-    def _milder(self) -> Dialect:
+    def _lower_format(self) -> Capabilities:
         return replace(self, format=FORMATS[FORMATS.index(self.format) + 1])
 
-    def _refused_parameter(self, failure: Failure, sent: Json) -> Dialect | None:
+    def _without_parameter(self, failure: Failure, sent: Json) -> Capabilities | None:
         name = failure.param.split(".")[-1]
         if name not in sent and not failure.param:
             named = (p for p in sent if re.search(rf"\b{p}\b", failure.message))
@@ -124,57 +143,59 @@ class Dialect:
         return replace(self, dropped=self.dropped | {name})
 
 
-_known: dict[tuple[str, str], Dialect] = {}
-_lock = threading.Lock()
+def is_strict(sent: Json) -> bool:
+    """Whether these parameters hold a strict schema."""
+    return "json_schema" in sent.get("response_format", {})
 
 
-def known(endpoint: str, model: str) -> Dialect:
-    """The dialect that was learnt for this model here, in this process."""
-    return _known.get((endpoint, model), Dialect())
+class CapabilityCache:
+    """The capabilities that were learnt in this process; threads may share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Capabilities] = {}
+        self._lock = new_lock()
+
+    def get(self, target: Target) -> Capabilities:
+        """What is known of a model at an endpoint."""
+        return self._known.get((target.endpoint, target.model), _EVERYTHING)
+
+    def learn(self, target: Target, learnt: Capabilities) -> None:
+        """Remember the capabilities of an answered request; warn once of each new limit."""
+        with self._lock:
+            before = self.get(target)
+            after = before.combined(learnt)
+            self._known[target.endpoint, target.model] = after
+        changes = []
+        if FORMATS.index(after.format) > FORMATS.index(before.format):
+            plain = after.format == "json_object"
+            changes.append(
+                "replies are requested "
+                + ("without a schema, as plain JSON" if plain else "as free text")
+            )
+        changes += [f"{name!r} is left out" for name in sorted(after.dropped - before.dropped)]
+        if after.renamed and not before.renamed:
+            changes.append("'max_tokens' is sent as 'max_completion_tokens'")
+        if changes:
+            log.warning(
+                "%s at %s refuses a part of the request; from now on %s. Each reply records the "
+                "parameters that were sent.",
+                target.model,
+                target.endpoint,
+                " and ".join(changes),
+            )
+
+    def forget(self, endpoint: str | None = None) -> None:
+        """Ask for everything again, for example of a server that was restarted.
+
+        Parameters
+        ----------
+        endpoint : str, optional
+            Forget only what was learnt of this address.
+        """
+        with self._lock:
+            for key in [key for key in self._known if endpoint in (None, key[0])]:
+                del self._known[key]
 
 
-def learn(endpoint: str, model: str, dialect: Dialect) -> None:
-    """Remember the dialect of an answered request; what is new in it is warned of, once."""
-    with _lock:
-        before = known(endpoint, model)
-        # Requests that ran side by side may each have learnt a part.
-        proven = before.proven or dialect.proven
-        lowered = [d.format for d in (before, dialect) if not (proven and d.guessed)]
-        after = Dialect(
-            format=max(lowered, key=FORMATS.index, default=FORMATS[0]),
-            dropped=before.dropped | dialect.dropped,
-            renamed=before.renamed or dialect.renamed,
-            proven=proven,
-            guessed=not proven and (before.guessed or dialect.guessed),
-        )
-        _known[endpoint, model] = after
-    changes = []
-    if FORMATS.index(after.format) > FORMATS.index(before.format):
-        without = "without a schema, as plain JSON"
-        changes.append(
-            f"answers are asked for {without if after.format == 'json_object' else 'as free text'}"
-        )
-    changes += [f"{name!r} is left out" for name in sorted(after.dropped - before.dropped)]
-    if after.renamed and not before.renamed:
-        changes.append("'max_tokens' is sent as 'max_completion_tokens'")
-    if changes:
-        log.warning(
-            "%s at %s refuses a part of the request; from now on %s. What was really sent is "
-            "recorded with each reply.",
-            model,
-            endpoint,
-            " and ".join(changes),
-        )
-
-
-def forget(endpoint: str | None = None) -> None:
-    """Ask for everything again; for a server that was started anew with other options.
-
-    Parameters
-    ----------
-    endpoint : str, optional
-        Only what was learnt of this address.
-    """
-    with _lock:
-        for key in [k for k in _known if endpoint in (None, k[0])]:
-            del _known[key]
+_EVERYTHING = Capabilities()
+known = CapabilityCache()

@@ -1,6 +1,6 @@
-"""How many requests may be under way at an endpoint, and how many may begin in a minute.
+"""How many requests may be in flight at an endpoint, and how many may start in a minute.
 
-All requests to one endpoint pass one `Gate`, in the order in which they came.
+All requests to one endpoint pass one `RateLimiter`, in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tinyfactory import settings
 from tinyfactory.models.chat import Usage
 
 log = logging.getLogger("tinyfactory.models")
 
-# Seconds of a queue before the log tells of it, and between two such lines.
-_PATIENCE = 5.0
+# Seconds that a queue lasts before the log mentions it, and between two such lines.
+_FIRST_REMINDER = 5.0
 _REMINDER = 30.0
-# A waiting request looks again so often, because settings may be changed meanwhile.
-_LOOK = 1.0
-# Tokens that an answer is taken to have, before any answer was seen.
+# A waiting request checks this often, because settings may change meanwhile.
+_RECHECK = 1.0
+# Assumed length of a reply in tokens, until replies have arrived.
 _FIRST_GUESS = 1_000
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """What one request takes of a window."""
+    """An amount that counts against a window."""
 
     at: float
     amount: int
 
 
 class Window:
-    """At most so much in every stretch of `seconds`: a sliding window over what went out.
+    """A sliding window: a limit on the sum of amounts in any stretch of `seconds`.
 
     Not aiolimiter's leaky bucket, because that lets twice its limit through in the first
     period, fixes the limit when it is made, and cannot correct an amount afterwards.
@@ -63,7 +64,7 @@ class Window:
         self._sum = 0
 
     def wait(self, amount: int, limit: int, now: float) -> float:
-        """Seconds until `amount` more is within the limit; more than the limit counts as it."""
+        """Seconds until `amount` fits within the limit; a larger amount counts as the limit."""
         while self._entries and self._entries[0].at + self.seconds <= now:
             self._sum -= self._entries.popleft().amount
         excess = self._sum + min(amount, limit) - limit
@@ -77,207 +78,226 @@ class Window:
         return 0.0
 
     def add(self, amount: int, now: float) -> Entry:
-        """Count what goes out now."""
+        """Count an amount from now on."""
         self._entries.append(Entry(now, amount))
         self._sum += amount
         return self._entries[-1]
 
     def correct(self, entry: Entry, amount: int) -> None:
-        """Count what it really took, in place of what it was taken for."""
+        """Replace an estimated amount by the actual one."""
         if self._entries and entry.at >= self._entries[0].at:  # else it has left the window
             self._sum += amount - entry.amount
             entry.amount = amount
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
-    """The right to send one request: its number, and how many were under way with it."""
+class Permit:
+    """Permission to send one request: its number, and how many were in flight with it."""
 
     number: int = 0
-    among: int = 0
+    in_flight: int = 0
     tokens: Entry | None = None
 
 
-class Gate:
-    """Lets requests through to one endpoint as fast as it takes them, and no faster.
+class _PerMinute(NamedTuple):
+    """The two limits of the settings."""
 
-    How many are under way at once is not limited until the endpoint first says 429. Then it is
-    halved, once for each burst, and grows by one for each window of successes: additive
+    requests: int | None
+    tokens: int | None
+
+
+def _limits_per_minute() -> _PerMinute:
+    return _PerMinute(settings.get("requests_per_minute"), settings.get("tokens_per_minute"))
+
+
+class RateLimiter:
+    """Lets requests through to one endpoint as fast as it accepts them.
+
+    The number of requests in flight is unlimited until the endpoint first returns 429. Then it
+    is halved, once for each burst, and grows by one for each window of successes: additive
     increase, multiplicative decrease (Chiu and Jain, "Analysis of the increase and decrease
-    algorithms for congestion avoidance", 1989), as TCP does. A time that the endpoint names
-    holds back everybody. The settings `requests_per_minute` and `tokens_per_minute` are held.
+    algorithms for congestion avoidance", 1989), as in TCP. If the endpoint asks to wait, all
+    requests wait. The settings `requests_per_minute` and `tokens_per_minute` apply too.
 
     The headers ``x-ratelimit-*`` are not read: their "reset" says when the whole allowance is
-    back, not when the next request may go, and each provider writes it in a form of its own.
+    back, not when the next request may start, and each provider has its own format.
 
-    To be used on one event loop only.
+    Use it on one event loop only.
 
     Parameters
     ----------
-    what : str
-        The endpoint, for the log.
+    endpoint : str
+        For the log.
 
     Examples
     --------
     >>> async def one_request():
-    ...     gate = Gate("http://localhost:11434/v1")
-    ...     ticket = await gate.enter(lambda mean: 300 + mean)
-    ...     gate.refused(ticket)
-    ...     gate.leave(ticket)
-    ...     return gate.limit
+    ...     limiter = RateLimiter("http://localhost:11434/v1")
+    ...     permit = await limiter.acquire(lambda mean: 300 + mean)
+    ...     limiter.throttled(permit)
+    ...     limiter.release(permit)
+    ...     return limiter.limit
     >>> asyncio.run(one_request())
     1
     """
 
-    def __init__(self, what: str) -> None:
-        import anyio
+    def __init__(self, endpoint: str) -> None:
+        import anyio  # slow to import
 
-        self.what = what
-        self._places = anyio.CapacityLimiter(math.inf)
-        self._turn = anyio.Lock(fast_acquire=True)  # serves those who wait in order
+        self.endpoint = endpoint
+        self._slots = anyio.CapacityLimiter(math.inf)
+        self._queue = anyio.Lock(fast_acquire=True)  # first in, first out
         self._held_until = 0.0
         self._requests, self._tokens = Window(), Window()
-        self._answers = self._completion_tokens = 0
+        self._replies = self._completion_tokens = 0
         self._serial = 0
-        self._end_of_burst = 0  # the last request that went out before the last decrease
+        self._end_of_burst = 0  # the last request sent before the last decrease
         self._successes = 0
         self._waiting = 0
         self._reminder: asyncio.TimerHandle | None = None
 
     @property
     def limit(self) -> float:
-        """How many may be under way at once; infinite until the endpoint first says 429."""
-        return self._places.total_tokens
+        """How many requests may be in flight; infinite until the endpoint first returns 429."""
+        return self._slots.total_tokens
 
     @property
-    def under_way(self) -> int:
-        """How many are under way."""
-        return self._places.borrowed_tokens
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._slots.borrowed_tokens
 
-    async def enter(
+    async def acquire(
         self,
         tokens: Callable[[int], int],
-        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> Ticket:
-        """Wait for one's turn to send a request; every ticket must `leave` in the end.
+        queueing: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> Permit:
+        """Wait until a request may be sent. Every permit must be released.
 
         Parameters
         ----------
         tokens : callable
-            An estimate of the tokens that the request takes, given the mean length of answers
-            so far. Asked only where tokens are limited.
-        waiting : callable
-            Makes a context that is held while the request waits.
+            Estimates the tokens that the request takes, given the mean length of replies so
+            far. Called only if tokens are limited.
+        queueing : callable
+            Returns an async context manager that is entered while the request waits.
         """
-        ticket = Ticket()
-        if self._turn.locked() or self.under_way >= self.limit or self._obstacle(tokens)[0]:
-            with waiting():
-                await self._queue(ticket, tokens)
+        permit, per_minute = Permit(), _limits_per_minute()
+        full = self._queue.locked() or self.in_flight >= self.limit
+        if full or self._wait(tokens, per_minute)[0]:
+            async with queueing():
+                await self._wait_in_queue(permit, tokens)
         else:
-            self._places.acquire_on_behalf_of_nowait(ticket)
-            self._let_through(ticket, tokens)
-        return ticket
+            self._slots.acquire_on_behalf_of_nowait(permit)
+            self._let_through(permit, tokens, per_minute)
+        return permit
 
-    def leave(self, ticket: Ticket) -> None:
-        """Give the place to the next one."""
-        self._places.release_on_behalf_of(ticket)
-
-    def refused(self, ticket: Ticket, retry_after: float | None = None) -> None:
-        """Slow down, because the endpoint said 429; to be called before the ticket leaves.
-
-        Parameters
-        ----------
-        ticket : Ticket
-        retry_after : float, optional
-            Seconds that the endpoint asks to wait: nobody is let through until then.
-        """
-        if retry_after is not None:
-            self._held_until = max(self._held_until, time.monotonic() + retry_after)
-        if ticket.number <= self._end_of_burst:
-            return  # it went out before the last decrease, and says nothing about the new limit
-        self._places.total_tokens = max(1, max(self.under_way, ticket.among) // 2)
-        self._end_of_burst, self._successes = self._serial, 0
-        log.info("%s: too many requests; from now on %d at once", self.what, self.limit)
-
-    def answered(self, ticket: Ticket) -> None:
-        """Count a success; to be called before the ticket leaves."""
-        # Where places are free, a success does not show that more would go.
-        if ticket.number <= self._end_of_burst or self.under_way < self.limit:
+    def succeeded(self, permit: Permit, usage: Usage) -> None:
+        """Count a success and the tokens that it used; call it before `release`."""
+        if usage.completion_tokens:
+            self._replies += 1
+            self._completion_tokens += usage.completion_tokens
+        used = usage.prompt_tokens + usage.completion_tokens
+        if permit.tokens is not None and used:  # without a count the estimate stands
+            self._tokens.correct(permit.tokens, used)
+        # With slots free, a success does not show that more would be accepted.
+        if permit.number <= self._end_of_burst or self.in_flight < self.limit:
             return
         self._successes += 1
         if self._successes >= self.limit:
-            self._places.total_tokens += 1
+            self._slots.total_tokens += 1
             self._successes = 0
 
-    def took(self, ticket: Ticket, usage: Usage | None) -> None:
-        """Count the tokens that a request took, in place of the estimate; None for none."""
-        if usage is not None and usage.completion_tokens:
-            self._answers += 1
-            self._completion_tokens += usage.completion_tokens
-        if ticket.tokens is not None:
-            taken = usage.prompt_tokens + usage.completion_tokens if usage is not None else 0
-            if taken or usage is None:  # an endpoint that does not say took some all the same
-                self._tokens.correct(ticket.tokens, taken)
+    def failed(self, permit: Permit) -> None:
+        """The endpoint returned an error: the request used no tokens."""
+        if permit.tokens is not None:
+            self._tokens.correct(permit.tokens, 0)
 
-    async def _queue(self, ticket: Ticket, tokens: Callable[[int], int]) -> None:
-        """Wait behind those who came before, until a place is free and no limit stands against."""
+    def throttled(self, permit: Permit, retry_after: float | None = None) -> None:
+        """Slow down, because the endpoint returned 429; call it before `release`.
+
+        Parameters
+        ----------
+        permit : Permit
+        retry_after : float, optional
+            Seconds that the endpoint asks to wait: no request is let through until then.
+        """
+        if retry_after is not None:
+            self._held_until = max(self._held_until, time.monotonic() + retry_after)
+        if permit.number <= self._end_of_burst:
+            return  # sent before the last decrease: it says nothing about the new limit
+        self._slots.total_tokens = max(1, max(self.in_flight, permit.in_flight) // 2)
+        self._end_of_burst, self._successes = self._serial, 0
+        log.info("%s: too many requests; from now on %d at once", self.endpoint, self.limit)
+
+    def release(self, permit: Permit) -> None:
+        """Free the slot for the next request."""
+        self._slots.release_on_behalf_of(permit)
+
+    async def _wait_in_queue(self, permit: Permit, tokens: Callable[[int], int]) -> None:
         self._waiting += 1
         if self._reminder is None:
-            self._remind_in(_PATIENCE, tokens)
+            self._remind_in(_FIRST_REMINDER, tokens)
         try:
-            async with self._turn:
-                await self._places.acquire_on_behalf_of(ticket)
+            async with self._queue:
+                await self._slots.acquire_on_behalf_of(permit)
                 try:
-                    await self._until_clear(tokens)
+                    per_minute = await self._until_clear(tokens)
                 except BaseException:
-                    self.leave(ticket)
+                    self.release(permit)
                     raise
-                self._let_through(ticket, tokens)
+                self._let_through(permit, tokens, per_minute)
         finally:
             self._waiting -= 1
             if not self._waiting and self._reminder is not None:
                 self._reminder.cancel()
                 self._reminder = None
 
-    async def _until_clear(self, tokens: Callable[[int], int]) -> None:
-        seconds = self._obstacle(tokens)[0]
-        while seconds:
-            await asyncio.sleep(min(seconds, _LOOK))
-            seconds = self._obstacle(tokens)[0]
+    async def _until_clear(self, tokens: Callable[[int], int]) -> _PerMinute:
+        while True:
+            per_minute = _limits_per_minute()
+            seconds = self._wait(tokens, per_minute)[0]
+            if not seconds:
+                return per_minute
+            await asyncio.sleep(min(seconds, _RECHECK))
 
-    def _let_through(self, ticket: Ticket, tokens: Callable[[int], int]) -> None:
+    def _let_through(
+        self, permit: Permit, tokens: Callable[[int], int], per_minute: _PerMinute
+    ) -> None:
         self._serial += 1
-        ticket.number, ticket.among = self._serial, self.under_way
+        permit.number, permit.in_flight = self._serial, self.in_flight
         now = time.monotonic()
-        if settings.get("requests_per_minute") is not None:
+        if per_minute.requests is not None:
             self._requests.add(1, now)
-        if settings.get("tokens_per_minute") is not None:
-            ticket.tokens = self._tokens.add(tokens(self._mean), now)
+        if per_minute.tokens is not None:
+            permit.tokens = self._tokens.add(tokens(self._mean), now)
 
-    def _obstacle(self, tokens: Callable[[int], int]) -> tuple[float, str]:
-        """For how many seconds the next request cannot go, and what stands against it."""
+    def _wait(self, tokens: Callable[[int], int], per_minute: _PerMinute) -> tuple[float, str]:
+        """Seconds until the next request may be sent, and the reason."""
         now = time.monotonic()
-        found = (
+        longest = (
             (self._held_until - now, "it asked to wait") if self._held_until > now else (0.0, "")
         )
-        limit = settings.get("requests_per_minute")
+        limit = per_minute.requests
         if limit is not None:
-            found = max(found, (self._requests.wait(1, limit, now), f"{limit} requests a minute"))
-        limit = settings.get("tokens_per_minute")
+            wait = self._requests.wait(1, limit, now)
+            longest = max(longest, (wait, f"{limit} requests a minute"))
+        limit = per_minute.tokens
         if limit is not None:
             wait = self._tokens.wait(tokens(self._mean), limit, now)
-            found = max(found, (wait, f"{limit} tokens a minute"))
-        return found
+            longest = max(longest, (wait, f"{limit} tokens a minute"))
+        return longest
 
     @property
     def _mean(self) -> int:
-        return self._completion_tokens // self._answers if self._answers else _FIRST_GUESS
+        return self._completion_tokens // self._replies if self._replies else _FIRST_GUESS
 
     def _remind_in(self, seconds: float, tokens: Callable[[int], int]) -> None:
         self._reminder = asyncio.get_running_loop().call_later(seconds, self._remind, tokens)
 
     def _remind(self, tokens: Callable[[int], int]) -> None:
-        seconds, why = self._obstacle(tokens)
-        why = f"{why}, for {seconds:.0f} s more" if seconds else f"it takes {self.limit:g} at once"
-        log.info("%s: %d requests wait for their turn (%s)", self.what, self._waiting, why)
+        seconds, reason = self._wait(tokens, _limits_per_minute())
+        reason = (
+            f"{reason}, for {seconds:.0f} s more" if seconds else f"{self.limit:g} at once allowed"
+        )
+        log.info("%s: %d requests are waiting (%s)", self.endpoint, self._waiting, reason)
         self._remind_in(_REMINDER, tokens)

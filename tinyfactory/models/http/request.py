@@ -1,206 +1,231 @@
-"""One call of an endpoint: its turn, its attempts, and what is learnt from each answer."""
+"""One chat completion over HTTP: the steps of a call in their order.
+
+The circuit breaker admits the call, the rate limiter lets a request through, the endpoint's
+capabilities shape its body, it is sent, the response is read, and after a failure the retry policy
+decides whether to go on.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 
 from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
-from tinyfactory.models.chat import ChatReply, ChatRequest, Json, before_request
-from tinyfactory.models.http import capabilities, circuit_breaker
-from tinyfactory.models.http.completion import decoded, said
+from tinyfactory.models.chat import ChatReply, ChatRequest, Json
+from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.connections import Connections
 from tinyfactory.models.http.endpoint import Target
-from tinyfactory.models.http.rate_limit import Ticket
-from tinyfactory.models.http.responses import Failure, as_error
-from tinyfactory.models.http.retry import Mendable, RetryPolicy, retrying
+from tinyfactory.models.http.responses import (
+    Failure,
+    Retryable,
+    as_error,
+    read_completion,
+    read_reply,
+)
+from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
 
 log = logging.getLogger("tinyfactory.models")
 
-# Given the body and a limit in seconds: the answer's body and headers, or what went wrong.
-Post = Callable[[Json, float], Awaitable[tuple[bytes, Mapping[str, str]] | Failure]]
-
 
 class Call:
-    """One `complete`: its attempts, what it learns of the endpoint, and what it counts.
+    """One chat completion: all its attempts and HTTP requests.
 
-    To be made and completed on the private loop. `requests` counts what went out: not those
-    for which there was no connection.
+    Create and complete it on the private loop.
 
     Parameters
     ----------
     target : Target
     request : ChatRequest
     policy : RetryPolicy
-    post : callable
-        Sends one HTTP request.
+    connections : Connections
+    before_retry : callable, optional
+        Called before every HTTP request but the first; if it raises, the request is not sent.
     """
 
     def __init__(
-        self, target: Target, request: ChatRequest, policy: RetryPolicy, post: Post
+        self,
+        target: Target,
+        request: ChatRequest,
+        policy: RetryPolicy,
+        connections: Connections,
+        before_retry: Callable[[], None] | None = None,
     ) -> None:
-        self.post = post
         self.target = target
         self.request = request
         self.policy = policy
-        self.requests = 0
-        self.server_errors = 0
-        self.guesses = 0
+        self.connections = connections
+        self.breaker, self.limiter = connections.breaker, connections.limiter
+        self.before_retry = before_retry
         self.timeout: float = settings.get("timeout")
-        self.clock = policy.clock()
-        self.probing = False
+        self.is_probe = False
+        self.requests = 0  # that were sent; without those that found no connection
+        self.server_errors = self.guesses = 0
         self.last: Failure | None = None
 
     async def complete(self) -> ChatReply:
-        """The reply, or the `ModelError` that is left after all attempts."""
-        shared = circuit_breaker.to(self.target)
-        self.gate, self.breaker = shared.gate, shared.breaker
-        self.probing = await self.breaker.admit()
-        watched = None if self.probing else self.breaker
+        """The reply, or the `ModelError` that remains after all attempts."""
+        self.is_probe = await self.breaker.admit()
         try:
-            reply = await retrying(
-                self._attempt, self.policy, self.target.what, self.clock, watched
-            )
+            reply = await self._with_retries()
         except (EndpointUnavailable, EndpointUnreachable):
-            if self.last is None and not self.requests:  # it opened before this one's turn
-                raise self.breaker.refusal() from None
-            if not self._limited():
-                if self.probing:
-                    self.breaker.missed()
-                self.breaker.failed(str(self.last or "no answer in time").rstrip("."))
+            if self.last is None and not self.requests:  # the breaker opened before the first
+                raise self.breaker.not_sent() from None
+            if not self._was_throttled():
+                if self.is_probe:
+                    self.breaker.probe_failed()
+                self.breaker.record_failure(str(self.last or "no answer in time").rstrip("."))
             raise
-        except ModelError:  # refused, but by an endpoint that is there
-            self.breaker.answered()
+        except ModelError:  # refused, but by an endpoint that is up
+            self.breaker.record_success()
             raise
         finally:
-            if self.probing:
-                self.breaker.end()
-        self.breaker.answered()
+            if self.is_probe:
+                self.breaker.end_probe()
+        self.breaker.record_success()
         return reply
 
-    def _limited(self) -> bool:
-        """Whether the last request was refused for coming too soon, by a server that is up."""
-        return self.last is not None and self.last.status == 429
+    async def _with_retries(self) -> ChatReply:
+        self.clock = Clock(self.policy)
+        try:
+            return await self._attempt()
+        except Retryable as failure:
+            first = failure
+        watched = None if self.is_probe else self.breaker
+        retry = Retry(self.policy, self.clock, self.target.what, watched)
+        return await retry.run(self._attempt, first)
 
     async def _attempt(self) -> ChatReply:
         try:
             return await self._ask()
-        except Mendable:
-            if self.probing and not self._limited():
-                self.breaker.missed()
+        except Retryable:
+            if self.is_probe and not self._was_throttled():
+                self.breaker.probe_failed()
             raise
 
     async def _ask(self) -> ChatReply:
-        """Ask in the dialect that is known, and in lesser ones while the endpoint refuses."""
-        target = self.target
-        dialect = capabilities.known(target.endpoint, target.model)
+        """Ask with all that is known to be accepted; with less as long as the endpoint refuses."""
+        known = accepted = capabilities.known.get(self.target)
         first: Failure | None = None
         while True:
-            sent = dialect.parameters(self.request)
-            answer, ticket = await self._send(sent)
-            if not isinstance(answer, Failure):
-                break
-            first = first or answer
-            self.server_errors += (answer.status or 0) >= 500
-            lesser = dialect.after(answer, sent, suspect_format=self._suspects(answer))
-            if lesser is None:
-                # A guess that did not help: the server's trouble is what it said first.
-                failure = first if dialect.guessed and (answer.status or 0) >= 500 else answer
-                error = as_error(failure, target.model, target.endpoint)
-                if not isinstance(error, Mendable):
-                    log.info("%s: refused: %s", target.what, failure)
-                raise error
-            self.guesses += lesser.guessed and not dialect.guessed
-            log.info("%s: asking again with less, after %s", target.what, answer)
-            dialect = lesser
-        proven = sent.get("response_format", {}).get("type") == "json_schema"
-        learnt = replace(dialect, proven=True) if proven else dialect
-        capabilities.learn(target.endpoint, target.model, learnt)
-        reply = self._reply(answer, sent)
-        self.gate.took(ticket, reply.usage)
-        return reply
+            parameters = accepted.parameters(self.request)
+            outcome = await self._send(parameters)
+            if not isinstance(outcome, Failure):
+                learnt = accepted.after_reply(parameters)
+                if learnt is not known:
+                    capabilities.known.learn(self.target, learnt)
+                return outcome
+            first = first or outcome
+            self.server_errors += (outcome.status or 0) >= 500
+            less = accepted.after_refusal(
+                outcome, parameters, suspect_format=self._suspects_format(outcome)
+            )
+            if less is None:
+                # If a guess did not help, the first failure tells more than the last.
+                guess_failed = accepted.guessed and (outcome.status or 0) >= 500
+                raise self._error(first if guess_failed else outcome)
+            self.guesses += less.guessed and not accepted.guessed
+            log.info("%s: asking again with less, after %s", self.target.what, outcome)
+            accepted = less
 
-    def _suspects(self, failure: Failure) -> bool:
-        # An overloaded gateway says 502 to 504, and the official endpoints know schemas: there
-        # a 5xx is first taken for the passing trouble that it most likely is. And a server
-        # that is down shall not get twice the requests for long.
-        at_once = failure.status in (500, 501) and not self.target.official
-        return self.guesses < 2 and (at_once or self.server_errors > 1)
-
-    async def _send(self, parameters: Json) -> tuple[Json | Failure, Ticket]:
-        """One request, when it is its turn."""
-        ticket = await self.gate.enter(self._tokens, self.clock.stopped)
+    async def _send(self, parameters: Json) -> ChatReply | Failure:
+        """Wait for the rate limiter, then send one HTTP request and read the response."""
+        permit = await self.limiter.acquire(self._estimate_tokens, self._queueing)
         try:
-            if self.breaker.is_open and not self.probing:  # it opened while this one waited
-                raise EndpointUnavailable(self.breaker.trouble())
-            if self.requests and (hook := before_request.get()) is not None:
-                hook()
+            if self.breaker.is_open and not self.is_probe:  # it opened in the meantime
+                raise self.breaker.given_up(self.requests)
+            if self.requests and self.before_retry is not None:
+                self.before_retry()
             self.last = None
-            answer = await self._exchange(parameters)
-            if isinstance(answer, Failure):
-                self._learn_from(answer, ticket)
-            else:
-                self.gate.answered(ticket)
-            return answer, ticket
+            reply = await self._post(parameters)
+            if not isinstance(reply, Failure):
+                self.limiter.succeeded(permit, reply.usage)
+                return reply
+            self.last = reply
+            if reply.status is not None:
+                self.limiter.failed(permit)
+            # Not for an exhausted quota, which is a 429 too.
+            if reply.status == 429 and isinstance(as_error(reply, self.target), Retryable):
+                # If this call is not going to wait that long, others need not wait either.
+                wait = reply.retry_after
+                bearable = wait is not None and wait <= self.clock.left
+                self.limiter.throttled(permit, wait if bearable else None)
+            return reply
         finally:
-            self.gate.leave(ticket)
+            self.limiter.release(permit)
 
-    def _learn_from(self, failure: Failure, ticket: Ticket) -> None:
-        self.last = failure
-        if failure.status is not None:
-            self.gate.took(ticket, None)
-        if self._limited() and isinstance(as_error(failure, "", ""), Mendable):  # not for money
-            # What this call is not going to wait for, others are not made to wait for.
-            wait = failure.retry_after
-            bearable = wait is not None and wait <= self.clock.left
-            self.gate.refused(ticket, wait if bearable else None)
+    async def _post(self, parameters: Json) -> ChatReply | Failure:
+        self.requests += 1
+        began = time.monotonic()
+        response = await self.connections.send(
+            "post",
+            "/chat/completions",
+            min(self.timeout, self.clock.left),
+            body=body(self.target, self.request, parameters),
+        )
+        if isinstance(response, Failure):
+            self.requests -= response.kind == "unreachable"
+            return response
+        completion = read_completion(*response, self.target)
+        if isinstance(completion, Failure):
+            return completion
+        log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
+        return read_reply(
+            completion,
+            self.target,
+            parameters,
+            requests=self.requests,
+            seconds=self.clock.used,
+        )
 
-    def _tokens(self, mean: int) -> int:
-        """What the request will take: four characters a token, and an answer."""
+    @asynccontextmanager
+    async def _queueing(self) -> AsyncIterator[None]:
+        """While the request waits here, no time counts, and it gives up if the breaker opens."""
+        try:
+            with self.clock.paused():
+                async with asyncio.timeout(None) as wait:
+
+                    def give_up() -> None:
+                        if not wait.expired():
+                            wait.reschedule(0.0)
+
+                    with nullcontext() if self.is_probe else self.breaker.on_open(give_up):
+                        yield
+        except TimeoutError:
+            raise self.breaker.given_up(self.requests) from None
+
+    def _estimate_tokens(self, mean_reply: int) -> int:
+        """Tokens that the request will take, at four characters a token."""
         characters = sum(len(message.get("content", "")) for message in self.request.messages)
         if self.request.schema is not None:
             characters += len(json.dumps(self.request.schema))
-        return characters // 4 + (self.request.max_tokens or mean)
+        return characters // 4 + (self.request.max_tokens or mean_reply)
 
-    async def _exchange(self, parameters: Json) -> Json | Failure:
-        """One HTTP request: the decoded completion, or what went wrong with it."""
-        self.requests += 1
-        began = time.monotonic()
-        answer = await self.post(body(self.target, self.request, parameters), self.timeout)
-        if isinstance(answer, Failure):
-            self.requests -= answer.kind == "unreachable"
-            return answer
-        completion = decoded(*answer, self.target)
-        if not isinstance(completion, Failure):
-            log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
-        return completion
+    def _was_throttled(self) -> bool:
+        """Whether the last request was sent too soon, to an endpoint that is up."""
+        return self.last is not None and self.last.status == 429
 
-    def _reply(self, body: Json, sent: Json) -> ChatReply:
-        return reply(body, self.target, sent, requests=self.requests, seconds=self.clock.used)
+    def _suspects_format(self, failure: Failure) -> bool:
+        """Whether a 5xx may come from the strict schema.
+
+        Official endpoints support schemas, and gateways return 502 to 504 when overloaded: then a
+        first 5xx is taken as temporary. Two guesses are allowed, so that an endpoint that is down
+        does not get twice the requests.
+        """
+        likely = failure.status in (500, 501) and not self.target.official
+        return self.guesses < 2 and (likely or self.server_errors > 1)
+
+    def _error(self, failure: Failure) -> ModelError | Retryable:
+        error = as_error(failure, self.target)
+        if not isinstance(error, Retryable):
+            log.info("%s: refused: %s", self.target.what, failure)
+        return error
 
 
 def body(target: Target, request: ChatRequest, parameters: Json) -> Json:
-    """What is sent for a request, in the dialect that gave the parameters."""
+    """The body of a request with the parameters that the endpoint accepts."""
     return {"model": target.model, "messages": request.messages, **parameters}
-
-
-def reply(
-    completion: Json, target: Target, sent: Json, *, requests: int, seconds: float
-) -> ChatReply:
-    """The reply in the body of a completion, and what was sent for it."""
-    sent = {"model": target.model, **sent}
-    if "json_schema" in sent.get("response_format", {}):
-        # The schema is in the request as asked; here its name says that it was sent.
-        schema = sent["response_format"]["json_schema"]
-        named = {name: value for name, value in schema.items() if name != "schema"}
-        sent["response_format"] = {"type": "json_schema", "json_schema": named}
-    parts = said(completion)
-    return ChatReply(
-        **parts | {"model": parts["model"] or target.model},
-        sent=sent,
-        requests=requests,
-        seconds=seconds,
-    )

@@ -1,4 +1,4 @@
-"""What went wrong with one HTTP request, and which error of ours that is."""
+"""Read an HTTP response: a chat completion, or the error to raise and whether to retry it."""
 
 from __future__ import annotations
 
@@ -20,48 +20,24 @@ from tinyfactory.errors import (
     RequestRejected,
     UnknownModel,
 )
-from tinyfactory.models.http.retry import Mendable
+from tinyfactory.models.chat import ChatReply, Json, Usage
+from tinyfactory.models.http.endpoint import Target
+from tinyfactory.redaction import scrub
 
-# Spent money does not come back by waiting, though it arrives as 429 like a rate limit does.
+# An exhausted balance arrives as 429 like a rate limit, but waiting does not help.
 _SPENT = re.compile(r"insufficient|billing|credit|balance|payment", re.IGNORECASE)
 _ABOUT_MODEL = re.compile(r"\b(model|deployment)\b", re.IGNORECASE)
 _NOT_A_MODEL = re.compile(
     r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found)",
     re.IGNORECASE | re.DOTALL,
 )
-_KEYS = (
-    (re.compile(r"\bsk-[\w*.…-]{3,}"), "[key]"),
-    (re.compile(r"\b(Bearer|Basic)\s+[^\s\"',}]+", re.IGNORECASE), r"\1 [key]"),
-    (
-        re.compile(r"(?i)((?:api[-_ ]?key|authorization|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"),
-        r"\1[key]",
-    ),
-    (re.compile(r"[\w.-]*\*{4,}[\w.-]*"), "[key]"),  # half a key with stars in it
-    (re.compile(r"://[^/@\s]+@"), "://"),
-)
-
-
-def scrub(text: str, *secrets: str | None) -> str:
-    """A text of a server without anything that is or looks like a key.
-
-    Examples
-    --------
-    >>> scrub("Incorrect API key provided: sk-abcd****wxyz. Got abra-cadabra.", "abra-cadabra")
-    'Incorrect API key provided: [key] Got [key].'
-    """
-    for secret in secrets:
-        if secret and len(secret) >= 8:  # shorter is a placeholder, "ollama" or the like
-            text = text.replace(secret, "[key]")
-    for pattern, instead in _KEYS:
-        text = pattern.sub(instead, text)
-    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that brought no answer.
+    """A request that brought no completion.
 
-    `status` is None when no HTTP response came; `kind` then says why: "unreachable" (no
+    `status` is None if there was no HTTP response; `kind` then says why: "unreachable" (no
     connection), "timeout" or "dropped".
     """
 
@@ -78,18 +54,158 @@ class Failure:
         return f"{said}: {self.message}" if self.message else said
 
 
-def from_status(status: int, body: Any, headers: Mapping[str, str], *secrets: str) -> Failure:
-    """Read an error response, as OpenAI, Azure, vLLM, Ollama, llama.cpp and FastAPI word it.
+class Retryable(Exception):
+    """An attempt failed and another may succeed; `error` is raised if none does.
+
+    Parameters
+    ----------
+    error : ModelError
+    retry_after : float, optional
+        Seconds that the endpoint asks to wait.
+    pause : float, optional
+        Seconds to wait instead of the policy's backoff.
+    at_most : int, optional
+        Number of attempts after which this failure is final.
+    """
+
+    def __init__(
+        self,
+        error: ModelError,
+        *,
+        retry_after: float | None = None,
+        pause: float | None = None,
+        at_most: int | None = None,
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+        self.pause = pause
+        self.at_most = at_most
+
+
+# --- completions ---------------------------------------------------------------------------------
+
+
+def read_completion(content: bytes, headers: Mapping[str, str], target: Target) -> Json | Failure:
+    """The chat completion in the body of a 200, or the error that some servers send with it.
+
+    Raises
+    ------
+    Retryable
+        With a `BadResponse`, if the body is neither.
+    """
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        html = content[:300].lstrip().lower().startswith((b"<!doctype", b"<html"))
+        raise bad_response("an HTML page" if html else "no JSON", content, target) from None
+    fault = _fault_of(body)
+    if fault is None:
+        completion: Json = body
+        return completion
+    error = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(error, dict) and error.get("message"):
+        code = error.get("code")
+        if isinstance(code, int) and 400 <= code < 600:
+            return read_error(code, body, headers, target)
+    raise bad_response(fault, content, target)
+
+
+def read_reply(
+    completion: Json, target: Target, parameters: Json, *, requests: int, seconds: float
+) -> ChatReply:
+    """The reply in a chat completion.
+
+    Parameters
+    ----------
+    completion : dict
+        From `read_completion`.
+    target : Target
+    parameters : dict
+        The parameters that were sent.
+    requests : int
+        HTTP requests that it took.
+    seconds : float
+    """
+    choice = completion["choices"][0]
+    message = choice["message"]
+    sent = {"model": target.model, **parameters}
+    if "json_schema" in sent.get("response_format", {}):
+        # The request holds the whole schema; the reply only says which one was sent.
+        schema = sent["response_format"]["json_schema"]
+        named = {name: value for name, value in schema.items() if name != "schema"}
+        sent["response_format"] = {"type": "json_schema", "json_schema": named}
+    return ChatReply(
+        text=_text(message.get("content")),
+        finish_reason=str(choice.get("finish_reason") or "stop"),
+        refusal=_text(message.get("refusal")) or None,
+        model=str(completion.get("model") or "") or target.model,
+        usage=_usage(completion.get("usage")),
+        sent=sent,
+        requests=requests,
+        seconds=seconds,
+    )
+
+
+def _fault_of(body: Any) -> str | None:
+    """Why a body is not a chat completion; None if it is one."""
+    if not isinstance(body, dict):
+        return f"a JSON {type(body).__name__}"
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return f"`choices` is {json.dumps(choices)[:40]}"
+    if not isinstance(choices[0], dict) or not isinstance(choices[0].get("message"), dict):
+        return "a choice without a `message`"
+    return None
+
+
+def _text(content: Any) -> str:
+    """A message's text; some servers send it in parts."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        content = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(content, str):
+        return ""
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        # JSON can hold half of a surrogate pair ("\ud800"), which cannot be saved.
+        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return content
+
+
+def _usage(usage: Any) -> Usage:
+    """Token counts; 0 where the endpoint gives none or no number."""
+    if not isinstance(usage, dict):
+        return Usage()
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Usage(
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_count(cached) or _count(usage.get("prompt_cache_hit_tokens")),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def read_error(status: int, body: Any, headers: Mapping[str, str], target: Target) -> Failure:
+    """Read an error response of OpenAI, Azure, vLLM, Ollama, llama.cpp or FastAPI.
 
     Parameters
     ----------
     status : int
     body : Any
-        The response: decoded JSON, or text where it is none.
+        Decoded JSON, or the text if it is not JSON.
     headers : mapping
-        With lower-case names, or indifferent to case.
-    *secrets : str
-        What must not appear in the message.
+        With lower-case names, or case-insensitive.
+    target : Target
+        Its secrets are removed from the message.
     """
     if isinstance(body, list) and body:  # Gemini's endpoint wraps the error in a list
         body = body[0]
@@ -104,7 +220,7 @@ def from_status(status: int, body: Any, headers: Mapping[str, str], *secrets: st
     text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
     if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
         text = "an HTML page"
-    text = " ".join(scrub(text, *secrets).split())
+    text = " ".join(scrub(text, *target.secrets()).split())
     return Failure(
         message=text if len(text) <= 500 else text[:500] + "…",
         status=status,
@@ -116,7 +232,7 @@ def from_status(status: int, body: Any, headers: Mapping[str, str], *secrets: st
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the headers ask to wait; None where they do not, or make no sense."""
+    """Seconds that the headers ask to wait; None if they do not, or not in a readable form."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
@@ -133,24 +249,17 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def as_error(failure: Failure, model: str, endpoint: str) -> ModelError | Mendable:
-    """The error to raise: a `Mendable` where another attempt may succeed.
-
-    Parameters
-    ----------
-    failure : Failure
-    model, endpoint : str
-        For the message.
-    """
+def as_error(failure: Failure, target: Target) -> ModelError | Retryable:
+    """The error to raise for a failure: a `Retryable` if another attempt may succeed."""
     if failure.status is None:
-        return _without_response(failure, endpoint)
-    status, where = failure.status, f"{model} at {endpoint}"
+        return _without_response(failure, target.endpoint)
+    status, endpoint = failure.status, target.endpoint
     names = f"{failure.code} {failure.type}"
     if status == 402 or (status == 429 and _SPENT.search(names)):
         return QuotaExhausted(
-            f"The account at {endpoint} has nothing left to spend ({failure}). Nothing was "
-            "retried; what was finished before is kept. Add credit or raise the limit with the "
-            'provider, or go on without a model: tinyfactory.configure(model="offline").'
+            f"The account at {endpoint} has no credit left ({failure}). The request was not "
+            "retried; finished work is saved. Add credit or raise the limit with the provider, "
+            'or continue without a model: tinyfactory.configure(model="offline").'
         )
     if (
         failure.code == "model_not_found"
@@ -158,52 +267,54 @@ def as_error(failure: Failure, model: str, endpoint: str) -> ModelError | Mendab
         or (status == 404 and _ABOUT_MODEL.search(failure.message + failure.code))
     ):
         return UnknownModel(
-            f"{endpoint} does not know the model {model!r}, or your key may not use it "
-            f"({failure}). Nothing was retried. Choose one that it has, by "
+            f"{endpoint} does not know the model {target.model!r}, or your key may not use it "
+            f"({failure}). The request was not retried. Choose another model: "
             "tinyfactory.configure(model=...) or TINYFACTORY_MODEL; "
             f"{endpoint}/models lists them."
         )
     if status in (401, 403):
         return AuthenticationFailed(
-            f"{endpoint} refused the key ({failure}). Nothing was retried; what was finished "
-            "before is kept. Check the key (OPENAI_API_KEY, or "
+            f"{endpoint} rejected the key ({failure}). The request was not retried; finished "
+            "work is saved. Check the key (OPENAI_API_KEY, or "
             "tinyfactory.configure(api_key=getpass())) and that it may use "
-            f"{model!r} there."
+            f"{target.model!r} there."
         )
     if status in (408, 409, 429) or status >= 500:
-        return Mendable(
-            EndpointUnavailable(f"{where} did not answer ({failure})."),
+        return Retryable(
+            EndpointUnavailable(f"{target.what} did not answer ({failure})."),
             retry_after=failure.retry_after,
         )
     if status in (404, 405):
         return RequestRejected(
-            f"There is no chat endpoint at {endpoint}/chat/completions ({failure}). Nothing was "
-            "retried. Check the base URL; for most servers it ends in /v1."
+            f"There is no chat endpoint at {endpoint}/chat/completions ({failure}). The request "
+            "was not retried. Check the base URL; for most servers it ends in /v1."
         )
     return RequestRejected(
-        f"{where} refuses the request ({failure}). Nothing was retried, because the same request "
-        "would be refused again. Change what the message names, or choose another model."
+        f"{target.what} rejected the request ({failure}). It was not retried, because the same "
+        "request would be rejected again. Change what the message names, or choose another model."
     )
 
 
-def _without_response(failure: Failure, endpoint: str) -> Mendable:
+def _without_response(failure: Failure, endpoint: str) -> Retryable:
     if failure.kind == "unreachable":
         error: ModelError = EndpointUnreachable(
-            f"Nothing answers at {endpoint} ({failure.message}). Nothing was sent; what was "
-            "finished before is kept. Start the server or check the address (OPENAI_BASE_URL or "
-            "tinyfactory.configure(base_url=...)) and the network, or go on without a model: "
+            f"No server answers at {endpoint} ({failure.message}). Nothing was sent; finished "
+            "work is saved. Start the server or check the address (OPENAI_BASE_URL or "
+            "tinyfactory.configure(base_url=...)) and the network, or continue without a model: "
             'tinyfactory.configure(model="offline").'
         )
-        # One quick second look, for a server that is being restarted; waiting mends no address.
-        return Mendable(error, pause=0.3, at_most=2)
-    return Mendable(EndpointUnavailable(f"{endpoint} did not answer ({failure.message})."))
+        # One more try soon, for a server that is restarting; a wrong address stays wrong.
+        return Retryable(error, pause=0.3, at_most=2)
+    return Retryable(EndpointUnavailable(f"{endpoint} did not answer ({failure.message})."))
 
 
-def bad_response(what: str, excerpt: str, endpoint: str) -> Mendable:
-    """A 200 without a chat completion in it; a proxy's hiccup may mend, so one more attempt."""
+def bad_response(fault: str, content: bytes, target: Target) -> Retryable:
+    """A 200 without a chat completion in it. A proxy may cause that once, so retry it once."""
+    text = " ".join(content[:200].decode("utf-8", "replace").split())
     error = BadResponse(
-        f"{endpoint} answered, but not as a chat endpoint does: {what}. It began: {excerpt!r}. "
-        "Nothing of it was kept as an answer. Check the base URL (a login page or a proxy may "
-        "stand in between; for most servers it ends in /v1), or run it again."
+        f"{target.endpoint} did not answer like a chat endpoint: {fault}. The response began: "
+        f"{scrub(text, *target.secrets())!r}. Nothing of it was saved as a reply. Check the base "
+        "URL (a login page or a proxy may answer instead; for most servers it ends in /v1), or "
+        "run it again."
     )
-    return Mendable(error, at_most=2)
+    return Retryable(error, at_most=2)

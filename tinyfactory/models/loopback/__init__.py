@@ -1,7 +1,7 @@
-"""The offline writer behind a real address on this machine, for whoever tries out the network.
+"""The offline model behind a real address on this machine, to try out the network.
 
-`OfflineModel` answers without one. What happens on the way to an endpoint (concurrency, a limit
-that is met, batches, workers in other processes) is tried out against this.
+`OfflineModel` itself needs no network. Use this to try concurrency, rate limits, batches, and
+workers in other processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The offline writer under the OpenAI protocol: chat completions, models, files and batches."""
+"""The offline model behind the OpenAI protocol: chat completions, models, files and batches."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from tinyfactory.models.chat import ChatReply, ChatRequest
 from tinyfactory.models.loopback.server import Answer, Json, LoopbackServer, Request, refusal
 from tinyfactory.models.offline import OfflineModel
 
-# What it is called at this address. "offline" would be the writer itself, with no address.
+# The model's name at this address. "offline" is the model without a network.
 OFFLINE_WRITER = "offline-writer"
-# Seconds after which whoever came when too many were there may come again.
-_COME_AGAIN = 0.05
+# The Retry-After of a 429, in seconds.
+_RETRY_AFTER = 0.05
 
 
 class OfflineEndpoint(LoopbackServer):
     """A server at a loopback address, in a thread of its own; see `serve_offline`.
 
-    Its work is done in this process, in turns with whoever asks: it shows how things go, and
-    is no measure of how fast they go.
+    It shares this process with its clients, so do not use it to measure speed.
 
     Attributes
     ----------
     requests : int
-        Chat requests that were answered, without the rows of batches.
+        Chat requests answered, without the rows of batches.
     refused : int
-        Those that were told to come again (429).
+        Chat requests refused with 429.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class OfflineEndpoint(LoopbackServer):
         self._batches = Batches(self._completion, batch_seconds)
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request under ``/v1``."""
+        """Answer a request under ``/v1``."""
         path = urlsplit(request.path).path
         if path.startswith(("/v1/files", "/v1/batches")):
             return self._batches.answer(request)
@@ -62,23 +61,23 @@ class OfflineEndpoint(LoopbackServer):
                 return Answer(200, {"object": "list", "data": [known | {"created": 0}]})
             case "POST", "/v1/chat/completions":
                 return self._chat(request.body)
-        return refusal(404, f"There is nothing at {request.method} {path}.")
+        return refusal(404, f"{request.method} {path} does not exist.")
 
     def _chat(self, body: Json) -> Answer:
         if not isinstance(body.get("messages"), list):
-            return refusal(400, "'messages' is a list of messages.")
+            return refusal(400, "'messages' must be a list of messages.")
         if self.at_once is not None and self.under_way > self.at_once:
             self.refused += 1
-            told = refusal(429, f"{self.at_once} at once are taken.", "rate_limit_exceeded")
-            wait = {"retry-after": str(_COME_AGAIN)}
-            # At once, or those who are refused would take the places of those who are not.
-            return Answer(429, told.body, wait, delay=-self.latency)
+            error = refusal(429, f"At most {self.at_once} at once.", "rate_limit_exceeded")
+            wait = {"retry-after": str(_RETRY_AFTER)}
+            # Without latency, or refused requests would count against the limit.
+            return Answer(429, error.body, wait, delay=-self.latency)
         self.requests += 1
         return Answer(200, self._completion(body))
 
     def _completion(self, body: Json) -> Json:
-        """What the writer answers, as a completion; it names who wrote it, whoever was asked."""
-        reply = _at_once(self._model.complete(_request(body)))
+        """The offline model's reply as a completion; `model` says "offline" for any request."""
+        reply = _result(self._model.complete(_request(body)))
         tokens = {
             "prompt_tokens": reply.usage.prompt_tokens,
             "completion_tokens": reply.usage.completion_tokens,
@@ -95,18 +94,18 @@ class OfflineEndpoint(LoopbackServer):
         }
 
 
-def _at_once(answering: Coroutine[Any, Any, ChatReply]) -> ChatReply:
-    """What a coroutine gives that never waits, as the offline model's does not."""
+def _result(coroutine: Coroutine[Any, Any, ChatReply]) -> ChatReply:
+    """The result of a coroutine that never waits, such as the offline model's."""
     try:
-        answering.send(None)
+        coroutine.send(None)
     except StopIteration as end:
         reply: ChatReply = end.value
         return reply
-    raise RuntimeError("the offline model waited for something")
+    raise RuntimeError("the offline model must not wait")
 
 
 def _request(body: Json) -> ChatRequest:
-    """The request that a body was made of: the writer draws from all of it, so all counts."""
+    """The request in a body. All of it matters: the offline model's seed depends on it."""
     schema = (body.get("response_format") or {}).get("json_schema") or {}
     length = body.get("max_completion_tokens", body.get("max_tokens"))
     return ChatRequest(
@@ -126,32 +125,32 @@ def serve_offline(
     seed: int = 0,
     port: int = 0,
 ) -> OfflineEndpoint:
-    """Serve the offline writer at an address on this machine, as an endpoint that costs nothing.
+    """Serve the offline model at an address on this machine, as an endpoint that costs nothing.
 
-    It speaks the OpenAI protocol (chat completions, models, files and batches), so that all
-    that happens on the way to a paid endpoint can be tried out and tested: no key, no network
-    but loopback. The people are those that ``model="offline"`` makes of the same requests, and
-    are marked as the offline writer's.
+    It speaks the OpenAI protocol (chat completions, models, files and batches), so that everything
+    on the way to a paid endpoint can be tried without a key and without network access. The
+    people are the same as with ``model="offline"`` and the same requests, and their provenance
+    says so.
 
     Parameters
     ----------
     latency : float
-        Seconds that each answer takes.
+        Seconds before each answer.
     at_once : int, optional
-        How many chat requests it takes at a time; whoever comes beyond is told 429 and to come
-        again. By default it takes all.
+        How many chat requests it accepts at a time; it refuses others with 429. By default it
+        accepts all.
     batch_seconds : float
         Seconds that a batch takes.
     seed : int
-        That of the offline model.
+        Seed of the offline model.
     port : int
-        0 takes a free one.
+        0 chooses a free one.
 
     Returns
     -------
     OfflineEndpoint
-        Already serving. Its `base_url` is for `tinyfactory.configure`; `close`, or the end of a
-        ``with``, ends it.
+        Already serving. Pass its `base_url` to `tinyfactory.configure`; end it with `close` or
+        use it in a ``with`` block.
 
     Examples
     --------
@@ -174,11 +173,11 @@ def serve_offline(
 
 @dataclass
 class Batch:
-    """One batch: its rows are answered one after the other, and it is over when the last is."""
+    """One batch; its rows are answered one by one over its duration."""
 
     id: str
     rows: list[Json]
-    order: Json  # what it was created with
+    order: Json  # the body of the request that created it
     began: float = field(default_factory=time.monotonic)
     answers: list[Json] = field(default_factory=list)
     output: str | None = None
@@ -186,7 +185,7 @@ class Batch:
 
     @property
     def status(self) -> str:
-        """As OpenAI names it."""
+        """The status in OpenAI's terms."""
         if self.output is None:
             return "in_progress"
         return "cancelled" if self.cancelled else "completed"
@@ -200,7 +199,7 @@ class Batches:
     complete : callable
         Answers the body of one chat request.
     seconds : float
-        How long a batch takes, however many rows it has.
+        How long a batch takes, regardless of its number of rows.
     """
 
     def __init__(self, complete: Callable[[Json], Json], seconds: float) -> None:
@@ -210,7 +209,7 @@ class Batches:
         self._batches: dict[str, Batch] = {}
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request about files or batches."""
+        """Answer a request about files or batches."""
         address = urlsplit(request.path)
         match request.method, *address.path.split("/")[2:]:
             case "POST", "files":
@@ -226,7 +225,7 @@ class Batches:
                 return Answer(200, self._shown(self._batches[name]))
             case "POST", "batches", name, "cancel" if name in self._batches:
                 return Answer(200, self._cancel(self._batches[name]))
-        return refusal(404, f"There is nothing at {request.method} {address.path}.")
+        return refusal(404, f"{request.method} {address.path} does not exist.")
 
     def _upload(self, request: Request) -> Answer:
         head = f"content-type: {request.headers.get('content-type')}\r\n\r\n".encode()
@@ -234,12 +233,12 @@ class Batches:
         parts = {p.get_param("name", header="content-disposition"): p for p in form.iter_parts()}
         content = parts["file"].get_payload(decode=True) if "file" in parts else None
         if not isinstance(content, bytes):
-            return refusal(400, "A form with a part named 'file' is wanted.")
-        name = self._keep(content)
+            return refusal(400, "The form must have a part named 'file'.")
+        name = self._save(content)
         shown = {"id": name, "object": "file", "bytes": len(content), "purpose": "batch"}
         return Answer(200, shown | {"filename": "rows.jsonl", "created_at": int(time.time())})
 
-    def _keep(self, content: bytes) -> str:
+    def _save(self, content: bytes) -> str:
         name = f"file-{len(self._files) + 1}"
         self._files[name] = content
         return name
@@ -247,14 +246,14 @@ class Batches:
     def _create(self, order: Json) -> Answer:
         content = self._files.get(str(order.get("input_file_id")))
         if content is None:
-            return refusal(400, f"There is no file {order.get('input_file_id')!r}.")
+            return refusal(400, f"File {order.get('input_file_id')!r} does not exist.")
         try:
             rows = [json.loads(line) for line in content.splitlines() if line.strip()]
-            asked = all(isinstance(row["body"]["messages"], list) for row in rows)
+            valid = all(isinstance(row["body"]["messages"], list) for row in rows)
         except (ValueError, KeyError, TypeError):
-            asked = False
-        if not asked:
-            return refusal(400, "A row of the file is no chat request.")
+            valid = False
+        if not valid:
+            return refusal(400, "A row of the file is not a chat request.")
         batch = Batch(f"batch_{len(self._batches) + 1}", rows, order)
         self._batches[batch.id] = batch
         return Answer(200, self._shown(batch))
@@ -276,7 +275,7 @@ class Batches:
         return self._shown(batch)
 
     def _work(self, batch: Batch) -> None:
-        """Answer the rows that are due by now."""
+        """Answer the rows that are due."""
         if batch.output is not None:
             return
         passed = time.monotonic() - batch.began
@@ -291,7 +290,7 @@ class Batches:
 
     def _end(self, batch: Batch) -> None:
         lines = (json.dumps(row, ensure_ascii=False) for row in batch.answers)
-        batch.output = self._keep("".join(f"{line}\n" for line in lines).encode())
+        batch.output = self._save("".join(f"{line}\n" for line in lines).encode())
 
     def _shown(self, batch: Batch) -> Json:
         self._work(batch)

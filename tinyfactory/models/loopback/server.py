@@ -1,7 +1,7 @@
-"""A small HTTP server on loopback, in a thread of its own: requests in, answers out.
+"""A small HTTP server on 127.0.0.1, in a thread of its own.
 
-Not `http.server`, whose thread for each connection would be hundreds, and which closes no
-connection that is kept alive.
+Not `http.server`, which needs a thread for each of hundreds of connections, and cannot close
+connections that are kept alive.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 
 Json = dict[str, Any]
-_BACKLOG = 512  # callers who may stand at the door at the same moment
+_BACKLOG = 512  # connections that may wait to be accepted
 
 
 @dataclass
 class Request:
-    """One request: header names are in lower case, `body` is its JSON, `at` its time."""
+    """One request: header names in lower case, `body` its JSON, `at` its arrival time."""
 
     method: str
     path: str
@@ -32,16 +32,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back, `delay` seconds later; with `drop` nothing, and the line goes dead."""
+    """A response, sent after `delay` seconds; with `drop` the connection is closed instead."""
 
     status: int = 200
-    body: Any = b""  # bytes and text as they are, anything else as JSON
+    body: Any = b""  # bytes and text are sent as they are, anything else as JSON
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drop: bool = False
 
     def encoded(self) -> bytes:
-        """The body as it is sent.
+        """The body as bytes.
 
         Examples
         --------
@@ -56,21 +56,21 @@ class Answer:
 
 
 class LoopbackServer:
-    """Serves 127.0.0.1 from `start` to `close`; whoever derives from it says what it answers.
+    """Serves 127.0.0.1 from `start` to `close`; subclasses define `answer`.
 
     Parameters
     ----------
     latency : float
-        Seconds of latency of every answer.
+        Seconds before every answer.
     port : int
-        0 takes a free one.
+        0 chooses a free one.
 
     Attributes
     ----------
     connections : int
-        How many were made so far.
+        Number of connections so far.
     under_way, most_at_once : int
-        Requests that are being answered, and the most that ever were at one time.
+        Number of requests being answered now, and its maximum so far.
     """
 
     def __init__(self, *, latency: float = 0.0, port: int = 0) -> None:
@@ -82,11 +82,11 @@ class LoopbackServer:
         self._failure: BaseException | None = None
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request; called on the server's loop, one at a time."""
+        """Answer a request; called on the server's loop, one request at a time."""
         raise NotImplementedError
 
     async def linger(self, reply: Answer) -> None:
-        """What passes before an answer is sent."""
+        """Wait before an answer is sent."""
         if self.latency + reply.delay:
             await asyncio.sleep(self.latency + reply.delay)
 
@@ -97,16 +97,16 @@ class LoopbackServer:
 
     @property
     def base_url(self) -> str:
-        """The address that a client of the OpenAI protocol is given."""
+        """The base URL for a client of the OpenAI protocol."""
         return f"{self.origin}/v1"
 
     def start(self) -> Self:
-        """Begin to serve; returns when requests are taken.
+        """Start to serve; returns when requests are accepted.
 
         Raises
         ------
         OSError
-            When the port is taken.
+            If the port is in use.
         """
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._main()), name="tinyfactory-loopback", daemon=True
@@ -119,7 +119,7 @@ class LoopbackServer:
         return self
 
     def close(self) -> None:
-        """End every connection, also those that hang, and the thread."""
+        """Close every connection, even one that hangs, and end the thread."""
         if self._thread is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join()
@@ -136,11 +136,11 @@ class LoopbackServer:
         self.close()
 
     def _forget_predecessor(self) -> None:
-        # The port may be one that another server of this process had, with other habits.
-        from tinyfactory.models.http import capabilities, circuit_breaker
+        # Another server of this process may have had this port, with other capabilities.
+        from tinyfactory.models.http import capabilities, connections
 
-        capabilities.forget(self.base_url)
-        circuit_breaker.forget(self.base_url)
+        capabilities.known.forget(self.base_url)
+        connections.forget(self.base_url)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -174,7 +174,7 @@ class LoopbackServer:
                 if not await self._respond(request, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client went away, as one that is cancelled does
+            pass  # the client closed the connection, for example because it was cancelled
         finally:
             writer.transport.abort()
 
@@ -219,6 +219,6 @@ def _response(reply: Answer) -> bytes:
 
 
 def refusal(status: int, message: str, code: str | None = None) -> Answer:
-    """An error in the form that OpenAI gives it."""
+    """An error in OpenAI's format."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     return Answer(status, {"error": error})

@@ -120,7 +120,7 @@ def test_what_is_kept_is_made_once():
         return object()
 
     async def pool() -> object:
-        return event_loop.kept("test-pool", make)
+        return event_loop.loop_local("test-pool", make)
 
     assert event_loop.run(pool) is event_loop.run(pool)
     assert made == [1]
@@ -128,7 +128,7 @@ def test_what_is_kept_is_made_once():
 
 def test_a_forked_process_gets_a_loop_of_its_own():
     async def mark() -> int:
-        return event_loop.kept("test-fork", os.getpid)
+        return event_loop.loop_local("test-fork", os.getpid)
 
     parent = event_loop.run(mark)
     reading, writing = os.pipe()
@@ -174,8 +174,8 @@ def test_a_token_stops_run_from_another_thread_promptly():
         token.cancel()
 
     in_thread(press)
-    with pytest.raises(Cancelled, match="stopped on request"), event_loop.cancellable(token):
-        event_loop.run(sleeper.sleep)
+    with pytest.raises(Cancelled, match="stopped on request"):
+        event_loop.run(sleeper.sleep, token=token)
     assert time.monotonic() - pressed[0] < 60
     assert sleeper.ended == "cancelled"
 
@@ -184,8 +184,7 @@ def test_a_token_stops_arun():
     sleeper, token = Sleeper(), event_loop.CancelToken()
 
     async def work() -> None:
-        with event_loop.cancellable(token):
-            await event_loop.arun(sleeper.sleep)
+        await event_loop.arun(sleeper.sleep, token=token)
 
     def press() -> None:
         sleeper.began.wait()
@@ -200,11 +199,10 @@ def test_a_token_stops_arun():
 def test_a_cancelled_token_starts_nothing():
     sleeper, token = Sleeper(), event_loop.CancelToken()
     token.cancel()
-    with event_loop.cancellable(token):
-        with pytest.raises(Cancelled):
-            event_loop.run(sleeper.sleep)
-        with pytest.raises(Cancelled):
-            asyncio.run(event_loop.arun(sleeper.sleep))
+    with pytest.raises(Cancelled):
+        event_loop.run(sleeper.sleep, token=token)
+    with pytest.raises(Cancelled):
+        asyncio.run(event_loop.arun(sleeper.sleep, token=token))
     assert not sleeper.began.is_set()
 
 
@@ -224,11 +222,10 @@ def test_one_token_stops_many_threads():
     outcomes = []
 
     def work(sleeper: Sleeper) -> None:
-        with event_loop.cancellable(token):
-            try:
-                event_loop.run(sleeper.sleep)
-            except Cancelled:
-                outcomes.append("cancelled")
+        try:
+            event_loop.run(sleeper.sleep, token=token)
+        except Cancelled:
+            outcomes.append("cancelled")
 
     threads = [in_thread(lambda s=s: work(s)) for s in sleepers]
     for sleeper in sleepers:

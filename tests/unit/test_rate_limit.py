@@ -1,4 +1,4 @@
-"""The gate before an endpoint: how many at once, how many in a minute, and in which order."""
+"""The limiter before an endpoint: how many at once, how many in a minute, and in which order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.models.chat import Usage
 from tinyfactory.models.http import rate_limit
-from tinyfactory.models.http.rate_limit import Gate, Ticket, Window
+from tinyfactory.models.http.rate_limit import Permit, RateLimiter, Window
 
 SOON = 30  # seconds, however slow the machine is; for no reason it would be a minute
 
@@ -25,13 +25,13 @@ def tokens(mean: int) -> int:
     return 100 + mean
 
 
-async def enter(gate: Gate, number: int = 1) -> list[Ticket]:
-    return [await gate.enter(tokens) for _ in range(number)]
+async def acquire(limiter: RateLimiter, number: int = 1) -> list[Permit]:
+    return [await limiter.acquire(tokens) for _ in range(number)]
 
 
-def leave(gate: Gate, tickets: list[Ticket]) -> None:
-    for ticket in tickets:
-        gate.leave(ticket)
+def release(limiter: RateLimiter, permits: list[Permit]) -> None:
+    for permit in permits:
+        limiter.release(permit)
 
 
 # --- the sliding window ---------------------------------------------------------------------------
@@ -87,92 +87,92 @@ def test_what_left_the_window_is_not_corrected():
 
 def test_there_is_no_limit_until_the_first_429():
     async def work():
-        gate = Gate("there")
-        tickets = await enter(gate, 300)
-        assert gate.limit == math.inf and gate.under_way == 300
-        gate.refused(tickets[-1])
-        assert gate.limit == 150
+        limiter = RateLimiter("there")
+        permits = await acquire(limiter, 300)
+        assert limiter.limit == math.inf and limiter.in_flight == 300
+        limiter.throttled(permits[-1])
+        assert limiter.limit == 150
 
     asyncio.run(work())
 
 
 def test_a_burst_of_429_halves_the_limit_once_and_the_next_burst_again():
     async def work():
-        gate = Gate("there")
-        tickets = await enter(gate, 40)
-        for ticket in tickets[10:]:
-            gate.refused(ticket)
-            gate.leave(ticket)
-        assert gate.limit == 20
-        leave(gate, tickets[:10])
-        for ticket in await enter(gate, 20):
-            gate.refused(ticket)
-            gate.leave(ticket)
-        assert gate.limit == 10
+        limiter = RateLimiter("there")
+        permits = await acquire(limiter, 40)
+        for permit in permits[10:]:
+            limiter.throttled(permit)
+            limiter.release(permit)
+        assert limiter.limit == 20
+        release(limiter, permits[:10])
+        for permit in await acquire(limiter, 20):
+            limiter.throttled(permit)
+            limiter.release(permit)
+        assert limiter.limit == 10
 
     asyncio.run(work())
 
 
 def test_a_late_429_halves_what_was_in_flight_when_it_went_out():
     async def work():
-        gate = Gate("there")
-        tickets = await enter(gate, 40)
-        leave(gate, tickets[:39])
-        gate.refused(tickets[39])
-        assert gate.limit == 20
+        limiter = RateLimiter("there")
+        permits = await acquire(limiter, 40)
+        release(limiter, permits[:39])
+        limiter.throttled(permits[39])
+        assert limiter.limit == 20
 
     asyncio.run(work())
 
 
 def test_one_always_goes():
     async def work():
-        gate = Gate("there")
+        limiter = RateLimiter("there")
         for _ in range(3):
-            (ticket,) = await enter(gate)
-            gate.refused(ticket)
-            gate.leave(ticket)
-        assert gate.limit == 1
+            (permit,) = await acquire(limiter)
+            limiter.throttled(permit)
+            limiter.release(permit)
+        assert limiter.limit == 1
 
     asyncio.run(work())
 
 
 def test_a_window_of_successes_adds_one():
     async def work():
-        gate = Gate("there")
-        first = await enter(gate, 8)
-        gate.refused(first[0])
-        for ticket in first:  # of the burst that was refused: no sign that more would go
-            gate.answered(ticket)
-            gate.leave(ticket)
-        assert gate.limit == 4
+        limiter = RateLimiter("there")
+        first = await acquire(limiter, 8)
+        limiter.throttled(first[0])
+        for permit in first:  # of the burst that was refused: no sign that more would go
+            limiter.succeeded(permit, Usage())
+            limiter.release(permit)
+        assert limiter.limit == 4
         grown = []
         for _ in range(3):
-            window = await enter(gate, int(gate.limit))
-            for ticket in window:
-                gate.answered(ticket)
-            leave(gate, window)
-            grown.append(gate.limit)
+            window = await acquire(limiter, int(limiter.limit))
+            for permit in window:
+                limiter.succeeded(permit, Usage())
+            release(limiter, window)
+            grown.append(limiter.limit)
         assert grown == [5, 6, 7]
-        (alone,) = await enter(gate)
+        (alone,) = await acquire(limiter)
         for _ in range(20):  # with places free, a success says nothing
-            gate.answered(alone)
-        assert gate.limit == 7
+            limiter.succeeded(alone, Usage())
+        assert limiter.limit == 7
 
     asyncio.run(work())
 
 
 def test_those_who_wait_are_served_in_order_and_one_that_gives_up_takes_no_place():
     async def work():
-        gate = Gate("there")
-        (first,) = await enter(gate)
-        gate.refused(first)
+        limiter = RateLimiter("there")
+        (first,) = await acquire(limiter)
+        limiter.throttled(first)
         served = []
 
         async def come(number: int) -> None:
-            ticket = await gate.enter(tokens)
+            permit = await limiter.acquire(tokens)
             served.append(number)
             await asyncio.sleep(0.001)
-            gate.leave(ticket)
+            limiter.release(permit)
 
         tasks = [asyncio.create_task(come(number)) for number in range(6)]
         await asyncio.sleep(0.01)
@@ -180,22 +180,22 @@ def test_those_who_wait_are_served_in_order_and_one_that_gives_up_takes_no_place
         tasks[3].cancel()
         await asyncio.sleep(0.01)
         assert served == []
-        gate.leave(first)
+        limiter.release(first)
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert served == [1, 2, 4, 5] and gate.under_way == 0
+        assert served == [1, 2, 4, 5] and limiter.in_flight == 0
 
     asyncio.run(work())
 
 
 def test_a_time_that_the_endpoint_names_holds_back_everybody():
     async def work():
-        gate = Gate("there")
-        tickets = await enter(gate, 6)
+        limiter = RateLimiter("there")
+        permits = await acquire(limiter, 6)
         began = time.monotonic()
-        gate.refused(tickets[0], retry_after=0.3)
-        gate.refused(tickets[1], retry_after=0.1)  # the longest counts
-        leave(gate, tickets)
-        await asyncio.gather(*(enter(gate) for _ in range(3)))
+        limiter.throttled(permits[0], retry_after=0.3)
+        limiter.throttled(permits[1], retry_after=0.1)  # the longest counts
+        release(limiter, permits)
+        await asyncio.gather(*(acquire(limiter) for _ in range(3)))
         assert 0.29 <= time.monotonic() - began < SOON
 
     asyncio.run(work())
@@ -205,64 +205,64 @@ def test_a_time_that_the_endpoint_names_holds_back_everybody():
 
 
 def test_requests_in_a_minute_are_held_and_a_changed_setting_counts(monkeypatch):
-    monkeypatch.setattr(rate_limit, "_LOOK", 0.05)
+    monkeypatch.setattr(rate_limit, "_RECHECK", 0.05)
 
     async def work():
-        gate = Gate("there")
+        limiter = RateLimiter("there")
         settings.configure(requests_per_minute=3)
-        leave(gate, await enter(gate, 3))
-        fourth = asyncio.create_task(enter(gate))
+        release(limiter, await acquire(limiter, 3))
+        fourth = asyncio.create_task(acquire(limiter))
         await asyncio.sleep(0.2)
         assert not fourth.done()
         settings.configure(requests_per_minute=4)
-        leave(gate, await asyncio.wait_for(fourth, SOON))
+        release(limiter, await asyncio.wait_for(fourth, SOON))
 
     asyncio.run(work())
 
 
 def test_tokens_are_set_aside_as_estimated_and_counted_as_they_were():
     async def work():
-        gate = Gate("there")
+        limiter = RateLimiter("there")
         settings.configure(tokens_per_minute=2_500)  # an answer is taken for 1,000 at first
-        tickets = await enter(gate, 2)
-        third = asyncio.create_task(enter(gate))
+        permits = await acquire(limiter, 2)
+        third = asyncio.create_task(acquire(limiter))
         await asyncio.sleep(0.05)
         assert not third.done()
-        for ticket in tickets:
-            gate.took(ticket, Usage(100, 200))
-        tickets += await asyncio.wait_for(third, SOON)
+        for permit in permits:
+            limiter.succeeded(permit, Usage(100, 200))
+        permits += await asyncio.wait_for(third, SOON)
         # 2 * 300 are taken and 300 set aside; with 300 for each, five more go, and no sixth.
         for _ in range(5):
-            tickets += await asyncio.wait_for(enter(gate), SOON)
+            permits += await asyncio.wait_for(acquire(limiter), SOON)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(enter(gate), 0.1)
-        gate.took(tickets[-1], None)  # refused: it took nothing
-        await asyncio.wait_for(enter(gate), SOON)
+            await asyncio.wait_for(acquire(limiter), 0.1)
+        limiter.failed(permits[-1])  # refused: it took nothing
+        await asyncio.wait_for(acquire(limiter), SOON)
 
     asyncio.run(work())
 
 
 def test_an_endpoint_that_does_not_count_is_taken_at_the_estimate():
     async def work():
-        gate = Gate("there")
+        limiter = RateLimiter("there")
         settings.configure(tokens_per_minute=1_500)
-        (ticket,) = await enter(gate)
-        gate.took(ticket, Usage())
+        (permit,) = await acquire(limiter)
+        limiter.succeeded(permit, Usage())
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(enter(gate), 0.1)
+            await asyncio.wait_for(acquire(limiter), 0.1)
 
     asyncio.run(work())
 
 
 def test_a_queue_is_told_of(caplog, monkeypatch):
     caplog.set_level(logging.INFO, logger="tinyfactory.models")
-    monkeypatch.setattr(rate_limit, "_PATIENCE", 0.05)
+    monkeypatch.setattr(rate_limit, "_FIRST_REMINDER", 0.05)
     settings.configure(requests_per_minute=1)
 
     async def work():
-        gate = Gate("there")
-        await enter(gate)
-        waiting = [asyncio.create_task(enter(gate)) for _ in range(3)]
+        limiter = RateLimiter("there")
+        await acquire(limiter)
+        waiting = [asyncio.create_task(acquire(limiter)) for _ in range(3)]
         await asyncio.sleep(0.2)
         for task in waiting:
             task.cancel()
@@ -270,7 +270,7 @@ def test_a_queue_is_told_of(caplog, monkeypatch):
 
     asyncio.run(work())
     (record,) = caplog.records
-    said = r"there: 3 requests wait for their turn \(1 requests a minute, for (\d+) s more\)"
+    said = r"there: 3 requests are waiting \(1 requests a minute, for (\d+) s more\)"
     assert 30 < int(re.fullmatch(said, record.getMessage())[1]) <= 60
 
 
