@@ -21,7 +21,7 @@ from tinyfactory.widgets.form.persona_form import PersonaForm
 from tinyfactory.widgets.history.history_view import HistoryView
 from tinyfactory.widgets.parts.base_panel import BasePanel
 from tinyfactory.widgets.parts.identity_trait import IdentityTrait
-from tinyfactory.widgets.parts.labels import Hint
+from tinyfactory.widgets.parts.status_line import Hint
 from tinyfactory.widgets.population.population_view import PopulationView
 
 # More people side by side, or more answers at once, are hard to read.

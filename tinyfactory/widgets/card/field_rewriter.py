@@ -15,7 +15,7 @@ from tinyfactory.people.schema.fields import parts, path_in_words
 from tinyfactory.utils.concurrency import Aside
 from tinyfactory.widgets.card.field_editor import LABEL, offer
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
-from tinyfactory.widgets.parts.labels import Hint
+from tinyfactory.widgets.parts.status_line import Hint
 
 
 class FieldRewriter(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types

@@ -14,7 +14,7 @@ from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.factory import profiles
 from tinyfactory.populations import Demography
 from tinyfactory.utils.text import count
-from tinyfactory.widgets.parts.labels import Hint
+from tinyfactory.widgets.parts.status_line import Hint
 
 _NONE, _FILE, _GIVEN = "", "/file", "/given"
 # A table of shares is small; a larger file is a mistake.

@@ -26,7 +26,7 @@ from tinyfactory.widgets.form.form_fields import (
 from tinyfactory.widgets.form.run_panel import RunPanel
 from tinyfactory.widgets.parts.debounce import Debounced
 from tinyfactory.widgets.parts.error_text import in_plain_words
-from tinyfactory.widgets.parts.labels import Hint
+from tinyfactory.widgets.parts.status_line import Hint
 
 # Seconds without typing before the cost is estimated again.
 PAUSE = 0.3

@@ -18,8 +18,8 @@ from tinyfactory.widgets.history import history_rows as rows
 from tinyfactory.widgets.history.history_controls import ALL, BranchChoice, EventDetail, ExportRow
 from tinyfactory.widgets.history.history_rows import as_html, as_text
 from tinyfactory.widgets.parts.base_panel import BasePanel
-from tinyfactory.widgets.parts.labels import Hint
 from tinyfactory.widgets.parts.paged_table import ItemTable
+from tinyfactory.widgets.parts.status_line import Hint
 
 _NONE = (
     "No simulation is open, so nothing was kept and there is no history. Run control.begin() "

@@ -12,9 +12,9 @@ import traitlets
 
 from tinyfactory.people.render.html import code_html
 from tinyfactory.widgets.parts.error_text import in_plain_words
-from tinyfactory.widgets.parts.labels import Status
 from tinyfactory.widgets.parts.request_widget import STATIC
 from tinyfactory.widgets.parts.static_form import StaticForm
+from tinyfactory.widgets.parts.status_line import Status
 
 # CSS classes that page.css and page.js use.
 PANEL = "tf-panel"
