@@ -28,11 +28,11 @@ ROOMS = {
     "diskcache": {"tinyfactory.journal.storage.database"},
     "faker": {"tinyfactory.gazetteer"},
     "genai_prices": {"tinyfactory.models.pricing"},
-    "httpx2": {"tinyfactory.models.openai"},
+    "httpx2": {"tinyfactory.models.http.connections"},
     "ipywidgets": {"tinyfactory.widgets"},
     "json_repair": {"tinyfactory.people.schema.reply_parser"},
     "jupyterlab": {"tinyfactory.cli"},
-    "openai": {"tinyfactory.models.openai"},
+    "openai": {"tinyfactory.models.http.connections"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {
         "tinyfactory.journal.records",
