@@ -18,7 +18,7 @@ from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.people import People, load_people
 from tinyfactory.widgets import PersonaBrowser
-from tinyfactory.widgets.exporting import FORMATS
+from tinyfactory.widgets.browser.people_export import FORMATS
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tinyfactory.people.render.charts import MAX_BARS, Section, asked_against_got, bars, card, page
+from tinyfactory.people.render.charts import MAX_BARS, Section, bars, card, page, target_and_actual
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -58,7 +58,7 @@ def beginning(svg):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_every_text_is_escaped(text):
-    plot = asked_against_got([(text, 1, 2)]) + bars([(text, 1)], text)
+    plot = target_and_actual([(text, 1, 2)]) + bars([(text, 1)], text)
     html = card(text, [Section(text, text, text, text, [text], plot)])
     seen = Tags(html)
     assert seen.tags <= TAGS and seen.open == []
@@ -69,7 +69,7 @@ def test_every_text_is_escaped(text):
 
 
 def test_bars_are_as_long_as_their_numbers_say():
-    svg = asked_against_got([("a", 10, 20), ("b", 40, 0)])
+    svg = target_and_actual([("a", 10, 20), ("b", 40, 0)])
     full = 240
     assert lengths(svg) == [full / 2, 0]
     assert lines(svg) == [full / 4, full]
@@ -82,7 +82,7 @@ def test_bars_are_as_long_as_their_numbers_say():
 
 @pytest.mark.parametrize("rows", [[], [("a", 0, 0)], [("a", -1, float("nan"))]])
 def test_nothing_to_draw_is_drawn_as_nothing(rows):
-    svg = asked_against_got(rows)
+    svg = target_and_actual(rows)
     assert lengths(svg) == [0] * len(rows) and svg.endswith("</svg>")
 
 
@@ -102,7 +102,7 @@ def test_long_labels_have_room_and_short_ones_take_none():
 
 
 def test_colours_come_from_the_page():
-    html = card("h", [Section("pass", "t", "v", "s", [], asked_against_got([("a", 1, 1)]))])
+    html = card("h", [Section("pass", "t", "v", "s", [], target_and_actual([("a", 1, 1)]))])
     colours = re.findall(r'(?:fill|stroke|color)(?:="|: )([^";]+)', html)
     assert colours and all(c.startswith(("var(", "currentColor")) for c in colours)
 
@@ -113,7 +113,7 @@ def test_a_row_stands_once():
 
 
 def test_bars_and_lines_are_there_when_styles_are_taken_out():
-    bare = re.sub(r' style="[^"]*"', "", asked_against_got([("a", 10, 20)]))
+    bare = re.sub(r' style="[^"]*"', "", target_and_actual([("a", 10, 20)]))
     assert re.search(
         r'<g stroke="currentColor">(<path stroke-width="\d+" d="M[^"]+"/>){2}</g>', bare
     )
@@ -126,8 +126,8 @@ def test_what_failed_is_open_and_said_in_a_word():
 
 
 def test_a_bar_costs_few_letters_for_notebooks_keep_cards_of_many_plots():
-    one = len(asked_against_got([("a", 10, 20.5)]))
-    ten = len(asked_against_got([("a", 10, 20.5)] * 10))
+    one = len(target_and_actual([("a", 10, 20.5)]))
+    ten = len(target_and_actual([("a", 10, 20.5)] * 10))
     assert (ten - one) / 9 < 130
     rows = [len(card("h", [Section("pass", "title", "0 people", "Words.")] * n)) for n in (1, 11)]
     assert (rows[1] - rows[0]) / 10 < 220

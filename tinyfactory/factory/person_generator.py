@@ -31,7 +31,7 @@ from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
-from tinyfactory.prompts.particularities import Wishes, contradiction, read_wishes
+from tinyfactory.prompts.particularities import Constraints, contradiction, read_constraints
 from tinyfactory.redaction import Secrets
 
 if TYPE_CHECKING:
@@ -356,12 +356,12 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
     return names[: slot.seen], minibios[: slot.seen], slot.seen + slot.number + 1
 
 
-def fixed_in(particularities: Particularities) -> Wishes:
+def fixed_in(particularities: Particularities) -> Constraints:
     """What the particularities fix for certain; fields that were given outright all are."""
-    return read_wishes(requests.particularities_text(particularities)).fixed()
+    return read_constraints(requests.particularities_text(particularities))
 
 
-def read_reply(message: Json, fixed: Wishes, wanted: Particularities = None) -> Json:
+def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None) -> Json:
     """The person that a reply describes, checked and in canonical form.
 
     Raises

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.gazetteer.countries import names_place
+from tinyfactory.gazetteer.unique_names import draw_names
 from tinyfactory.journal.serializer import digest
-from tinyfactory.prompts.particularities import Wishes, read_wishes
-from tinyfactory.utils.text import fold_words
+from tinyfactory.prompts.particularities import Constraints, read_constraints
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
 
-# A person's own words beside the fields of a profile; `read_wishes` knows the name.
+# A person's own words beside the fields of a profile; `read_constraints` knows the name.
 ALSO = "also"
 _SEX = ("sex", "gender")
 _PLACES = ("residence", "place", "city", "county", "state", "province", "region", "country")
@@ -50,8 +51,6 @@ def _fitted(text: str) -> Demography:
 
 def another_name(profile: Json, taken: Iterable[str]) -> Json:
     """The profile under a name that is free, where someone took its name meanwhile."""
-    from tinyfactory.populations.names import draw_names
-
     country = profile.get("country", profile.get("region"))
     sex = next((profile[key] for key in _SEX if key in profile), None)
     seed = int(digest("another name", profile["name"])[:12], 16)
@@ -106,14 +105,14 @@ def strays(asked: Particularities, persona: Json) -> str | None:
         return None
     fields = {key.lower().replace("_", " "): value for key, value in asked.items()}
     wanted = _wishes(asked).gender
-    told = read_wishes(f"gender: {persona.get('gender') or '?'}").gender
+    told = read_constraints(f"gender: {persona.get('gender') or '?'}").gender
     if wanted and told and wanted != told:
         return f"The gender must be {wanted!r}, as was asked for, not {persona['gender']!r}."
     residence = persona.get("residence")
     if isinstance(residence, str) and residence.strip():
         for key in _PLACES:
             place = fields.get(key)
-            if isinstance(place, str) and place.strip() and not _names(residence, place):
+            if isinstance(place, str) and place.strip() and not names_place(residence, place):
                 return (
                     f"The residence must name {place!r}, as was asked for; {residence!r} does not."
                 )
@@ -148,29 +147,10 @@ def complete(profile: Json, persona: Json) -> Json:
     return persona | added
 
 
-def _wishes(asked: Json) -> Wishes:
+def _wishes(asked: Json) -> Constraints:
     from tinyfactory.factory.requests import particularities_text
 
-    return read_wishes(particularities_text(asked)).fixed()
-
-
-def _names(residence: str, place: str) -> bool:
-    """Whether a residence names a place; a country by any of its names."""
-    text = f" {fold_words(residence)} "
-    return any(f" {fold_words(name)} " in text for name in (place, *_other_names(place)))
-
-
-def _other_names(place: str) -> tuple[str, ...]:
-    from tinyfactory.models.offline.load import countries
-
-    wanted = fold_words(place)
-    for country in countries():
-        names = (country.name, *country.aliases)
-        if wanted in map(fold_words, names):
-            return names
-    # "Porto, Portugal" is met by "Porto".
-    first = place.split(",")[0].strip()
-    return (first,) if first != place else ()
+    return read_constraints(particularities_text(asked))
 
 
 def read_demography(given: Demography | Json | str | Path) -> Demography:

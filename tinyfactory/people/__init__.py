@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyfactory.utils.imports import lazy_names
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
@@ -58,28 +58,34 @@ __all__ = [
     "to_frame",
     "to_parquet",
 ]
-
-# Where each name is defined; its module is imported when the name is first used.
-_MODULES = {
-    "comparison": ("Comparison", "compare"),
-    "formats.csv_file": ("to_csv",),
-    "formats.edsl": ("to_edsl",),
-    "formats.files": ("save_people",),
-    "formats.parquet_file": ("PeopleWriter", "to_parquet"),
-    "formats.rows": ("to_frame",),
-    "panel": ("Panel",),
-    "people_list": (
-        *("People", "from_csv", "from_edsl", "iter_csv", "iter_parquet", "load_people"),
-    ),
-    "person": ("TinyPerson",),
-    "proposal": ("Proposal",),
-    "revisions": ("Revision",),
-    "schema.layout": ("contexts_schema", "reply_schema"),
-    "schema.normalise": ("check_generated", "merge", "normalise"),
-    "schema.persona": ("PersonaSpec",),
-    "schema.reply_parser": ("read_contexts", "read_persona"),
-}
-
-__getattr__, __dir__ = lazy_names(
-    __name__, {name: module for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Comparison": "comparison",
+        "Panel": "panel",
+        "People": "people_list",
+        "PeopleWriter": "formats.parquet_file",
+        "PersonaSpec": "schema.persona",
+        "Proposal": "proposal",
+        "Revision": "revisions",
+        "TinyPerson": "person",
+        "check_generated": "schema.normalise",
+        "compare": "comparison",
+        "contexts_schema": "schema.layout",
+        "from_csv": "people_list",
+        "from_edsl": "people_list",
+        "iter_csv": "people_list",
+        "iter_parquet": "people_list",
+        "load_people": "people_list",
+        "merge": "schema.normalise",
+        "normalise": "schema.normalise",
+        "read_contexts": "schema.reply_parser",
+        "read_persona": "schema.reply_parser",
+        "reply_schema": "schema.layout",
+        "save_people": "formats.files",
+        "to_csv": "formats.csv_file",
+        "to_edsl": "formats.edsl",
+        "to_frame": "formats.rows",
+        "to_parquet": "formats.parquet_file",
+    },
 )

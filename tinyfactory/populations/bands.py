@@ -1,4 +1,4 @@
-"""Bands: categories that are ranges of numbers, such as an age of 18-29."""
+"""Bands: categories that are ranges of numbers, such as the age band 18-29."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _BELOW = re.compile(rf"(?:under|below|less than|<)\s*{_NUMBER}")
 _ONE = re.compile(_NUMBER)
 _YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
 
-# Few people are older than this, and an open band has to end somewhere: "65+" is 65 to 90.
+# Where open bands end: "65+" is read as 65 to 90, since few people are older.
 _OLDEST = 90
 _OPEN_WIDTH = 15
 _LIMIT = 100
-_NOBODY_OLDER = 120  # as the schema of a person has it
+_HIGHEST_AGE = 120  # as in the schema of a persona
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Numbers from `low` to `high`, both included; whole ones unless `continuous`."""
+    """Numbers from `low` to `high`, both included; whole numbers unless `continuous`."""
 
     low: float
     high: float
     continuous: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a number is in the band; somebody of 29 and a half is 29 years old."""
+        """Whether a number is in the band; an age of 29.5 is in a band that ends at 29."""
         return self.low <= (value if self.continuous else math.floor(value)) <= self.high
 
 
 def read_band(text: str) -> Band | None:
-    """The band that a category names, or None.
+    """Read a category as a band; None if it is not a range of numbers.
 
-    An open band ends at 90, or fifteen above its beginning, but not above 100; what begins
-    above 100 is no age, and ends at twice its beginning.
+    An open band ends at 90 or 15 above its start, whichever is more, but not above 100. A band
+    that starts above 100 is not an age; it ends at twice its start.
 
     Examples
     --------
@@ -62,25 +62,25 @@ def read_band(text: str) -> Band | None:
         low, high = 0, _number(match[1])
         high = max(0, high - 1) if isinstance(high, int) else high
     elif (match := _ONE.fullmatch(plain)) and float(_number(match[1])).is_integer():
-        low = high = int(_number(match[1]))  # "40.0" is how tables with gaps write 40
+        low = high = int(_number(match[1]))  # a column with gaps writes 40 as "40.0"
     else:
         return None
     return Band(low, high, isinstance(low, float) or isinstance(high, float))
 
 
 def _number(text: str) -> int | float:
-    """A whole number unless it is written with a point."""
+    """An int, or a float if the text has a decimal point."""
     plain = text.replace(",", "")
     return float(plain) if "." in plain else int(plain)
 
 
 def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
-    """The bands of a field whose categories all are ranges, or None when they are words.
+    """Read the categories of a field as bands; None unless all of them are ranges.
 
     Raises
     ------
     DemographyError
-        When a band ends before it begins, or two overlap.
+        If a band ends before it starts, or two bands overlap.
     """
     found: dict[str, Band] = {}
     for category in categories:
@@ -88,43 +88,43 @@ def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
         if band is None:
             return None
         if band.high < band.low:
-            raise DemographyError(f"{field} / {category}: the band ends before it begins.")
+            raise DemographyError(f"{field} / {category}: the band ends before it starts.")
         found[category] = band
     ordered = sorted(found, key=lambda category: found[category].low)
     for one, other in pairwise(ordered):
         touching = found[one].continuous and found[one].high == found[other].low
         if found[one].high >= found[other].low and not touching:
             raise DemographyError(
-                f"{field} / {other}: this band overlaps with {one}. Let each begin after the one "
-                "before it ends."
+                f"{field} / {other}: the band overlaps with {one}. Each band must start after "
+                "the end of the one before."
             )
     return found
 
 
 def check_ages(field: str, categories: Iterable[str], bands: dict[str, Band] | None) -> None:
-    """Refuse what nobody's age can be: it is in whole years, and people have one each.
+    """Reject categories of the field "age" that are not whole years up to 120.
 
     Raises
     ------
     DemographyError
-        Naming the category.
+        The message names the category.
     """
     for category in categories:
         band = (bands or {}).get(category) or read_band(category)
         if band is None or band.continuous:
             raise DemographyError(
-                f"{field} / {category}: an age is in whole years, or a range of them such as "
-                "18-29. Write it so, or leave it out; ages in words are a field of another name."
+                f"{field} / {category}: an age must be a whole number of years or a range such "
+                "as 18-29. For ages in words, use a field with another name."
             )
-        if band.high > _NOBODY_OLDER:
+        if band.high > _HIGHEST_AGE:
             raise DemographyError(
-                f"{field} / {category}: this goes up to {band.high:g}, and nobody is older than "
-                f"{_NOBODY_OLDER}. Say where it ends."
+                f"{field} / {category}: the band ends at {band.high:g}; the highest age is "
+                f"{_HIGHEST_AGE}. Give a lower end."
             )
 
 
 def band_of(bands: dict[str, Band], value: Any) -> str | None:
-    """The band that a number is in; None for what is no number or in none."""
+    """Find the band of a number; None if there is none, or the value is not a number."""
     if isinstance(value, bool):
         return None
     try:

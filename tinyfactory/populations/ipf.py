@@ -1,43 +1,42 @@
-"""Iterative proportional fitting: a table changed as little as its margins need.
+"""Iterative proportional fitting: change a table as little as its margins require.
 
 Deming and Stephan, "On a Least Squares Adjustment of a Sampled Frequency Table When the
 Expected Marginal Totals are Known", Annals of Mathematical Statistics 11, 1940. Of all tables
-with these margins it comes to the one nearest to the first in relative entropy, and leaves
-cells that are zero at zero (Csiszar, "I-Divergence Geometry of Probability Distributions and
+with these margins it converges to the one nearest to the start in relative entropy, and cells
+that are zero stay zero (Csiszar, "I-Divergence Geometry of Probability Distributions and
 Minimization Problems", Annals of Probability 3, 1975).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    # Sums of cells, and the axes that they are over.
-    Target = tuple[Array, tuple[int, ...]]
+Array = np.ndarray[Any, np.dtype[np.float64]]
+# The target sums, and the axes that they keep.
+Target = tuple[Array, tuple[int, ...]]
 
-# A share that is missed by more is not met: a hundredth of a person in a hundred thousand.
+# A share counts as met within a hundredth of a person in a hundred thousand.
 MISS = 1e-7
 _NEAR = 1e-13
 _ROUNDS = 1000
-_WORK = 200_000_000  # cells times rounds: tables that contradict each other never settle
-# Beyond this the program below takes too long; tables with no zeros do not need it.
+_WORK = 200_000_000  # cells times rounds: tables that contradict each other never converge
+# The linear program below takes too long for more; tables without zeros do not need it.
 _MOST_CELLS = 100_000
-_UNIT = 1e6  # shares in parts per million, where a solver's tolerances mean little
+_UNIT = 1e6  # the program counts in parts per million, far above the solver's tolerances
 
 
 def ipf(cells: Array, targets: Sequence[Target]) -> Array:
-    """The cells, changed until their sums are as near to the targets as they come.
+    """Scale the cells until their sums are as near to the targets as possible.
 
     Parameters
     ----------
     cells : array
         A zero stays zero.
     targets : sequence of (array, axes)
-        What the sums over all other axes are to be, its own axes being in the order given.
+        The target of the sums over all other axes, with its axes in the order given.
 
     Returns
     -------
@@ -51,8 +50,6 @@ def ipf(cells: Array, targets: Sequence[Target]) -> Array:
     array([[0.1, 0.4],
            [0. , 0.5]])
     """
-    import numpy as np
-
     found = np.array(cells, dtype=float)
     turned = []
     for target, axes in targets:
@@ -71,9 +68,9 @@ def ipf(cells: Array, targets: Sequence[Target]) -> Array:
 
 
 def met(cells: Array, targets: Sequence[Target]) -> Array:
-    """The same, where a cell has to be zero for the targets to be met, too.
+    """Do the same for targets that force cells to zero.
 
-    Such a cell comes ever slower nearer to zero; a linear program finds all of them.
+    Such cells converge to zero ever more slowly, so a linear program finds them first.
     """
     found = ipf(cells, targets)
     if missed(found, targets) <= _NEAR * 10 or not 0 < (cells > 0).sum() <= _MOST_CELLS:
@@ -83,9 +80,7 @@ def met(cells: Array, targets: Sequence[Target]) -> Array:
 
 
 def missed(cells: Array, targets: Sequence[Target]) -> float:
-    """By how much the cells miss the targets at most."""
-    import numpy as np
-
+    """Compute the largest difference between a sum of the cells and its target."""
     worst = 0.0
     for target, axes in targets:
         sums = cells.sum(axis=tuple(i for i in range(cells.ndim) if i not in axes))
@@ -94,9 +89,8 @@ def missed(cells: Array, targets: Sequence[Target]) -> float:
 
 
 def _forced(cells: Array, targets: Sequence[Target]) -> Any:
-    """Which cells are zero in every table with these sums; None where there is no such table."""
-    import numpy as np
-    from scipy.optimize import linprog
+    """The cells that are zero in every table with these sums; None if no table has them."""
+    from scipy.optimize import linprog  # slow to import, and rarely needed
     from scipy.sparse import csr_matrix, hstack, vstack
 
     at = np.nonzero(cells > 0)
@@ -107,7 +101,7 @@ def _forced(cells: Array, targets: Sequence[Target]) -> Any:
         rows.append(csr_matrix((np.ones(m), (of, np.arange(m))), shape=(target.size, m)))
         sums.append(target.ravel() * _UNIT)
     whole = vstack(rows)
-    # A first bit of each cell, of which as much as possible is wanted, and the rest of it.
+    # Each cell is split into a small first part, which the program maximises, and the rest.
     bit = 1.0 / m
     ends = np.concatenate([np.full(m, bit), np.full(m, np.inf)])
     outcome = linprog(

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.errors import InvalidInput
 from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TIMES, empty
 from tinyfactory.people.schema.normalise import normalise
+from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import clean
 
 Json = dict[str, Any]
@@ -196,7 +197,7 @@ def to_frame(people: Iterable[PersonLike]) -> Any:
 
     Raises
     ------
-    TinyFactoryError
+    MissingPackage
         When pandas is not installed.
 
     Examples
@@ -208,7 +209,9 @@ def to_frame(people: Iterable[PersonLike]) -> Any:
     """
     rows = [row_of(person.persona, person.provenance) for person in people]
     unknown = sorted({column for row in rows for column in row} - {*KNOWN, *_ORIGIN})
-    frame = _pandas().DataFrame(rows, columns=[*KNOWN, *unknown, *_ORIGIN], dtype=object)
+    frame = require("pandas", "tables").DataFrame(
+        rows, columns=[*KNOWN, *unknown, *_ORIGIN], dtype=object
+    )
     return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
 
 
@@ -217,17 +220,7 @@ def frame_of(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> Any:
 
     Raises
     ------
-    TinyFactoryError
+    MissingPackage
         When pandas is not installed.
     """
-    return _pandas().DataFrame([list(row) for row in rows], columns=list(columns))
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd  # slow to import
-    except ImportError as error:
-        raise TinyFactoryError(
-            "Tables need pandas, which is not installed. Run: pip install 'tinyfactory[tables]'"
-        ) from error
-    return pd
+    return require("pandas", "tables").DataFrame([list(row) for row in rows], columns=list(columns))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from tinyfactory.people.schema.fields import path_in_words
 from tinyfactory.people.schema.layout import ALIASES, TOP
-from tinyfactory.prompts.particularities import read_wishes
+from tinyfactory.prompts.particularities import read_constraints
 
 Json = dict[str, Any]
 Origin = Literal["asked", "sampled", "model", "edited", "offline"]
@@ -96,7 +96,7 @@ def _asked(provenance: Json) -> list[str]:
         return [_path_of(key) for key in told]
     if not isinstance(told, str):
         return []
-    fixed = read_wishes(told).fixed()
+    fixed = read_constraints(told)
     return [path for wish, path in _WISHES.items() if getattr(fixed, wish)]
 
 

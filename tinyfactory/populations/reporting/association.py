@@ -1,4 +1,4 @@
-"""How strongly two fields go together, asked against got."""
+"""How strongly two fields depend on each other: target and actual."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tinyfactory.populations.reporting.evidence import Reading, Target
 
 _ALLOWED = 0.1
 _THRESHOLD = (
-    "within 0.1 of what was asked, the effect that Cohen (1988) calls small; no mark with fewer "
-    "than five people a cell (Cochran 1954)"
+    "within 0.1 of the target, the effect that Cohen (1988) calls small; no mark with fewer than "
+    "five people per cell (Cochran 1954)"
 )
 _SOURCE = "Cramér's V, Cramér 1946; bias-corrected: Bergsma 2013, J. Korean Statistical Society 42"
 _PEOPLE_A_CELL = 5
@@ -27,15 +27,15 @@ def cramers_v(table: Mapping[Cell, float], *, corrected: bool = True) -> float |
     Parameters
     ----------
     table : dict
-        Pairs of categories and how many people are in both.
+        Pairs of categories and the number of people in both.
     corrected : bool
-        Bergsma's correction, without which V is too large for few people. For shares, which
-        stand for a whole population, take it without.
+        Apply Bergsma's correction; without it V is too large for few people. Do not correct
+        shares of a whole population.
 
     Returns
     -------
     float or None
-        None where a field has fewer than two categories with people, or nobody is left.
+        None if a field has fewer than two categories with people, or the table is empty.
 
     Notes
     -----
@@ -75,7 +75,7 @@ def cramers_v(table: Mapping[Cell, float], *, corrected: bool = True) -> float |
 
 
 def association_rows(readings: Mapping[str, Reading], target: Target) -> list[Row]:
-    """A row for each pair of fields; marked where the target has a joint table of both."""
+    """Make a row for each pair of fields, with a mark if the target has a joint table of both."""
     joints = [(tuple(map(str, fields)), joint) for fields, joint in target.joints()]
     rows = []
     for a, b in combinations(readings, 2):
@@ -85,7 +85,7 @@ def association_rows(readings: Mapping[str, Reading], target: Target) -> list[Ro
 
 
 def _pair(a: str, b: str, fields: Sequence[str], joint: Mapping[Any, float]) -> dict[Cell, float]:
-    """A joint table summed over all fields but two."""
+    """Sum a joint table over all fields except two."""
     i, j = fields.index(a), fields.index(b)
     pair: dict[Cell, float] = {}
     for cell, share in joint.items():
@@ -99,45 +99,45 @@ def _row(a: Reading, b: Reading, joint: dict[Cell, float] | None) -> Row:
         (x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None and y is not None
     ]
     counts = Counter(both)
-    got, plain = cramers_v(counts), cramers_v(counts, corrected=False)
-    asked = cramers_v(joint, corrected=False) if joint else None
+    actual, plain = cramers_v(counts), cramers_v(counts, corrected=False)
+    target = cramers_v(joint, corrected=False) if joint else None
     cells = len({x for x, _ in both}) * len({y for _, y in both})
     enough = len(both) >= _PEOPLE_A_CELL * cells
-    marked = asked is not None and got is not None and enough
-    few = decimals(2, _close, asked or 0, got or 0, plain or 0) if marked else 2
-    if got is None:
-        words = "Too few people or categories to say how they go together."
-    elif asked is None:
+    marked = target is not None and actual is not None and enough
+    few = decimals(2, _close, target or 0, actual or 0, plain or 0) if marked else 2
+    if actual is None:
+        words = "Too few people or categories to measure association."
+    elif target is None:
         words = (
-            f"V is {written(got, few)}; the target does not say how they go together, and as "
-            "few or as unlike categories as these may bring some association by themselves."
+            f"V is {written(actual, few)}. The target has no table of these fields. Small or "
+            "unequal categories alone can cause some association."
         )
     else:
-        unmarked = "" if enough else " With so few people a cell there is no mark."
+        unmarked = "" if enough else " There are too few people per cell for a mark."
         words = (
-            f"V is {written(got, few)} ({written(plain or 0, few)} without correction), "
-            f"{written(asked, few)} was asked (0 independent, 1 one tells the other).{unmarked}"
+            f"V is {written(actual, few)} ({written(plain or 0, few)} without correction), target "
+            f"{written(target, few)} (0: independent, 1: one field determines the other).{unmarked}"
         )
     return Row(
         f"association:{a.field},{b.field}",
         f"Association: {a.field} and {b.field}",
-        got,
+        actual,
         "",
         _SOURCE,
         words,
-        _close(asked or 0, got or 0, plain or 0) if marked else None,
+        _close(target or 0, actual or 0, plain or 0) if marked else None,
         _THRESHOLD if joint else "",
-        {"asked": asked, "got": got, "uncorrected": plain, "people": len(both)},
+        {"asked": target, "got": actual, "uncorrected": plain, "people": len(both)},
         few,
     )
 
 
-def _close(asked: float, corrected: float, plain: float) -> bool:
-    """Whether what was asked is near to the V that is there.
+def _close(target: float, corrected: float, plain: float) -> bool:
+    """Whether the target is near to the actual V, corrected or not.
 
-    The correction takes away what chance adds. Quotas leave nothing to chance, so the V of people
-    who meet a weak association exactly is too small with it, that of people drawn freely too
-    large without.
+    The correction subtracts what chance adds on average. Quotas do not depend on chance, so with
+    the correction the V of people who match a weak association exactly is too small; without it
+    the V of people drawn freely is too large.
     """
     low, high = sorted((corrected, plain))
-    return max(low - asked, asked - high) <= _ALLOWED
+    return max(low - target, target - high) <= _ALLOWED
