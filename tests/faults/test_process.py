@@ -103,8 +103,8 @@ store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 def test_fault_03_killed_between_a_reply_and_its_parsing_reuses_the_reply(folder, children, server):
     child = children(
         f"""
-from tinyfactory.factory import replies
-replies.read_reply = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from tinyfactory.factory import person_generator
+person_generator.read_reply = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 control.begin(folder)
 TinyPersonFactory({CONTEXT!r}).generate_person()
 """,
@@ -232,7 +232,7 @@ factory.make("c")
 
 def test_fault_06_a_transaction_open_across_a_fork_is_refused_in_the_child(folder):
     (_, kind, message, restored), parent = run(FORKED, folder)
-    assert kind == "ForkedTransaction" and "Call it anew" in message
+    assert kind == "ForkedTransaction" and "Call it again" in message
     assert restored == ["a"]
     assert parent == ["parent", ["a", "b"]]
     simulation = control.begin(folder)
