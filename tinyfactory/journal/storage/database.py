@@ -1,4 +1,4 @@
-"""The database of a journal's folder: diskcache with safe settings, and rows with digests.
+"""The database of a journal's folder: diskcache with safe settings.
 
 The only module that imports diskcache. Its settings, each against a fault that was measured on
 diskcache 5.6.3:
@@ -13,18 +13,15 @@ diskcache 5.6.3:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
-from tinyfactory.journal.serializer import digest_text, from_text, to_text
-from tinyfactory.utils.concurrency import open_after_fork
+from tinyfactory.journal.serializer import Sealed, seal, unseal
 
 NAME: str = diskcache.core.DBNAME
 SETTINGS: dict[str, Any] = {
@@ -42,9 +39,11 @@ SETTINGS: dict[str, Any] = {
 PATIENCE = 60.0
 # diskcache's own modes end at 4 (pickle); a row of any other mode than this is not ours.
 OUR_MODE = 17
-# As bytes, to tell text from a value that is no longer valid text.
+# Whether a row is our own text (17 is `OUR_MODE`), and the text: as bytes, for it may be no
+# longer valid text.
 READ = (
-    "SELECT mode, filename, typeof(value), CAST(value AS BLOB) FROM Cache WHERE key = ? AND raw = 1"
+    "SELECT mode = 17 AND filename IS NULL AND typeof(value) = 'text', CAST(value AS BLOB) "
+    "FROM Cache WHERE key = ? AND raw = 1"
 )
 PRESENT = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1"
 # Keys that are not text were planted; nothing is looked up by them.
@@ -52,50 +51,6 @@ KEYS = (
     "SELECT rowid, CAST(key AS BLOB) FROM Cache "
     "WHERE rowid > ? AND raw = 1 AND typeof(key) = 'text' ORDER BY rowid LIMIT 1000"
 )
-_DIGITS = 40
-
-# -- rows --------------------------------------------------------------------------------------
-
-
-class Sealed(str):
-    """A value with its digest, ready to be stored."""
-
-    __slots__ = ()
-
-
-def seal(value: Any) -> Sealed:
-    """A JSON value in the form of its row.
-
-    Examples
-    --------
-    >>> unseal(OUR_MODE, None, "text", seal({"a": 1}).encode())
-    {'a': 1}
-    """
-    text = to_text(value)
-    return Sealed(digest_text(text) + text)
-
-
-def unseal(mode: int, filename: str | None, kind: str, row: bytes | None) -> Any:
-    """The value of a row.
-
-    Raises
-    ------
-    DamagedRecord
-        For anything but our own text exactly as it was stored. Other rows are not looked at:
-        no pickle is loaded, no file is opened.
-    """
-    if mode != OUR_MODE or filename is not None or kind != "text" or row is None:
-        raise DamagedRecord("A row of the journal is of an unknown kind; it was not read.")
-    text = row[_DIGITS:]
-    if hashlib.sha256(text).hexdigest()[:_DIGITS].encode() != row[:_DIGITS]:
-        raise DamagedRecord("A value of the journal differs from the stored one.")
-    return from_text(text.decode())
-
-
-def unseal_text(row: Sealed) -> Any:
-    """The value of a row that was never on disk."""
-    return from_text(row[_DIGITS:])
-
 
 # -- errors ------------------------------------------------------------------------------------
 
@@ -138,7 +93,7 @@ def _codes(error: BaseException | None) -> list[int]:
     return codes
 
 
-# -- connections -------------------------------------------------------------------------------
+# -- the connection that writes ----------------------------------------------------------------
 
 
 class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -163,8 +118,8 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:  # noqa: ARG002 - diskcache's signature
         """The value of a row; only our own text is read."""
-        kind = "text" if type(value) is str else type(value).__name__
-        return unseal(mode, filename, kind, value.encode() if kind == "text" else None)
+        ours = mode == OUR_MODE and filename is None and type(value) is str
+        return unseal(ours, value.encode() if ours else None)
 
     def remove(self, file_path: str) -> None:
         """Never delete a file: no row of ours has one."""
@@ -216,70 +171,3 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
             number += 1
         change = "UPDATE Cache SET key = ? WHERE key = ? AND raw = 1"
         self._sql(change, (f"damaged:{key}:{number}", key))
-
-
-class Reader:
-    """A connection that reads a database while other connections write it.
-
-    Parameters
-    ----------
-    file : Path
-        The database, which must exist: nothing is created.
-    may_write : bool
-        False for a folder without write permission. True lets SQLite roll back the commit of
-        a process that was killed; the reader itself writes no row.
-
-    Raises
-    ------
-    sqlite3.Error
-        When it cannot be read.
-    """
-
-    def __init__(self, file: Path, *, may_write: bool) -> None:
-        # Reentrant: a signal handler may fork while its own thread reads.
-        self.lock = open_after_fork(threading.RLock())
-        self.identity = identity(file)
-        uri = file.as_uri() + ("?mode=rw" if may_write else "?mode=ro")
-        try:
-            self._connect(uri)
-        except sqlite3.OperationalError:
-            if may_write or self.identity is None:
-                raise
-            # Without permission even to lock the file, this may read in the middle of a commit
-            # of another machine; every value is checked by its digest all the same.
-            self._connect(uri + "&immutable=1")
-
-    def _connect(self, uri: str) -> None:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("PRAGMA query_only = 1").fetchall()
-            connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-
-    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a query.
-
-        The cursor has no name: when Ctrl-C is raised between the two calls, no traceback keeps
-        the cursor, and with it a lock on the database, alive.
-        """
-        with self.lock:
-            return self._connection.execute(sql, values).fetchall()
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self.lock:
-            self._connection.close()
-
-
-def identity(file: Path | str) -> tuple[int, int] | None:
-    """Device and number of a file, to notice when another file got its name; None without one."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - at every look-up, and a Path takes longer
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

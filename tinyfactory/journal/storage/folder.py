@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,19 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
+from tinyfactory.journal.serializer import Sealed, unseal
 from tinyfactory.journal.storage.database import (
     FAILURES,
     NAME,
+    PATIENCE,
+    READ,
     Database,
-    Reader,
-    Sealed,
-    identity,
     is_damage,
     is_forbidden,
     reason,
-    unseal,
 )
-from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.utils.concurrency import new_lock, open_after_fork
 
 logger = logging.getLogger("tinyfactory")
 # A look-up starts again when another thread closes or replaces its connection.
@@ -69,6 +69,11 @@ class Folder:
         self._open_or_only_read(self._open)
 
     # -- from any thread ---------------------------------------------------------------
+
+    def get(self, key: str) -> Any | None:
+        """The value under a key, or None; raises as `query` does."""
+        rows = self.query(READ, key)
+        return unseal(*rows[0]) if rows else None
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query.
@@ -213,8 +218,78 @@ class Folder:
         return database
 
 
+class Reader:
+    """A connection that reads a database while other connections write it.
+
+    Parameters
+    ----------
+    file : Path
+        The database, which must exist: nothing is created.
+    may_write : bool
+        False for a folder without write permission. True lets SQLite roll back the commit of
+        a process that was killed; the reader itself writes no row.
+
+    Raises
+    ------
+    sqlite3.Error
+        When it cannot be read.
+    """
+
+    def __init__(self, file: Path, *, may_write: bool) -> None:
+        # Reentrant: a signal handler may fork while its own thread reads.
+        self.lock = open_after_fork(threading.RLock())
+        self.identity = identity(file)
+        uri = file.as_uri() + ("?mode=rw" if may_write else "?mode=ro")
+        try:
+            self._connect(uri)
+        except sqlite3.OperationalError:
+            if may_write or self.identity is None:
+                raise
+            # Without permission even to lock the file, this may read in the middle of a commit
+            # of another machine; every value is checked by its digest all the same.
+            self._connect(uri + "&immutable=1")
+
+    def _connect(self, uri: str) -> None:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA query_only = 1").fetchall()
+            connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query.
+
+        The cursor has no name: when Ctrl-C is raised between the two calls, no traceback keeps
+        the cursor, and with it a lock on the database, alive.
+        """
+        with self.lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self.lock:
+            self._connection.close()
+
+
+def identity(file: Path | str) -> tuple[int, int] | None:
+    """Device and number of a file, to notice when another file got its name; None without one."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - at every look-up, and a Path takes longer
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+# -- a damaged database ------------------------------------------------------------------------
+
 _ROWS = (
-    "SELECT rowid, CAST(key AS BLOB), mode, filename, typeof(value), CAST(value AS BLOB) "
+    "SELECT rowid, CAST(key AS BLOB), "
+    "mode = 17 AND filename IS NULL AND typeof(value) = 'text', CAST(value AS BLOB) "
     "FROM Cache WHERE rowid {} ? AND raw = 1 ORDER BY rowid {} LIMIT 1"
 )
 
@@ -282,9 +357,9 @@ def _rows(
             return
         if not rows:
             return
-        place, key, mode, filename, kind, value = rows[0]
+        place, key, ours, value = rows[0]
         try:
-            unseal(mode, filename, kind, value)
+            unseal(ours, value)
             name = key.decode()
         except (DamagedRecord, ValueError, AttributeError):
             continue

@@ -16,15 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
+from tinyfactory.journal.serializer import seal, unseal_text
 from tinyfactory.journal.storage.database import (
     FAILURES,
     KEYS,
-    READ,
     is_busy,
     reason,
-    seal,
-    unseal,
-    unseal_text,
 )
 from tinyfactory.journal.storage.folder import Folder
 from tinyfactory.journal.storage.writer import Batch, Present, Waiting, Writer
@@ -130,8 +127,7 @@ class Store(StoreBase):
         waiting = self._waiting.rows.get(key)
         if waiting is not None:
             return unseal_text(waiting)
-        rows = self._own_files().query(READ, key)
-        return unseal(*rows[0]) if rows else None
+        return self._own_files().get(key)
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tinyfactory.journal.storage.database import Sealed, unseal_text
+from tinyfactory.journal.serializer import Sealed, unseal_text
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
 
 Batch = list[tuple[str, Sealed]]
