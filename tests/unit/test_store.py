@@ -19,14 +19,13 @@ from tinyfactory.journal.storage.database import (
     READ,
     SETTINGS,
     Database,
+    Reader,
     is_busy,
     is_damage,
     is_forbidden,
     reason,
 )
-from tinyfactory.journal.storage.folder import Reader
-from tinyfactory.journal.storage.store import Store
-from tinyfactory.journal.storage.writer import Waiting, Writer
+from tinyfactory.journal.storage.store import Store, Waiting, Writer
 
 
 @pytest.fixture
