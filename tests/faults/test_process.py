@@ -87,7 +87,7 @@ def kill_at_the_last(self, key, row):
     return standing
 
 Database.add_row = kill_at_the_last
-from tinyfactory.journal.storage.database import seal
+from tinyfactory.journal.serializer import seal
 store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 """,
         folder,
@@ -157,7 +157,7 @@ def test_fault_05_interrupt_during_a_commit_is_resolved_one_way(folder, children
     child = children(
         """
 from tinyfactory.utils.concurrency import deferred_interrupts
-from tinyfactory.journal.storage.writer import Writer
+from tinyfactory.journal.storage.store import Writer
 control.begin(folder)
 factory = ProductFactory()
 factory.make("a")
@@ -353,7 +353,7 @@ def test_fault_08_what_is_queued_is_written_before_the_interpreter_goes(folder, 
 store = Store(folder)
 say("ready")
 wait()
-from tinyfactory.journal.storage.writer import Writer
+from tinyfactory.journal.storage.store import Writer
 submit, queued = Writer.submit, []
 
 def counted(self, work):
