@@ -63,7 +63,7 @@ def rewrite(
     touches=(),
     ignore=("model",),
     request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
-        model, request_for(person, path, wish, around)
+        model.identity, request_for(person, path, wish, around)
     ),
 )
 def propose(
