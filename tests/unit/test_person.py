@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -297,13 +298,10 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    token = scope.undo_log.set(steps)
-    try:
+    with scope.within(replace(scope.current_context(), undo=steps)):
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")
-    finally:
-        scope.undo_log.reset(token)
     while steps:
         steps.pop()()
     assert person.persona == {"name": "Ana", "age": 34}

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import Scope, on_rollback
+from tinyfactory.journal.scope import Scope, factories, on_rollback
 from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import at_begin, current_simulation, scope
 from tinyfactory.journal.transaction import origin_of
@@ -56,7 +56,7 @@ class TinyFactory:
     'Bolt'
     """
 
-    all_factories: ClassVar[dict[str, TinyFactory]] = {}
+    all_factories: ClassVar[dict[str, TinyFactory]] = factories
     # What tells equal factories of one run apart is no part of what happened to them.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
 

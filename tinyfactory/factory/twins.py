@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.makers import maker_of
-from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply, transaction
+from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply
 from tinyfactory.factory.requests import Json
+from tinyfactory.generation.arguments import check_count, language_or_default
 from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
+from tinyfactory.journal.transaction import required_transaction
 
 if TYPE_CHECKING:
     from tinyfactory.factory.person_factory import TinyPersonFactory
@@ -36,17 +37,12 @@ _MOST_TOLD = 20  # categories in an error
 
 
 def twin(
-    person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
+    factory: TinyPersonFactory, person: TinyPerson, changes: Json, attempts: int
 ) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
 
-    requests.check_count(attempts, "attempts")
-    factory = _maker_of(person) if factory is None else factory
-    if not hasattr(factory, "_write_twin"):
-        raise InvalidInput(
-            f"factory is a TinyPersonFactory, not {type(factory).__name__}. Nothing was sent."
-        )
+    check_count(attempts, "attempts")
     profile = _profile_of(person)
     changed = _changed(profile, changes)
     if factory.demography is not None:
@@ -83,7 +79,7 @@ def write(
     """The twin, not registered; None when no reply could be used."""
     from tinyfactory.people import TinyPerson
 
-    tx, fixed = transaction(), fixed_in(asked)
+    tx, fixed = required_transaction(), fixed_in(asked)
 
     def read(reply: ChatReply) -> Json:
         return read_reply(message_of(model, reply), fixed, asked)
@@ -112,16 +108,6 @@ def request(
     values = values | {"particularities": requests.particularities_text(asked)}
     made = requests.person_request(values, temperature, texts["template"], texts["instructions"])
     return replace(made, seed=seed)
-
-
-def _maker_of(person: TinyPerson) -> TinyPersonFactory:
-    factory = maker_of(person)
-    if factory is None:
-        raise InvalidInput(
-            f"No factory here made {person.name}, so what to ask again is not known. Nothing was "
-            "sent. Give one: person.twin(..., factory=factory)."
-        )
-    return factory
 
 
 def _profile_of(person: TinyPerson) -> Json:
@@ -199,7 +185,7 @@ def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float
         factory.generated_names[:seen],
         factory.generated_minibios[:seen],
         recipe.get("ordinal", 1),
-        requests.language_or_default(factory.language),
+        language_or_default(factory.language),
     )
     temperature = recipe.get("temperature", 1.5)
     original = requests.person_request(values, temperature, factory.template, factory.instructions)

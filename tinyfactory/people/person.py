@@ -11,9 +11,10 @@ from tinyfactory.journal.serializer import Change, apply, journaled
 from tinyfactory.journal.simulation import scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
-from tinyfactory.people.abilities import ability
 from tinyfactory.people.comparison import Twins
-from tinyfactory.people.proposal import Proposal
+from tinyfactory.people.conversation import answer, answer_async
+from tinyfactory.people.maker import twin_of
+from tinyfactory.people.proposal import Proposal, rewrite
 from tinyfactory.people.render.person import person_html, person_text
 from tinyfactory.people.revisions import Revision, Source
 from tinyfactory.people.schema import edits
@@ -353,8 +354,7 @@ class TinyPerson:
         >>> proposal.accept().source, baker.get("beliefs") == proposal.after
         ('rewritten', True)
         """
-        proposal: Proposal = ability("rewrite")(self, path, wish, factory, attempts)
-        return proposal
+        return rewrite(self, path, wish, factory, attempts)
 
     @property
     def proposals(self) -> int:
@@ -438,15 +438,13 @@ class TinyPerson:
         >>> [line["role"] for line in ana.conversation]
         ['user', 'assistant']
         """
-        answer: str = ability("ask")(self, question, model, temperature)
-        return answer
+        return answer(self, question, model, temperature)
 
     async def aask(
         self, question: str, *, model: Any = None, temperature: float | None = 1.0
     ) -> str:
         """Await the answer of `ask`; cancelling the await cancels the question."""
-        answer: str = await ability("aask")(self, question, model, temperature)
-        return answer
+        return await answer_async(self, question, model, temperature)
 
     @property
     def conversation(self) -> list[Json]:
@@ -491,7 +489,7 @@ class TinyPerson:
         >>> twins.original.get("age"), twins.twin.get("age")
         (40, 60)
         """
-        twins: Twins[TinyPerson] = ability("twin")(self, changes, factory, attempts)
+        twins: Twins[TinyPerson] = twin_of(self, changes, factory, attempts)
         return twins
 
     # -- as data -----------------------------------------------------------------------

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tinyfactory.models.event_loop import CancelToken, cancellable
+from tinyfactory.generation.pipeline import cancellable
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.widgets.later import in_foreground
 
 # Seconds between two looks at the clock; a call to a model takes some of them.
