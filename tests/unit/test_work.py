@@ -8,7 +8,7 @@ import time
 
 from tests.support.waiting import until
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models.event_loop import token
+from tinyfactory.generation.pipeline import current_token
 from tinyfactory.widgets.work import Work
 
 
@@ -33,7 +33,7 @@ def test_an_error_is_told_and_not_raised():
 def test_it_can_be_stopped():
     def until_stopped():
         while True:
-            token.get().raise_if_cancelled()
+            current_token().raise_if_cancelled()
             time.sleep(0.01)
 
     failed: list[BaseException] = []

@@ -8,18 +8,17 @@ than for a man. (The idea of changing one attribute and holding the rest: Kusner
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply
+from tinyfactory.factory.person_generator import PersonSource, fixed_in, message_of, read_reply
 from tinyfactory.factory.requests import Json
 from tinyfactory.generation.arguments import check_count, language_or_default
 from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
 from tinyfactory.journal.transaction import required_transaction
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.comparison import Twins
@@ -36,8 +35,15 @@ _FACTS = {
 _MOST_TOLD = 20  # categories in an error
 
 
+class TwinSource(PersonSource, Protocol):
+    """The methods and attributes of a `TinyPersonFactory` that a twin needs."""
+
+    @classmethod
+    def _write_twin(cls, *arguments: Any) -> TinyPerson | None: ...
+
+
 def twin(
-    factory: TinyPersonFactory, person: TinyPerson, changes: Json, attempts: int
+    factory: TwinSource, person: TinyPerson, changes: Json, attempts: int
 ) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
@@ -175,7 +181,7 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
             )
 
 
-def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float | None, int]:
+def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None, int]:
     """What filled the original's templates, its temperature, and a seed that it stands for."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)

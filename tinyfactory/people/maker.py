@@ -10,7 +10,8 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.scope import Scope, factories
 from tinyfactory.journal.simulation import scope
 from tinyfactory.models.chat import ChatModel
-from tinyfactory.people.protocols import Json, PersonLike
+from tinyfactory.people.comparison import Twins
+from tinyfactory.people.protocols import Json, Person, PersonLike
 
 
 class Maker(Protocol):
@@ -27,7 +28,7 @@ class Maker(Protocol):
 
 
 def maker_of(person: PersonLike) -> Maker | None:
-    """Return the factory of this process that made the person, even if renamed since."""
+    """Return the factory of this process that made the person, also if renamed since."""
     here = scope(person.simulation_id)
     names = {person.name, *(r.changes["name"][0] for r in person.revisions if "name" in r.changes)}
     for factory in list(factories.values()):
@@ -48,7 +49,7 @@ def model_for(person: PersonLike, model: str | ChatModel | None) -> ChatModel:
     return models.resolve(model)
 
 
-def twin_of(person: PersonLike, changes: Json, factory: Any, attempts: int) -> Any:
+def twin_of(person: Person, changes: Json, factory: Any, attempts: int) -> Twins[Person]:
     """Have a factory generate a twin of a person; see `TinyPerson.twin`."""
     maker = maker_of(person) if factory is None else factory
     if maker is None:
@@ -60,4 +61,5 @@ def twin_of(person: PersonLike, changes: Json, factory: Any, attempts: int) -> A
         raise InvalidInput(
             f"factory must be a TinyPersonFactory, not {type(maker).__name__}. Nothing was sent."
         )
-    return maker._twin_of(person, changes, attempts)  # noqa: SLF001 - the package's own
+    twins: Twins[Person] = maker._twin_of(person, changes, attempts)  # noqa: SLF001
+    return twins

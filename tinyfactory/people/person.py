@@ -179,8 +179,7 @@ class TinyPerson:
     @staticmethod
     def all_people(simulation_id: str | None = None) -> People:
         """Return all people registered in a simulation, by default the current one."""
-        # A list of people is made of this class, so its module imports this one. It is taken
-        # from the package when it is needed.
+        # Its module imports this one, so it is taken from the package at the call.
         from tinyfactory.people import People
 
         return People(scope(simulation_id).registry("person"))
@@ -326,8 +325,8 @@ class TinyPerson:
         wish : str
             How the new value should be, in words.
         factory : TinyPersonFactory, optional
-            The factory whose model, context and language are used; by default the one that
-            made the person, else the configured model and language.
+            Its model, context and language are used; by default it is the factory that made
+            the person, else the configured model and language are used.
         attempts : int
             The maximum number of replies to ask for.
 
@@ -489,8 +488,7 @@ class TinyPerson:
         >>> twins.original.get("age"), twins.twin.get("age")
         (40, 60)
         """
-        twins: Twins[TinyPerson] = twin_of(self, changes, factory, attempts)
-        return twins
+        return twin_of(self, changes, factory, attempts)
 
     # -- as data -----------------------------------------------------------------------
 
@@ -561,8 +559,6 @@ class TinyPerson:
         self._joins = bool(state.get("registered"))
         return self
 
-    # -- for the journal ---------------------------------------------------------------
-
     def _apply_change(self, change: Change) -> None:
         """Apply a change; the cost of one more answer does not grow with the conversation."""
         said = change.get("append", {}).get("conversation")
@@ -590,8 +586,6 @@ class TinyPerson:
 
     def __eq__(self, other: object) -> bool:
         return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented
-
-    # -- shown -------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         parts = [("name", "name"), ("age", "age"), ("occupation", "occupation.title")]

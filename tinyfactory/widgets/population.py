@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import traitlets
 
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models.event_loop import token
+from tinyfactory.generation.pipeline import current_token
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render import charts
 from tinyfactory.people.render.html import progress_html
@@ -179,7 +179,7 @@ class PopulationView(Panel):
     def _part_done(self, done: int, total: int) -> None:
         """Called between the parts of the work, in its thread."""
         with self._lock:
-            switch = token.get()
+            switch = current_token()
             if switch is not None and switch.cancelled:  # also when other people were set
                 raise Cancelled('Nobody was changed. "Measure again" begins anew.')
             seconds = time.monotonic() - self._started
