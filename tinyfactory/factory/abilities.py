@@ -1,4 +1,4 @@
-"""Hands people what they do with a model."""
+"""Gives `TinyPerson` and `People` the methods that need a model."""
 
 from __future__ import annotations
 

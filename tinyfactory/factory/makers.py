@@ -1,4 +1,4 @@
-"""Which factory here made a person."""
+"""Finds the factory that made a person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def maker_of(person: TinyPerson) -> TinyPersonFactory | None:
-    """The factory of this process that made the person, also one renamed since; or None."""
+    """The factory in this process that made the person, even if it was renamed; or None."""
     from tinyfactory.factory.person_factory import TinyPersonFactory
 
     here = scope(person.simulation_id)
@@ -29,7 +29,7 @@ def maker_of(person: TinyPerson) -> TinyPersonFactory | None:
 
 
 def model_for(person: TinyPerson, model: str | ChatModel | None) -> ChatModel:
-    """The model that speaks for a person: the given one, its maker's, or the configured one."""
+    """The model for a person: the given one, its factory's, or the configured one."""
     if model is None and (maker := maker_of(person)) is not None:
         return maker.chat_model()
     return models.resolve(model)

@@ -1,4 +1,4 @@
-"""One question to several people; each answer is an event on the person's own line."""
+"""Asks several people one question; each answer is an event on the person's own line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tinyfactory.people.panel import Panel
 
 logger = logging.getLogger("tinyfactory")
-# After these, asking the same model about the next person cannot help either.
+# After these errors, asking the same model for the next person cannot help either.
 _STOPS = (
     NotConfigured,
     AuthenticationFailed,
@@ -63,7 +63,7 @@ def ask_all(
     talking.check_question(question)
     requests.check_asking(None, temperature, talking.ATTEMPTS)
     round_ = _Round(people, question, model, temperature, on_answer)
-    # Within a transaction steps are numbered as they come, so one comes after the other.
+    # Within a transaction calls are numbered in order, so they run one after the other.
     if concurrency == 1 or current_transaction() is not None:
         for numbers in round_.by_person:
             round_.ask(numbers)
@@ -78,7 +78,7 @@ def ask_all(
 
 
 class _Round:
-    """A question on its way to everyone."""
+    """One question to all people."""
 
     def __init__(
         self,
@@ -100,15 +100,15 @@ class _Round:
         places: dict[int, list[int]] = {}
         for number, person in enumerate(people):
             places.setdefault(id(person), []).append(number)
-            # Equal people are told apart by whose line began first, which threads must not decide.
+            # Equal people differ by whose line began first; that must not depend on threads.
             here = scope(person.simulation_id)
             if here.store is not None:
                 here.line_of(person)
-        # Someone who stands there twice is asked twice, one after the other.
+        # A person who is in the list twice is asked twice, one after the other.
         self.by_person = list(places.values())
 
     def ask(self, numbers: list[int]) -> None:
-        """Ask one person, as often as they stand in the list."""
+        """Ask one person, as often as the person is in the list."""
         for number in numbers:
             person, model = self.people[number], self.models[number]
             kind = digest(dict(model.identity))
@@ -126,7 +126,7 @@ class _Round:
                 self.on_answer(number, self.answers[number], str(self.errors.get(number, "")))
 
     def ask_together(self, concurrency: int) -> None:
-        """Ask so many people at a time."""
+        """Ask `concurrency` people at a time."""
         switch, around = event_loop.CancelToken(), pipeline.current_token()
 
         def work(numbers: list[int]) -> None:

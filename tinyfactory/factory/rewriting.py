@@ -1,4 +1,4 @@
-"""One field or part of a person, asked for anew."""
+"""Asks the model to rewrite one field or part of a person."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rewrite(
 
     requests.check_count(attempts, "attempts")
     if not isinstance(wish, str):
-        raise InvalidInput(f"A wish is a text, not {wish!r}. Nothing was sent.")
+        raise InvalidInput(f"wish must be a string, not {wish!r:.80}. Nothing was sent.")
     part = edits.part_of(person.persona, path)
     factory = factory or maker_of(person)
     around = {
@@ -69,7 +69,7 @@ def rewrite(
 def propose(
     person: TinyPerson, path: str, wish: str, attempts: int, around: Json, model: ChatModel
 ) -> Json | None:
-    """What a model writes in place of a field, as a step on the person's own line."""
+    """A model's new value for a field, as an event on the person's own line."""
     from tinyfactory.people.schema import edits
     from tinyfactory.people.schema.reply_parser import read_part
 
@@ -97,7 +97,7 @@ def propose(
 def request_for(
     person: TinyPerson, path: str, wish: str, around: Json, rejected: str = ""
 ) -> ChatRequest:
-    """The request: how to write, the rest of the person, then the field and the wish."""
+    """The request: instructions, the rest of the person, then the field and the wish."""
     from tinyfactory.people.schema import edits
 
     persona = person.persona
@@ -129,7 +129,7 @@ def request_for(
         },
     )
     request = ChatRequest(messages, 1.0, part.reply_schema(), "rewrite")
-    # For a model that draws by a seed: another one each time that it is asked.
+    # The offline model draws by this seed; it differs each time the field is rewritten.
     seed = int(digest("rewrite", request.fingerprint(), person.proposals)[:15], 16)
     return replace(request, seed=seed)
 

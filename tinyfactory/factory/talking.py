@@ -1,4 +1,4 @@
-"""Talking to a person: what the model is told, and what becomes of its answer."""
+"""Asks a person a question: builds the request from the conversation, reads the answer."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
 
-# How much of a conversation a prompt holds: the hundredth question costs what the twentieth
-# did. What falls out does so in blocks, so that the prompts between two blocks begin alike and
-# a provider can cache them.
+# How much of a conversation enters a prompt, so that the hundredth question costs as much as the
+# twentieth. Old exchanges are dropped in blocks, so that the prompts between two blocks have the
+# same beginning and a provider can cache it.
 MOST_EXCHANGES = 20
 BLOCK = 10
 MOST_CHARACTERS = 30_000
 ATTEMPTS = 3
-# Memories of another tool; they may be megabytes.
+# The state of a TinyTroupe agent; it may be megabytes.
 _NOT_TOLD = ("agent_state",)
 
 
@@ -50,7 +50,7 @@ def answer(
     if text is None:
         raise ReplyRejected(
             f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
-            "conversation is as it was before. Ask again, or in other words."
+            "conversation is unchanged. Ask again, or in other words."
         )
     return text
 
@@ -66,7 +66,7 @@ async def answer_soon(
         with pipeline.cancellable(switch):
             return answer(person, question, model, temperature)
 
-    # A thread of its own: those that `asyncio.to_thread` has are few.
+    # A thread of its own, because the pool of `asyncio.to_thread` is small.
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
     with ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False)
@@ -77,7 +77,7 @@ async def answer_soon(
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             switch.cancel()
-            await asyncio.wait([asked])  # seen here when it has been rolled back there
+            await asyncio.wait([asked])  # until the call has been rolled back
             if not asked.cancelled():
                 asked.exception()
             raise
@@ -121,7 +121,7 @@ def ask(
 def request_for(
     person: TinyPerson, question: str, temperature: float | None, rejected: str = ""
 ) -> ChatRequest:
-    """The request: who the person is, which is the same each time, then what was said last."""
+    """The request: first the person, which providers can cache, then the conversation."""
     told = {key: value for key, value in person.persona.items() if key not in _NOT_TOLD}
     system = prompts.render(
         prompts.template("talk.instructions"),
@@ -138,7 +138,7 @@ def request_for(
 
 
 def latest(conversation: Sequence[Json]) -> list[Json]:
-    r"""The last part of a conversation, bounded; its beginning says so where some is left out.
+    r"""The last part of a conversation, bounded; a note says how much is left out.
 
     Examples
     --------
@@ -163,20 +163,20 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
 
 
 def check_question(question: Any) -> None:
-    """A question that can be asked, or a clear refusal before anything is sent."""
+    """Raise `InvalidInput` if the question cannot be sent."""
     if not isinstance(question, str) or not question.strip():
         raise InvalidInput(
-            f"A question is a text that is not blank, not {question!r}. Nothing was sent."
+            f"question must be one string, not empty and not {question!r:.80}. Nothing was sent."
         )
     if question != clean(question):
         raise InvalidInput(
-            "The question holds half of a character pair or a NUL, which cannot be sent. Nothing "
-            "was sent."
+            "The question contains half of a surrogate pair or a NUL character, which cannot be "
+            "sent. Nothing was sent. Remove it."
         )
 
 
 def _read(reply: ChatReply) -> str:
-    """What the person says."""
+    """The person's answer."""
     if reply.refusal:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
