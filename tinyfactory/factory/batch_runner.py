@@ -105,13 +105,13 @@ class BatchSender(Sender):
         requests = {key: one.request for key, one in waiting.items()}
         # A batch submitted by another kernel is paid for already, outside this run's budget.
         reservation = (
-            None if known else await reserve(self.model, [*requests.values()], meter, batch=True)
+            None if known else await reserve(self.identity, [*requests.values()], meter, batch=True)
         )
         costs: dict[str, Cost] = {}
 
         def arrived(key: str, reply: ChatReply) -> None:
             one = waiting[key]
-            costs[key] = cost_of(self.model, one.request, meter, reply)
+            costs[key] = cost_of(self.identity, one.request, meter, reply)
             saved = one.place.save(reply.to_json(), costs[key].usd)
             del self._waiting[key]
             if not one.saved.done():

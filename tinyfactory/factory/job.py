@@ -91,6 +91,7 @@ class PeopleJob:
         self._started = self._stopped = 0.0
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._runner: JobRunner | None = None
         self._changed = threading.Condition()
         self._timed_out = False
         self._begin(before)
@@ -130,7 +131,7 @@ class PeopleJob:
     def _make_people(self) -> None:
         self._note_line()
         sender = self._sender()
-        runner = JobRunner(
+        self._runner = runner = JobRunner(
             self.factory, self.options, sender, self.token, self._arguments, self._made
         )
         with sender:
@@ -371,6 +372,7 @@ class PeopleJob:
             self._error,
             self.meter.spent,
             self.note,
+            0 if self._runner is None else self._runner.arrived,
         )
 
     def account(self) -> str:
@@ -431,7 +433,9 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
         spent = now.spent
         price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
         missing = f", {now.failed} missing" if now.failed else ""
-        bar.set_postfix_str(f"{spent.tokens:,} tokens{price}{missing}{now.note}", refresh=False)
+        arrived = f", {now.arrived} more arrived" if now.arrived else ""
+        words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
+        bar.set_postfix_str(words, refresh=False)
         bar.refresh()
 
     return show, bar.close

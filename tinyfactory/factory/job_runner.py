@@ -50,6 +50,11 @@ class JobRunner:
         The arguments of `generate_person` for the person of a number.
     made : callable
         Called with each person, in order; with None for one who was given up.
+
+    Attributes
+    ----------
+    arrived : int
+        How many people are written and wait for one before them to be committed.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class JobRunner:
         self.token = token
         self.arguments = arguments
         self.made = made
+        self.arrived = 0
         concurrency = options.concurrency
         # The most slots that have begun and not ended.
         self.most_begun = (
@@ -227,6 +233,7 @@ class _Together:
                 with draft.transaction.active():
                     await draft.write(self.runner.sender)
             self.ready[number] = draft
+            self.runner.arrived = len(self.ready)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised by `run`
@@ -296,6 +303,7 @@ class _Together:
             draft.person = draft.install()
         if draft.person is None:
             del self.ready[draft.number]
+            self.runner.arrived = len(self.ready)
         return draft.person is not None
 
     def _finish(self, sent: list[PersonDraft]) -> None:
@@ -326,6 +334,7 @@ class _Together:
         number = draft.number
         self.fork.results[number] = person if self.runner.options.keep else None
         del self.ready[number], self.drafts[number]
+        self.runner.arrived = len(self.ready)
         draft.transaction.release()
         self.ended += 1
         self.runner.made(number, person)

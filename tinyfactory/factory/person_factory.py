@@ -173,7 +173,7 @@ class TinyPersonFactory(TinyFactory):
         touches=(),
         ignore=("model",),
         request=lambda _cls, number, context, language, model: request_key(
-            model, requests.contexts_request(context, number, [], language, "")
+            model.identity, requests.contexts_request(context, number, [], language, "")
         ),
     )
     def _generate_factories(
@@ -279,7 +279,7 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         request=lambda self, messages, temperature: request_key(
-            self.chat_model(), requests.person_messages(messages, temperature)
+            self.chat_model().identity, requests.person_messages(messages, temperature)
         ),
     )
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
@@ -298,7 +298,7 @@ class TinyPersonFactory(TinyFactory):
         touches=(),
         ignore=("model",),
         request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
-            request_key(model, twins.request(values, asked, temperature, seed, texts))
+            request_key(model.identity, twins.request(values, asked, temperature, seed, texts))
         ),
     )
     def _write_twin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
@@ -112,7 +113,6 @@ class PersonDraft:
         attempts: int,
         profile: Json | None = None,
     ) -> None:
-        requests.check_asking(particularities, temperature, attempts)
         self.factory = factory
         self.transaction = transaction
         self.outcome: Outcome[Json, Json] = Outcome()
@@ -122,7 +122,7 @@ class PersonDraft:
         self._particularities = particularities
         self._temperature = temperature
         self._profile = profile
-        self._wanted = profiles.asked(profile, particularities)
+        self._wanted = wanted(particularities, temperature, attempts, profile)
         self._fixed = fixed_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
         if self._fixed.name is not None and self._fixed.name in transaction.scope.registry(
@@ -209,9 +209,9 @@ class PersonDraft:
     async def _fetch(self, sender: Sender, request: ChatRequest, tx: Transaction) -> Json:
         """Send a request as `_aux_model_call` would, without a transaction of its own."""
         request = requests.person_messages(request.messages, self._temperature)
-        asked = request_key(sender.model, request)
+        asked = request_key(sender.identity, request)
         place = SavedReply(tx, self._call_key(tx, request, asked), asked)
-        return message_of(sender.model, await sender.reply_at(place, request))
+        return message_of(sender.identity, await sender.reply_at(place, request))
 
     def _call_key(self, tx: Transaction, request: ChatRequest, asked: Json) -> str:
         """The key of the call of `_aux_model_call` that this request stands for."""
@@ -312,7 +312,7 @@ def model_call(factory: PersonSource, messages: list[Json], temperature: float |
     request = requests.person_messages(messages, temperature)
     with sender_for(model, tx) as sender:
         reply = event_loop.run(sender.reply, request, tx, token=sender.token)
-    return message_of(model, reply)
+    return message_of(model.identity, reply)
 
 
 def first_request(
@@ -323,11 +323,24 @@ def first_request(
     profile: Json | None = None,
 ) -> Json:
     """The first request of `generate_person`, as it enters the event's key."""
-    requests.check_asking(agent_particularities, temperature, attempts)
-    wanted = profiles.asked(profile, agent_particularities)
-    request = request_for(factory, current_context().slot, wanted, temperature)
+    asked = wanted(agent_particularities, temperature, attempts, profile)
+    request = request_for(factory, current_context().slot, asked, temperature)
     template = requests.template_digest(factory.template, factory.instructions)
-    return request_key(factory.chat_model(), request) | {"template": template}
+    return request_key(factory.chat_model().identity, request) | {"template": template}
+
+
+def wanted(
+    particularities: Particularities, temperature: float | None, attempts: int, profile: Json | None
+) -> Particularities:
+    """What the model is asked for: the profile and the user's own particularities.
+
+    Raises
+    ------
+    InvalidInput
+        For arguments that cannot work, or that contradict each other.
+    """
+    requests.check_asking(particularities, temperature, attempts)
+    return profiles.asked(profile, particularities) if profile else particularities
 
 
 def request_for(
@@ -378,14 +391,14 @@ def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None
     return persona
 
 
-def message_of(model: ChatModel, reply: ChatReply) -> Json:
+def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
     """A reply as the message that `_aux_model_call` gives."""
     return {
         "role": "assistant",
         "content": reply.text,
         "finish_reason": reply.finish_reason,
         "refusal": reply.refusal,
-        "provenance": provenance(model, reply),
+        "provenance": provenance(identity, reply),
     }
 
 

@@ -63,7 +63,7 @@ def rewrite(
     touches=(),
     ignore=("model",),
     request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
-        model, request_for(person, path, wish, around)
+        model.identity, request_for(person, path, wish, around)
     ),
 )
 def propose(
@@ -80,7 +80,7 @@ def propose(
         changed = edits.with_part(person.persona, part, value)
         edits.check_rewrite(person.persona, changed, part)
         _check_name(person, changed.get("name", ""))
-        return {"value": value, "origin": provenance(model, reply)["source"]}
+        return {"value": value, "origin": provenance(model.identity, reply)["source"]}
 
     task = Task(
         lambda rejected: request_for(person, path, wish, around, rejected), read, attempts, path

@@ -88,7 +88,7 @@ async def answer_soon(
     touches=(),
     ignore=("model",),
     request=lambda person, question, temperature, model: request_key(
-        model, request_for(person, question, temperature)
+        model.identity, request_for(person, question, temperature)
     ),
 )
 def ask(

@@ -86,7 +86,7 @@ def write(
     tx, fixed = transaction(), fixed_in(asked)
 
     def read(reply: ChatReply) -> Json:
-        return read_reply(message_of(model, reply), fixed, asked)
+        return read_reply(message_of(model.identity, reply), fixed, asked)
 
     task = Task(
         lambda rejected: request(values | {"rejected": rejected}, asked, temperature, seed, texts),
@@ -100,7 +100,7 @@ def write(
         return None
     return TinyPerson(
         persona=profiles.complete(asked, outcome.value),
-        provenance=provenance(model, outcome.reply) | {"profile": asked},
+        provenance=provenance(model.identity, outcome.reply) | {"profile": asked},
         register=False,
     )
 

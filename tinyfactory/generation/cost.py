@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.budget import Cost, Meter, Reservation
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.pricing import price
 
 # The most tokens assumed for a reply where the request has no bound.
@@ -20,7 +20,7 @@ _schema_tokens: tuple[Json, int] | None = None
 
 
 async def reserve(
-    model: ChatModel, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
+    identity: Json, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
 ) -> Reservation:
     """Reserve the most that these requests can cost; waits for calls in flight if necessary.
 
@@ -31,20 +31,20 @@ async def reserve(
     """
     prompt = sum(prompt_tokens(request) for request in requests)
     replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
-    usd = usd_of(dict(model.identity), Usage(prompt, replies), meter, batch=batch)
+    usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
     bound = Cost(len(requests), prompt + replies, usd)
     while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too
         await asyncio.sleep(_PAUSE)
     return reservation
 
 
-def cost_of(model: ChatModel, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
+def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
     """The cost of a reply; estimated if the endpoint does not count tokens."""
     usage = reply.usage
     if not usage.prompt_tokens + usage.completion_tokens:
         usage = Usage(prompt_tokens(request), _tokens(reply.text))
     batch = reply.sent.get("batch") is True
-    usd = usd_of(dict(model.identity), usage, meter, reply.model, batch=batch)
+    usd = usd_of(identity, usage, meter, reply.model, batch=batch)
     return Cost(reply.requests, usage.prompt_tokens + usage.completion_tokens, usd)
 
 

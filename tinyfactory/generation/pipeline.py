@@ -13,7 +13,7 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -190,7 +190,7 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
     return why
 
 
-def request_key(model: ChatModel, request: ChatRequest) -> Json:
+def request_key(identity: Mapping[str, Any], request: ChatRequest) -> Json:
     """A request and the identity of its model for event keys, with the schema as a digest.
 
     Raises
@@ -198,8 +198,8 @@ def request_key(model: ChatModel, request: ChatRequest) -> Json:
     NotSerialisable
         If the identity of a user's own model is not JSON.
     """
-    identity = encode(dict(model.identity), "the identity of the model")
-    return {"model": identity, **request.to_json(), "schema": _schema_digest(request.schema)}
+    named = encode(dict(identity), "the identity of the model")
+    return {"model": named, **request.to_json(), "schema": _schema_digest(request.schema)}
 
 
 # The schema that most requests share, and its digest.
@@ -216,12 +216,12 @@ def _schema_digest(schema: Json | None) -> str:
     return _digested[1]
 
 
-def provenance(model: ChatModel, reply: ChatReply) -> Json:
+def provenance(identity: Mapping[str, Any], reply: ChatReply) -> Json:
     """The source of a reply, as it is stored with a person."""
     # The reply names its model: `serve_offline` is the offline model behind a URL.
-    offline = "offline" in (model.identity.get("kind"), reply.model)
+    offline = "offline" in (identity.get("kind"), reply.model)
     source = "offline" if offline else "model"
-    return {"source": source, "model": reply.model or str(model.identity.get("model", ""))}
+    return {"source": source, "model": reply.model or str(identity.get("model", ""))}
 
 
 Saved = Callable[[], Awaitable[Json]]
@@ -260,9 +260,17 @@ class Sender:
     token: event_loop.CancelToken | None = None
     last_slot: float = math.inf
     on_collected: Callable[[], None] | None = None
+    _identity: Json | None = None
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int] = field(default_factory=set)
+
+    @property
+    def identity(self) -> Json:
+        """The identity of the model: its name, kind and endpoint."""
+        if self._identity is None:
+            self._identity = dict(self.model.identity)
+        return self._identity
 
     def for_model(self, model: ChatModel) -> Sender:
         """A sender for another call within the job: same budget, token and transport."""
@@ -279,7 +287,7 @@ class Sender:
             If there is no reply; the message says what to do.
         """
         return await self.reply_at(
-            SavedReply(tx, tx.key, request_key(self.model, request)), request
+            SavedReply(tx, tx.key, request_key(self.identity, request)), request
         )
 
     async def reply_at(self, place: SavedReply, request: ChatRequest) -> ChatReply:
@@ -330,11 +338,11 @@ class Sender:
 
     async def _send(self, place: SavedReply, request: ChatRequest) -> Saved:
         """Reserve the cost, send, settle the cost, and save the reply."""
-        model, meter = self.model, self.meter or place.transaction.scope.meter
-        reservation = await reserve(model, [request], meter)
+        meter = self.meter or place.transaction.scope.meter
+        reservation = await reserve(self.identity, [request], meter)
         try:
             reply = await self._complete(request, reservation.one_more)
-            cost = cost_of(model, request, meter, reply)
+            cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
             if reservation.bound.calls == 1 and isinstance(
@@ -375,7 +383,7 @@ class Sender:
         return replied
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
-        offline = self.model.identity.get("kind") == "offline"
+        offline = self.identity.get("kind") == "offline"
         if tx.scope.store is not None or offline or "unkept" in _warned:
             return
         _warned.add("unkept")

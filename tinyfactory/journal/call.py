@@ -46,6 +46,9 @@ class Method:
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with defaults filled in: f(1) and f(x=1) are the same call."""
+        arguments = self._bind_plainly(args, kwargs)
+        if arguments is not None:
+            return Call(self, owner, arguments)
         try:
             bound = self.signature.bind(owner, *args, **kwargs)
         except TypeError as error:  # its message does not name the method
@@ -54,6 +57,29 @@ class Method:
         names = list(bound.arguments)
         arguments = {name: bound.arguments[name] for name in names[1:]}
         return Call(self, owner, arguments)
+
+    @cached_property
+    def _plain(self) -> dict[str, Any] | None:
+        """The parameters behind the owner, each with its default, if all are ordinary ones."""
+        parameters = list(self.signature.parameters.values())
+        ordinary = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+        return {p.name: p.default for p in parameters[1:]} if ordinary else None
+
+    def _bind_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        """What `Signature.bind` gives, in a tenth of its time; None where it is to be asked."""
+        plain = self._plain
+        if plain is None or len(args) > len(plain):
+            return None
+        given = dict(zip(plain, args, strict=False))
+        if kwargs:
+            if not kwargs.keys() <= plain.keys() or not given.keys().isdisjoint(kwargs):
+                return None
+            given |= kwargs
+        if len(given) == len(plain) and not kwargs:
+            return given
+        arguments = {name: given.get(name, default) for name, default in plain.items()}
+        missing = any(value is inspect.Parameter.empty for value in arguments.values())
+        return None if missing else arguments
 
 
 @dataclass

@@ -37,7 +37,7 @@ from tinyfactory.journal.serializer import (
     journal_state,
     objects_in,
 )
-from tinyfactory.utils.concurrency import deferred_interrupts, lock_of
+from tinyfactory.utils.concurrency import lock_of
 
 Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
@@ -61,6 +61,9 @@ class Transaction:
     Objects that the method may change (`Call.participants`) are copied by `open`, locked until
     `release`, and restored by `roll_back`. A method that declares ``touches=()`` changes
     nothing itself but calls `stage`; its changes are made when its event is stored.
+
+    No step may be interrupted by Ctrl-C half way: in the main thread each runs within
+    `deferred_interrupts`.
     """
 
     def __init__(self, call: Call) -> None:
@@ -105,10 +108,9 @@ class Transaction:
         for thing in sorted((self.call.things[name] for name in names), key=id):
             lock = lock_of(thing)
             if not self._holds(lock):
-                with deferred_interrupts():
-                    if not lock.acquire(timeout=seconds):
-                        return False
-                    self._locks.append(lock)
+                if not lock.acquire(timeout=seconds):
+                    return False
+                self._locks.append(lock)
         return True
 
     def _holds(self, lock: Any) -> bool:
@@ -121,11 +123,10 @@ class Transaction:
 
     def release(self) -> None:
         """Unlock the objects."""
-        with deferred_interrupts():
-            while self._locks:
-                lock = self._locks.pop()
-                if self._pid == os.getpid():  # in a forked child the lock is open already
-                    lock.release()
+        while self._locks:
+            lock = self._locks.pop()
+            if self._pid == os.getpid():  # in a forked child the lock is open already
+                lock.release()
 
     # -- look-up and replay -------------------------------------------------------------
 
@@ -137,9 +138,8 @@ class Transaction:
             return
         states = {name: journal_state(thing, self.before[name]) for name, thing in things.items()}
         self.content = keys.call_content(self.call, states)
-        with deferred_interrupts():
-            self._take_place()
-            self.key = keys.event_key(self.base, self.content)
+        self._take_place()
+        self.key = keys.event_key(self.base, self.content)
 
     def _take_place(self) -> None:
         """Find the base of the event: its place in a line, or within the call around it."""
@@ -177,20 +177,19 @@ class Transaction:
         store = self.scope.store
         if store is None or (self.parent is not None and not self.parent.rerun):
             return None
-        with deferred_interrupts():
-            record = self._find()
-            if record is None:
-                # Check this before anything runs or is paid for that could not be stored.
-                store.check_writable()
-                if self.parent is None:
-                    self.scope.count(hit=False)
-                return None
-            if record["composite"]:
-                # Its inner events changed other objects: run the body over these events.
-                self.rerun, self.why = True, REPLAYED
-                return None
-            self._to_change = tuple(record["changes"])
-            return record
+        record = self._find()
+        if record is None:
+            # Before anything runs that could not be stored, let alone is paid for.
+            store.check_writable()
+            if self.parent is None:
+                self.scope.count(hit=False)
+            return None
+        if record["composite"]:
+            # Its inner events changed other objects: run the body over these events.
+            self.rerun, self.why = True, REPLAYED
+            return None
+        self._to_change = tuple(record["changes"])
+        return record
 
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
@@ -224,20 +223,19 @@ class Transaction:
 
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
-        with deferred_interrupts():
-            try:
-                self._take_over(record)
-            except NameTaken as error:
-                self._to_change = ()
-                self._skip(f"a name in it is taken now: {error}")
-                return False
-            self.why = REPLAYED
-            if self.parent is None:
-                self.scope.count(hit=True)
-                self._end(record)
-            else:
-                self._hand_up(record)
-            return True
+        try:
+            self._take_over(record)
+        except NameTaken as error:
+            self._to_change = ()
+            self._skip(f"a name in it is taken now: {error}")
+            return False
+        self.why = REPLAYED
+        if self.parent is None:
+            self.scope.count(hit=True)
+            self._end(record)
+        else:
+            self._hand_up(record)
+        return True
 
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
@@ -298,9 +296,8 @@ class Transaction:
         False if another kernel stored a different event first, whose inner events changed other
         objects. Then call `begin_again` and run the body again over those events.
         """
-        with deferred_interrupts():
-            self.send(result)
-            return self.finish()
+        self.send(result)
+        return self.finish()
 
     def send(self, result: Any) -> None:
         """Hand the event to the writer thread without waiting for the disk."""
@@ -470,26 +467,24 @@ class Transaction:
 
     def begin_again(self) -> None:
         """Go back to the start, to run the body over the inner events of another kernel."""
-        with deferred_interrupts():
-            self._put_back()
-            self.children, self.replies, self.staged = [], [], []
-            self.failure, self.kept, self.composite = None, True, False
-            self._serial = 0
-            self.rerun = self._overtaken = True
+        self._put_back()
+        self.children, self.replies, self.staged = [], [], []
+        self.failure, self.kept, self.composite = None, True, False
+        self._serial = 0
+        self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
         """Restore everything as before the call; does nothing after a commit."""
         if self._done:
             return
-        with deferred_interrupts():
-            if self._sent is not None:
-                # Wait for the event to be stored, so that the same call made at once finds it.
-                with suppress(Exception):  # the original error is raised anyway
-                    self._sent[1]()
-            self._put_back()
-            if self.rerun and self.parent is None and not self._overtaken:
-                self.scope.count(hit=False)
-            self._end(None)
+        if self._sent is not None:
+            # Wait for it: the same call made at once must find it, not do it anew.
+            with suppress(Exception):  # the original error is raised anyway
+                self._sent[1]()
+        self._put_back()
+        if self.rerun and self.parent is None and not self._overtaken:
+            self.scope.count(hit=False)
+        self._end(None)
 
     def _put_back(self) -> None:
         self._undo_all()

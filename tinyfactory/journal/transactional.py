@@ -149,30 +149,41 @@ def _lock(tx: Transaction, interrupts: deferred_interrupts) -> None:
 async def _run_async(
     method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    # The same steps as `_run`. Each step of the transaction defers Ctrl-C itself. A cancelled task
-    # is cancelled at an await: in the body or while it waits for a lock.
-    tx = Transaction(method.bind(owner, args, kwargs))
+    # The same steps with the same guarantees: no step is interrupted half way, and a task is
+    # cancelled at an await only, in the body or while it waits for a lock.
+    with deferred_interrupts():
+        tx = Transaction(method.bind(owner, args, kwargs))
     try:
         await _lock_async(tx)
-        tx.open()
-        while (record := tx.look_up()) is not None:
+        with deferred_interrupts():
+            tx.open()
+            record = tx.look_up()
+        while record is not None:
             await _lock_async(tx)
-            if tx.replay(record):
-                return tx.result
+            with deferred_interrupts():
+                if tx.replay(record):
+                    return tx.result
+                record = tx.look_up()
         while True:
             with tx.active():
                 result = await method.function(owner, *args, **kwargs)
             await _lock_async(tx)
-            if tx.commit(result):
-                return tx.result
-            tx.begin_again()
+            with deferred_interrupts():
+                if tx.commit(result):
+                    return tx.result
+                tx.begin_again()
     except BaseException:
-        tx.roll_back()
+        with deferred_interrupts():
+            tx.roll_back()
         raise
     finally:
-        tx.release()
+        with deferred_interrupts():
+            tx.release()
 
 
 async def _lock_async(tx: Transaction) -> None:
-    while not tx.try_lock(0):  # noqa: ASYNC110 - a thread may hold the lock
+    while True:
+        with deferred_interrupts():
+            if tx.try_lock(0):
+                return
         await asyncio.sleep(0.005)

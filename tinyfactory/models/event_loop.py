@@ -17,7 +17,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
@@ -234,7 +234,11 @@ class _PrivateLoop:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            # These two leave `run_forever` as well as the task that raised them, which keeps
+            # them for the one who waits. The loop goes on for all others.
+            with suppress(KeyboardInterrupt, SystemExit):
+                self.loop.run_forever()
 
 
 _current: _PrivateLoop | None = None

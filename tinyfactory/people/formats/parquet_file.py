@@ -1,8 +1,8 @@
 """People in Parquet files, one at a time: a population need not fit into memory.
 
-Every file has the same columns (`tinyfactory.people.formats.rows.STORED`): those of a data frame,
-with lists as lists, then ``profile`` (what was asked for), ``provenance`` and ``persona`` as
-JSON, which hold the whole person.
+All files have the same columns (`tinyfactory.people.formats.rows.STORED`): those of a data frame,
+with lists as lists, then ``profile`` (the target), ``provenance`` and ``persona`` as JSON, which
+hold the whole person.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from tinyfactory.people.protocols import PersonLike, is_person
 from tinyfactory.utils.files import AtomicFile, disk_errors
 from tinyfactory.utils.imports import require
 
-# Read at a time: small enough for people with long memories.
+# Rows read at a time: few enough for people with large memories.
 _BATCH = 256
 
 
 class PeopleWriter:
-    """Writes people to a Parquet file as they come, in memory for one group of rows.
+    """Writes people to a Parquet file one by one, with one group of rows in memory.
 
-    Use it in a ``with`` block. The file appears under its name when the block ends well; when
-    it ends in an error, nothing does, and what was there before stays. (A killed process can
-    leave a hidden file that ends in ``.new``; delete it.)
+    Use it in a ``with`` block. The file gets its name when the block ends without an error;
+    after an error the old file stays. (A killed process can leave a hidden file that ends in
+    ``.new``; delete it.)
 
     Parameters
     ----------
     path : path
-        A file there is replaced when the new one is complete.
+        An old file is replaced when the new one is complete.
     rows_per_group : int
-        How many people are held in memory, and make one row group of the file.
+        The number of people held in memory and written as one row group of the file.
 
     Raises
     ------
     InvalidInput
         For a number of rows below 1.
     TinyFactoryError
-        When pyarrow is not installed or the disk refuses.
+        When pyarrow is not installed or the disk cannot be written.
 
     Examples
     --------
@@ -57,21 +57,23 @@ class PeopleWriter:
 
     def __init__(self, path: str | Path, rows_per_group: int = 1000) -> None:
         if isinstance(rows_per_group, bool) or rows_per_group < 1:
-            raise InvalidInput(f"rows_per_group is a number from 1, not {rows_per_group!r}.")
-        self.path = Path(path).expanduser().resolve()  # a link goes on pointing to where it did
+            raise InvalidInput(
+                f"rows_per_group must be a whole number of at least 1, not {rows_per_group!r}."
+            )
+        self.path = Path(path).expanduser().resolve()  # a link keeps its target
         self.count = 0
         self._size = rows_per_group
         self._rows: list[dict[str, Any]] = []
         self._schema = _schema()
         with disk_errors(self.path):
-            # Opened here, not by pyarrow, to be synced before it gets its name.
+            # Opened here, not by pyarrow, so that it can be synced before it is renamed.
             self._new = AtomicFile(self.path)
         try:
             self._writer = _parquet().ParquetWriter(
                 self._new.file,
                 self._schema,
                 compression="zstd",
-                # Every persona is another one: a dictionary of them would only fill memory.
+                # All personas differ: a dictionary of them would only fill memory.
                 use_dictionary=["nationality", "gender", "source", "model"],
             )
         except BaseException:
@@ -80,20 +82,20 @@ class PeopleWriter:
         self._open = True
 
     def add(self, person: PersonLike) -> None:
-        """Take a person as they are now.
+        """Add a person in the present state.
 
         Raises
         ------
         InvalidInput
-            For what is no person, or after the writer was closed.
+            If `person` is not a person, or the writer was closed.
         TinyFactoryError
-            When the disk refuses; the file that is being written is given up.
+            When the disk cannot be written; the new file is discarded.
         """
         if not is_person(person):
-            raise InvalidInput(f"A person is expected, not {type(person).__name__}.")
+            raise InvalidInput(f"add needs a person, not a {type(person).__name__}.")
         if not self._open:
             raise InvalidInput(
-                f"The file {self.path.name} is closed; nobody was added. Write to a new one."
+                f"The file {self.path.name} is closed; the person was not added. Write a new one."
             )
         self._rows.append(_typed(stored_row(person.persona, person.provenance)))
         self.count += 1
@@ -101,12 +103,12 @@ class PeopleWriter:
             self._flush()
 
     def close(self) -> None:
-        """Complete the file and give it its name; a second time does nothing.
+        """Complete the file and give it its name; a second call does nothing.
 
         Raises
         ------
         TinyFactoryError
-            When the disk refuses; what was at the path is still there.
+            When the disk cannot be written; the old file is still there.
         """
         if not self._open:
             return
@@ -119,10 +121,10 @@ class PeopleWriter:
             self.discard()
 
     def discard(self) -> None:
-        """Give up: what was written goes, and what was at the path before stays."""
+        """Discard the new file; an old file at the path stays."""
         self._open = False
         self._rows = []
-        # A full disk refuses the closing as well, which changes nothing any more.
+        # Closing also fails on a full disk, which does not matter any more.
         with contextlib.suppress(OSError, AttributeError):
             self._writer.close()
         self._new.discard()
@@ -130,7 +132,7 @@ class PeopleWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        import pyarrow as pa
+        import pyarrow as pa  # slow to import
 
         try:
             with disk_errors(self.path):
@@ -164,7 +166,7 @@ def to_parquet(people: Iterable[PersonLike], path: str | Path) -> None:
     Raises
     ------
     TinyFactoryError
-        When pyarrow is not installed or the disk refuses.
+        When pyarrow is not installed or the disk cannot be written.
     """
     with PeopleWriter(path) as writer:
         for person in people:
@@ -184,7 +186,7 @@ def read_parquet(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     parquet = _parquet()
-    import pyarrow as pa
+    import pyarrow as pa  # slow to import
 
     try:
         with path.open("rb") as source, parquet.ParquetFile(source) as file:
@@ -200,9 +202,9 @@ def _parquet() -> Any:
 
 
 def _schema() -> Any:
-    """The columns and their types, the same in every file."""
+    """Return the columns and their types, the same in every file."""
     _parquet()
-    import pyarrow as pa
+    import pyarrow as pa  # slow to import
 
     text = pa.string()
     known = pa.struct([("name", text), ("description", text)])
@@ -212,7 +214,7 @@ def _schema() -> Any:
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as the types of the columns want it; what else there is, `persona` holds."""
+    """Convert a row to the types of the columns; other values are only in `persona`."""
     for column in MANY[:-1]:
         if row[column] is not None:
             items = row[column] if isinstance(row[column], list) else [row[column]]

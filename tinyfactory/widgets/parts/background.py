@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models.event_loop import CancelToken, cancellable
+from tinyfactory.generation.pipeline import cancellable
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.widgets.parts.debounce import after_typing, in_foreground
 
 # Seconds between two calls of `Task.waiting`.
