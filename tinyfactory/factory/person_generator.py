@@ -1,4 +1,4 @@
-"""How a person is made: asked for, read, checked, set up, and remembered by the factory."""
+"""Creates one person: requests it, reads and checks the reply, sets it up, registers it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
 
 logger = logging.getLogger("tinyfactory")
-# How often contexts that are missing are asked for.
+# The most requests for contexts that are still missing.
 ROUNDS = 5
 
 
 class PersonSource(Protocol):
-    """What a `TinyPersonFactory` has that making its people needs."""
+    """The part of a `TinyPersonFactory` that is needed to create its people."""
 
     name: str
     context_text: str
@@ -59,15 +59,15 @@ class PersonSource(Protocol):
     last_failure: str | None
 
     def chat_model(self) -> ChatModel:
-        """The model that it asks."""
+        """The model that requests are sent to."""
         ...
 
     def scope(self) -> Scope:
-        """Where its people are registered."""
+        """The scope in which its people are registered."""
         ...
 
     def generate_person(self, *arguments: Any) -> TinyPerson | None:
-        """Make one person."""
+        """Create one person."""
         ...
 
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json: ...
@@ -76,7 +76,7 @@ class PersonSource(Protocol):
 
 
 class PersonDraft:
-    """One person on the way: asked for by `write`, then set up by `install`.
+    """A person being created: `write` asks the model, then `install` sets the person up.
 
     A reply is a message, as `_aux_model_call` gives it: a dictionary with ``content``,
     ``finish_reason``, ``refusal`` and ``provenance``. A subclass that overrides
@@ -93,16 +93,16 @@ class PersonDraft:
     Attributes
     ----------
     outcome : Outcome
-        What the model wrote so far.
+        The result of `write` so far.
     record : dict or None
-        The stored event, if there is one to be replayed.
+        The stored event to replay, if there is one.
     person : TinyPerson or None
         The person that was set up.
 
     Raises
     ------
     InvalidInput, NameTaken
-        For arguments that cannot work; nothing was sent.
+        If an argument is invalid. Nothing was sent.
     """
 
     def __init__(
@@ -130,8 +130,8 @@ class PersonDraft:
             "person"
         ):
             raise NameTaken(
-                f"The name {self._fixed.name!r} is fixed in the particularities, and someone in "
-                "this simulation has it already. Nothing was sent. Choose another name."
+                f"The particularities require the name {self._fixed.name!r}, but someone in this "
+                "simulation has it already. Nothing was sent. Choose another name."
             )
 
     @property
@@ -147,7 +147,7 @@ class PersonDraft:
         return self.record
 
     async def write(self, sender: Sender) -> None:
-        """Ask the model until a reply can be used or the attempts are over."""
+        """Ask the model until a reply can be used or all attempts are used."""
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
@@ -157,10 +157,10 @@ class PersonDraft:
         await generate(self._task, fetch, self.transaction, self.outcome)
 
     def write_now(self) -> None:
-        """`write` for a single call, waited for in the calling thread."""
+        """Run `write` in the calling thread, for a single call."""
         tx = self.transaction
         if is_overridden(self.factory, "_aux_model_call"):
-            # In the caller's own thread, so that an interrupt reaches it.
+            # In the calling thread, so that Ctrl-C interrupts the user's method.
             async def fetch(request: ChatRequest, _: Transaction) -> Json:
                 return self._call_override(request)
 
@@ -170,10 +170,10 @@ class PersonDraft:
             event_loop.run(self.write, sender, token=sender.token)
 
     def install(self) -> TinyPerson | None:
-        """Set the person up, register it, and have the factory remember it.
+        """Set the person up, register it, and stage the change of the factory.
 
-        None when what was written cannot be used after all, such as a name that someone has
-        taken since; `write` then asks again with the reason.
+        None if the person cannot be used after all, for example because its name was taken
+        meanwhile; `write` then asks again with the reason.
         """
         persona, message = self.outcome.value or {}, self.outcome.reply or {}
         try:
@@ -191,7 +191,7 @@ class PersonDraft:
         return None
 
     def give_up(self) -> None:
-        """End without a person: the reason is stored, logged, and `last_failure`."""
+        """End without a person: store and log the reason, and set `last_failure`."""
         why = gave_up(self.outcome, self.transaction)
         logger.error("%s made no person: %s", self.factory.name, why)
         self.transaction.stage({"set": {"last_failure": why}})
@@ -235,7 +235,7 @@ class PersonDraft:
         return read_reply(message, self._fixed, self._wanted)
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
-        """A person with all that was written; not registered yet."""
+        """Create the person with all its fields, without registering it."""
         from tinyfactory.people.person import TinyPerson  # slow to import: pydantic
 
         scope, profile = self.transaction.scope, self._profile
@@ -257,9 +257,10 @@ class PersonDraft:
         return person
 
     def _recipe(self) -> Json:
-        """What, beside the factory's own state, the first request was made of.
+        """The inputs of the first request besides the factory's state, for twins.
 
-        Particularities that hold a key or the like are left out: a person may be given away.
+        Particularities that contain a key or another secret are left out, because people are
+        shared.
         """
         particularities = self._particularities
         if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
@@ -278,7 +279,7 @@ class PersonDraft:
             "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
         }
         slot = self.transaction.slot
-        # In a job it is always set, so that the event does not depend on those before it.
+        # In a job it is always set, so that an event does not depend on the slots before it.
         if self.factory.last_failure is not None or (
             slot is not None and slot.thing is self.factory
         ):
@@ -360,9 +361,9 @@ def request_for(
 
 
 def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str], int]:
-    """Names and bios that a prompt may mention, and the number of the person to be made.
+    """The names and bios that a prompt may mention, and the number of the next person.
 
-    All slots of a job see the same, in whatever order replies arrive.
+    All slots of a job get the same names and bios, regardless of the order of replies.
     """
     names, minibios = factory.generated_names, factory.generated_minibios
     if slot is None or slot.thing is not factory:
@@ -371,7 +372,7 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
 
 
 def fixed_in(particularities: Particularities) -> Constraints:
-    """What the particularities fix for certain; fields that were given outright all are."""
+    """The constraints parsed from the particularities."""
     return read_constraints(requests.particularities_text(particularities))
 
 
@@ -403,7 +404,7 @@ def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
 
 
 def is_overridden(factory: PersonSource, name: str) -> bool:
-    """Whether a subclass of the user's own overrides a method of `TinyPersonFactory`."""
+    """Whether the user's subclass overrides a method of `TinyPersonFactory`."""
     method = getattr(type(factory), name)
     return not method.__module__.startswith("tinyfactory.")
 
@@ -418,7 +419,7 @@ def _run_without_waiting(coroutine: Any) -> None:
 
 
 def write_contexts(number: int, context: str, language: str, model: ChatModel) -> list[str] | None:
-    """Exactly `number` different contexts, or None when the model cannot be brought to it."""
+    """Exactly `number` different contexts, or None if the model does not give so many."""
     contexts: list[str] = []
 
     def request(rejected: str) -> ChatRequest:

@@ -1,7 +1,7 @@
-"""Counterfactual twins: the same request once more, with one attribute changed.
+"""Counterfactual twins: the same request again with one attribute changed.
 
-The two texts show what a model makes of that attribute alone, such as other work for a woman
-than for a man. (The idea of changing one attribute and holding the rest: Kusner et al.,
+The two texts show the effect of that attribute alone on the model, such as a different job for a
+woman than for a man. (Changing one attribute and keeping the others: Kusner et al.,
 "Counterfactual Fairness", NeurIPS 2017, https://arxiv.org/abs/1703.06856.)
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.comparison import Twins
 
-# Of one who was made without a profile: what makes them comparable, as far as it is known.
+# For a person without a profile: the fields that the twin should share.
 _FACTS = {
     "name": "name",
     "age": "age",
@@ -67,7 +67,7 @@ def twin(
     if made is None:
         raise ReplyRejected(
             f"The model gave no usable twin of {person.name} in {attempts} attempts; the log says "
-            "why. Nothing else was changed. Call it again with more attempts, or another change."
+            "why. Nothing was changed. Call it again with more attempts, or another change."
         )
     made.provenance |= {"twin_of": person.name}
     return Twins(person, made, changed)
@@ -129,17 +129,17 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
 
     if not changes:
         raise InvalidInput(
-            'A twin differs in something: person.twin(sex="male"). Nothing was sent.'
+            'A twin differs in something; say in what: person.twin(sex="male"). Nothing was sent.'
         )
     said_nothing = [
         k for k, new in changes.items() if new is None or new != new or not f"{new}".strip()
     ]
     if said_nothing:
         raise InvalidInput(
-            f"{', '.join(said_nothing)}: a twin has something else in place of what was. Say what. "
+            f"{', '.join(said_nothing)}: a twin has something else here; give the new value. "
             "Nothing was sent."
         )
-    normalise(changes, partial=True)  # an age of -3 would be asked for in vain
+    normalise(changes, partial=True)  # raises for impossible values, such as an age of -3
     names = {"gender": "sex", "sex": "gender"}
     changed = {}
     for key, new in changes.items():
@@ -153,7 +153,7 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
 
 
 def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, Any]]) -> None:
-    """A twin is one of those whom the demography of the person's factory knows."""
+    """Raise `InvalidInput` for a twin that the factory's demography does not allow."""
     fitted = profiles.fitted(demography)
     for key, (_, new) in changed.items():
         number = key.removesuffix("_band")
@@ -166,8 +166,8 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
             known = list(fitted.margins()[key])
             more = f" and {len(known) - _MOST_TOLD:,} more" if len(known) > _MOST_TOLD else ""
             raise InvalidInput(
-                f"{key}: the demography that this person is from has no {new!r:.80}; it has "
-                f"{', '.join(known[:_MOST_TOLD])}{more}. Nothing was sent. Take one of these, or "
+                f"{key}: the demography of this person has no {new!r:.80}; it has "
+                f"{', '.join(known[:_MOST_TOLD])}{more}. Nothing was sent. Use one of these, or "
                 "give a factory without a demography: person.twin(..., factory=factory)."
             )
     told = profile | {key: new for key, (_, new) in changed.items()}
@@ -175,14 +175,14 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
         met = all(fitted.category_of(key, told.get(key)) == word for key, word in rule.items())
         if met and rule.keys() & changed.keys():
             raise InvalidInput(
-                f"{' and '.join(f'{key} {told[key]!r}' for key in rule)} are impossible together, "
-                "the demography says. Nothing was sent. Change the other along with it: "
+                f"{' and '.join(f'{key} {told[key]!r}' for key in rule)} are impossible together "
+                "in the demography. Nothing was sent. Change both: "
                 f"person.twin({', '.join(f'{key}=...' for key in rule)})."
             )
 
 
 def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None, int]:
-    """What filled the original's templates, its temperature, and a seed that it stands for."""
+    """The values of the original's templates, its temperature, and its seed."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)
     values = requests.person_values(
@@ -195,12 +195,12 @@ def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None
     )
     temperature = recipe.get("temperature", 1.5)
     original = requests.person_request(values, temperature, factory.template, factory.instructions)
-    # For a model that draws by a seed: the twin draws as the original did.
+    # The offline model draws by this seed, so the twin is drawn like the original.
     return values, temperature, original.fingerprint()
 
 
 def _renamed(person: TinyPerson, profile: Json, changed: dict[str, tuple[Any, Any]]) -> Json:
-    """A name follows from sex and country; one that code had drawn is drawn again."""
+    """Replace the name if sex or country changed and the user did not choose the name."""
     follows = {"sex", "gender", "country", "region", "nationality", "residence"} & changed.keys()
     if "name" in changed or not follows:
         return profile

@@ -1,4 +1,4 @@
-"""What requests and replies cost: tokens and US dollars, before and after a call."""
+"""The cost of requests and replies in tokens and US dollars, before and after a call."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.pricing import price
 
-# The length of a reply is taken to be at most so many tokens where the request has no bound.
+# The most tokens assumed for a reply where the request has no bound.
 COMPLETION_BOUND = 4_000
-# Seconds between two looks at whether calls in flight have left room in the budget.
+# Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
 _schema_tokens: tuple[Json, int] | None = None
@@ -22,7 +22,7 @@ _schema_tokens: tuple[Json, int] | None = None
 async def reserve(
     identity: Json, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
 ) -> Reservation:
-    """Reserve the most that these requests can cost; waits for calls in flight if it must.
+    """Reserve the most that these requests can cost; waits for calls in flight if necessary.
 
     Raises
     ------
@@ -39,7 +39,7 @@ async def reserve(
 
 
 def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
-    """What a reply cost; estimated where the endpoint does not count tokens."""
+    """The cost of a reply; estimated if the endpoint does not count tokens."""
     usage = reply.usage
     if not usage.prompt_tokens + usage.completion_tokens:
         usage = Usage(prompt_tokens(request), _tokens(reply.text))
@@ -51,7 +51,7 @@ def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply
 def usd_of(
     identity: Json, usage: Usage, meter: Meter, answered_by: str = "", *, batch: bool = False
 ) -> float | None:
-    """What so many tokens cost in US dollars; None where no price is known."""
+    """The price of these tokens in US dollars; None if no price is known."""
     found = price(identity, usage, given=meter.prices, answered_by=answered_by, batch=batch)
     return None if found is None else found.usd
 
@@ -69,5 +69,5 @@ def prompt_tokens(request: ChatRequest) -> int:
 
 
 def _tokens(text: Any) -> int:
-    """Four bytes a token, rounded up; bytes, so that other scripts are not underestimated."""
+    """Four bytes per token, rounded up. Bytes, so that other scripts are not underestimated."""
     return -(-len(text.encode("utf-8", "replace")) // 4)
