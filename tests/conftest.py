@@ -41,9 +41,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]
 @pytest.fixture
 def settles_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """So long that whatever a test does right after a click comes in time on any machine."""
-    from tinyfactory.widgets import later
+    from tinyfactory.widgets.parts import debounce
 
-    monkeypatch.setattr(later, "SETTLE", 1.0)
+    monkeypatch.setattr(debounce, "SETTLE", 1.0)
 
 
 @pytest.fixture

@@ -1,35 +1,35 @@
-"""Every error that tinyfactory raises.
+"""All errors of tinyfactory.
 
-A message says what happened, what was kept, and what to do next::
+A message says what is wrong, then what to do; after a long call also what was saved::
 
     TinyFactoryError
-    ├── InvalidInput (ValueError)       refused before anything was sent
-    │   ├── InvalidPersona              a person that cannot be
-    │   ├── DemographyError             a table of a population that cannot be
-    │   ├── SecretFound                 something secret stands in what is to be given away
-    │   └── NameTaken                   a name that someone in the simulation bears
-    ├── ModelError                      no usable answer came from the model
-    │   ├── NotConfigured               neither a key nor the offline model chosen
-    │   ├── AuthenticationFailed        401, 403
+    ├── InvalidInput (ValueError)       an argument that cannot work; nothing was sent or changed
+    │   ├── InvalidPersona              a persona with impossible values
+    │   ├── DemographyError             a demography that no population can have
+    │   ├── SecretFound                 an export that would contain a secret
+    │   └── NameTaken                   a name that another person of the simulation has
+    ├── ModelError                      the model gave no usable reply
+    │   ├── NotConfigured               no API key, and the offline model was not chosen
+    │   ├── AuthenticationFailed        the endpoint rejected the key (401, 403)
     │   ├── UnknownModel                the endpoint does not know the model
-    │   ├── QuotaExhausted              paid-for quota is used up
-    │   ├── EndpointUnreachable         nothing listens there
-    │   ├── EndpointUnavailable         it listens, but did not answer within the limits
-    │   │   └── EndpointDown            not asked, because the calls before were not answered
-    │   ├── RequestRejected             it refuses what was asked (other 4xx)
-    │   └── BadResponse                 it answered, but not as a chat endpoint does
-    ├── ReplyRejected                   a reply that cannot be used; asked again with the reason
+    │   ├── QuotaExhausted              the account has no credit left
+    │   ├── EndpointUnreachable         no server answers at the address
+    │   ├── EndpointUnavailable         the server did not answer within the limits
+    │   │   └── EndpointDown            nothing was sent: the circuit breaker is open
+    │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
+    │   └── BadResponse                 the response is not a chat completion
+    ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
     ├── JournalError                    the journal cannot do what was asked
     │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
-    │   ├── DamagedRecord               a stored value that is not what was stored
-    │   ├── JournalUnavailable          the folder cannot be written or read
-    │   ├── ForkedTransaction           a transaction carried into a forked process
-    │   └── ReplayMiss                  a step that the recording does not hold
-    ├── MissingPackage (ImportError)    a package for an extra that is not installed
-    ├── BudgetExceeded                  the next call could cost more than was allowed
-    │   └── UnknownPrice                a limit in US dollars, and a model without a price
-    └── Cancelled                       stopped on request; what was finished is kept
-        └── TimeLimitReached            stopped by a time limit
+    │   ├── DamagedRecord               a stored value that does not match its digest
+    │   ├── JournalUnavailable          the folder cannot be read or written
+    │   ├── ForkedTransaction           a transaction that was carried into a forked process
+    │   └── ReplayMiss                  a call that is not in the recording
+    ├── MissingPackage (ImportError)    a package of an extra that is not installed
+    ├── BudgetExceeded                  the next call could cost more than the budget
+    │   └── UnknownPrice                a budget in US dollars, and a model without a price
+    └── Cancelled                       cancelled; finished people are saved
+        └── TimeLimitReached            stopped by the time limit
 """
 
 from __future__ import annotations
@@ -40,75 +40,75 @@ class TinyFactoryError(Exception):
 
 
 class InvalidInput(TinyFactoryError, ValueError):
-    """An argument that cannot work, refused before anything is sent or changed."""
+    """An argument that cannot work. Nothing was sent or changed."""
 
 
 class InvalidPersona(InvalidInput):
-    """A description of a person that cannot be; the message can be sent to a model."""
+    """A persona with impossible values. The message can be sent to a model."""
 
 
 class DemographyError(InvalidInput):
-    """A table that describes no possible population; the message names the cell."""
+    """A demography that no population can have. The message names the cell."""
 
 
 class SecretFound(InvalidInput):
-    """Something that looks secret stands where it cannot be left out; the message names it."""
+    """An export that would contain a secret. The message says where."""
 
 
 class NameTaken(InvalidInput):
-    """Someone in this simulation already bears the name."""
+    """Another person of the simulation has this name."""
 
 
 class MissingPackage(TinyFactoryError, ImportError):
-    """A package that an extra brings is not installed; the message has the line for pip."""
+    """A package of an extra is not installed. The message has the line for pip."""
 
 
 class ModelError(TinyFactoryError):
-    """The model gave no usable answer."""
+    """The model gave no usable reply."""
 
 
 class NotConfigured(ModelError):
-    """No model was chosen and no key is set."""
+    """No model was chosen, and no API key is set."""
 
 
 class AuthenticationFailed(ModelError):
-    """The endpoint refused the key (401 or 403)."""
+    """The endpoint rejected the key (401 or 403)."""
 
 
 class UnknownModel(ModelError):
-    """The endpoint does not know the model that was asked for."""
+    """The endpoint does not know the model."""
 
 
 class QuotaExhausted(ModelError):
-    """The account behind the key has nothing left to spend."""
+    """The account of this key has no credit left."""
 
 
 class EndpointUnreachable(ModelError):
-    """Nothing answers at the endpoint's address."""
+    """No server answers at the endpoint's address."""
 
 
 class EndpointUnavailable(ModelError):
-    """The endpoint is there but did not answer within the limits; running again asks again."""
+    """The server did not answer within the limits. Run the same call again to try again."""
 
 
 class EndpointDown(EndpointUnavailable):
-    """Not asked, because the calls before were not answered; nothing was sent."""
+    """Nothing was sent: earlier calls got no answer, so the circuit breaker is open."""
 
 
 class RequestRejected(ModelError):
-    """The endpoint refuses the request as it stands."""
+    """The endpoint rejected the request."""
 
 
 class BadResponse(ModelError):
-    """The endpoint answered with something that is not a chat completion."""
+    """The endpoint's response is not a chat completion."""
 
 
 class ReplyRejected(TinyFactoryError):
-    """A reply that cannot be used, with a reason that is told to the model."""
+    """A reply that cannot be used. The model is asked again with this reason."""
 
 
 class JournalError(TinyFactoryError):
-    """The journal cannot do what was asked of it."""
+    """The journal cannot do what was asked."""
 
 
 class NotSerialisable(JournalError, TypeError):
@@ -116,7 +116,7 @@ class NotSerialisable(JournalError, TypeError):
 
 
 class DamagedRecord(JournalError):
-    """A stored value that does not match its digest or is of a kind never written here."""
+    """A stored value that does not match its digest, or has an unknown type."""
 
 
 class JournalUnavailable(JournalError):
@@ -128,20 +128,20 @@ class ForkedTransaction(JournalError):
 
 
 class ReplayMiss(JournalError):
-    """A step that the recording does not hold; raised before anything is sent."""
+    """A call that is not in the recording. Nothing was sent."""
 
 
 class BudgetExceeded(TinyFactoryError):
-    """The next call could exceed the budget; it was not made, what was finished is kept."""
+    """The next call could exceed the budget. It was not sent; finished people are saved."""
 
 
 class UnknownPrice(BudgetExceeded):
-    """A budget in US dollars cannot be held, because nobody said what the model costs."""
+    """The budget is in US dollars, and the price of the model is unknown."""
 
 
 class Cancelled(TinyFactoryError):
-    """The work was stopped on request; what was finished before is kept."""
+    """Cancelled on request. Finished people are saved."""
 
 
 class TimeLimitReached(Cancelled):
-    """The work took longer than was allowed; what was finished before is kept."""
+    """The time limit was reached. Finished people are saved."""

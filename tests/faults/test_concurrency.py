@@ -127,8 +127,8 @@ def test_fault_18_a_kernel_killed_before_its_commit_holds_up_nobody(folder, serv
     other = kernels()
     victim = kernels(
         """
-from tinyfactory.factory import replies
-replies.read_reply = lambda *_: (say("has the reply"), wait())
+from tinyfactory.factory import person_generator
+person_generator.read_reply = lambda *_: (say("has the reply"), wait())
 """
         + KERNEL
     )

@@ -105,10 +105,10 @@ def test_fault_34_what_was_changed_misses_and_what_was_not_hits(
         elif change == "base_url":
             patch.setenv("OPENAI_BASE_URL", other.base_url)
         elif change == "schema":
-            from tinyfactory.people.schema import persona
+            from tinyfactory.people.schema import layout
 
-            changed = persona.reply_schema() | {"description": "changed"}
-            patch.setattr(persona, "shared_reply_schema", lambda: changed)
+            changed = layout.reply_schema() | {"description": "changed"}
+            patch.setattr(layout, "shared_reply_schema", lambda: changed)
         elif change == "code":
             method = getattr(TinyPersonFactory.generate_person, "transactional")  # noqa: B009
             patch.setitem(method.__dict__, "given_version", "2")

@@ -87,7 +87,7 @@ def kill_at_the_last(self, key, row):
     return standing
 
 Database.add_row = kill_at_the_last
-from tinyfactory.journal.storage.database import seal
+from tinyfactory.journal.serializer import seal
 store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 """,
         folder,
@@ -103,8 +103,8 @@ store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 def test_fault_03_killed_between_a_reply_and_its_parsing_reuses_the_reply(folder, children, server):
     child = children(
         f"""
-from tinyfactory.factory import replies
-replies.read_reply = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from tinyfactory.factory import person_generator
+person_generator.read_reply = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 control.begin(folder)
 TinyPersonFactory({CONTEXT!r}).generate_person()
 """,
@@ -157,7 +157,7 @@ def test_fault_05_interrupt_during_a_commit_is_resolved_one_way(folder, children
     child = children(
         """
 from tinyfactory.utils.concurrency import deferred_interrupts
-from tinyfactory.journal.storage.writer import Writer
+from tinyfactory.journal.storage.store import Writer
 control.begin(folder)
 factory = ProductFactory()
 factory.make("a")
@@ -232,7 +232,7 @@ factory.make("c")
 
 def test_fault_06_a_transaction_open_across_a_fork_is_refused_in_the_child(folder):
     (_, kind, message, restored), parent = run(FORKED, folder)
-    assert kind == "ForkedTransaction" and "Call it anew" in message
+    assert kind == "ForkedTransaction" and "Call it again" in message
     assert restored == ["a"]
     assert parent == ["parent", ["a", "b"]]
     simulation = control.begin(folder)
@@ -353,7 +353,7 @@ def test_fault_08_what_is_queued_is_written_before_the_interpreter_goes(folder, 
 store = Store(folder)
 say("ready")
 wait()
-from tinyfactory.journal.storage.writer import Writer
+from tinyfactory.journal.storage.store import Writer
 submit, queued = Writer.submit, []
 
 def counted(self, work):

@@ -85,7 +85,7 @@ def test_margins_and_tables_are_within_one_person_and_nobody_is_impossible(data,
 @given(chains(), st.integers(1, 1_000_000), _seeds)
 def test_margins_are_within_one_person_of_up_to_a_million(data, n, seed):
     town = _read(data)
-    codes = draw_codes(town._fitted.blocks, n, seed)
+    codes = draw_codes(town._blocks, n, seed)
     for field, margin in town.margins().items():
         counts = np.bincount(codes[field], minlength=len(margin))
         assert abs(counts - np.array(list(margin.values())) * n).max() <= 1 + 1e-6

@@ -6,6 +6,7 @@ import contextlib
 import json
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,10 +23,12 @@ from tinyfactory.people import (
     read_persona,
     save_people,
 )
-from tinyfactory.people.render.person import escape, person_html
+from tinyfactory.people.render.html import escape
+from tinyfactory.people.render.person import person_html
+from tinyfactory.people.schema import normalise as normalise_module
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import ALIASES, LISTS, PARTS, TEXTS, TOP
-from tinyfactory.people.schema.persona import _known
+from tinyfactory.people.schema.persona import validated
 
 FIELDS = sorted(
     {
@@ -64,27 +67,65 @@ own_fields = st.dictionaries(st.text(max_size=6), anything, max_size=3)
 def test_normalising_again_changes_nothing(shape, name):
     with contextlib.suppress(InvalidPersona):
         once = normalise({"name": name, **shape})
-        known = normalise(once)
-        _known.forget()  # or it would not be gone through again
-        again = normalise(once)
-        assert known == again == once
-        assert list(known) == list(again) == list(once)
+        direct = normalise(once)
+        again = validated(once)
+        assert direct == again == once
+        assert list(direct) == list(again) == list(once)
         assert json.loads(json.dumps(once, allow_nan=False)) == once
 
 
 @settings(deadline=None, max_examples=300)
 @given(shapes, shapes, names)
-def test_what_is_known_is_merged_as_what_is_not(shape, other, name):
+def test_a_merge_is_the_same_without_the_direct_reader(shape, other, name):
     with contextlib.suppress(InvalidPersona):
         person, fragment = (normalise({"name": name, **part}) for part in (shape, other))
-        known = merge(person, fragment)
-        _known.forget()
-        assert json.dumps(merge(person, fragment)) == json.dumps(known)
+        direct = merge(person, fragment)
+        with mock.patch.object(normalise_module, "_in_layout", return_value=None):
+            assert json.dumps(merge(person, fragment)) == json.dumps(direct)
+
+
+texts = st.one_of(st.text(max_size=4), st.sampled_from([" two words ", "snake_case", "\x00", ""]))
+scores = st.one_of(st.integers(-1, 101), st.none(), st.just(0.5))
+empties = st.sampled_from([None, "", " ", [], {}])
+more = st.dictionaries(keys, anything, max_size=1)
+
+
+def part(**fields):
+    """An object with some of the fields, perhaps others, in any order; or an empty value."""
+    some = st.fixed_dictionaries({}, optional=fields)
+    either = st.tuples(some, more, st.booleans()).map(
+        lambda both: both[1] | both[0] if both[2] else both[0]
+    )
+    shuffled = either.flatmap(lambda one: st.permutations(list(one.items())).map(dict))
+    return st.one_of(shuffled, shuffled, shuffled, empties)
+
+
+lists = st.one_of(st.lists(texts, max_size=3), empties)
+near_the_layout = part(
+    name=st.one_of(names, texts),
+    age=st.one_of(st.integers(-1, 121), empties),
+    **dict.fromkeys(["gender", "nationality", "residence", "education", "style"], texts),
+    occupation=part(title=texts, organization=texts, description=texts),
+    personality=part(traits=lists, big_five=part(**dict.fromkeys(TRAITS, scores))),
+    preferences=part(interests=lists, likes=lists, dislikes=lists),
+    skills=lists,
+    behaviors=part(general=lists, routines=part(morning=lists, workday=lists, weekend=lists)),
+    relationships=st.one_of(st.lists(part(name=texts, description=texts), max_size=2), empties),
+    other_facts=lists,
+)
+
+
+@settings(deadline=None, max_examples=600)
+@given(near_the_layout, st.booleans())
+def test_the_direct_reader_gives_what_pydantic_gives_or_nothing(data, partial):
+    found = normalise_module._in_layout(data, partial=partial)
+    if found is not None:
+        assert json.dumps(found) == json.dumps(validated(data, partial=partial))
 
 
 @settings(deadline=None, max_examples=150)
 @given(shapes, names)
-def test_the_order_of_keys_does_not_matter_to_what_is_known(shape, name):
+def test_the_order_of_keys_does_not_matter_to_known_fields(shape, name):
     """Only where two spellings of one field compete does the order decide."""
     shape = {key: value for key, value in shape.items() if key in TOP and key != "name"}
     with contextlib.suppress(InvalidPersona):
@@ -136,8 +177,7 @@ def test_define_changes_to_a_valid_person_or_not_at_all(key, value, group):
         person.define(key, value, group)
     except InvalidPersona:
         assert person.persona == before
-    _known.forget()
-    assert normalise(person.persona) == person.persona
+    assert normalise(person.persona) == validated(person.persona) == person.persona
 
 
 @settings(deadline=None, max_examples=150)

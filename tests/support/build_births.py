@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-TABLE = Path(__file__).parents[2] / "tinyfactory/models/offline/tables/births.json"
+TABLE = Path(__file__).parents[2] / "tinyfactory/gazetteer/tables/births.json"
 FIRST = 1900
 MOST = 150
 # What forms say where there was no name yet.

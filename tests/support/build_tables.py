@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.models.offline.load import countries
+from tinyfactory.gazetteer.countries import countries
 
 TABLES = Path(__file__).parents[2] / "tinyfactory" / "populations" / "tables"
 YEAR = 2020

@@ -18,7 +18,7 @@ from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.people import People, load_people
 from tinyfactory.widgets import PersonaBrowser
-from tinyfactory.widgets.exporting import FORMATS
+from tinyfactory.widgets.browser.people_export import FORMATS
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -415,7 +415,7 @@ def test_export_writes_who_is_listed_and_never_over_something(tmp_path):
     browser.query = ""
     browser.export(tmp_path / "people.csv", overwrite=True)
     assert len(load_people(tmp_path / "people.csv")) == 20
-    with pytest.raises(InvalidInput, match="format"):
+    with pytest.raises(InvalidInput, match="no known ending"):
         browser.export(tmp_path / "people.docx")
     with pytest.raises(TinyFactoryError):
         browser.export(tmp_path / "people.csv" / "below a file.csv")

@@ -15,7 +15,8 @@ from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import Cancelled, InvalidInput, InvalidPersona
 from tinyfactory.people.schema.fields import fields
-from tinyfactory.widgets import PersonaCard, later
+from tinyfactory.widgets import PersonaCard
+from tinyfactory.widgets.parts import debounce
 
 READ, EDIT, ASK, FROM, JSON = range(5)
 HOSTILE = [
@@ -178,7 +179,7 @@ def test_a_click_that_was_meant_for_the_one_before_saves_nobody(settles_slowly):
     card.edit("age", "61")
     card.editor.save_button.click()
     card.person = bo
-    time.sleep(later.SETTLE + 0.3)
+    time.sleep(debounce.SETTLE + 0.3)
     assert (ana.revisions, bo.revisions) == ([], [])
     card.person = ana
     assert card.editor.drafts == {"age": "61"} and not card.editor.save_button.disabled

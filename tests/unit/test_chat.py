@@ -10,17 +10,17 @@ import threading
 import pytest
 
 from tests.support.chat_server import answer, empty, hang, wrong_key
-from tests.support.waiting import PATIENCE, main_waits_in, until
+from tests.support.waiting import main_waits_in, until
 from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory import Simulation, TinyPerson
 from tinyfactory.errors import AuthenticationFailed, Cancelled, InvalidInput, NotConfigured
 from tinyfactory.people import People
 from tinyfactory.people.render.conversation import MOST_SHOWN, conversation_html, panel_html
 from tinyfactory.widgets import PersonaChat
-from tinyfactory.widgets.chat import NOBODY
-from tinyfactory.widgets.log import Line, Log
-from tinyfactory.widgets.whom import EVERYONE, MOST_LISTED
-from tinyfactory.widgets.work import Work
+from tinyfactory.widgets.chat.chat_controls import EVERYONE, MOST_LISTED
+from tinyfactory.widgets.chat.message_log import Line, MessageLog
+from tinyfactory.widgets.chat.persona_chat import NOBODY
+from tinyfactory.widgets.parts.background import BackgroundWork
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -218,21 +218,23 @@ def test_without_a_model_it_says_what_to_do():
 
 def test_who_looked_before_the_end_does_not_have_the_last_word(serve, monkeypatch):
     """On a slow machine an answer comes between a look and what is done about it."""
-    running = vars(PersonaChat)["running"].fget
+    busy = vars(BackgroundWork)["busy"].fget
 
-    def looked(chat):
-        found = running(chat)
-        here = threading.current_thread().name == "tinyfactory-later"
-        if found and here and chat.work._threads[0].ident:
-            chat.work._told.wait(PATIENCE)
+    def looked(work):
+        found = busy(work)
+        if threading.current_thread().name == "looks":
+            server.allowed = 1
+            work._run.told.wait(1.0)  # which the lock prevents: the look ends before the answer
         return found
 
-    serve(rules=[wrong_key()])
+    server = serve(rules=[wrong_key()])
+    server.allowed = 0
     chat = PersonaChat(some(), model="test")
-    monkeypatch.setattr(PersonaChat, "running", property(looked))
-    chat._row.field.value = "Age?"
-    chat._row.send_button.click()
-    chat._row._settled.join()
+    monkeypatch.setattr(BackgroundWork, "busy", property(looked))
+    chat.start("Age?")
+    looks = threading.Thread(target=chat.work.update, name="looks")
+    looks.start()
+    looks.join()
     chat.wait()
     assert not chat._row.send_button.disabled and chat._row.cancel_button.disabled
 
@@ -242,7 +244,7 @@ def test_the_kernels_interrupt_cancels_what_is_waited_for(serve):
     chat = PersonaChat(some(), model="test")
 
     def interrupt():
-        until(lambda: server.requests and main_waits_in(Work.wait))
+        until(lambda: server.requests and main_waits_in(BackgroundWork.wait))
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -296,7 +298,7 @@ def test_only_what_is_new_is_sent(serve, monkeypatch):
 
 
 def test_a_view_that_begins_late_gets_all_that_is_shown(monkeypatch):
-    log = Log("Conversation")
+    log = MessageLog("Conversation")
     log.show([Line("user", "You", "Tea?")], "a note")
     messages: list[dict] = []
     monkeypatch.setattr(log, "send", lambda content, buffers=None: messages.append(content))
@@ -315,7 +317,7 @@ def test_a_view_that_begins_late_gets_all_that_is_shown(monkeypatch):
 
 
 def test_a_message_stays_small_whatever_was_said(monkeypatch):
-    log = Log("Conversation")
+    log = MessageLog("Conversation")
     messages: list[dict] = []
     monkeypatch.setattr(log, "send", lambda content, buffers=None: messages.append(content))
     for _ in range(60):
@@ -458,11 +460,10 @@ def test_hostile_text_is_shown_as_text(serve, hostile, everyone):
 
 
 def test_the_log_never_makes_markup_of_text():
-    from pathlib import Path
 
-    import tinyfactory.widgets.log as module
+    from tinyfactory.widgets.parts.request_widget import STATIC
 
-    script = Path(module.__file__).with_suffix(".js").read_text()
+    script = (STATIC / "log.js").read_text()
     assert "textContent" in script
     for way in ("innerHTML", "insertAdjacentHTML", "outerHTML", "document.write", "http"):
         assert way not in script

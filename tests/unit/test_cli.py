@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.people import person as persona
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory
-from tinyfactory.__main__ import main
+from tinyfactory.cli import main
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional

@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.populations import people as met_people
 from tinyfactory.errors import DemographyError
+from tinyfactory.gazetteer.countries import country_of
 from tinyfactory.populations import Demography, report
-from tinyfactory.populations.names import country_of
 
 TOWN = {
     "sex": {"female": 0.51, "male": 0.49},
@@ -67,26 +67,29 @@ def test_a_range_alone_is_one_band():
 
 
 REFUSED = [
-    ({"sex": {"f": 0.5, "m": "0,5"}}, r"sex / m: '0,5' is no number"),
+    ({"sex": {"f": 0.5, "m": "0,5"}}, r"sex / m: '0,5' is not a number"),
     ({"sex": {"f": 0.5, "m": -0.5}}, r"sex / m: -0.5 is negative"),
-    ({"sex": {"f": 0.5, "m": True}}, r"sex / m: True is no number"),
-    ({"sex": {"f": 0.5, "m": float("nan")}}, r"sex / m: nan is no number"),
+    ({"sex": {"f": 0.5, "m": True}}, r"sex / m: True is not a number"),
+    ({"sex": {"f": 0.5, "m": float("nan")}}, r"sex / m: nan is not a number"),
     ({"sex": {"f": 0.5, "m": 0.2}}, r"sex: the shares add up to 0.7"),
     ({"sex": {"f": 0.9, "m": 0.8, "x": 0.9}}, r"sex: the shares add up to 2.6"),
-    ({"sex": {"f": 0, "m": 0}}, r"sex: nobody is in any"),
-    ({"sex": {"f": 1, " f": 1}}, r"sex / f: this category stands there twice"),
-    ({"sex": {"": 1}}, r"sex: one of its categories has no name"),
-    ({"sex": [1, 2]}, r"sex: a field holds its categories"),
-    ({"age": {"18-30": 1, "30-40": 1}}, r"age / 30-40: this band overlaps with 18-30"),
-    ({"age": {"40-30": 1}}, r"age / 40-30: the band ends before it begins"),
-    ({"name": {"Ada": 1}}, r"name: people have a column of this name"),
-    ({"age": {"1-9": 1}, "age_band": {"x": 1}}, r"age_band: people have a column"),
-    (TOWN | {"joint": [3]}, r"joint: 3 is no dictionary"),
-    (TOWN | {"joint": {"fields": "sex"}}, r'joint table 1: "fields" is a list of two'),
-    (TOWN | {"joint": {"fields": ["sex", "age"]}}, r'"table" holds rows'),
+    ({"sex": {"f": 0, "m": 0}}, r"sex: all categories are empty"),
+    ({"sex": {"f": 1, " f": 1}}, r"sex / f: the category occurs twice"),
+    ({"sex": {"": 1}}, r"sex: a category has no name"),
+    ({"sex": [1, 2]}, r"sex: a field must be a dictionary"),
+    ({"age": {"18-30": 1, "30-40": 1}}, r"age / 30-40: the band overlaps with 18-30"),
+    ({"age": {"40-30": 1}}, r"age / 40-30: the band ends before it starts"),
+    ({"name": {"Ada": 1}}, r"name: samples already have a column of this name"),
+    ({"age": {"1-9": 1}, "age_band": {"x": 1}}, r"age_band: samples already have a column"),
+    (TOWN | {"joint": [3]}, r"joint: 3 must be a dictionary"),
+    (
+        TOWN | {"joint": {"fields": "sex"}},
+        r'joint table 1: "fields" must be a list of at least two',
+    ),
+    (TOWN | {"joint": {"fields": ["sex", "age"]}}, r'"table" must be rows'),
     (
         TOWN | {"joint": {"fields": ["sex", "age"], "table": [{"sex": "male", "share": 1}]}},
-        r"joint table 1 \(sex, age\): the row .* does not say age",
+        r"joint table 1 \(sex, age\): the row .* lacks age",
     ),
     (
         TOWN | {"joint": {"fields": ["sex", "age"], "table": {"male": {"18-92": 1}}}},
@@ -94,7 +97,7 @@ REFUSED = [
     ),
     (
         TOWN | {"joint": {"fields": ["sex", "age"], "table": {"male": {"18-29": "x"}}}},
-        r"joint table 1 \(sex, age\) / male / 18-29: 'x' is no number",
+        r"joint table 1 \(sex, age\) / male / 18-29: 'x' is not a number",
     ),
     (
         TOWN | {"conditional": {"field": "job", "given": "sex", "table": {"male": {"x": 1}}}},
@@ -102,37 +105,40 @@ REFUSED = [
     ),
     (
         TOWN | {"conditional": {"field": "job", "given": "pet", "table": {"cat": {"x": 1}}}},
-        r"job given pet: there are no shares of pet",
+        r"job given pet: the shares of pet are missing",
     ),
-    (TOWN | {"impossible": [{"sex": "male"}]}, r"impossible: .*two fields or more"),
+    (TOWN | {"impossible": [{"sex": "male"}]}, r"impossible: .*at least two fields"),
     (TOWN | {"impossible": [{"sex": "male", "age": "5"}]}, r"impossible / male / 5: age has no"),
-    (TOWN | {"about": "Ham"}, r"about: 'Ham' is no dictionary"),
-    (TOWN | {"about": {"country": 7}}, r"about / country: 7 is no text"),
-    ({"sex": {"f": 1e308, "m": 1e308}}, r"sex / f: 1e\+308 is no number of people"),
-    ({"sex": {"f": 10**400}}, r"sex / f: 10{79} is no number of people"),
-    ({"sex": {"f": 0.5, "m": "0,5"}}, r"Write a half as 0\.5 or 50%"),
-    ({"sex": {None: 1, "m": 1}}, r"sex: one of its categories has no name"),
-    ({"sex": {float("nan"): 1}}, r"sex: one of its categories has no name"),
-    ({" ": {"f": 1}}, r"One of the fields has no name"),
-    ({"sex": {"f": 1}, "sex ": {"m": 1}}, r"sex: this field stands there twice"),
-    ({1: {"f": 1}, "1": {"m": 1}}, r"1: this field stands there twice"),
-    ({"age": {"young": 1, "old": 1}}, r"age / young: an age is in whole years"),
-    ({"age": {"18-29": 1, "unknown": 1}}, r"age / unknown: an age is in whole years"),
-    ({"Age": {"18.5-20.5": 1}}, r"Age / 18\.5-20\.5: an age is in whole years"),
-    ({"age": {"110+": 1}}, r"age / 110\+: this goes up to 220, and nobody is older than 120"),
+    (TOWN | {"about": "Ham"}, r"about: 'Ham' must be a dictionary"),
+    (TOWN | {"about": {"country": 7}}, r"about / country: 7 must be text"),
+    ({"sex": {"f": 1e308, "m": 1e308}}, r"sex / f: 1e\+308 is not a number of people"),
+    ({"sex": {"f": 10**400}}, r"sex / f: 10{79} is not a number of people"),
+    ({"sex": {"f": 0.5, "m": "0,5"}}, r"Write one half as 0\.5 or 50%"),
+    ({"sex": {None: 1, "m": 1}}, r"sex: a category has no name"),
+    ({"sex": {float("nan"): 1}}, r"sex: a category has no name"),
+    ({" ": {"f": 1}}, r"A field has no name"),
+    ({"sex": {"f": 1}, "sex ": {"m": 1}}, r"sex: the field occurs twice"),
+    ({1: {"f": 1}, "1": {"m": 1}}, r"1: the field occurs twice"),
+    ({"age": {"young": 1, "old": 1}}, r"age / young: an age must be a whole number of years"),
+    ({"age": {"18-29": 1, "unknown": 1}}, r"age / unknown: an age must be a whole number of years"),
+    ({"Age": {"18.5-20.5": 1}}, r"Age / 18\.5-20\.5: an age must be a whole number of years"),
+    ({"age": {"110+": 1}}, r"age / 110\+: the band ends at 220; the highest age is 120"),
     (
         TOWN | {"conditional": {"field": "job", "given": ["sex", "sex"], "table": {}}},
         r"conditional table 1: .* each once",
     ),
-    (TOWN | {"conditional": {"field": "job", "given": 5, "table": {}}}, r"no shares of 5"),
+    (
+        TOWN | {"conditional": {"field": "job", "given": 5, "table": {}}},
+        r"the shares of 5 are missing",
+    ),
     (
         {"sex": {"f": 1}, "pet": {"cat": 1}, "impossible": {"sex": "f", "pet": "cat"}},
-        r"sex / f: 1 was asked for, and 0 is the nearest",
+        r"sex / f: the target is 1, and the nearest possible share is 0",
     ),
-    ({"sex": {"\ud800": 1}}, r"sex: '.ud800' holds what is no character"),
-    ({"\ud800": {"f": 1}}, r"fields: '.ud800' holds what is no character"),
-    ({}, r"A demography is a dictionary such as"),
-    ({"about": {"name": "Ham"}}, r"There is no field"),
+    ({"sex": {"\ud800": 1}}, r"sex: '.ud800' contains an invalid character"),
+    ({"\ud800": {"f": 1}}, r"fields: '.ud800' contains an invalid character"),
+    ({}, r"A demography must be a dictionary such as"),
+    ({"about": {"name": "Ham"}}, r"The demography has no field"),
 ]
 
 
@@ -190,40 +196,40 @@ def test_files_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "latin.csv").write_bytes("région,count\nx,1\n".encode("latin-1"))
     for name, told in (
         ("short.csv", "Row 2 of the table has no count"),
-        ("bare.csv", "no column of numbers; it has sex, age"),
-        ("latin.csv", "is no text in UTF-8"),
+        ("bare.csv", "no column of shares or counts; it has sex, age"),
+        ("latin.csv", "is not UTF-8 text"),
         ("none.csv", "cannot be read"),
-        ("twice.csv", "k: this column stands there twice"),
+        ("twice.csv", "k: the column occurs twice"),
         ("empty.csv", "The table has no rows"),
         ("", "cannot be read"),
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_csv(tmp_path / name)
     for text, told in (
-        ('{"sex": {"f": 1, "f": 2}}', "f: this stands twice"),
-        ("{sex}", "This is no JSON"),
+        ('{"sex": {"f": 1, "f": 2}}', "f: the key occurs twice"),
+        ("{sex}", "This is not valid JSON"),
         (str(tmp_path / "none.json"), "cannot be read"),
         ("[1]", "cannot be read"),
-        (" ", "not an empty text"),
-        ("\0", "is no path of a file and no JSON"),
-        (None, "A path was asked for, not NoneType"),
-        (b"{}", "A path was asked for, not bytes"),
-        ('{"a":' * 100_000, "tables stand in tables too deep"),
+        (" ", "it is empty"),
+        ("\0", "is neither a path nor JSON"),
+        (None, "source must be a path, not NoneType"),
+        (b"{}", "source must be a path, not bytes"),
+        ('{"a":' * 100_000, "nested too deeply"),
         ('{"sex": {"f": 1' + "0" * 5000 + "}}", "a number in it is too long"),
     ):
         with pytest.raises(DemographyError, match=told):
-            Demography.from_json(text)
-    with pytest.raises(DemographyError, match="A data frame was asked for, not dict"):
-        Demography.from_frame({"sex": {"f": 1}})
-    with pytest.raises(DemographyError, match="A path was asked for, not int"):
-        Demography.from_csv(5)
+            Demography.from_json(text)  # type: ignore[arg-type]  # one of them is bytes
+    with pytest.raises(DemographyError, match="frame must be a data frame, not dict"):
+        Demography.from_frame({"sex": {"f": 1}})  # type: ignore[arg-type]
+    with pytest.raises(DemographyError, match="source must be a path, not int"):
+        Demography.from_csv(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("frame", "told"),
     [
-        (pd.DataFrame([["a", "b", 1]], columns=["k", "k", "count"]), "k: this column .* twice"),
-        (pd.DataFrame({"k": ["a"], "count": [1], "share": [0.5]}), "share, count. Leave one"),
+        (pd.DataFrame([["a", "b", 1]], columns=["k", "k", "count"]), "k: the column occurs twice"),
+        (pd.DataFrame({"k": ["a"], "count": [1], "share": [0.5]}), "share, count. Keep one"),
         (pd.Series(["a", "b"], name="k").value_counts().to_frame(), r"frame\.reset_index\(\)"),
         (pd.DataFrame({"k": ["a", None], "count": [1, 2]}), "Row 2 of the table has no k"),
         (pd.DataFrame(), "The table has no rows"),
@@ -292,10 +298,10 @@ def test_of_the_peers_groups_those_that_are_no_table_are_left_out():
     ("content", "told"),
     [
         ({}, "no group of percentages that adds up to 100. Add one"),
-        ({"Demographics": {"Home": "a flat"}, "Habits": []}, "There are: Home, Habits"),
-        ({"Demographics": {"Work": {"none": "10%"}}}, "There are: Work / none"),
-        ({"Demographics": [1]}, "holds no groups"),
-        ({"Demographics": {"Country": 5, "Sex": {"f": "100%"}}}, "about / country: 5 is no text"),
+        ({"Demographics": {"Home": "a flat"}, "Habits": []}, "It has Home, Habits"),
+        ({"Demographics": {"Work": {"none": "10%"}}}, "It has Work / none"),
+        ({"Demographics": [1]}, r"Demographics: \[1\] must be a dictionary"),
+        ({"Demographics": {"Country": 5, "Sex": {"f": "100%"}}}, "about / country: 5 must be text"),
     ],
 )
 def test_a_file_of_the_peer_without_tables_is_refused(content, told):
@@ -440,7 +446,7 @@ def test_other_processes_with_other_hashes_draw_the_same_people():
 
 @pytest.mark.parametrize("n", [0, -1, 10_000_001, 2.0, True, "5"])
 def test_a_number_that_cannot_be_is_refused(n):
-    with pytest.raises(DemographyError, match="n is a whole number"):
+    with pytest.raises(DemographyError, match="n must be a whole number"):
         Demography.from_dict(TOWN).sample(n)
 
 

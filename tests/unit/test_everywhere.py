@@ -31,7 +31,7 @@ from tinyfactory.widgets import (
     Studio,
 )
 
-FOLDER = Path(package.__file__).parent
+FOLDER = Path(package.__file__).parent / "static"
 HOSTILE = (
     "<script>window.hacked=1</script>",
     "<img src=x onerror=window.hacked=1>",

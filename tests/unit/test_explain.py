@@ -18,7 +18,7 @@ from tests.support.chat_server import (
 )
 from tinyfactory import Budget, TinyPerson, TinyPersonFactory, configure, control, errors
 from tinyfactory.populations import Demography
-from tinyfactory.widgets.explain import _WORDS, in_plain_words
+from tinyfactory.widgets.parts.error_text import _WORDS, in_plain_words
 
 
 def make(**way):
@@ -204,5 +204,5 @@ def test_the_more_particular_kind_comes_first():
 
 def test_whatever_else_goes_wrong_says_where_to_look():
     told = in_plain_words(ZeroDivisionError("division by zero"))
-    assert "ZeroDivisionError" in told and "kept" in told and "`error`" in told
+    assert "ZeroDivisionError" in told and "saved" in told and "attribute error" in told
     assert "Stopped" in in_plain_words(KeyboardInterrupt())

@@ -295,7 +295,7 @@ def test_the_price_follows_the_fields(server):
     form.budget = Budget(usd=0.01, prices={"nobody-knows-its-price": (0, 0)})
     assert "free" in cost(form)
     form.context = " "
-    assert "Say who the people are" in cost(form)
+    assert "Describe the people" in cost(form)
     assert server.requests == []
 
 
@@ -313,7 +313,7 @@ def test_typing_reckons_once(monkeypatch):
     form._reckoned.join()
     form._reckoned._seconds = 1.0  # so long that all is typed in time on any machine
     reckoned = []
-    monkeypatch.setattr(form._reckoned, "_work", lambda: reckoned.append(form.context))
+    monkeypatch.setattr(form._reckoned, "_do", lambda: reckoned.append(form.context))
     for end in range(1, 10):
         form.context = "Bakers in Vienna"[:end]
     cost(form)
@@ -377,7 +377,7 @@ def test_a_fault_in_an_observer_is_shown_and_the_people_stay():
         raise ZeroDivisionError("mine")
 
     form.observe(fails, "people")
-    click(form, "nobody foresaw")
+    click(form, "unexpected error")
     assert isinstance(form.error, ZeroDivisionError) and len(form.people) == 1
 
 
@@ -770,7 +770,7 @@ def test_no_thread_is_left_over():
     form = PersonaForm("Bakers in Vienna", model="offline")
     form.generate()
     form._reckoned.join()
-    ours = {"tinyfactory-job", "tinyfactory-watch", "tinyfactory-later"}
+    ours = {"tinyfactory-job", "tinyfactory-work", "tinyfactory-debounce"}
     until(lambda: not ours & {thread.name for thread in threading.enumerate()})
 
 

@@ -9,7 +9,7 @@ from tests.support.widgets import raise_in_handlers
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import InvalidInput, SecretFound
 from tinyfactory.journal.recording.recording import Recording
-from tinyfactory.widgets.history import HistoryView
+from tinyfactory.widgets.history.history_view import HistoryView
 
 CONTEXT = "A group of friends are on a camping trip."
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)>"

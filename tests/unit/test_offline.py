@@ -16,16 +16,16 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from tinyfactory.gazetteer.countries import countries, find_place
 from tinyfactory.models.chat import ChatModel, ChatRequest
 from tinyfactory.models.offline import OFFLINE_MARK, OfflineModel
 from tinyfactory.models.offline.casting import cast
 from tinyfactory.models.offline.lines import occupations_of
-from tinyfactory.models.offline.load import countries, interests, occupations
-from tinyfactory.models.offline.places import find_place
+from tinyfactory.models.offline.load import interests, occupations
 from tinyfactory.models.offline.profile import read_profile
 from tinyfactory.models.offline.reading import read_brief
 from tinyfactory.models.offline.theme import read_theme
-from tinyfactory.people.schema.persona import contexts_schema, reply_schema
+from tinyfactory.people.schema.layout import contexts_schema, reply_schema
 from tinyfactory.utils.random import Dice, digest
 from tinyfactory.utils.text import normalise_name
 

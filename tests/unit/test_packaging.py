@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,18 @@ ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-
 
 # What a user types; design.md and issue 2 name them.
 FACE = {
+    "Demography",
     "Simulation",
     "TinyFactory",
     "TinyPerson",
     "TinyPersonFactory",
     "configure",
     "control",
+    "errors",
+    "populations",
+    "report",
     "transactional",
+    "widgets",
 }
 HEAVY = {
     "IPython", "anyio", "chevron", "diskcache", "faker", "genai_prices", "ipywidgets",
@@ -55,6 +60,14 @@ def test_every_name_of_the_face_is_there():
     missing = [name for name in tinyfactory.__all__ if not hasattr(tinyfactory, name)]
     assert missing == []
     assert set(tinyfactory.__all__) <= set(dir(tinyfactory))
+
+
+@pytest.mark.parametrize("package", ["factory", "models", "people", "populations", "widgets"])
+def test_the_tab_key_lists_public_names_only(package):
+    module = import_module(f"tinyfactory.{package}")
+    for name in module.__all__:
+        getattr(module, name)  # imports modules of the package, which are not to be listed
+    assert sorted(dir(module)) == sorted(module.__all__)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import ipywidgets
 import pytest
 
 from tests.support.widgets import raise_in_handlers, widgets_alive
 from tinyfactory.errors import InvalidInput
-from tinyfactory.widgets import page, panel
-from tinyfactory.widgets.later import Later
-from tinyfactory.widgets.panel import Panel
+from tinyfactory.widgets.parts import base_panel, request_widget
+from tinyfactory.widgets.parts.base_panel import BasePanel
+from tinyfactory.widgets.parts.debounce import Debounced
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +17,7 @@ def handlers_raise(monkeypatch):
     raise_in_handlers(monkeypatch)
 
 
-class Counter(Panel):
+class Counter(BasePanel):
     """Counts clicks; too many are refused."""
 
     def __init__(self):
@@ -93,21 +91,21 @@ def test_the_error_is_not_sent_to_the_page():
 
 
 def test_style_and_keys_come_with_the_package_and_from_nowhere_else():
-    folder = Path(panel.__file__).parent
+    folder = request_widget.STATIC
     script, style = (folder / "page.js").read_text(), (folder / "page.css").read_text()
-    unseen = page.Page()
+    unseen = base_panel.Page()
     assert unseen.get_state("_esm")["_esm"] == script and unseen.layout.display == "none"
     assert unseen.get_state("_css")["_css"] == style
     for text in (script, style):
         assert "http" not in text and "@import" not in text and "url(" not in text
-    assert f".{page.PANEL}" in script and f".{page.PANEL}" in style
-    assert f"button.{page.DEFAULT_BUTTON}" in script
-    assert page.PANEL in Counter()._dom_classes
+    assert f".{base_panel.PANEL}" in script and f".{base_panel.PANEL}" in style
+    assert f"button.{base_panel.DEFAULT_BUTTON}" in script
+    assert base_panel.PANEL in Counter()._dom_classes
 
 
 def test_ink_and_paper_are_set_together():
     """A native input that has the page's ink on its own white paper cannot be read in the dark."""
-    style = (Path(panel.__file__).parent / "page.css").read_text()
+    style = (request_widget.STATIC / "page.css").read_text()
     for rule in style.split("}"):
         if "background-color:" in rule:
             assert "\n  color:" in rule, rule
@@ -116,7 +114,7 @@ def test_ink_and_paper_are_set_together():
 def test_what_is_put_off_is_done_once_and_the_last_call_has_the_last_word():
     said: list[str] = []
     done: list[str] = []
-    later = Later(lambda: done.append(said[-1]), 1.0)
+    later = Debounced(lambda: done.append(said[-1]), 1.0)
     for word in ("one", "two", "three"):
         said.append(word)
         later.soon()

@@ -19,8 +19,8 @@ from tinyfactory.people import People
 from tinyfactory.populations import Demography
 from tinyfactory.populations.reporting import measurement, report
 from tinyfactory.widgets import PersonaBrowser
-from tinyfactory.widgets import population as module
-from tinyfactory.widgets.population import PopulationView
+from tinyfactory.widgets.population import population_view as module
+from tinyfactory.widgets.population.population_view import PopulationView
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -190,11 +190,11 @@ def test_people_who_were_replaced_while_measured_are_never_shown(monkeypatch):
 
     monkeypatch.setattr(module, "measure", slow)
     view = PopulationView(some_people(16))
-    first = view._work
+    first = view._work._run
     view.people = some_people(32)
     view.wait()
     go_on.set()
-    first.wait()
+    first.told.wait()
     assert view.card.number_of_people == 32 and view.error is None
 
 
@@ -229,15 +229,15 @@ def test_of_very_many_the_texts_of_some_are_read_and_it_says_so(monkeypatch):
 
 
 def test_a_target_that_is_none_and_a_package_that_is_missing_are_said():
-    view = PopulationView(some_people(16), {"sex": {"female": 1}})
+    view = PopulationView(some_people(16), ["sex"])
     with pytest.raises(InvalidInput):
         view.wait()
-    assert "not a Demography" in view.status
+    assert "must be a Demography" in view.status
     script = (
         "import sys; sys.modules['vaderSentiment.vaderSentiment'] = None\n"
         "sys.modules['vaderSentiment'] = None\n"
         "from tests.unit.test_population_view import some_people\n"
-        "from tinyfactory.widgets.population import PopulationView\n"
+        "from tinyfactory.widgets.population.population_view import PopulationView\n"
         "view = PopulationView(some_people(16))\n"
         "try: view.wait()\n"
         "except Exception as error: print(type(error).__name__)\n"
@@ -248,7 +248,7 @@ def test_a_target_that_is_none_and_a_package_that_is_missing_are_said():
     )
     assert done.stdout.startswith(MissingPackage.__name__)
     assert "pip install 'tinyfactory[report]'" in done.stdout
-    assert done.stdout.count("\n") == 2 and "nobody foresaw" not in done.stdout
+    assert done.stdout.count("\n") == 2 and "unexpected error" not in done.stdout
 
 
 def test_what_anybody_wrote_is_text():

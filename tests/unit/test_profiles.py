@@ -159,9 +159,9 @@ def test_what_the_schema_does_not_know_stands_under_demographics():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (UNREACHABLE, r"(18-64: 0\.8|retired: 0\.3) was asked for, and"),
+        (UNREACHABLE, r"(18-64: the target is 0\.8|retired: the target is 0\.3), and"),
         ({"sex": {"female": 0.5, "male": 0.2}}, "sex: the shares add up to 0.7"),
-        ("no_such_town", "There are: .*illustrative_town"),
+        ("no_such_town", "it has .*illustrative_town"),
         ("no_such_file.csv", "no_such_file.csv cannot be read"),
         (["sex"], "dictionary, the path of a file.*not list"),
         (None, "not NoneType"),
@@ -200,7 +200,7 @@ def test_a_file_is_read_as_the_dictionary_in_it_is(tmp_path):
 
 
 def test_a_demography_that_is_no_json_is_refused_with_what_it_is():
-    with pytest.raises(DemographyError, match=r"about / when: \{1\} is no text"):
+    with pytest.raises(DemographyError, match=r"about / when: \{1\} must be text"):
         Demography.from_dict({"sex": {"female": 1}, "about": {"when": {1}}})
 
 

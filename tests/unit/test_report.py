@@ -8,13 +8,17 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.support.populations import Asked, people, target
+from tinyfactory import TinyPersonFactory
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.people import People, TinyPerson
+from tinyfactory.populations import Demography
 from tinyfactory.populations.reporting import ReportCard, report
 from tinyfactory.populations.reporting.evidence import read_field, sentences
+from tinyfactory.populations.reporting.measurement import measure
 
 
 def failed(card: ReportCard) -> set[str]:
@@ -243,11 +247,11 @@ def test_what_is_no_population_is_refused(nobody):
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ({"groups": 5}, "groups is the name of a field, not 5"),
-        ({"texts": 0}, "texts is a number of people"),
-        ({"texts": -1}, "texts is a number of people"),
-        ({"texts": 1.5}, "texts is a number of people"),
-        ({"texts": True}, "texts is a number of people"),
+        ({"groups": 5}, "groups must be the name of a field, not 5"),
+        ({"texts": 0}, "texts must be a number of people"),
+        ({"texts": -1}, "texts must be a number of people"),
+        ({"texts": 1.5}, "texts must be a number of people"),
+        ({"texts": True}, "texts must be a number of people"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused(wish, told):
@@ -268,7 +272,31 @@ def test_halves_of_characters_are_measured_and_shown_as_text():
 
 def test_what_is_no_demography_is_refused():
     with pytest.raises(InvalidInput, match="Demography"):
-        report(people(16), {"sex": {"female": 1}})  # type: ignore[arg-type]
+        report(people(16), ["sex"])  # type: ignore[arg-type]
+
+
+def test_a_dictionary_is_a_target_such_as_a_factory_keeps():
+    tables = {"sex": {"female": 0.5, "male": 0.5}, "age": {"18-39": 0.5, "40-90": 0.5}}
+    factory = TinyPersonFactory.from_demography(tables)
+    card = report(people(), target=factory.demography)
+    assert card.to_dict() == report(people(), Demography.from_dict(tables)).to_dict()
+    assert card["margin:age"].passed and len(measure(people(), tables).charts) == 2
+
+
+def test_the_card_is_a_data_frame_with_a_row_for_each_row():
+    card = report(people(), target())
+    frame = card.to_frame()
+    assert list(frame["key"]) == [row.key for row in card]
+    for column in ("title", "unit", "mark", "sentence", "threshold", "source"):
+        assert list(frame[column]) == [getattr(row, column) for row in card]
+    assert [None if v != v else v for v in frame["value"]] == [row.value for row in card]
+    goals, actual = (dict(zip(frame["key"], frame[c], strict=True)) for c in ("target", "actual"))
+    assert goals["margin:sex"] == actual["margin:sex"] == 40
+    assert goals["evenness:sex"] == actual["evenness:sex"] == 1
+    assert pd.isna(goals["names:full"]) and pd.isna(actual["names:full"])
+    passed = [None if value is pd.NA else bool(value) for value in frame["passed"]]
+    assert passed == [row.passed for row in card] and {None, True} <= set(passed)
+    assert ReportCard((), 0).to_frame().empty
 
 
 @pytest.mark.parametrize("package", ["scipy", "datasketch", "vaderSentiment"])

@@ -41,7 +41,9 @@ def test_a_miss_is_said_in_few_digits_and_its_mark_follows_from_them(miss, shown
     assert (row.shown, row.mark) == (shown, mark)
     said = shown[:1].upper() + shown[1:]
     if miss:  # else either category is one that is off at most
-        assert row.sentence.startswith(f"{said} off at most, in 'female': {asked} asked, 50 there.")
+        assert row.sentence.startswith(
+            f"{said} off at most, in 'female': target {asked}, actual 50."
+        )
     for text in (repr(card), card.to_text(), card.to_html()):
         assert shown in text
     assert row.value == pytest.approx(miss, abs=1e-6)

@@ -112,7 +112,7 @@ def test_undo_takes_the_latest_standing_edit_back():
     assert person.undo().number == 1
     assert whole(person) == before
     assert [revision.undone for revision in person.revisions] == [True, True]
-    with pytest.raises(InvalidInput, match="no edit to take back"):
+    with pytest.raises(InvalidInput, match="no edit to undo"):
         person.undo()
     person.revise({"age": 37})
     assert [(r.number, r.undone) for r in person.revisions] == [(1, True), (2, True), (3, False)]

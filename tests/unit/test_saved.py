@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 from tests.support.notebook_kernel import kernel_environment
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-SETUP = """from tinyfactory.widgets.saved import StaticForm
+SETUP = """from tinyfactory.widgets.parts.static_form import StaticForm
 class Words(StaticForm):
     words = 'nobody yet'
     def static_text(self): return self.words
@@ -56,7 +56,7 @@ def test_many_changes_are_stored_once_they_have_settled_and_from_a_thread(run):
 
 
 def test_what_was_never_shown_stores_nothing_and_starts_no_thread():
-    from tinyfactory.widgets.saved import StaticForm
+    from tinyfactory.widgets.parts.static_form import StaticForm
 
     form = StaticForm()
     form.store_soon()
@@ -64,7 +64,7 @@ def test_what_was_never_shown_stores_nothing_and_starts_no_thread():
 
 
 def test_a_rule_hides_the_static_form_where_the_widget_is_alive():
-    from tinyfactory.widgets.saved import StaticForm
+    from tinyfactory.widgets.parts.static_form import StaticForm
 
     form = StaticForm()
     rule = form.children[-1].value

@@ -11,10 +11,10 @@ import pytest
 from tests.support.build_tables import written
 from tinyfactory.errors import DemographyError
 from tinyfactory.factory.profiles import context_of
+from tinyfactory.gazetteer.countries import country_of
 from tinyfactory.models.offline.lines import occupations_of
 from tinyfactory.people import TinyPerson
 from tinyfactory.populations import Demography
-from tinyfactory.populations.names import country_of
 from tinyfactory.populations.reporting import report
 from tinyfactory.populations.reporting.evidence import read_field
 

@@ -13,21 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tinyfactory.errors import JournalUnavailable, NotSerialisable
+from tinyfactory.journal.serializer import Sealed, seal
 from tinyfactory.journal.storage.database import (
     NAME,
     READ,
     SETTINGS,
     Database,
     Reader,
-    Sealed,
     is_busy,
     is_damage,
     is_forbidden,
     reason,
-    seal,
 )
-from tinyfactory.journal.storage.store import Store
-from tinyfactory.journal.storage.writer import Waiting, Writer
+from tinyfactory.journal.storage.store import Store, Waiting, Writer
 
 
 @pytest.fixture

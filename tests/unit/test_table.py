@@ -8,7 +8,7 @@ import pytest
 import traitlets
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.widgets.table import Column, PagedTable, Rows
+from tinyfactory.widgets.parts.paged_table import Column, PagedTable, Rows
 
 COLUMNS = [Column("n", "Number", "right"), Column("word", "Word"), Column("x", "X", sortable=False)]
 

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyfactory.utils.imports import lazy_names
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.records import Event as Event
-    from tinyfactory.journal.records import History as History
-    from tinyfactory.journal.records import LineInfo as LineInfo
-    from tinyfactory.journal.scope import on_rollback as on_rollback
-    from tinyfactory.journal.serializer import journaled as journaled
-    from tinyfactory.journal.simulation import Simulation as Simulation
-    from tinyfactory.journal.simulation import current_simulation as current_simulation
-    from tinyfactory.journal.transaction import current_transaction as current_transaction
-    from tinyfactory.journal.transactional import transactional as transactional
+    from tinyfactory.journal.records import Event, History, LineInfo
+    from tinyfactory.journal.scope import on_rollback
+    from tinyfactory.journal.serializer import journaled
+    from tinyfactory.journal.simulation import Simulation, current_simulation
+    from tinyfactory.journal.transaction import current_transaction
 
-_MODULES = {
-    "Event": "records",
-    "History": "records",
-    "LineInfo": "records",
-    "Simulation": "simulation",
-    "current_simulation": "simulation",
-    "current_transaction": "transaction",
-    "journaled": "serializer",
-    "on_rollback": "scope",
-    "transactional": "transactional",
-}
-__all__ = [*sorted(_MODULES)]
-
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__all__ = [
+    "Event",
+    "History",
+    "LineInfo",
+    "Simulation",
+    "current_simulation",
+    "current_transaction",
+    "journaled",
+    "on_rollback",
+]
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Event": "records",
+        "History": "records",
+        "LineInfo": "records",
+        "Simulation": "simulation",
+        "current_simulation": "simulation",
+        "current_transaction": "transaction",
+        "journaled": "serializer",
+        "on_rollback": "scope",
+    },
+)

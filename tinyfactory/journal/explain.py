@@ -6,6 +6,7 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import NEW, Record, events_of
+from tinyfactory.utils.text import cut
 
 # What to say of each part of a request that differs.
 _PARTS = {
@@ -142,5 +143,4 @@ def _changed(old: Record, new: Record, of: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return cut(repr(value), 60)

@@ -9,7 +9,8 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.serializer import digest
-from tinyfactory.utils.imports import extra
+from tinyfactory.utils.imports import require
+from tinyfactory.utils.text import cut
 
 Record = dict[str, Any]
 # Why an event was replayed, or was new.
@@ -73,11 +74,10 @@ class History(list[Event]):
 
     def to_frame(self) -> Any:
         """The events as a pandas table, one row each."""
-        with extra("tables", "A table"):
-            import pandas as pd  # slow to import
-
         names = Event.__slots__
-        return pd.DataFrame([{name: getattr(event, name) for name in names} for event in self])
+        return require("pandas", "tables").DataFrame(
+            [{name: getattr(event, name) for name in names} for event in self]
+        )
 
     def __repr__(self) -> str:
         if not self:
@@ -98,9 +98,9 @@ class History(list[Event]):
             )
             for number, event in enumerate(self)
         ]
-        widths = [max(len(_cut(row[i])) for row in rows) for i in range(len(rows[0]))]
+        widths = [max(len(cut(row[i], 60)) for row in rows) for i in range(len(rows[0]))]
         return "\n".join(
-            "  ".join(_cut(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            "  ".join(cut(cell, 60).ljust(width) for cell, width in zip(row, widths, strict=True))
             .rstrip()
             for row in rows
         )  # fmt: skip
@@ -167,7 +167,7 @@ def in_short(value: Any, length: int = 60) -> str:
                 words = f"{len(items):,}: {words}, …"
         case _:
             words = repr(value)
-    return _cut(words, length)
+    return cut(words, length)
 
 
 def name_in(state: Any) -> str:
@@ -188,12 +188,8 @@ def arguments_in_short(arguments: Any, length: int = 50) -> str:
         for name, value in arguments.items()
         if value is not None and value != [] and value != {}
     ]
-    return _cut(", ".join(shown), length)
+    return cut(", ".join(shown), length)
 
 
 def _argument(value: Any) -> str:
     return in_short(value) if isinstance(value, dict) and "$" in value else repr(value)
-
-
-def _cut(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

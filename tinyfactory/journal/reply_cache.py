@@ -1,11 +1,11 @@
-"""Replies are saved on arrival: a reply that was paid for is on disk before it is parsed."""
+"""Saves each reply on arrival, so that a paid reply is on disk before it is parsed."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SavedReply:
-    """The reply to one request of a transaction: where it is stored, if it is.
+    """The place of the reply to one request of a transaction.
 
-    A process that was killed between a reply and its commit finds the reply when it makes the
-    same request at the same place again.
+    After a kill between a reply and its commit, the same request at the same place finds the
+    reply.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ class SavedReply:
         return keys.reply_key(self.call_key, self.request)[0]
 
     def find(self) -> Json | None:
-        """The reply if it is stored, else None; nothing may be paid for then without a place.
+        """The reply if it is stored, else None, after checking that a new one can be saved.
 
         Raises
         ------
         ReplayMiss
-            When a recording is opened for replay only, so that asking would be new.
+            If a recording is opened for replay only, so that no request may be sent.
         JournalUnavailable
-            When the journal can only be read.
+            If the journal is read-only.
         """
         scope = self.transaction.scope
         if scope.store is None:
@@ -67,10 +67,11 @@ class SavedReply:
         scope.store.check_writable()
         return None
 
-    def save(self, reply: Json, usd: float | None) -> Callable[[], Awaitable[Json]]:
-        """Store a reply; await the result's call for the disk and for the reply that counts.
+    def save(self, reply: Json, usd: float | None) -> Callable[[], Coroutine[Any, Any, Json]]:
+        """Store a reply; returns a function to await, which gives the reply that counts.
 
-        Of two kernels that ask at the same place the first stored reply counts for both.
+        If two kernels send the same request at the same place, the first stored reply counts
+        for both.
         """
         scope = self.transaction.scope
         if scope.store is None:
@@ -94,12 +95,12 @@ class SavedReply:
         return wait
 
     def _noted(self, key: str, record: Json) -> Json:
-        """Add a stored reply to the transaction's account of what it took."""
+        """Add a stored reply to the summary that is saved with the transaction's event."""
         self.transaction.replies.append(_summary(key, record["reply"], record.get("usd")))
         return dict(record["reply"])
 
     def _attempt(self) -> int:
-        """Which reply of its outermost call this is, from 1."""
+        """The number of this reply within its outermost call, from 1."""
         number = 1
         tx: Transaction | None = self.transaction
         while tx is not None:

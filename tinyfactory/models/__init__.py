@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Usage
-from tinyfactory.utils.imports import lazy_names
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.models.offline import OfflineModel
@@ -22,9 +22,6 @@ __all__ = [
     "Usage",
     "resolve",
 ]
-
-# Slow to import: one loads tables, the other asyncio.
-_MODULES = {"OfflineModel": "offline", "OpenAIModel": "openai"}
 
 
 def resolve(model: str | ChatModel | None = None) -> ChatModel:
@@ -67,6 +64,13 @@ def resolve(model: str | ChatModel | None = None) -> ChatModel:
     )
 
 
-__getattr__, __dir__ = lazy_names(
-    __name__, _MODULES, "ChatModel", "ChatReply", "ChatRequest", "Usage", "resolve"
+# Slow to import: one loads tables, the other asyncio.
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {"OfflineModel": "offline", "OpenAIModel": "openai"},
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "Usage",
+    "resolve",
 )

@@ -1,30 +1,33 @@
-"""People: what one is, reading one from a model's reply, showing, loading and saving them."""
+"""People: their schema, the parser of replies, editing, showing, loading and saving."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyfactory.utils.imports import lazy_names
+from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.people.comparison import Comparison, compare
-    from tinyfactory.people.formats.csv_file import from_csv, iter_csv, to_csv
-    from tinyfactory.people.formats.edsl import from_edsl, to_edsl
-    from tinyfactory.people.formats.files import load_people, save_people, to_frame
-    from tinyfactory.people.formats.parquet_file import PeopleWriter, iter_parquet, to_parquet
+    from tinyfactory.people.formats.csv_file import to_csv
+    from tinyfactory.people.formats.edsl import to_edsl
+    from tinyfactory.people.formats.files import save_people
+    from tinyfactory.people.formats.parquet_file import PeopleWriter, to_parquet
+    from tinyfactory.people.formats.rows import to_frame
     from tinyfactory.people.panel import Panel
-    from tinyfactory.people.people_list import People
+    from tinyfactory.people.people_list import (
+        People,
+        from_csv,
+        from_edsl,
+        iter_csv,
+        iter_parquet,
+        load_people,
+    )
     from tinyfactory.people.person import TinyPerson
     from tinyfactory.people.proposal import Proposal
     from tinyfactory.people.revisions import Revision
-    from tinyfactory.people.schema.persona import (
-        PersonaSpec,
-        check_generated,
-        contexts_schema,
-        merge,
-        normalise,
-        reply_schema,
-    )
+    from tinyfactory.people.schema.layout import contexts_schema, reply_schema
+    from tinyfactory.people.schema.normalise import check_generated, merge, normalise
+    from tinyfactory.people.schema.persona import PersonaSpec
     from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 
 __all__ = [
@@ -55,25 +58,34 @@ __all__ = [
     "to_frame",
     "to_parquet",
 ]
-
-_MODULES = {
-    "comparison": ("Comparison", "compare"),
-    "formats.csv_file": ("from_csv", "iter_csv", "to_csv"),
-    "formats.edsl": ("from_edsl", "to_edsl"),
-    "formats.files": ("load_people", "save_people", "to_frame"),
-    "panel": ("Panel",),
-    "people_list": ("People",),
-    "person": ("TinyPerson",),
-    "proposal": ("Proposal",),
-    "schema.reply_parser": ("read_contexts", "read_persona"),
-    "revisions": ("Revision",),
-    "schema.persona": (
-        *("PersonaSpec", "check_generated", "contexts_schema"),
-        *("merge", "normalise", "reply_schema"),
-    ),
-    "formats.parquet_file": ("PeopleWriter", "iter_parquet", "to_parquet"),
-}
-
-__getattr__, __dir__ = lazy_names(
-    __name__, {name: module for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Comparison": "comparison",
+        "Panel": "panel",
+        "People": "people_list",
+        "PeopleWriter": "formats.parquet_file",
+        "PersonaSpec": "schema.persona",
+        "Proposal": "proposal",
+        "Revision": "revisions",
+        "TinyPerson": "person",
+        "check_generated": "schema.normalise",
+        "compare": "comparison",
+        "contexts_schema": "schema.layout",
+        "from_csv": "people_list",
+        "from_edsl": "people_list",
+        "iter_csv": "people_list",
+        "iter_parquet": "people_list",
+        "load_people": "people_list",
+        "merge": "schema.normalise",
+        "normalise": "schema.normalise",
+        "read_contexts": "schema.reply_parser",
+        "read_persona": "schema.reply_parser",
+        "reply_schema": "schema.layout",
+        "save_people": "formats.files",
+        "to_csv": "formats.csv_file",
+        "to_edsl": "formats.edsl",
+        "to_frame": "formats.rows",
+        "to_parquet": "formats.parquet_file",
+    },
 )

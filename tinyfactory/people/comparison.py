@@ -1,78 +1,54 @@
-"""How two people differ: field by field, and word by word within a field."""
+"""Compare two people: field by field, and word by word within a field."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.people.protocols import Person, is_person
+from tinyfactory.people.render.comparison import comparison_html, comparison_text
 from tinyfactory.people.schema.layout import ALIASES, empty
 from tinyfactory.people.schema.values import plain
 from tinyfactory.people.schema.word_diff import (
-    Pieces,
+    Difference,
+    State,
     beside,
     share_differing,
     words_only,
     words_used,
 )
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-State = Literal["same", "changed", "only left", "only right"]
+class Comparison(Generic[Person]):
+    """Two people side by side, with their differences.
 
-
-@dataclass(frozen=True)
-class Difference:
-    """One field of two people.
-
-    `path` is dotted (``"occupation.title"``); `left` and `right` are its values, None where
-    there is none; `asked` says whether it was changed on purpose. `items` holds what stands
-    beside each other (the items of a list, or the one value), each in pieces that are on
-    ``"both"`` sides or on one.
-    """
-
-    path: str
-    left: Any
-    right: Any
-    state: State
-    asked: bool
-    items: tuple[Pieces, ...]
-
-
-class Comparison:
-    """Two people side by side: what is the same, and what is not.
-
-    Shown as text, with ``[-words-]`` that only the left one has and ``{+words+}`` that only
-    the right one has, and as a static table, which needs no kernel.
+    Shown as text, with ``[-words-]`` of the left person only and ``{+words+}`` of the right
+    person only, and as a static table, which needs no kernel.
 
     Parameters
     ----------
     a, b : TinyPerson
-        Both are read once; later changes of them are not seen.
+        Both are read once; later changes of them have no effect.
     asked : mapping, optional
-        What was changed on purpose, as ``{"sex": ("female", "male")}``: shown first, and
+        Fields changed on purpose, as ``{"sex": ("female", "male")}``: shown first, and
         left out of the numbers and words below.
 
     Attributes
     ----------
     people : tuple of TinyPerson
     fields : tuple of Difference
-        Every field of either, in the order of the left one's.
+        The fields of both, in the order of the left person's.
     share : float
         Words on one side only, as a share of all words of both: 0 for the same texts, 1 for
-        nothing in common. Words count where they stand; see Notes.
+        nothing in common. The position of words counts; see Notes.
     left_words, right_words : list of (str, int)
-        Words that only one of the two uses, anywhere, with how often: the 15 most frequent.
+        The 15 most frequent words that only one of the two uses, with their counts.
 
     Raises
     ------
     InvalidInput
-        For what is no person, and when `asked` is no mapping of fields to pairs.
+        If `a` or `b` is not a person, or `asked` is not a mapping of fields to pairs.
 
     Notes
     -----
@@ -99,15 +75,15 @@ class Comparison:
 
     def __init__(
         self,
-        a: TinyPerson,
-        b: TinyPerson,
+        a: Person,
+        b: Person,
         asked: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         for one in (a, b):
-            if not hasattr(one, "persona"):
+            if not is_person(one):
                 raise InvalidInput(
-                    f"Two people are compared, and a {type(one).__name__} is none. For a "
-                    "dictionary: TinyPerson.from_dict."
+                    f"A comparison needs two people, not a {type(one).__name__}. For a dictionary "
+                    "use TinyPerson.from_dict."
                 )
         self.people = (a, b)
         self.names = (a.name, b.name)
@@ -130,7 +106,7 @@ class Comparison:
         return tuple(f for f in self.fields if f.state != "same" and not f.asked)
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain JSON, without the pieces."""
+        """Return the comparison as plain JSON, without the pieces of texts."""
         fields = [
             {"path": f.path, "left": f.left, "right": f.right, "state": f.state, "asked": f.asked}
             for f in self.fields
@@ -149,13 +125,9 @@ class Comparison:
         return found
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.comparison import comparison_text
-
         return comparison_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.comparison import comparison_html
-
         return comparison_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -163,9 +135,9 @@ class Comparison:
 
 
 def compare(
-    a: TinyPerson, b: TinyPerson, asked: Mapping[str, tuple[Any, Any]] | None = None
-) -> Comparison:
-    """Two people side by side; see `Comparison`."""
+    a: Person, b: Person, asked: Mapping[str, tuple[Any, Any]] | None = None
+) -> Comparison[Person]:
+    """Compare two people; see `Comparison`."""
     return Comparison(a, b, asked)
 
 
@@ -174,14 +146,14 @@ def _pairs(asked: Mapping[str, tuple[Any, Any]]) -> dict[str, list[Any]]:
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in asked.values()
     ):
         raise InvalidInput(
-            "asked gives for each field what it was and what it became, as in "
+            "asked must map each field to its old and its new value, as in "
             '{"sex": ("female", "male")}.'
         )
     return {str(key): plain(list(pair)) for key, pair in asked.items()}
 
 
 def _leaves(part: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What is no object, by its way there: a dotted name can mean two of them."""
+    """Yield path and value of all fields; a tuple, as a dotted name can mean two paths."""
     if isinstance(part, dict) and part:
         for key, value in part.items():
             yield from _leaves(value, (*way, key))
@@ -190,7 +162,7 @@ def _leaves(part: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def _merged(left: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The ways of both; one that only the right has comes after what it follows there."""
+    """Merge two lists of paths; a path of the right one keeps its place after the one before."""
     merged, place = list(left), 0
     known = set(left)
     for way in right:
@@ -216,7 +188,7 @@ def _difference(way: tuple[str, ...], left: Any, right: Any, on_purpose: set[str
 
 
 def _texts(value: Any) -> list[str]:
-    """The value as what is shown: the items of a list, or one text."""
+    """Return the texts that show a value: the items of a list, or one text."""
     if isinstance(value, list):
         return [_text(item) for item in value]
     return [] if value is None or value == {} else [_text(value)]
@@ -234,19 +206,19 @@ def _text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-class Twins(Comparison):
-    """Two people who were asked for alike but for what was changed on purpose.
+class Twins(Comparison[Person]):
+    """Two people from the same request, apart from fields changed on purpose.
 
     Parameters
     ----------
     original, twin : TinyPerson
     changed : mapping
-        What was changed, as ``{"sex": ("female", "male")}``.
+        The changed fields, as ``{"sex": ("female", "male")}``.
 
     Attributes
     ----------
     original, twin : TinyPerson
-        The twin is in no registry.
+        The twin is not registered.
 
     Examples
     --------
@@ -258,7 +230,7 @@ class Twins(Comparison):
     """
 
     def __init__(
-        self, original: TinyPerson, twin: TinyPerson, changed: Mapping[str, tuple[Any, Any]]
+        self, original: Person, twin: Person, changed: Mapping[str, tuple[Any, Any]]
     ) -> None:
         super().__init__(original, twin, changed)
         self.original = original

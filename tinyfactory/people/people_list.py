@@ -1,21 +1,28 @@
-"""A list of people that shows itself: as text, as a table, as a data frame, as a file."""
+"""`People`, a list of people, and the functions that load one from a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
+from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.serializer import journaled
+from tinyfactory.people.formats.csv_file import read_csv, to_csv
+from tinyfactory.people.formats.edsl import read_edsl, to_edsl
+from tinyfactory.people.formats.files import read_agents, save_people
+from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
+from tinyfactory.people.formats.rows import to_frame
+from tinyfactory.people.panel import Panel, ask_all
+from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.render.person import people_html, people_text
 
-if TYPE_CHECKING:
-    from tinyfactory.people.panel import Panel
-    from tinyfactory.people.person import TinyPerson
+Json = dict[str, Any]
 
 
 @journaled
-class People(list["TinyPerson"]):
-    """People in their order; slices and sums are `People` too.
+class People(list[TinyPerson]):
+    """A list of people; slices and sums are `People` too.
 
     Shown as text and as a static table of at most 50 rows, which need no kernel.
 
@@ -40,7 +47,7 @@ class People(list["TinyPerson"]):
         return People([*self, *other])
 
     def copy(self) -> People:
-        """A new list of the same people."""
+        """Return a new list of the same people."""
         return People(self)
 
     def ask(
@@ -51,21 +58,21 @@ class People(list["TinyPerson"]):
         model: Any = None,
         temperature: float | None = 1.0,
         on_answer: Any = None,
-    ) -> Panel:
-        """Ask everyone the same; each answer is a step of its own on that person's line.
+    ) -> Panel[People]:
+        """Ask all people one question; each answer is an event of that person.
 
-        Someone who gives no answer stands in the table with the reason, and the others' answers
-        stay. They do not hear each other.
+        A person who does not answer is listed with the reason, and the answers of the others
+        stay. People do not know each other's answers.
 
         Parameters
         ----------
         question : str
         concurrency : int
-            How many are asked at a time; the answers are the same, and in the same order.
+            The number of people asked at a time; answers and their order do not depend on it.
         model, temperature
             As for `TinyPerson.ask`.
         on_answer : callable, optional
-            Called with number, answer and reason as each comes in.
+            Called with number, answer and reason of each as it arrives.
 
         Returns
         -------
@@ -75,9 +82,9 @@ class People(list["TinyPerson"]):
         Raises
         ------
         InvalidInput
-            For a blank question and the like, before anything is sent.
+            For a blank question and other invalid arguments, before anything is sent.
         TinyFactoryError
-            When nobody answered: the reason of the first.
+            When nobody answered: the error of the first person.
 
         Examples
         --------
@@ -87,73 +94,137 @@ class People(list["TinyPerson"]):
         >>> panel.question, "sewing" in panel.answers[0]
         ('What are your skills?', True)
         """
-        from tinyfactory.people.abilities import ability
-
-        panel: Panel = ability("ask_all")(
-            self, question, model, temperature, concurrency, on_answer
-        )
-        return panel
+        return ask_all(self, question, model, temperature, concurrency, on_answer)
 
     def to_frame(self) -> Any:
-        """A pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
-        from tinyfactory.people.formats.files import to_frame
-
+        """Return a pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
         return to_frame(self)
 
     def save(self, path: str | Path) -> None:
         """Write the people to a file or folder; see `tinyfactory.people.save_people`."""
-        from tinyfactory.people.formats.files import save_people
-
         save_people(self, path)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the people to a Parquet file; see `tinyfactory.people.to_parquet`."""
-        from tinyfactory.people.formats.parquet_file import to_parquet
-
         to_parquet(self, path)
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> People:
-        """The people of a Parquet file; see `tinyfactory.people.iter_parquet`."""
-        from tinyfactory.people.formats.parquet_file import iter_parquet
-
+        """Load the people in a Parquet file; see `tinyfactory.people.iter_parquet`."""
         return cls(iter_parquet(path))
 
     def to_csv(self, path: str | Path) -> None:
         """Write the people to a CSV file; see `tinyfactory.people.to_csv`."""
-        from tinyfactory.people.formats.csv_file import to_csv
-
         to_csv(self, path)
 
     @classmethod
     def from_csv(cls, path: str | Path) -> People:
-        """The people of a CSV file; see `tinyfactory.people.from_csv`."""
-        from tinyfactory.people.formats.csv_file import iter_csv
-
+        """Load the people in a CSV file; see `tinyfactory.people.from_csv`."""
         return cls(iter_csv(path))
 
     def to_edsl(self) -> list[dict[str, Any]]:
-        """The people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
-        from tinyfactory.people.formats.edsl import to_edsl
-
+        """Return the people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
         return to_edsl(self)
 
     @classmethod
     def from_edsl(cls, agents: Any) -> People:
-        """The people of an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
-        from tinyfactory.people.formats.edsl import from_edsl
-
+        """Load the people in an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
         return cls(from_edsl(agents))
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.person import people_text
-
         return people_text(self)
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.person import people_html
-
         return people_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+
+def load_people(path: str | Path) -> People:
+    """Load the people in a file or folder; they are not registered.
+
+    Parameters
+    ----------
+    path : path
+        JSONL with one person a line; a JSON file with one person, a list of people, or an
+        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
+        read in the order of their names. Each person may be in any shape that `normalise`
+        takes.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to read, or an invalid person, naming the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "agents.json"
+    >>> _ = path.write_text('[{"name": "Bo", "traits": {"age": 60}}]')
+    >>> load_people(path)[0].get("age")
+    60
+    """
+    return People(_people_of(read_agents(path)))
+
+
+def from_csv(path: str | Path) -> People:
+    """Load the people in a CSV file; they are not registered.
+
+    Without the column ``persona``, as in a table that someone typed, the known columns are
+    read (only ``name`` is required) and the others kept as they are. A list may be JSON or
+    one text.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to read, or an invalid person, naming the row.
+    """
+    return People(iter_csv(path))
+
+
+def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
+    """Load the people in a CSV file, one after the other; see `from_csv`."""
+    return _people_of(read_csv(path))
+
+
+def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
+    """Load the people in a Parquet file, one after the other; they are not registered.
+
+    Rows that another program wrote are read as `normalise` reads them. Only a few rows at a
+    time are in memory.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to read, or an invalid person, naming the row.
+    TinyFactoryError
+        When pyarrow is not installed.
+    """
+    return _people_of(read_parquet(path))
+
+
+def from_edsl(agents: Any) -> People:
+    """Load the people in an EDSL AgentList: a list of agents, or EDSL's serialised form.
+
+    Raises
+    ------
+    InvalidInput
+        If `agents` is no list of agents, and for an invalid person, naming its number.
+
+    Examples
+    --------
+    >>> from_edsl([{"name": "Bo", "traits": {"age": 60}}])
+    1 person
+     1. Bo, 60
+    """
+    numbered = ((agent, f"Agent {n}") for n, agent in enumerate(read_edsl(agents), 1))
+    return People(_people_of(numbered))
+
+
+def _people_of(agents: Iterable[tuple[Json, str]]) -> Iterator[TinyPerson]:
+    for agent, where in agents:
+        try:
+            yield TinyPerson.from_dict(agent)
+        except InvalidInput as error:
+            raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error

@@ -1,54 +1,61 @@
-"""`TinyPerson`: a simulated person, who is somebody: named, checked, and registered."""
+"""`TinyPerson`: a simulated person with a name, fields, a conversation and edits."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tinyfactory.errors import InvalidPersona
-from tinyfactory.journal.scope import on_rollback
+from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
+from tinyfactory.journal.scope import Registry, on_rollback, scope
 from tinyfactory.journal.serializer import Change, apply, journaled
-from tinyfactory.people.named import Named
-from tinyfactory.people.revisions import Revises
+from tinyfactory.journal.transactional import transactional
+from tinyfactory.people import revisions as records
+from tinyfactory.people.comparison import Twins
+from tinyfactory.people.conversation import answer, answer_async, twin_of
+from tinyfactory.people.proposal import Proposal, rewrite
+from tinyfactory.people.render.person import person_html, person_text
+from tinyfactory.people.revisions import Revision, Source
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.fields import minibio
-from tinyfactory.people.schema.persona import merge, normalise
-from tinyfactory.people.schema.values import plain
-from tinyfactory.people.talks import Talks
+from tinyfactory.people.schema.normalise import merge, normalise, with_name
+from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
+from tinyfactory.people.schema.values import copy_json, plain
+
+if TYPE_CHECKING:
+    from tinyfactory.people import People
 
 Json = dict[str, Any]
-# What an agent file holds beside the persona and its memories.
+# Keys of an agent file beside the persona and its memories.
 _FILE_KEYS = frozenset(("type", "persona", "tinyfactory"))
 
 
 @journaled
-class TinyPerson(Named, Talks, Revises):
+class TinyPerson:
     """A simulated person.
 
-    What is read is a copy, and what is written is checked: a person is valid at any time.
-    Only one made with neither name nor persona, and not registered, has no name yet.
+    Reading returns copies and writing validates, so a person is valid at any time. Only a
+    person created with neither name nor persona, and not registered, has no name yet.
 
     Parameters
     ----------
     name : str, optional
-        The name; it goes before one in `persona`.
+        The name; it takes precedence over one in `persona`.
     persona : dict, optional
-        Who the person is, in any shape that `normalise` takes.
+        The fields of the person, in any shape that `normalise` accepts.
     simulation_id : str, optional
-        The simulation that the person belongs to; unless given, the current one.
+        The simulation that the person belongs to; by default the current one.
     provenance : dict, optional
         Where the description came from, e.g. ``{"source": "offline"}`` or
         ``{"source": "model", "model": "..."}``.
     register : bool
-        Whether the name is to be taken in the simulation.
+        Whether to reserve the name in the simulation.
 
     Raises
     ------
     InvalidPersona
-        For a person that cannot be.
+        For an invalid name or persona.
     NameTaken
-        When someone registered in the simulation bears the name.
+        When another person registered in the simulation has the name.
 
     Examples
     --------
@@ -60,9 +67,15 @@ class TinyPerson(Named, Talks, Revises):
     ['sewing']
     """
 
-    # Where a person lives is no part of what happened to them.
+    simulation_id: str | None
+    provenance: Json
+    _persona: Json  # every change replaces the dictionary; nothing changes it in place
+    _conversation: list[Json]  # pairs of a question and its answer, oldest first
+    _revisions: list[Json]  # edits and ``{"undoes": number}``; entries are only ever added
+    _proposals: int  # rewrites proposed so far; it makes each further request a new one
+    # The journal stores events by content; the simulation that holds them is no content.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("simulation_id",)
-    _joins = False  # whether a person out of a journal takes the name again
+    _joins = False  # whether a person restored from a journal registers the name again
     __hash__ = None  # type: ignore[assignment]  # equal by content, and content may change
 
     def __init__(
@@ -75,29 +88,33 @@ class TinyPerson(Named, Talks, Revises):
         register: bool = True,
     ) -> None:
         if persona is not None and not isinstance(persona, dict):
-            raise InvalidPersona(f"persona is a dictionary, not {type(persona).__name__}.")
+            raise InvalidPersona(f"persona must be a dictionary, not {type(persona).__name__}.")
         if name is None and persona is None and not register:
             self._persona = {}
         elif name is None:
             self._persona = normalise(persona or {})
         else:
-            # Through the older shape: its name counts also where `persona` is a wrapper.
-            self._persona = normalise({**_nameless(persona or {}), "name": name})
+            self._persona = with_name(persona or {}, name)
         self.simulation_id = simulation_id
-        self.provenance: Json = plain(provenance or {})
+        self.provenance = plain(provenance or {})
         self._conversation, self._revisions, self._proposals = [], [], 0
         if register:
             self.register()
 
-    # Reading
+    # -- reading -----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name; empty if there is none yet."""
+        return str(self._persona.get("name", ""))
 
     @property
     def persona(self) -> Json:
         """A copy of all fields, as plain JSON; change fields with `define`."""
-        return copy.deepcopy(self._persona)
+        return copy_json(self._persona)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A copy of a field, or `default` where there is none.
+        """Return a copy of a field, or `default` if it is missing.
 
         Parameters
         ----------
@@ -105,7 +122,7 @@ class TinyPerson(Named, Talks, Revises):
             A field (``"skills"``), a dotted path (``"occupation.title"``), or an older name
             (``"country_of_residence"``, ``"occupation_description"``, ``"routines"``).
         default : object
-            What to return instead of a missing field.
+            The value to return for a missing field.
 
         Examples
         --------
@@ -113,13 +130,77 @@ class TinyPerson(Named, Talks, Revises):
         >>> ana.get("occupation.title"), ana.get("age", "unknown")
         ('nurse', 'unknown')
         """
-        return copy.deepcopy(edits.find(self._persona, key, default))
+        return copy_json(edits.find(self._persona, key, default))
 
     def minibio(self) -> str:
-        """One line from name, age, nationality, occupation and residence."""
+        """Return one line made of name, age, nationality, occupation and residence."""
         return minibio(self._persona)
 
-    # Changing
+    def origins(self) -> dict[str, Origin]:
+        """Where each field came from, by dotted path; see `tinyfactory.people.schema.provenance`.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Bakers in Vienna", model="offline")
+        >>> found = factory.generate_person({"age": 34}).origins()
+        >>> found["age"], found["beliefs"]
+        ('asked', 'offline')
+        """
+        return origins_of(self._persona, self.provenance)
+
+    # -- the name in the registry ------------------------------------------------------
+
+    def _registry(self) -> Registry:
+        return scope(self.simulation_id).registry("person")
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether this person holds the name in the simulation."""
+        return bool(self.name) and self._registry().get(self.name) is self
+
+    def register(self) -> None:
+        """Reserve the name in the simulation; NameTaken if another person has it."""
+        if not self.name:
+            raise InvalidPersona("A person needs a name to be registered. Define one first.")
+        self._registry().add(self.name, self)
+
+    def unregister(self) -> None:
+        """Release the name; does nothing if this person does not hold it."""
+        if self.is_registered:
+            self._registry().remove(self.name)
+
+    def let_go(self) -> None:
+        """Keep the name reserved, but let the registry forget the person, to save memory."""
+        self._registry().let_go(self.name, self)
+
+    @staticmethod
+    def all_people(simulation_id: str | None = None) -> People:
+        """Return all people registered in a simulation, by default the current one."""
+        # Its module imports this one, so it is taken from the package at the call.
+        from tinyfactory.people import People
+
+        return People(scope(simulation_id).registry("person"))
+
+    @staticmethod
+    def clear_people(simulation_id: str | None = None) -> None:
+        """Release all names of a simulation, by default the current one."""
+        scope(simulation_id).registry("person").clear()
+
+    def _rename(self, name: str) -> None:
+        """Move the registration to a new name, if this person is registered."""
+        if name == self.name or not self.is_registered:
+            return
+        before, registry = self.name, self._registry()
+        # The old name goes first: the new one may be another spelling of it.
+        registry.remove(before)
+        try:
+            registry.add(name, self)
+        except NameTaken:
+            registry.add(before, self)
+            raise
+
+    # -- changing ----------------------------------------------------------------------
 
     def define(self, key: str | None, value: Any, group: str | None = None) -> None:
         """Set a field, or add to a group.
@@ -127,45 +208,32 @@ class TinyPerson(Named, Talks, Revises):
         Parameters
         ----------
         key : str or None
-            The field, as in `get`. Within a group that is a list, what the item is called
-            (``"skill"``), or None; within one that is an object, the field to set.
+            The field, as in `get`. For a group that is a list, the kind of item
+            (``"skill"``), or None; for a group that is an object, the field to set.
         value : object
-            The new value. None takes the field away.
+            The new value. None removes the field.
         group : str, optional
             A list to add to (``"skills"``, ``"routines"``, ``"personality_traits"``) or an
-            object to set a field of (``"personality"``, ``"occupation"``). A group that is
-            not known becomes a list.
+            object to set a field of (``"personality"``, ``"occupation"``). An unknown group
+            becomes a list.
 
         Raises
         ------
         InvalidPersona
-            For a value that cannot be; nothing is changed.
+            For an invalid value; nothing is changed.
         NameTaken
-            For a new name that someone else bears; nothing is changed.
+            For a new name that another person has; nothing is changed.
         """
         self._change(edits.defined(self._persona, [(key, value)], group))
 
     def define_several(self, group: str, records: Iterable[Any]) -> None:
-        """Add several values to a group, all or none: ``[{"skill": "sewing"}, "chess"]``.
-
-        Raises
-        ------
-        InvalidPersona
-            For a value that cannot be; nothing is changed.
-        """
+        """Add several values to a group, all or none: ``[{"skill": "sewing"}, "chess"]``."""
         if isinstance(records, str | dict):
             records = [records]
         self._change(edits.defined(self._persona, [(None, record) for record in records], group))
 
     def define_all(self, fields: Json) -> None:
         """Set many fields at once, all or none: lists are added to, the rest is replaced.
-
-        Raises
-        ------
-        InvalidPersona
-            For a value that cannot be; nothing is changed.
-        NameTaken
-            For a new name that someone else bears; nothing is changed.
 
         Examples
         --------
@@ -177,36 +245,273 @@ class TinyPerson(Named, Talks, Revises):
         self._change(merge(self._persona, fields))
 
     def _change(self, persona: Json) -> None:
-        """Become `persona`; undone with the transaction around."""
+        """Replace the persona; undone if the transaction around is rolled back."""
         before = self._persona
         self._rename(persona.get("name", ""))
         self._persona = persona
         on_rollback(lambda: setattr(self, "_persona", before))
 
-    # As data
+    # -- revisions ---------------------------------------------------------------------
+
+    def revise(self, changes: Mapping[str, Any]) -> Revision | None:
+        """Change fields as one edit that can be undone: all of them, or none.
+
+        In a simulation the edit is saved as an event of the person. `define` changes fields
+        without recording it.
+
+        Parameters
+        ----------
+        changes : mapping
+            New values by field, named as in `get`: ``{"age": 35, "occupation.title":
+            "midwife"}``. None removes a field.
+
+        Returns
+        -------
+        Revision or None
+            None if the fields have these values already, so nothing was changed.
+
+        Raises
+        ------
+        InvalidPersona
+            For an invalid value; nothing is changed.
+        NameTaken
+            For a new name that another person has; nothing is changed.
+
+        Examples
+        --------
+        >>> ana = TinyPerson("Ana", {"age": 34}, register=False)
+        >>> ana.revise({"age": 35}).changes
+        {'age': (34, 35)}
+        >>> ana.origins()["age"], ana.undo().number, ana.get("age")
+        ('edited', 1, 34)
+        """
+        return self._revised(changes, "edited", "edited")
+
+    @property
+    def revisions(self) -> list[Revision]:
+        """The edits so far, oldest first, including undone ones."""
+        return records.revisions_in(self._revisions)
+
+    def undo(self) -> Revision:
+        """Undo the latest edit that is not undone yet; this is an event of its own.
+
+        Raises
+        ------
+        InvalidInput
+            When there is no such edit.
+        NameTaken
+            When another person has taken the earlier name since; nothing is changed.
+        """
+        standing = [revision.number for revision in self.revisions if not revision.undone]
+        if not standing:
+            raise InvalidInput("There is no edit to undo. Nothing was changed.")
+        self._take_back(standing[-1])
+        return self.revisions[standing[-1] - 1]
+
+    def rewrite(
+        self, path: str, *, wish: str = "", factory: Any = None, attempts: int = 5
+    ) -> Proposal:
+        """Have a model rewrite one field or part; nothing changes until it is accepted.
+
+        The prompt holds the rest of the person, the present value, and the wish. The reply is
+        validated as part of this person. Calling it again asks for another proposal.
+
+        Parameters
+        ----------
+        path : str
+            The field or part: ``"beliefs"``, ``"occupation"``, ``"behaviors.routines.morning"``.
+        wish : str
+            How the new value should be, in words.
+        factory : TinyPersonFactory, optional
+            Its model, context and language are used; by default it is the factory that made
+            the person, else the configured model and language are used.
+        attempts : int
+            The maximum number of replies to ask for.
+
+        Returns
+        -------
+        Proposal
+            To compare, and to `accept()` or `reject()`.
+
+        Raises
+        ------
+        InvalidInput
+            For an unknown field, before anything is sent.
+        ReplyRejected, ModelError, BudgetExceeded
+            When no usable reply came back.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Bakers in Vienna", model="offline")
+        >>> baker = factory.generate_person()
+        >>> proposal = baker.rewrite("beliefs")
+        >>> proposal.before == baker.get("beliefs") != proposal.after
+        True
+        >>> proposal.accept().source, baker.get("beliefs") == proposal.after
+        ('rewritten', True)
+        """
+        return rewrite(self, path, wish, factory, attempts)
+
+    @property
+    def proposals(self) -> int:
+        """The number of rewrites proposed so far, accepted or not."""
+        return self._proposals
+
+    def _with_persona(self, persona: Json) -> TinyPerson:
+        """Return a person with this persona, for a comparison; not registered."""
+        return TinyPerson(persona=persona, register=False)
+
+    def _revised(
+        self, changes: Mapping[str, Any], source: Source, origin: Origin
+    ) -> Revision | None:
+        if not isinstance(changes, Mapping) or not changes:
+            raise InvalidInput(
+                'changes must map fields to new values, e.g. {"age": 35}. Nothing was changed.'
+            )
+        if not records.differences(
+            self._persona, edits.defined(self._persona, list(changes.items()))
+        ):
+            return None
+        self._revise(plain(dict(changes)), source, origin)
+        return self.revisions[-1]
+
+    @transactional(version="1", touches=("self",))
+    def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
+        before = self._persona
+        self._change(edits.defined(before, list(changes.items())))
+        record = records.edit_record(
+            self._revisions, before, self._persona, source, self.provenance
+        )
+        self._revisions = [*self._revisions, record]
+        ways = [change["way"] for change in record["changes"]]
+        self.provenance = with_origins(self.provenance, ways, origin)
+
+    @transactional(version="1", touches=("self",))
+    def _take_back(self, number: int) -> None:
+        record = next(r for r in self._revisions if r.get("number") == number)
+        self._change(normalise(records.without(self._persona, record["changes"]), partial=True))
+        self._revisions = [*self._revisions, {"undoes": number}]
+        self.provenance = records.before_edit(self.provenance, record)
+
+    # -- with a model ------------------------------------------------------------------
+
+    def ask(self, question: str, *, model: Any = None, temperature: float | None = 1.0) -> str:
+        """Ask the person a question; the answer is in character.
+
+        The prompt holds the persona and the latest part of the conversation: at most 20
+        questions with their answers, and 30,000 characters of them. In a simulation each
+        question is saved as an event of the person, and replayed when the notebook is run
+        again. If there is no answer, the conversation stays as it was.
+
+        Two questions at the same time do not know of each other.
+
+        Parameters
+        ----------
+        question : str
+        model : str or ChatModel, optional
+            By default the model of the factory that made the person, else the configured one.
+            The offline model cannot talk; it says so and quotes the description.
+        temperature : float or None
+            From 0 to 2; None leaves it to the endpoint.
+
+        Returns
+        -------
+        str
+            The answer.
+
+        Raises
+        ------
+        InvalidInput
+            For a blank question and other invalid arguments, before anything is sent.
+        ReplyRejected, ModelError, BudgetExceeded
+            When no usable reply came back.
+
+        Examples
+        --------
+        >>> ana = TinyPerson("Ana Souza", {"skills": ["sewing"]}, register=False)
+        >>> print(ana.ask("What are your skills?", model="offline"))
+        The offline writer cannot hold a conversation; it can only say what stands in the ...
+        >>> [line["role"] for line in ana.conversation]
+        ['user', 'assistant']
+        """
+        return answer(self, question, model, temperature)
+
+    async def aask(
+        self, question: str, *, model: Any = None, temperature: float | None = 1.0
+    ) -> str:
+        """Await the answer of `ask`; cancelling the await cancels the question."""
+        return await answer_async(self, question, model, temperature)
+
+    @property
+    def conversation(self) -> list[Json]:
+        """A copy of the conversation: ``{"role": "user" or "assistant", "content": ...}``."""
+        return [dict(line) for line in self._conversation]
+
+    def twin(self, *, factory: Any = None, attempts: int = 5, **changes: Any) -> Twins[TinyPerson]:
+        """Generate the person again with one thing changed, and compare the two.
+
+        The rest of the request stays the same. The profile of a person is kept apart from the
+        change; without a profile, age, sex, nationality, residence and occupation are. A name
+        that depends on the change is chosen again, unless it is given.
+
+        Parameters
+        ----------
+        factory : TinyPersonFactory, optional
+            The factory that generates the twin; by default the one that made the person.
+        attempts : int
+            The maximum number of replies to ask for.
+        **changes
+            Fields and their new values: ``sex="male"``, ``age=70``, ``country="Kenya"``. For a
+            field of a demography: one of its categories, or a number within a band.
+
+        Returns
+        -------
+        Twins
+            A `Comparison` that shows the other differences; `.twin` is not registered.
+
+        Raises
+        ------
+        InvalidInput
+            When nothing would change, no factory is known, or the demography of the factory
+            has no such person; before anything is sent.
+        ReplyRejected, ModelError
+            When no usable reply came back.
+
+        Examples
+        --------
+        >>> from tinyfactory import TinyPersonFactory
+        >>> factory = TinyPersonFactory("Nurses in Porto, Portugal", model="offline")
+        >>> twins = factory.generate_person({"sex": "female", "age": 40}).twin(age=60)
+        >>> twins.original.get("age"), twins.twin.get("age")
+        (40, 60)
+        """
+        return twin_of(self, changes, factory, attempts)
+
+    # -- as data -----------------------------------------------------------------------
 
     def to_dict(self) -> Json:
-        """The person as an agent file holds it; `from_dict` reads it back."""
+        """Return the person as the JSON of an agent file; `from_dict` reads it."""
         persona = self.persona
         state = persona.get("agent_state")
         agent: Json = {"type": "TinyPerson", "persona": persona}
         if isinstance(state, dict) and state and not edits.would_hide(state, persona, _FILE_KEYS):
             agent |= persona.pop("agent_state")
-        agent["tinyfactory"] = {"version": 1, "provenance": copy.deepcopy(self.provenance)}
+        agent["tinyfactory"] = {"version": 1, "provenance": copy_json(self.provenance)}
         return agent
 
     @classmethod
     def from_dict(
         cls, data: Json, *, simulation_id: str | None = None, register: bool = False
     ) -> TinyPerson:
-        """The person in `data`, in any shape that `normalise` takes.
+        """Create the person in `data`, in any shape that `normalise` accepts.
 
         Raises
         ------
         InvalidPersona
-            For a person that cannot be.
+            For an invalid person.
         NameTaken
-            With `register`, when someone bears the name.
+            With `register`, when another person has the name.
         """
         about = data.get("tinyfactory") if isinstance(data, dict) else None
         provenance = about.get("provenance") if isinstance(about, dict) else None
@@ -218,63 +523,67 @@ class TinyPerson(Named, Talks, Revises):
         )
 
     def encode_complete_state(self) -> Json:
-        """All that makes this person, as JSON that shares nothing with it."""
-        # What was said and done stands beside the description, once there is any.
-        beside = {
+        """Return the complete state of the person, as JSON that shares nothing with it."""
+        # These were added later: people without them have the state of the first release.
+        added = {
             "conversation": self._conversation,
             "revisions": self._revisions,
             "proposals": self._proposals,
         }
         return {
             "persona": self.persona,
-            "provenance": copy.deepcopy(self.provenance),
+            "provenance": copy_json(self.provenance),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        } | {key: copy.deepcopy(value) for key, value in beside.items() if value}
+        } | {key: copy_json(value) for key, value in added.items() if value}
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
-        """Become what `encode_complete_state` returned; a registered person stays registered.
+        """Restore a state of `encode_complete_state`; a registered person stays registered.
 
         Raises
         ------
         InvalidPersona
-            For a state that holds no possible person; nothing is changed.
+            For an invalid state; nothing is changed.
         """
         persona = normalise(state["persona"], partial="name" not in state["persona"])
         provenance = plain(state.get("provenance") or {})
-        if hasattr(self, "_persona"):  # else made by the journal, without a state before
+        if hasattr(self, "_persona"):  # else the journal has just created the object
             self._rename(persona.get("name", ""))
         self._persona, self.provenance = persona, provenance
-        self._conversation = copy.deepcopy(state.get("conversation", []))
-        self._revisions = copy.deepcopy(state.get("revisions", []))
+        self._conversation = copy_json(state.get("conversation", []))
+        self._revisions = copy_json(state.get("revisions", []))
         self._proposals = state.get("proposals", 0)
         self.simulation_id = state.get("simulation_id", getattr(self, "simulation_id", None))
         self._joins = bool(state.get("registered"))
         return self
 
     def _apply_change(self, change: Change) -> None:
-        """Make a change; one more answer costs that, however long the conversation is."""
+        """Apply a change; the cost of one more answer does not grow with the conversation."""
         said = change.get("append", {}).get("conversation")
         if change == {"append": {"conversation": said}}:
-            self._conversation.extend(copy.deepcopy(said))
+            self._conversation.extend(copy_json(said))
         else:
             self.decode_complete_state(apply(self.encode_complete_state(), change))
 
     def _join_simulation(self, simulation_id: str) -> TinyPerson:
-        """Come out of a journal into a simulation, registered if it was so when it went in."""
+        """Join a simulation from its journal, registered if the stored person was."""
         self.simulation_id = simulation_id
         if not self._joins:
             return self
         holder = self._registry().get(self.name)
         if isinstance(holder, TinyPerson) and holder == self:
-            return holder  # the same person, who is there already
+            return holder  # the same person, registered already
         self.register()
         return self
 
+    def _leave_simulation(self, simulation_id: str) -> None:
+        """Release the name that an equal person holds in a simulation."""
+        self.simulation_id = simulation_id
+        if self._registry().get(self.name) == self:
+            self._registry().remove(self.name)
+
     def __eq__(self, other: object) -> bool:
         return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented
-
-    # Shown
 
     def __repr__(self) -> str:
         parts = [("name", "name"), ("age", "age"), ("occupation", "occupation.title")]
@@ -283,18 +592,7 @@ class TinyPerson(Named, Talks, Revises):
         return f"{type(self).__name__}({inside})"
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.person import person_html
-
         return person_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from tinyfactory.people.render.person import person_text
-
         return {"text/plain": person_text(self), "text/html": self._repr_html_()}
-
-
-def _nameless(persona: Json) -> Json:
-    """The fields without a name, out of whatever is around them."""
-    from tinyfactory.people.schema.normalise import canonical
-
-    return {key: value for key, value in canonical(persona).items() if key != "name"}

@@ -1,16 +1,23 @@
-"""Populations: how many people of which kind, solved in code, and whether they match."""
+"""Populations: demographies, people drawn from them, and report cards."""
 
 from __future__ import annotations
 
-from tinyfactory.utils.imports import lazy_names
+from typing import TYPE_CHECKING
+
+from tinyfactory.utils.imports import lazy_face
+
+if TYPE_CHECKING:
+    from tinyfactory.populations.demography import Demography
+    from tinyfactory.populations.reporting.card import ReportCard, Row
+    from tinyfactory.populations.reporting.measurement import report
 
 __all__ = ["Demography", "ReportCard", "Row", "report"]
-
-_MODULES = {
-    "demography": ("Demography",),
-    "reporting": ("ReportCard", "Row", "report"),
-}
-
-__getattr__, __dir__ = lazy_names(
-    __name__, {name: module for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Demography": "demography",
+        "ReportCard": "reporting.card",
+        "Row": "reporting.card",
+        "report": "reporting.measurement",
+    },
 )

@@ -1,49 +1,61 @@
-"""`Demography`: who lives somewhere, as a table; and people drawn from it, exactly."""
+"""`Demography`: the composition of a population, and people drawn from it who match it exactly."""
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.errors import DemographyError
+from tinyfactory.people.render.tables import demography_html, demography_text
 from tinyfactory.populations import readers, schema
-from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
-from tinyfactory.populations.schema import Cells, Json, Shares, check_categories, completed
+from tinyfactory.populations.schema import (
+    Band,
+    Cells,
+    Json,
+    Shares,
+    band_of,
+    check_ages,
+    read_bands,
+)
+from tinyfactory.utils.imports import require
 
 if TYPE_CHECKING:
     import pandas as pd
-import logging
-from functools import cached_property
-from typing import TYPE_CHECKING
 
-from tinyfactory.populations.joint import fit, most_combinations
-from tinyfactory.populations.schema import Tables
-
-if TYPE_CHECKING:
     from tinyfactory.populations.joint import Block
+
 _MOST = 10_000_000
+# Fitting up to this many combinations takes at most a tenth of a second, even where tables
+# contradict each other.
+_QUICK = 10_000
+
+logger = logging.getLogger("tinyfactory")
 
 
 class Demography:
-    """Fields, their categories, and the share of people in each.
+    """Fields, their categories, and the share of people in each category.
 
-    Made by `from_dict`, `from_json`, `from_csv`, `from_frame` or `shipped`, which check it: a
-    cell that cannot be is refused at once, and so are margins that the tables and the impossible
-    combinations do not leave. Where these tie fields of more than 10,000 combinations together,
-    that takes up to seconds, and is left to `check` or to what needs it first.
+    Create one with `from_dict`, `from_json`, `from_csv`, `from_frame` or `shipped`. These check
+    the tables: an invalid cell is an error, and so are margins that the other tables and the
+    impossible combinations rule out. That second check takes up to seconds for fields that
+    depend on each other and have more than 10,000 combinations; it then runs in `check`, or when
+    people are drawn for the first time.
 
     Attributes
     ----------
     fields : tuple of str
         In the order of the table.
     about : dict
-        Name, source, year, licence, country; ``illustrative`` where nobody was counted.
+        Name, source, year, licence, country; ``illustrative`` if the numbers are invented.
     impossible : list of dict
-        Combinations of categories that nobody has.
+        Combinations of categories that nobody may have.
 
     Examples
     --------
@@ -57,8 +69,9 @@ class Demography:
 
     def __init__(self, tables: schema.Tables) -> None:
         self._tables = tables
+        self._fitted: list[Block] | None = None
         self.about: Json = dict(tables.about)
-        self._margins = completed(tables)
+        self._margins = schema.completed(tables)
         self.fields = tuple(self._margins)
         self._bands = {
             name: bands
@@ -66,7 +79,7 @@ class Demography:
             if (bands := read_bands(name, shares)) is not None
         }
         self.impossible = [dict(rule) for rule in tables.impossible]
-        check_categories(tables, self._margins)
+        schema.check_categories(tables, self._margins)
         for name, shares in self._margins.items():
             if name.lower() == "age":
                 check_ages(name, shares, self._bands.get(name))
@@ -74,24 +87,25 @@ class Demography:
         for name in self.fields:
             if name in columns:
                 raise DemographyError(
-                    f"{name}: people have a column of this name already. Call the field otherwise."
+                    f"{name}: samples already have a column of this name. Rename the field."
                 )
-        self._fitted = Fitted(tables, self._margins)
-        self._fitted.check()
+        if 0 < schema.most_combinations(tables, self._margins) <= _QUICK:
+            with suppress(ImportError):  # reading and showing tables needs none of the packages
+                self._fit_now()
 
     # -- reading -----------------------------------------------------------------------
 
     @classmethod
     def from_dict(cls, data: Json) -> Demography:
-        """A demography out of a dictionary.
+        """Read a demography from a dictionary.
 
         Parameters
         ----------
         data : dict
             Each field with its categories and their shares, counts or percentages. A field
-            whose categories are all ranges (``"18-29"``, ``"65+"``, ``"40"``) is a number:
-            people have one within their band; ``"age": "18-90"`` is short for one band. Besides,
-            each of them optional:
+            whose categories are all ranges (``"18-29"``, ``"65+"``, ``"40"``) is numeric: each
+            person gets a number within their band. ``"age": "18-90"`` is short for one band.
+            Optional keys:
 
             ``"joint"``
                 Tables over several fields, ``{"fields": ["sex", "age"], "table": [...]}``, with
@@ -104,14 +118,14 @@ class Demography:
             ``"about"``
                 ``{"name": ..., "source": ..., "year": ..., "licence": ..., "country": ...}``.
 
-            Where a field has shares of its own, these are kept exactly, and tables say how
-            fields go together; else its shares come from the table. The layout of TinyTroupe's
-            ``populations/*.json`` is read, too: see `readers.from_peer`.
+            If a field has shares of its own, they are met exactly, and the tables say how
+            fields depend on each other. Otherwise its shares come from the table. TinyTroupe's
+            ``populations/*.json`` files are accepted as well; see `readers.from_peer`.
 
         Raises
         ------
         DemographyError
-            For what cannot be, naming the cell.
+            If a table is invalid or cannot be met; the message names the cell.
 
         Examples
         --------
@@ -120,35 +134,36 @@ class Demography:
         ...     "impossible": [{"age": "18-64", "work": "retired"}],
         ... })  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        tinyfactory.errors.DemographyError: ... was asked for, and ... is the nearest that ...
+        tinyfactory.errors.DemographyError: ...: the target is ..., and the nearest possible ...
         """
         if not isinstance(data, Mapping):
-            raise DemographyError(f"A demography is a dictionary, not {type(data).__name__}.")
+            raise DemographyError(f"data must be a dictionary, not {type(data).__name__}.")
         return cls(schema.read_tables(readers.from_peer(data) or data))
 
     @classmethod
     def from_json(cls, source: str | Path) -> Demography:
-        """A demography out of a JSON file, given by its path, or out of JSON text."""
+        """Read a demography from a JSON file, given by its path, or from JSON text."""
         return cls.from_dict(readers.read_json(source))
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Demography:
-        """A demography out of a CSV file with a header; the columns are those of `from_frame`."""
+        """Read a demography from a CSV file with a header; columns as for `from_frame`."""
         return cls.from_dict(readers.from_rows(readers.csv_rows(readers.path_of(path))))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Demography:
-        """A demography out of a data frame.
+        """Read a demography from a data frame.
 
         Parameters
         ----------
         frame : DataFrame
-            Either columns ``field``, ``category`` and ``share`` (or ``count``), a row a category;
-            or a column a field, and ``share`` or ``count``, a row a combination.
+            Either columns ``field``, ``category`` and ``share`` (or ``count``) with one row per
+            category; or one column per field and ``share`` or ``count``, with one row per
+            combination.
         """
         if not hasattr(frame, "itertuples"):
             raise DemographyError(
-                f"A data frame was asked for, not {type(frame).__name__}. For a dictionary: "
+                f"frame must be a data frame, not {type(frame).__name__}. For a dictionary, use "
                 "Demography.from_dict."
             )
         readers.check_columns(frame.columns)
@@ -158,44 +173,48 @@ class Demography:
 
     @classmethod
     def shipped(cls, name: str) -> Demography:
-        """One of the demographies of this package; `shipped_names` lists them."""
+        """Read one of the demographies that this package contains; `shipped_names` lists them."""
         names = cls.shipped_names()
         if name not in names:
             raise DemographyError(
-                f"There is no demography {name!r} in this package, and no such file. There are: "
-                f"{', '.join(names)}. For a file, give its path, ending in .json or .csv."
+                f"This package has no demography {name!r}; it has {', '.join(names)}. To read a "
+                "file, give a path that ends in .json or .csv."
             )
         path = files("tinyfactory.populations") / "tables" / f"{name}.json"
         return cls.from_json(path.read_text(encoding="utf-8"))
 
     @staticmethod
     def shipped_names() -> list[str]:
-        """The names of the demographies of this package."""
+        """List the names of the demographies that this package contains."""
         folder = files("tinyfactory.populations") / "tables"
         return sorted(
             p.name.removesuffix(".json") for p in folder.iterdir() if p.name[-5:] == ".json"
         )
 
-    # -- what it says ------------------------------------------------------------------
+    # -- content -----------------------------------------------------------------------
 
     def to_dict(self) -> Json:
-        """The demography in the layout of `from_dict`, which reads it back."""
+        """Write the demography as a dictionary that `from_dict` reads."""
         return schema.write_tables(replace(self._tables, about=self.about))
 
     def margins(self) -> dict[str, Shares]:
-        """Field -> category -> share."""
-        return {name: dict(shares) for name, shares in self._fitted.shares.items()}
+        """Give field -> category -> share."""
+        return {name: dict(shares) for name, shares in self._shares.items()}
 
     def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
-        """The fields of each table, and the share of each combination, fitted to the margins."""
-        return self._fitted.joints()
+        """Give the fields of each table and the share of each combination, as fitted."""
+        found = []
+        for fields in dict.fromkeys(self._tables.tied):
+            block = next(b for b in self._blocks if set(fields) <= set(b.fields))
+            found.append((fields, block.table(fields, self._margins)))
+        return found
 
     def bands(self, field: str) -> dict[str, Band] | None:
-        """The bands of a field that is a number; None for one of words."""
+        """Give the bands of a numeric field; None for any other field."""
         return self._bands.get(field)
 
     def category_of(self, field: str, value: Any) -> str | None:
-        """The category that a value is in; a number is put into its band."""
+        """Find the category of a value; for a number, its band."""
         if isinstance(value, str) and value in self._margins.get(field, ()):
             return value
         bands = self._bands.get(field)
@@ -204,23 +223,23 @@ class Demography:
     # -- drawing -----------------------------------------------------------------------
 
     def check(self) -> Self:
-        """Fit the tables to each other now, however large they are; gives the demography.
+        """Fit the tables to each other now, however large they are, and return the demography.
 
         Raises
         ------
         DemographyError
-            For margins that cannot be met together, naming the cell that is missed most.
+            If the margins cannot be met together; the message names the worst cell.
 
         Examples
         --------
         >>> Demography.shipped("us_earners_1994").check().fields[:3]
         ('sex', 'age', 'education')
         """
-        _ = self._fitted.blocks
+        _ = self._blocks
         return self
 
     def sample(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> pd.DataFrame:
-        """So many people as the table says: every margin within one person of n times its share.
+        """Draw `n` people; each category has within one person of n times its share.
 
         Parameters
         ----------
@@ -229,29 +248,30 @@ class Demography:
         seed : int
             The same seed gives the same people on every machine, with the same release of Faker.
         taken : iterable of str
-            Names that nobody is given.
+            Names that nobody may get.
 
         Returns
         -------
         DataFrame, n rows
-            ``name``, then a column a field; for a field of bands the number, and the band in a
-            column ``<field>_band`` beside it. Names are those of the country that a field of
-            this name says, else `about`, else the place that a field says; of the sex; and of
-            the years in which people of that age were born, counted from ``about["year"]``
-            (where the table has none, from 2025).
+            ``name``, then one column per field. A numeric field has its number and a second
+            column ``<field>_band``. Names fit the country (from a field ``country``, else
+            ``about["country"]``, else a field that names a place), the sex, and the year of
+            birth, counted back from ``about["year"]`` (from 2025 if the table has no year).
 
         Raises
         ------
         DemographyError
-            For a number that cannot be, or margins that cannot be met together.
+            If `n` is out of range or the margins cannot be met together.
         """
-        pandas = needed("pandas")
+        pandas = require("pandas", "populations")
+        require("numpy", "populations")
+        # Slow to import: it brings numpy.
         from tinyfactory.populations.sampling import draw_codes, draw_numbers, named
 
         n, seed = _whole("n", n), _whole("seed", seed)
         if not 1 <= n <= _MOST:
-            raise DemographyError(f"n is a whole number from 1 to {_MOST:,}, not {n:,}.")
-        codes = draw_codes(self._fitted.blocks, n, seed)
+            raise DemographyError(f"n must be a whole number from 1 to {_MOST:,}, not {n:,}.")
+        codes = draw_codes(self._blocks, n, seed)
         columns: dict[str, Any] = {}
         for name in self.fields:
             words = pandas.Categorical.from_codes(codes[name], list(self._margins[name]))
@@ -266,7 +286,7 @@ class Demography:
         return frame
 
     def profiles(self, n: int, seed: int = 0, taken: Iterable[str] = ()) -> list[Json]:
-        """The rows of `sample` as plain dictionaries; the country of `about` stands in each.
+        """Draw people as `sample` does, as dictionaries; each has the country of `about`.
 
         Examples
         --------
@@ -276,21 +296,52 @@ class Demography:
         frame = self.sample(n, seed, taken)
         columns = [frame[name].tolist() for name in frame.columns]
         country = self.about.get("country")
-        whole = {"country": country} if country and "country" not in self.fields else {}
+        common = {"country": country} if country and "country" not in self.fields else {}
         return [
-            dict(zip(frame.columns, row, strict=True)) | whole for row in zip(*columns, strict=True)
+            dict(zip(frame.columns, row, strict=True)) | common
+            for row in zip(*columns, strict=True)
         ]
 
-    # -- shown -------------------------------------------------------------------------
+    # -- fitting -----------------------------------------------------------------------
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        """The distributions of fields that depend on each other, fitted when first needed."""
+        for module in ("numpy", "pandas", "scipy"):
+            require(module, "populations")
+        blocks = self._fit_now()
+        for block in blocks:
+            if block.contradiction:
+                logger.warning("%s", block.contradiction)
+        return blocks
+
+    def _fit_now(self) -> list[Block]:
+        from tinyfactory.populations.joint import fit  # slow to import: it brings numpy
+
+        if self._fitted is None:
+            self._fitted = fit(self._tables, self._margins)
+        return self._fitted
+
+    @cached_property
+    def _shares(self) -> dict[str, Shares]:
+        """The shares of each field; shares that follow from other fields are as fitted."""
+        stated = self._tables.stated
+        if stated >= set(self._margins):
+            return self._margins
+        fitted = {name: block.over((name,)) for block in self._blocks for name in block.fields}
+        return {
+            name: shares
+            if name in stated
+            else dict(zip(shares, fitted[name].tolist(), strict=True))
+            for name, shares in self._margins.items()
+        }
+
+    # -- display -----------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        from tinyfactory.people.render.tables import demography_text
-
         return demography_text(self.about, self.margins(), self._notes())
 
     def _repr_html_(self) -> str:
-        from tinyfactory.people.render.tables import demography_html
-
         return demography_html(self.about, self.margins(), self._notes())
 
     def _notes(self) -> list[str]:
@@ -307,96 +358,4 @@ def _whole(what: str, value: Any) -> int:
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise DemographyError(f"{what} is a whole number, not {value!r:.80}.") from None
-
-
-_EXTRA = (
-    "Demographies need packages that are not installed ({missing}). Nothing was changed. Install "
-    "them: pip install 'tinyfactory[populations]'."
-)
-# So many combinations take a tenth of a second to fit, whatever contradicts what.
-QUICK = 10_000
-
-logger = logging.getLogger("tinyfactory")
-
-
-class Fitted:
-    """Tables and how they go together, worked out when first asked for.
-
-    Parameters
-    ----------
-    tables : Tables
-    margins : dict
-        Shares of every field, as `complete.completed` gives them.
-    """
-
-    def __init__(self, tables: Tables, margins: dict[str, Shares]) -> None:
-        self._tables = tables
-        self._margins = margins
-        self._ready: list[Block] | None = None
-
-    def check(self) -> None:
-        """Fit them now, where that is quick and where they could miss each other.
-
-        Raises
-        ------
-        DemographyError
-            For margins that cannot be met together, naming the cell that is missed most.
-        """
-        if not 0 < most_combinations(self._tables, self._margins) <= QUICK:
-            return
-        try:
-            self._ready = fit(self._tables, self._margins)
-        except ImportError:  # to read and to show tables takes none of the packages
-            return
-
-    @cached_property
-    def blocks(self) -> list[Block]:
-        """The distributions of fields that depend on each other."""
-        for module in ("numpy", "pandas", "scipy"):
-            needed(module)
-        blocks = self._ready or fit(self._tables, self._margins)
-        for block in blocks:
-            if block.contradiction:
-                logger.warning("%s", block.contradiction)
-        return blocks
-
-    @cached_property
-    def shares(self) -> dict[str, Shares]:
-        """Shares of each field; those that follow from others as they were fitted."""
-        said = set(self._tables.margins).union(*(fields for fields, _ in self._tables.joints))
-        if said >= set(self._margins):
-            return self._margins
-        fitted = {name: block.over((name,)) for block in self.blocks for name in block.fields}
-        return {
-            name: shares if name in said else dict(zip(shares, fitted[name].tolist(), strict=True))
-            for name, shares in self._margins.items()
-        }
-
-    def joints(self) -> list[tuple[tuple[str, ...], Cells]]:
-        """The fields of each table, and the share of each combination."""
-        needed("numpy")
-        import numpy as np
-
-        found = []
-        tied = [fields for fields, _ in self._tables.joints]
-        tied += [(*given, of) for of, given, _ in self._tables.conditionals]
-        for fields in dict.fromkeys(tied):
-            block = next(b for b in self.blocks if set(fields) <= set(b.fields))
-            names = [list(self._margins[name]) for name in fields]
-            cells = {
-                tuple(names[i][j] for i, j in enumerate(index)): float(share)
-                for index, share in np.ndenumerate(block.over(fields))
-            }
-            found.append((fields, cells))
-        return found
-
-
-def needed(module: str) -> Any:
-    """A module, or an error that says what to install."""
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(_EXTRA.format(missing=error.name)) from None
+        raise DemographyError(f"{what} must be a whole number, not {value!r:.80}.") from None

@@ -1,31 +1,134 @@
-"""One joint distribution out of margins, tables and impossible combinations."""
+"""Fit one joint distribution to margins, tables and impossible combinations."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations.ipf import MISS, ipf, met
-from tinyfactory.populations.schema import Cells, Shares, Tables, in_order
+from tinyfactory.populations.schema import (
+    Cells,
+    Shares,
+    Tables,
+    groups,
+    in_order,
+    most_combinations,
+)
 
-if TYPE_CHECKING:
-    import numpy as np
+Array = np.ndarray[Any, np.dtype[np.float64]]
+# The target sums, and the axes that they keep.
+Target = tuple[Array, tuple[int, ...]]
 
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Target = tuple[Array, tuple[int, ...]]
+# A share counts as met within a hundredth of a person in a hundred thousand.
+MISS = 1e-7
+_NEAR = 1e-13
+_ROUNDS = 1000
+_WORK = 200_000_000  # cells times rounds: tables that contradict each other never converge
+# The linear program below takes too long for more; tables without zeros do not need it.
+_MOST_CELLS = 100_000
+_UNIT = 1e6  # the program counts in parts per million, far above the solver's tolerances
 
-# More cells than this take too long to fit, and no one has counted them.
-_MOST_CELLS = 1_000_000
-# Tables that are printed in whole percents differ by as much, without contradiction.
+
+def ipf(cells: Array, targets: Sequence[Target]) -> Array:
+    """Scale the cells until their sums are as near to the targets as possible.
+
+    Parameters
+    ----------
+    cells : array
+        A zero stays zero.
+    targets : sequence of (array, axes)
+        The target of the sums over all other axes, with its axes in the order given.
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> halves = np.array([0.5, 0.5])
+    >>> ipf(np.array([[1.0, 1.0], [0.0, 1.0]]), [(halves, (0,)), (np.array([0.1, 0.9]), (1,))])
+    array([[0.1, 0.4],
+           [0. , 0.5]])
+    """
+    found = np.array(cells, dtype=float)
+    turned = []
+    for target, axes in targets:
+        others = tuple(i for i in range(found.ndim) if i not in axes)
+        rising = np.transpose(target, np.argsort(axes))
+        turned.append((np.expand_dims(rising, others), others))
+    for _ in range(max(50, min(_ROUNDS, _WORK // max(1, found.size)))):
+        miss = 0.0
+        for target, others in turned:
+            sums = found.sum(axis=others, keepdims=True)
+            miss = max(miss, float(abs(sums - target).max()))
+            found *= np.divide(target, sums, out=np.zeros_like(sums), where=sums > 0)
+        if miss <= _NEAR:
+            break
+    return found
+
+
+def met(cells: Array, targets: Sequence[Target]) -> Array:
+    """Do the same for targets that force cells to zero.
+
+    Such cells converge to zero ever more slowly, so a linear program finds them first.
+    """
+    found = ipf(cells, targets)
+    if missed(found, targets) <= _NEAR * 10 or not 0 < (cells > 0).sum() <= _MOST_CELLS:
+        return found
+    forced = _forced(cells, targets)
+    return found if forced is None else ipf(found * ~forced, targets)
+
+
+def missed(cells: Array, targets: Sequence[Target]) -> float:
+    """Compute the largest difference between a sum of the cells and its target."""
+    worst = 0.0
+    for target, axes in targets:
+        sums = cells.sum(axis=tuple(i for i in range(cells.ndim) if i not in axes))
+        worst = max(worst, float(abs(sums - np.transpose(target, np.argsort(axes))).max()))
+    return worst
+
+
+def _forced(cells: Array, targets: Sequence[Target]) -> Any:
+    """The cells that are zero in every table with these sums; None if no table has them."""
+    from scipy.optimize import linprog  # slow to import, and rarely needed
+    from scipy.sparse import csr_matrix, hstack, vstack
+
+    at = np.nonzero(cells > 0)
+    m = len(at[0])
+    rows, sums = [], []
+    for target, axes in targets:
+        of = np.ravel_multi_index(tuple(at[axis] for axis in axes), target.shape)
+        rows.append(csr_matrix((np.ones(m), (of, np.arange(m))), shape=(target.size, m)))
+        sums.append(target.ravel() * _UNIT)
+    whole = vstack(rows)
+    # Each cell is split into a small first part, which the program maximises, and the rest.
+    bit = 1.0 / m
+    ends = np.concatenate([np.full(m, bit), np.full(m, np.inf)])
+    outcome = linprog(
+        np.concatenate([-np.ones(m), np.zeros(m)]),
+        A_eq=hstack([whole, whole]).tocsr(),
+        b_eq=np.concatenate(sums),
+        bounds=np.column_stack([np.zeros(2 * m), ends]),
+        method="highs-ds",
+    )
+    if outcome.x is None:
+        return None
+    forced = np.zeros(cells.shape, dtype=bool)
+    forced[at] = outcome.x[:m] < bit / 2
+    return forced
+
+
+# Tables printed in whole percents may differ by this much without contradicting each other.
 _ROUNDING = 0.005
 
 
 @dataclass(frozen=True)
 class Block:
-    """Fields that depend on each other: their distribution, and what it was made of.
+    """Fields that depend on each other, with their joint distribution.
 
     Parameters
     ----------
@@ -33,13 +136,13 @@ class Block:
     cells : array, shape (categories of the first, categories of the second, ...)
         Shares that add up to 1.
     margins : dict of array
-        Those of each field, to the last digit.
+        The exact shares of each field.
     tied : tuple of tuples of str
-        Fields that stand in one table or rule together.
+        The fields of each table and of each impossible combination.
     tables : tuple of tuples of str
-        Those of them that stand in a table.
+        The fields of each table.
     contradiction : str
-        Where tables contradict each other most, for the log; empty where they do not.
+        A warning about the worst contradiction between tables; empty if there is none.
     """
 
     fields: tuple[str, ...]
@@ -50,109 +153,78 @@ class Block:
     contradiction: str = ""
 
     def over(self, fields: Sequence[str]) -> Array:
-        """The distribution of some of the fields, in the order given."""
+        """Sum over all other fields; the axes are in the order of `fields`."""
         if len(fields) == 1:
             return self.margins[fields[0]]
         return _over(self.cells, self.fields, fields)
 
+    def table(self, fields: Sequence[str], categories: Mapping[str, Iterable[str]]) -> Cells:
+        """Sum as `over` does; gives the share of each combination of categories."""
+        names = [list(categories[name]) for name in fields]
+        return {
+            tuple(names[i][j] for i, j in enumerate(index)): float(share)
+            for index, share in np.ndenumerate(self.over(fields))
+        }
+
 
 def fit(tables: Tables, margins: dict[str, Shares]) -> list[Block]:
-    """A distribution for each group of fields that depend on each other.
+    """Fit a distribution to each group of fields that depend on each other.
 
-    Tables that contradict each other are met half way, and the blocks say where.
+    Tables that contradict each other are met half way; `Block.contradiction` says where.
 
     Raises
     ------
     DemographyError
-        When the margins cannot be met, naming the one that is missed most.
+        If the margins cannot be met; the message names the worst cell.
     """
     most_combinations(tables, margins)
-    tied, rules = _tied(tables)
     blocks = []
-    for group in _groups(list(margins), [*tied, *rules]):
-        here = tuple(dict.fromkeys(names for names in tied if set(names) <= set(group)))
-        too = tuple(dict.fromkeys(names for names in rules if set(names) <= set(group)))
+    for group in groups(tables, margins):
+        in_tables = _within(group, tables.tied)
+        in_rules = _within(group, map(tuple, tables.impossible))
         cells, contradiction = _fitted(group, tables, margins)
         ends = {
-            name: _shares(name, margins) if name in _given(tables) else _over(cells, group, (name,))
+            name: _shares(name, margins) if name in tables.stated else _over(cells, group, (name,))
             for name in group
         }
-        blocks.append(Block(group, cells, ends, (*here, *too), here, contradiction))
+        tied = (*in_tables, *in_rules)
+        blocks.append(Block(group, cells, ends, tied, in_tables, contradiction))
     return blocks
 
 
-def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
-    """How many combinations the largest group of fields has that depend on each other.
-
-    0 where no field depends on another one.
-
-    Raises
-    ------
-    DemographyError
-        For more than can be fitted.
-    """
-    tied, rules = _tied(tables)
-    most = 0
-    for fields in _groups(list(margins), [*tied, *rules]):
-        if len(fields) > 1:
-            most = max(most, math.prod(len(margins[name]) for name in fields))
-        if most > _MOST_CELLS:
-            raise DemographyError(
-                f"{', '.join(fields)}: the tables tie these fields together, which makes more "
-                f"than {_MOST_CELLS:,} combinations. Merge categories, or leave a table out."
-            )
-    return most
-
-
-def _tied(tables: Tables) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """The fields that stand in a table together, and those that stand in a rule."""
-    tied = [fields for fields, _ in tables.joints]
-    tied += [(*given, of) for of, given, _ in tables.conditionals]
-    return tied, [tuple(rule) for rule in tables.impossible]
-
-
-def _groups(fields: list[str], tied: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    group = {name: name for name in fields}
-    for names in tied:
-        joined = {group[name] for name in names}
-        group = {k: group[names[0]] if v in joined else v for k, v in group.items()}
-    found: dict[str, list[str]] = {}
-    for name in fields:
-        found.setdefault(group[name], []).append(name)
-    return [tuple(names) for names in found.values()]
+def _within(group: Sequence[str], tied: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(dict.fromkeys(names for names in tied if set(names) <= set(group)))
 
 
 def _fitted(
     fields: tuple[str, ...], tables: Tables, margins: dict[str, Shares]
 ) -> tuple[Array, str]:
-    import numpy as np
-
     start = np.ones(tuple(len(margins[name]) for name in fields))
     for rule in tables.impossible:
         if set(rule) <= set(fields):
             start[_where(fields, rule, margins)] = 0.0
-    given = _given(tables)
+    given = tables.stated
     ends: list[Target] = [
         (_shares(name, margins), (i,)) for i, name in enumerate(fields) if name in given
     ]
-    asked: list[Target] = list(ends)
-    wanted: list[Target] = []  # the same of tables, with what is ruled out
+    targets: list[Target] = list(ends)
+    wanted: list[Target] = []  # the tables alone, including cells that are ruled out
     for names, table in tables.joints:
         if set(names) <= set(fields):
             said, possible = _table_cells(table, names, margins), _over(start, fields, names) > 0
             own: list[Target] = [(_shares(name, margins), (i,)) for i, name in enumerate(names)]
             table_met = met(said * possible, own)
-            asked.insert(0, (table_met, _axes(fields, names)))
+            targets.insert(0, (table_met, _axes(fields, names)))
             wanted.append((table_met + said * ~possible, _axes(fields, names)))
-    cells = ipf(start, asked)
-    # What a field depends on has its distribution by now: a conditional table leaves it so.
+    cells = ipf(start, targets)
+    # The fields that a conditional table depends on are fitted by now; it leaves them as they are.
     for of, on, rows in in_order(tables.conditionals, given):
         if of not in fields:
             continue
         names = (*on, of)
         before = _over(cells, fields, on)
         if not before.any():
-            break  # nobody is left; `_check` says of which margin
+            break  # no combination is possible; `_check` names the margin
         known: list[Target] = [(before / before.sum(), tuple(range(len(on))))]
         if of in given:
             known.append((_shares(of, margins), (len(on),)))
@@ -160,24 +232,17 @@ def _fitted(
         said, possible = _table_cells(table, names, margins), _over(start, fields, names) > 0
         _check_rows(said * possible, before, names, margins)
         table_met = met(said * possible, known)
-        asked.insert(0, (table_met, _axes(fields, names)))
+        targets.insert(0, (table_met, _axes(fields, names)))
         wanted.append((table_met + said * ~possible * before[..., None], _axes(fields, names)))
-        cells = ipf(start, asked)
-    # Where tables contradict each other they are met half way; margins are met.
+        cells = ipf(start, targets)
+    # Tables that contradict each other are met half way, but the margins exactly.
     cells = met(cells, ends)
     _check(cells, [name for name in fields if name in given], fields, margins)
     whole: Array = cells / cells.sum()
-    return whole, _what_contradicts(whole, wanted, fields, margins)
-
-
-def _given(tables: Tables) -> set[str]:
-    """The fields whose shares are said, by themselves or in a joint table."""
-    return set(tables.margins).union(*(fields for fields, _ in tables.joints))
+    return whole, _contradiction(whole, wanted, fields, margins)
 
 
 def _table_cells(table: Cells, names: Sequence[str], margins: dict[str, Shares]) -> Array:
-    import numpy as np
-
     place = [{category: i for i, category in enumerate(margins[name])} for name in names]
     cells = np.zeros(tuple(len(margins[name]) for name in names))
     for key, share in table.items():
@@ -194,17 +259,13 @@ def _where(
 
 
 def _shares(name: str, margins: dict[str, Shares]) -> Array:
-    import numpy as np
-
     return np.array(list(margins[name].values()))
 
 
 def _over(cells: Array, fields: Sequence[str], names: Sequence[str]) -> Array:
-    import numpy as np
-
     kept = _axes(fields, names)
     summed = cells.sum(axis=tuple(i for i in range(len(fields)) if i not in kept))
-    ranks = np.argsort(np.argsort(kept))  # where each of them is now
+    ranks = np.argsort(np.argsort(kept))  # the position of each name in the sum
     return np.transpose(summed, ranks)
 
 
@@ -215,15 +276,13 @@ def _axes(fields: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
 def _check_rows(
     seed: Array, before: Array, names: Sequence[str], margins: dict[str, Shares]
 ) -> None:
-    """Whoever there is has a category that is possible."""
-    import numpy as np
-
+    """Reject a row of a conditional table whose categories are all impossible."""
     lost = np.argwhere((before > MISS) & (seed.sum(axis=-1) <= 0))
     if len(lost):
         row = [list(margins[name])[at] for name, at in zip(names, lost[0], strict=False)]
         raise DemographyError(
-            f"{names[-1]} given {', '.join(names[:-1])} / {' / '.join(row)}: all that the row "
-            "names is impossible. Change the row, or allow a combination."
+            f"{names[-1]} given {', '.join(names[:-1])} / {' / '.join(row)}: every category of "
+            "the row is impossible. Change the row, or allow a combination."
         )
 
 
@@ -232,35 +291,38 @@ def _check(
 ) -> None:
     worst, where = MISS, ""
     for name in given:
-        got = _over(cells, fields, (name,))
-        for (category, share), value in zip(margins[name].items(), got, strict=True):
+        actual = _over(cells, fields, (name,))
+        for (category, share), value in zip(margins[name].items(), actual, strict=True):
             if abs(value - share) > worst:
                 worst = abs(value - share)
-                where = f"{name} / {category}: {share:.9g} was asked for, and {value:.9g}"
+                where = (
+                    f"{name} / {category}: the target is {share:.9g}, and the nearest possible "
+                    f"share is {value:.9g}"
+                )
     if where:
         raise DemographyError(
-            f"{where} is the nearest that the other tables and the impossible combinations "
-            "leave. Change a share, or allow a combination."
+            f"{where}, given the other tables and the impossible combinations. Change a share, "
+            "or allow a combination."
         )
 
 
-def _what_contradicts(
+def _contradiction(
     cells: Array, wanted: Sequence[Target], fields: tuple[str, ...], margins: dict[str, Shares]
 ) -> str:
-    """A warning with the cell of a table that is missed most; empty where none is."""
-    import numpy as np
-
-    worst, told = _ROUNDING, ""
+    """A warning that names the cell with the largest miss; empty if no cell is missed."""
+    worst, where = _ROUNDING, ""
     for table, axes in wanted:
         names = [fields[axis] for axis in axes]
-        got = _over(cells, fields, names)
-        at = np.unravel_index(abs(got - table).argmax(), table.shape)
-        if abs(got[at] - table[at]) > worst:
-            worst = abs(got[at] - table[at])
+        actual = _over(cells, fields, names)
+        at = np.unravel_index(abs(actual - table).argmax(), table.shape)
+        if abs(actual[at] - table[at]) > worst:
+            worst = abs(actual[at] - table[at])
             cell = " / ".join(list(margins[name])[i] for name, i in zip(names, at, strict=True))
-            told = f"{' by '.join(names)} / {cell}: {table[at]:.3g} was asked for, {got[at]:.3g}"
-    return told and (
-        f"{told} is what people get: tables, or a table and what is impossible, contradict each "
-        "other, and are met half way. Shares of fields are met exactly. Change a table, or "
-        "leave one out."
+            where = (
+                f"{' by '.join(names)} / {cell}: the target is {table[at]:.3g}, the actual share "
+                f"is {actual[at]:.3g}"
+            )
+    return where and (
+        f"{where}. The tables contradict each other or the impossible combinations, so they are "
+        "met half way; the shares of single fields are met exactly. Change or remove a table."
     )

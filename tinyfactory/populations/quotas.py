@@ -1,46 +1,45 @@
-"""Whole people out of shares: controlled rounding.
+"""Round shares to whole people: controlled rounding.
 
-Every number in a table is rounded down or up, in such a way that its sums are, too (Cox,
-"A Constructive Procedure for Unbiased Controlled Rounding", JASA 82, 1987). For tables of two
-dimensions there always is such a rounding, and it is the corner of a linear program (a flow
-from rows to columns), so that no search is needed. With more sums than rows and columns a
-search may be; it is a bounded one. Both are HiGHS's.
+Every number of a table is rounded down or up such that its sums are as well (Cox, "A
+Constructive Procedure for Unbiased Controlled Rounding", JASA 82, 1987). A two-dimensional table
+always has such a rounding, at a corner of a linear program (a flow from rows to columns), so no
+search is needed. With more sums than rows and columns a search may be needed; it is bounded.
+HiGHS solves both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Generator = np.random.Generator
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Generator = np.random.Generator
 
-# Products of shares are off in the last digits; that is no fraction of a person. It also keeps
-# machines whose last digits differ at the same numbers.
+# A difference this small is a rounding error of a product, not a fraction of a person. Ignoring
+# it also gives the same people on machines that differ in the last digits.
 _DUST = 1e-6
-# What a step beyond the next whole number costs, for a cell and for a sum; the draw itself is
-# between -30 and 30 for a cell. So sums come first, then cells, then chance.
+# The cost of a step beyond the next whole number, for a cell and for a sum. The random draw of a
+# cell is between -30 and 30, so sums take precedence over cells, and cells over chance.
 _CELL, _SUM = 1e3, 1e5
-# A search ends here, on every machine at the same place (after so many seconds it would not).
+# Bounds of the search. A time limit would end it at different places on different machines.
 _NODES = 200
 _MOST_TO_SEARCH = 20_000
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over cells, each cell being in one of them: where it is, and what each may be.
+    """Sums over disjoint sets of cells, with the bounds of each sum.
 
     Parameters
     ----------
     of : array of int, shape (m,)
-        For each cell the number of its sum.
+        The index of the sum that each cell belongs to.
     low, high : array, shape (k,)
-        Whole numbers between which each sum is to be.
+        Whole numbers between which each sum must be.
     """
 
     of: Ints
@@ -48,31 +47,29 @@ class Sums:
     high: Array | Ints
 
     def over(self, values: Array) -> Array:
-        """The sums of some values of the cells."""
-        import numpy as np
-
+        """Add up values of the cells."""
         found: Array = np.bincount(self.of, values, len(self.low)).astype(float)
         return found
 
 
 def round_shares(shares: Sequence[float] | Array, n: int, rng: Generator) -> Ints:
-    """How many of `n` people are in each category: n·p, rounded down or up.
+    """Compute how many of `n` people are in each category: n·p, rounded down or up.
 
-    Who is rounded up is drawn, each with the probability of the fraction (systematic
-    sampling; Madow, "On the Theory of Systematic Sampling, II", Annals of Mathematical
-    Statistics 20, 1949), so that the smallest category has its turn in small populations.
+    The categories that are rounded up are drawn with the probability of their fraction
+    (systematic sampling; Madow, "On the Theory of Systematic Sampling, II", Annals of
+    Mathematical Statistics 20, 1949), so that small categories occur in small populations, too.
 
     Parameters
     ----------
     shares : sequence of float, shape (k,)
-        They add up to 1.
+        Must add up to 1.
     n : int
     rng : numpy.random.Generator
 
     Returns
     -------
     array of int, shape (k,)
-        They add up to n.
+        The counts; they add up to n.
 
     Examples
     --------
@@ -80,8 +77,6 @@ def round_shares(shares: Sequence[float] | Array, n: int, rng: Generator) -> Int
     >>> round_shares([0.5, 0.3, 0.2], 10, np.random.default_rng(0)).tolist()
     [5, 3, 2]
     """
-    import numpy as np
-
     exact = _clean(np.asarray(shares, dtype=float) * n)
     floor = np.floor(exact).astype(np.int64)
     left = int(n - floor.sum())
@@ -99,24 +94,24 @@ def round_shares(shares: Sequence[float] | Array, n: int, rng: Generator) -> Int
 
 
 def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Ints:
-    """Whole numbers for a table whose rows have their sums already.
+    """Round a table whose row sums are whole numbers already.
 
     Parameters
     ----------
     cells : array, shape (r, c)
-        What would be exact; a zero stays zero.
+        The exact cells; a zero stays zero.
     rows : array of int, shape (r,)
         The sum that each row must have.
     columns : array, shape (c,)
-        What the sum of each column would exactly be: it is rounded down or up, unless the zeros
-        leave no way to.
+        The exact sum of each column. It is rounded down or up, unless the zeros make that
+        impossible.
     rng : numpy.random.Generator
-        Draws which of the possible roundings.
+        Chooses among the possible roundings.
 
     Returns
     -------
     array of int, shape (r, c)
-        Cells rounded down or up, further where the sums demand it.
+        Cells rounded down or up, or further if the sums require it.
 
     Examples
     --------
@@ -126,8 +121,6 @@ def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Int
     >>> found.sum(axis=0).tolist(), found.sum(axis=1).tolist(), int(found[0, 1])
     ([2, 1, 4], [4, 3], 0)
     """
-    import numpy as np
-
     at = np.nonzero(cells > 0)
     low, high = next_whole(columns)
     sums = [Sums(at[0], rows, rows), Sums(at[1], low, high)]
@@ -139,23 +132,22 @@ def round_table(cells: Array, rows: Ints, columns: Array, rng: Generator) -> Int
 
 
 def round_sums(cells: Array, sums: Sequence[Sums], rng: Generator) -> Ints | None:
-    """Whole numbers for cells with any sums, or None where none were found.
+    """Round cells that belong to any number of sums; None if no rounding was found.
 
     Parameters
     ----------
     cells : array, shape (m,)
-        What would be exact. Each is rounded down or up.
+        The exact cells. Each is rounded down or up.
     sums : sequence of Sums
-        With more than two there need not be a way, and the search for one is given up early.
+        More than two may have no rounding at all, and the search for one stops early.
     rng : numpy.random.Generator
-        Draws which of the possible roundings.
+        Chooses among the possible roundings.
 
     Returns
     -------
     array of int, shape (m,), or None
     """
-    import numpy as np
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import
     from scipy.sparse import vstack
 
     if len(cells) > _MOST_TO_SEARCH:
@@ -175,17 +167,13 @@ def round_sums(cells: Array, sums: Sequence[Sums], rng: Generator) -> Ints | Non
 
 
 def next_whole(exact: Array) -> tuple[Array, Array]:
-    """The whole numbers below and above; twice the same where it is whole."""
-    import numpy as np
-
+    """Round down and up; both are the same for a whole number."""
     exact = _clean(exact)
     return np.floor(exact), np.ceil(exact)
 
 
 def _corner(values: Array, sums: Sequence[Sums], draw: Array) -> Ints | None:
-    """Each cell rounded down or up, or None where the sums do not leave that."""
-    import numpy as np
-
+    """Round each cell down or up; None if the sums cannot be met that way."""
     floor, most = _steps(values)
     matrix = [_matrix(each) for each in sums]
     bounds = np.column_stack([np.zeros(len(values)), most])
@@ -194,14 +182,13 @@ def _corner(values: Array, sums: Sequence[Sums], draw: Array) -> Ints | None:
 
 
 def _nearest(values: Array, sums: Sequence[Sums], draw: Array) -> Ints:
-    """As few steps beyond the next whole number as the sums demand; the first ones are kept."""
-    import numpy as np
-    from scipy.sparse import csr_matrix, eye, hstack
+    """Round with as few steps beyond the next whole number as possible; rows are met exactly."""
+    from scipy.sparse import csr_matrix, eye, hstack  # slow to import
 
     floor, most = _steps(values)
     m, k = len(values), len(sums[1].low)
     rows, columns = (_matrix(each) for each in sums)
-    # A cell rounded up, further up, further down; a column's sum more, fewer than it should.
+    # The variables: a cell rounded up, further up, further down; a column's sum over and under.
     one = eye(k, format="csr")
     matrix = [
         hstack([rows, rows, -rows, csr_matrix((rows.shape[0], 2 * k))]).tocsr(),
@@ -211,15 +198,14 @@ def _nearest(values: Array, sums: Sequence[Sums], draw: Array) -> Ints:
     high = np.concatenate([most, np.full(m, np.inf), floor, np.full(2 * k, np.inf)])
     bounds = np.column_stack([np.zeros(len(cost)), high])
     x = _solved(cost, matrix, _left(sums, floor), bounds)
-    if x is None:  # pragma: no cover - any sums of columns will do, so there is a way
+    if x is None:  # pragma: no cover - the sums of columns are free, so there is a solution
         raise ArithmeticError("no rounding of this table meets its sums")
     return _whole(floor + x[:m] + x[m : 2 * m] - x[2 * m : 3 * m])
 
 
 def _solved(cost: Array, matrix: Any, ends: Any, bounds: Array) -> Array | None:
-    """The corner of least cost, whose numbers are whole; None where there is no way."""
-    import numpy as np
-    from scipy.optimize import linprog
+    """Find the corner with the least cost, which is whole; None if there is no solution."""
+    from scipy.optimize import linprog  # slow to import
     from scipy.sparse import vstack
 
     (rows, _), (low, high) = ends
@@ -237,45 +223,36 @@ def _solved(cost: Array, matrix: Any, ends: Any, bounds: Array) -> Array | None:
 
 
 def _left(sums: Sequence[Sums], floor: Array) -> list[tuple[Array, Array]]:
-    """What the sums are still to get, once each cell has what it is rounded down to."""
+    """The bounds of the sums, less the sums of the cells rounded down."""
     return [(each.low - each.over(floor), each.high - each.over(floor)) for each in sums]
 
 
 def _matrix(sums: Sums) -> Any:
-    import numpy as np
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # slow to import
 
     m = len(sums.of)
     return csr_matrix((np.ones(m), (sums.of, np.arange(m))), shape=(len(sums.low), m))
 
 
 def _draw(values: Array, rng: Generator) -> Array:
-    """Gumbel's trick: where one of a row's cells is rounded up, it is drawn by its fraction."""
-    import numpy as np
-
+    """Draw Gumbel noise, so that a cell is rounded up with the probability of its fraction."""
     fraction = values - np.floor(_clean(values))
     draw: Array = np.log(np.maximum(fraction, 1e-9)) + rng.gumbel(size=len(values))
     return draw
 
 
 def _steps(values: Array) -> tuple[Array, Array]:
-    """What each cell is rounded down to, and whether it may be rounded up (1) or not (0)."""
-    import numpy as np
-
+    """Each cell rounded down, and whether it may be rounded up (1) or not (0)."""
     floor, ceiling = next_whole(values)
-    # Few of many small cells are given to somebody, and those are not dust.
+    # Among many cells near zero some still get a person.
     return floor, np.where(floor == 0, 1.0, ceiling - floor)
 
 
 def _whole(values: Array) -> Ints:
-    import numpy as np
-
     whole: Ints = np.round(values).astype(np.int64)
     return whole
 
 
 def _clean(values: Array) -> Array:
-    import numpy as np
-
     near = np.round(values)
     return np.where(np.abs(values - near) < _DUST, near, values)

@@ -1,4 +1,7 @@
-"""JSON with a demography in it: a file, or text."""
+"""Read a demography from JSON, CSV or rows, and from a population file of TinyTroupe.
+
+Each reader returns a dictionary in the layout of `Demography.from_dict`.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations.bands import check_ages, read_bands
-from tinyfactory.populations.schema import ABOUT, Json, read_shares, read_weight
+from tinyfactory.populations.schema import (
+    ABOUT,
+    WEIGHTS,
+    Json,
+    check_ages,
+    read_bands,
+    read_shares,
+    read_weight,
+)
+
+Row = dict[str, Any]
+# The names of weights that are never the name of a field.
+_ONLY_WEIGHTS = ("share", "count", "proportion")
 
 
 def read_json(source: str | Path) -> Any:
-    """What stands in a JSON file, given by its path, or in JSON text.
+    """Read a JSON file, given by its path, or JSON text.
 
     Raises
     ------
     DemographyError
-        For a file that cannot be read, for what is no JSON, and where something stands twice.
+        If the file cannot be read, is not JSON, or has a key twice in one object.
 
     Examples
     --------
@@ -30,88 +44,82 @@ def read_json(source: str | Path) -> Any:
     """
     text = str(source if isinstance(source, str) else path_of(source))
     if not text.strip():
-        raise DemographyError("A path or JSON was asked for, not an empty text.")
+        raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
             text = Path(source).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
-            raise DemographyError(f"{source} is no text in UTF-8. Save it as such.") from None
-        except ValueError:  # a null character within
-            raise DemographyError(f"{text!r:.80} is no path of a file and no JSON.") from None
+            raise DemographyError(f"{source} is not UTF-8 text. Save it as UTF-8.") from None
+        except ValueError:  # a null character in the path
+            raise DemographyError(f"{text!r:.80} is neither a path nor JSON.") from None
     try:
-        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
-    except DemographyError:  # of `_once`
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+    except DemographyError:  # from `_unique`; it is a ValueError too
         raise
     except json.JSONDecodeError as error:
-        raise DemographyError(f"This is no JSON: {error}.") from None
+        raise DemographyError(f"This is not valid JSON: {error}.") from None
     except (RecursionError, ValueError):
         raise DemographyError(
-            "This JSON cannot be read: a number in it is too long, or tables stand in tables too "
-            "deep."
+            "This JSON cannot be read: a number in it is too long, or it is nested too deeply."
         ) from None
 
 
 def path_of(source: Any) -> Path:
-    """A path; an error where there cannot be one."""
+    """Make a path of `source`, or raise a DemographyError."""
     try:
         return Path(source)
     except TypeError:
         raise DemographyError(
-            f"A path was asked for, not {type(source).__name__}. For a dictionary: "
+            f"source must be a path, not {type(source).__name__}. For a dictionary, use "
             "Demography.from_dict."
         ) from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which nothing stands twice: the first would be lost without a word."""
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object; a key that occurs twice is an error, since json drops the first."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise DemographyError(f"{key}: this stands twice in one place of the file.")
+            raise DemographyError(f"{key}: the key occurs twice in one object of the file.")
         found[key] = value
     return found
 
 
-_WEIGHTS = ("share", "count", "proportion", "weight", "n")
-_SURELY = ("share", "count", "proportion")  # the others may be fields, too
-Row = dict[str, Any]
-
-
 def csv_rows(path: Path) -> list[Row]:
-    """The rows of a CSV file with a header, set apart by commas, semicolons or tabs."""
+    """Read a CSV file with a header, separated by commas, semicolons or tabs."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise DemographyError(f"{path} is no text in UTF-8. Save it as such.") from None
+        raise DemographyError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
     header = text.partition("\n")[0]
-    mark = max(",;\t", key=header.count)
+    separator = max(",;\t", key=header.count)
     try:
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
         check_columns(table.fieldnames or [])
         return [dict(row) for row in table]
     except csv.Error as error:
-        raise DemographyError(f"{path} is no CSV: {error}.") from None
+        raise DemographyError(f"{path} is not valid CSV: {error}.") from None
 
 
 def check_columns(columns: Iterable[Any]) -> None:
-    """Refuse a column that stands there twice: one of them would be lost without a word."""
+    """Reject a column that occurs twice; one of the two would be lost."""
     names = [str(column).strip() for column in columns]
     for name in names:
         if names.count(name) > 1:
-            raise DemographyError(f"{name}: this column stands there twice. Nothing was read.")
+            raise DemographyError(f"{name}: the column occurs twice.")
 
 
 def from_rows(rows: Sequence[Row]) -> Json:
-    """Rows in the layout of `Demography.from_dict`.
+    """Turn rows into the layout of `Demography.from_dict`.
 
     Raises
     ------
     DemographyError
-        When there are no rows, or no column of numbers.
+        If there are no rows, or no column with shares or counts.
     """
     if not rows:
         raise DemographyError("The table has no rows.")
@@ -119,20 +127,20 @@ def from_rows(rows: Sequence[Row]) -> Json:
         lacking = [key for key, value in row.items() if key is None or _empty(value)]
         if lacking:
             what = "more values than columns" if lacking[0] is None else f"no {lacking[0]}"
-            raise DemographyError(f"Row {number} of the table has {what}. Nothing was read.")
+            raise DemographyError(f"Row {number} of the table has {what}.")
     columns = [str(column).strip() for column in rows[0]]
     rows = [{str(k).strip(): v for k, v in row.items()} for row in rows]
     small = {column.lower(): column for column in columns}
-    weight = next((small[name] for name in _WEIGHTS if name in small), None)
+    weight = next((small[name] for name in WEIGHTS if name in small), None)
     if weight is None:
         raise DemographyError(
-            f"The table has no column of numbers; it has {', '.join(columns)}. Call one of them "
-            '"share" or "count".'
+            f"The table has no column of shares or counts; it has {', '.join(columns)}. Name one "
+            'of them "share" or "count".'
         )
-    both = [small[name] for name in _SURELY if name in small]
+    both = [small[name] for name in _ONLY_WEIGHTS if name in small]
     if len(both) > 1:
         raise DemographyError(
-            f"The table has columns of numbers of the same: {', '.join(both)}. Leave one."
+            f"The table has several columns of shares or counts: {', '.join(both)}. Keep one."
         )
     if "field" in small and "category" in small:
         found: Json = {}
@@ -140,14 +148,14 @@ def from_rows(rows: Sequence[Row]) -> Json:
             name, category = str(row[small["field"]]).strip(), str(row[small["category"]]).strip()
             shares = found.setdefault(name, {})
             if category in shares:
-                raise DemographyError(f"{name} / {category}: this category stands there twice.")
+                raise DemographyError(f"{name} / {category}: the category occurs twice.")
             shares[category] = row[weight]
         return found
     fields = [column for column in columns if column != weight]
     if not fields:
         raise DemographyError(
-            f"The table has no column beside {weight}. Of a data frame whose index holds the "
-            "categories, give frame.reset_index()."
+            f"The table has no column besides {weight}. If the index of a data frame holds the "
+            "categories, pass frame.reset_index()."
         )
     if len(fields) == 1:
         return from_rows(
@@ -162,12 +170,12 @@ def _empty(value: Any) -> bool:
 
 
 def from_peer(data: Mapping[str, Any]) -> Json | None:
-    """The tables of a population file of TinyTroupe, or None when it is not one.
+    """Turn a population file of TinyTroupe into the layout of `Demography.from_dict`.
 
-    Those files are prompts and have no schema. What is read: every group of percentages under
-    ``content / Demographics`` that adds up to 100, as a field; and the country. What else
-    there is, is named in ``about["left_out"]``. Older ones have such groups at the top, as
-    ``age_distribution``.
+    Returns None for any other dictionary. TinyTroupe's files are prompts and have no schema.
+    Each group of percentages under ``content / Demographics`` that adds up to 100 becomes a
+    field, and the country is read; ``about["left_out"]`` lists everything else. Older files
+    have the groups at the top, as ``age_distribution``.
     """
     content = data.get("content")
     if isinstance(content, Mapping):
@@ -177,17 +185,17 @@ def from_peer(data: Mapping[str, Any]) -> Json | None:
     else:
         return None
     if not isinstance(groups, Mapping):
-        raise DemographyError(f"content / Demographics: {groups!r:.80} holds no groups.")
+        raise DemographyError(f"content / Demographics: {groups!r:.80} must be a dictionary.")
     found: Json = {}
     left_out: list[str] = []
     _collect(groups, "", found, left_out)
     if isinstance(content, Mapping):
         left_out += [str(key) for key in content if str(key).lower() != "demographics"]
     if not found:
-        tried = f" There are: {', '.join(left_out)}." if left_out else ""
+        tried = f" It has {', '.join(left_out)}." if left_out else ""
         raise DemographyError(
-            "This has the layout of TinyTroupe's population files, and under content / "
-            f"Demographics there is no group of percentages that adds up to 100.{tried} Add one."
+            "This looks like a population file of TinyTroupe, but content / Demographics has no "
+            f"group of percentages that adds up to 100.{tried} Add one."
         )
     about = {
         "name": data.get("title"),
@@ -215,19 +223,16 @@ def _collect(groups: Mapping[str, Any], above: str, found: Json, left_out: list[
             shares = read_shares(path, parts)
             if name == "age":
                 check_ages(name, shares, read_bands(name, shares))
-            found[name] = {k.lower() if _plain(k) else k: v for k, v in shares.items()}
+            found[name] = {
+                k.lower() if k.lower() in {"male", "female"} else k: v for k, v in shares.items()
+            }
         except DemographyError:
             left_out.extend(f"{path} / {part}" for part in parts)
         _collect({k: v for k, v in value.items() if isinstance(v, Mapping)}, path, found, left_out)
 
 
-def _plain(category: str) -> bool:
-    """Whether a category is one of the words that are written small elsewhere."""
-    return category.lower() in {"male", "female"}
-
-
 def _field_name(path: str) -> str:
-    """A short name: "Age Distribution" is `age`, "Household Income / Distribution" is that."""
+    """Shorten a path: "Age Distribution" to "age", "Income / Distribution" to "income"."""
     parts = [re.sub(r"[\s_]+", " ", part).strip().lower() for part in path.split("/")]
     parts = [re.sub(r"\s*distribution$", "", part) for part in parts]
     name = next((part for part in reversed(parts) if part), parts[0])

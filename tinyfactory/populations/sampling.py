@@ -1,54 +1,55 @@
-"""People drawn from a distribution: so many of each kind, exactly, in random order."""
+"""Draw people from a distribution with exact quotas, in random order, and name them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinyfactory.populations.bands import Band
+import numpy as np
+
+from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.populations.joint import Block
 from tinyfactory.populations.quotas import (
+    Array,
+    Ints,
     Sums,
     next_whole,
     round_shares,
     round_sums,
     round_table,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-import re
-from collections.abc import Mapping
-from typing import Any
-
-from tinyfactory.populations.names import draw_names
+from tinyfactory.populations.schema import Band
 
 Names = tuple[str, ...]
-# Within one person, but for the last digits of a product.
+# One person, and the rounding error of a product.
 _MISS = 1 + 1e-6
+_SEX = ("sex", "gender")
+_COUNTRY = ("country", "nationality")
+_PLACE = ("residence", "region", "state", "city")
+# Of a table without a year; a fixed one, so that the names stay the same.
+_YEAR = 2025
 
 
 def draw_codes(blocks: Iterable[Block], n: int, seed: int) -> dict[str, Ints]:
-    """For each field, the number of each person's category.
+    """Draw, for each field, the index of each person's category.
 
-    In a block, the first field gets its counts by rounding n·p. Each further one is given
-    within the combinations of the fields that it is tied to (made a chain by elimination,
-    as in a junction tree: Lauritzen and Spiegelhalter, JRSS B 50, 1988), so that the whole
-    has the distribution of the block. Zeros, and tables that run in a circle, can make that
-    miss a margin or a cell by more than one person: then all are rounded at once.
+    In a block, the counts of the first field are n·p, rounded. Each further field is assigned
+    within the combinations of the fields that it depends on. The order of the fields comes from
+    elimination, as in a junction tree (Lauritzen and Spiegelhalter, JRSS B 50, 1988), so that
+    the people have the distribution of the block. Zeros, and tables that depend on each other in
+    a circle, can make this miss a margin or a cell by more than one person; then all cells are
+    rounded together.
     """
     codes: dict[str, Ints] = {}
     for block in blocks:
         drawn = _one_by_one(block, n, seed)
         margins = [(name,) for name in block.fields]
-        for asked in ([*margins, *block.tables], margins):
-            if len(block.fields) > 1 and not _close(block, asked, drawn, n):
-                drawn = _at_once(block, asked, n, seed) or drawn
+        for targets in ([*margins, *block.tables], margins):
+            if len(block.fields) > 1 and not _close(block, targets, drawn, n):
+                drawn = _together(block, targets, n, seed) or drawn
         codes |= drawn
     return codes
 
@@ -56,15 +57,16 @@ def draw_codes(blocks: Iterable[Block], n: int, seed: int) -> dict[str, Ints]:
 def _one_by_one(block: Block, n: int, seed: int) -> dict[str, Ints]:
     codes: dict[str, Ints] = {}
     for name, parents in _chain(block):
-        codes[name] = _give(block, name, parents, codes, n, seed)
+        codes[name] = _assign(block, name, parents, codes, n, seed)
     return codes
 
 
 def _chain(block: Block) -> list[tuple[str, tuple[str, ...]]]:
-    """The fields, each with those before it on which, given these, it alone depends.
+    """Order the fields; each comes with the earlier fields that it depends on.
 
-    Found from the end: the field whose neighbours are tied to each other already, or nearly;
-    of several, the one of most categories, for whoever is in a city is in its country.
+    The last field is chosen first: the one whose neighbours are already (nearly) all tied to
+    each other. Among equals it is the field with the most categories, since a city determines
+    its country.
     """
     near: dict[str, set[str]] = {name: set() for name in block.fields}
     for tied in block.tied:
@@ -87,7 +89,7 @@ def _untied(names: set[str], near: dict[str, set[str]]) -> int:
     return sum(b not in near[a] for a, b in combinations(sorted(names), 2))
 
 
-def _give(
+def _assign(
     block: Block,
     name: str,
     parents: tuple[str, ...],
@@ -95,8 +97,6 @@ def _give(
     n: int,
     seed: int,
 ) -> Ints:
-    import numpy as np
-
     rng = stream(seed, name)
     shares = block.over((name,))
     if not parents:
@@ -106,11 +106,11 @@ def _give(
     sizes = table.shape[:-1]
     rows = np.ravel_multi_index(tuple(codes[p] for p in parents), sizes)
     present, row_of, counts = np.unique(rows, return_inverse=True, return_counts=True)
-    # Against n·p itself, not against shares of the row's count, which is rounded already: so
-    # cells of a table are within one person, too, wherever the sums leave that.
+    # Compared with n·p itself, not with shares of the row's rounded count: then the cells of a
+    # table are within one person as well, wherever the sums allow it.
     cells = table.reshape(-1, table.shape[-1])[present] * n
     given = round_table(cells, counts, shares * n, rng)
-    # Within each row in random order: those of the row stand together in `order`.
+    # `order` groups the people by row, in random order within each row.
     order = np.lexsort((rng.random(n), row_of))
     out = np.empty(n, dtype=np.int64)
     columns = np.tile(np.arange(table.shape[-1]), len(present))
@@ -118,11 +118,9 @@ def _give(
     return out
 
 
-def _close(block: Block, asked: Sequence[Names], codes: dict[str, Ints], n: int) -> bool:
+def _close(block: Block, targets: Sequence[Names], codes: dict[str, Ints], n: int) -> bool:
     """Whether margins and tables are within one person."""
-    import numpy as np
-
-    for names in asked:
+    for names in targets:
         exact = block.over(names) * n
         cells = np.ravel_multi_index(tuple(codes[name] for name in names), exact.shape)
         if abs(np.bincount(cells, minlength=exact.size) - exact.ravel()).max() > _MISS:
@@ -130,15 +128,13 @@ def _close(block: Block, asked: Sequence[Names], codes: dict[str, Ints], n: int)
     return True
 
 
-def _at_once(block: Block, asked: Sequence[Names], n: int, seed: int) -> dict[str, Ints] | None:
-    """Every combination that there is, rounded so that margins and tables are."""
-    import numpy as np
-
+def _together(block: Block, targets: Sequence[Names], n: int, seed: int) -> dict[str, Ints] | None:
+    """Round all cells together so that margins and tables are met; None if none is found."""
     rng = stream(seed, " ".join(block.fields))
     at = np.nonzero(block.cells > 0)
     everyone = np.array([n])
     sums = [Sums(np.zeros(len(at[0]), dtype=np.int64), everyone, everyone)]
-    for names in asked:
+    for names in targets:
         axes = [block.fields.index(name) for name in names]
         shape = tuple(block.cells.shape[axis] for axis in axes)
         of = np.ravel_multi_index(tuple(at[axis] for axis in axes), shape)
@@ -151,9 +147,7 @@ def _at_once(block: Block, asked: Sequence[Names], n: int, seed: int) -> dict[st
 
 
 def draw_numbers(codes: Ints, bands: list[Band], seed: int, name: str) -> Ints | Array:
-    """A number within each person's band, every one of them equally likely."""
-    import numpy as np
-
+    """Draw a number within each person's band; all numbers of a band are equally likely."""
     rng = stream(seed, f"{name} in its band")
     low = np.array([band.low for band in bands])[codes]
     high = np.array([band.high for band in bands])[codes]
@@ -164,35 +158,26 @@ def draw_numbers(codes: Ints, bands: list[Band], seed: int, name: str) -> Ints |
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Random numbers of a field's own: another field beside it does not change them."""
-    import numpy as np
-
+    """Make the random generator of a field; adding other fields does not change its numbers."""
     own = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.PCG64([seed & (2**64 - 1), own]))
-
-
-_SEX = ("sex", "gender")
-_COUNTRY = ("country", "nationality")
-_PLACE = ("residence", "region", "state", "city")
-# Of a table that does not say its year; a fixed one, so that the names stay the same.
-_YEAR = 2025
 
 
 def named(
     columns: Mapping[str, Any], n: int, about: Mapping[str, Any], seed: int, taken: Iterable[str]
 ) -> list[str]:
-    """A name for each of `n` people.
+    """Draw a name for each of `n` people.
 
     Parameters
     ----------
     columns : mapping
-        A column a field, as `Demography.sample` has them.
+        The columns of `Demography.sample`.
     n : int
     about : mapping
-        Its ``country`` and ``year`` are used where there is no column that says so.
+        ``country`` is used if no column gives the country, ``year`` to compute years of birth.
     seed : int
     taken : iterable of str
-        Names that nobody is given.
+        Names that nobody may get.
 
     Returns
     -------
@@ -212,7 +197,7 @@ def named(
 
 
 def _births(columns: Mapping[str, Any], about: Mapping[str, Any]) -> list[int] | None:
-    """Years of birth, out of an age in years."""
+    """The years of birth, computed from ages."""
     if "age_band" not in columns:
         return None
     year = re.search(r"\d{4}", str(about.get("year", "")))

@@ -1,4 +1,4 @@
-"""Tables of a population as people write them, read into one layout, checked, and written."""
+"""The tables of a demography: read from a dictionary, checked, completed, and written."""
 
 from __future__ import annotations
 
@@ -8,35 +8,161 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations.bands import read_band
+
+_NUMBER = r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
+_RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}")
+_FROM = re.compile(rf"{_NUMBER}\s*(?:\+|(?:and|or) (?:over|older|more|above))")
+_BELOW = re.compile(rf"(?:under|below|less than|<)\s*{_NUMBER}")
+_ONE = re.compile(_NUMBER)
+_YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
+
+# Where open bands end: "65+" is read as 65 to 90, since few people are older.
+_OLDEST = 90
+_OPEN_WIDTH = 15
+_LIMIT = 100
+_HIGHEST_AGE = 120  # as in the schema of a persona
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Numbers from `low` to `high`, both included; whole numbers unless `continuous`."""
+
+    low: float
+    high: float
+    continuous: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is in the band; an age of 29.5 is in a band that ends at 29."""
+        return self.low <= (value if self.continuous else math.floor(value)) <= self.high
+
+
+def read_band(text: str) -> Band | None:
+    """Read a category as a band; None if it is not a range of numbers.
+
+    An open band ends at 90 or 15 above its start, whichever is more, but not above 100. A band
+    that starts above 100 is not an age; it ends at twice its start.
+
+    Examples
+    --------
+    >>> read_band("18-29"), read_band("teacher")
+    (Band(low=18, high=29, continuous=False), None)
+    >>> [(band.low, band.high) for band in map(read_band, ("65+", "under 18", "50,000 and over"))]
+    [(65, 90), (0, 17), (50000, 100000)]
+    """
+    plain = _YEARS.sub("", text.strip().lower())
+    if match := _RANGE.fullmatch(plain):
+        low, high = _number(match[1]), _number(match[2])
+    elif match := _FROM.fullmatch(plain):
+        low = _number(match[1])
+        aged = max(low, min(max(_OLDEST, low + _OPEN_WIDTH), _LIMIT))
+        high = aged if low <= _LIMIT else 2 * low
+    elif match := _BELOW.fullmatch(plain):
+        low, high = 0, _number(match[1])
+        high = max(0, high - 1) if isinstance(high, int) else high
+    elif (match := _ONE.fullmatch(plain)) and float(_number(match[1])).is_integer():
+        low = high = int(_number(match[1]))  # a column with gaps writes 40 as "40.0"
+    else:
+        return None
+    return Band(low, high, isinstance(low, float) or isinstance(high, float))
+
+
+def _number(text: str) -> int | float:
+    """An int, or a float if the text has a decimal point."""
+    plain = text.replace(",", "")
+    return float(plain) if "." in plain else int(plain)
+
+
+def read_bands(field: str, categories: Iterable[str]) -> dict[str, Band] | None:
+    """Read the categories of a field as bands; None unless all of them are ranges.
+
+    Raises
+    ------
+    DemographyError
+        If a band ends before it starts, or two bands overlap.
+    """
+    found: dict[str, Band] = {}
+    for category in categories:
+        band = read_band(category)
+        if band is None:
+            return None
+        if band.high < band.low:
+            raise DemographyError(f"{field} / {category}: the band ends before it starts.")
+        found[category] = band
+    ordered = sorted(found, key=lambda category: found[category].low)
+    for one, other in pairwise(ordered):
+        touching = found[one].continuous and found[one].high == found[other].low
+        if found[one].high >= found[other].low and not touching:
+            raise DemographyError(
+                f"{field} / {other}: the band overlaps with {one}. Each band must start after "
+                "the end of the one before."
+            )
+    return found
+
+
+def check_ages(field: str, categories: Iterable[str], bands: dict[str, Band] | None) -> None:
+    """Reject categories of the field "age" that are not whole years up to 120.
+
+    Raises
+    ------
+    DemographyError
+        The message names the category.
+    """
+    for category in categories:
+        band = (bands or {}).get(category) or read_band(category)
+        if band is None or band.continuous:
+            raise DemographyError(
+                f"{field} / {category}: an age must be a whole number of years or a range such "
+                "as 18-29. For ages in words, use a field with another name."
+            )
+        if band.high > _HIGHEST_AGE:
+            raise DemographyError(
+                f"{field} / {category}: the band ends at {band.high:g}; the highest age is "
+                f"{_HIGHEST_AGE}. Give a lower end."
+            )
+
+
+def band_of(bands: dict[str, Band], value: Any) -> str | None:
+    """Find the band of a number; None if there is none, or the value is not a number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return next((name for name, band in bands.items() if band.holds(number)), None)
+
 
 Json = dict[str, Any]
 Shares = dict[str, float]
 Cells = dict[tuple[str, ...], float]
-# A field, those it depends on, and its shares for each combination of these.
+# A field, the fields it depends on, and its shares for each combination of their categories.
 Conditional = tuple[str, tuple[str, ...], dict[tuple[str, ...], Shares]]
 
 ABOUT = ("name", "description", "source", "year", "licence", "country", "illustrative", "left_out")
 _TABLES = ("about", "joint", "conditional", "impossible")
-_WEIGHTS = ("share", "count", "proportion", "weight", "n")
-# More than there ever were people; sums of larger numbers are none.
+WEIGHTS = ("share", "count", "proportion", "weight", "n")
+# No population is larger, and sums of larger floats lose whole people.
 _MOST = 1e15
-# How far shares may be from a sum of 1: rounding in print.
+# Printed shares are rounded, so their sum may be off by this much.
 _ROUNDING = 0.02
+# More combinations take too long to fit, and no statistics are that detailed.
+_MOST_CELLS = 1_000_000
 _COMMA = re.compile(r"\d+,\d+\s*%?")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 @dataclass
 class Tables:
-    """What is said of a population.
+    """The tables of a population, each in one layout.
 
-    `margins` holds shares by field and category, `joints` tables of shares over several
-    fields, `conditionals` the shares of a field within each combination of others.
+    `margins` holds the shares of a field's categories, `joints` tables of shares over several
+    fields, `conditionals` the shares of a field within each combination of other fields.
     """
 
     about: Json = field(default_factory=dict)
@@ -45,39 +171,51 @@ class Tables:
     conditionals: list[Conditional] = field(default_factory=list)
     impossible: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def stated(self) -> set[str]:
+        """The fields whose shares are given, by themselves or in a joint table."""
+        return set(self.margins).union(*(fields for fields, _ in self.joints))
+
+    @property
+    def tied(self) -> list[tuple[str, ...]]:
+        """The fields of each joint and each conditional table."""
+        return [
+            *(fields for fields, _ in self.joints),
+            *((*given, of) for of, given, _ in self.conditionals),
+        ]
+
 
 def read_tables(data: Any) -> Tables:
-    """The tables in a dictionary; see `Demography.from_dict`.
+    """Read the tables in a dictionary; see `Demography.from_dict`.
 
     Raises
     ------
     DemographyError
-        Naming the cell that cannot be.
+        If a cell is invalid; the message names it.
     """
     if not isinstance(data, Mapping) or not data:
         raise DemographyError(
-            'A demography is a dictionary such as {"sex": {"female": 0.51, "male": 0.49}}, not '
-            f"{data!r:.80}."
+            'A demography must be a dictionary such as {"sex": {"female": 0.51, "male": 0.49}}, '
+            f"not {data!r:.80}."
         )
     tables = Tables(about=dict(_mapping("about", data.get("about") or {})))
     for key, value in data.items():
-        if key in _TABLES:
-            continue
-        _read_field(tables, key, value)
+        if key not in _TABLES:
+            _read_field(tables, key, value)
     for number, item in enumerate(_items("joint", data), 1):
         tables.joints.append(_read_joint(f"joint table {number}", item))
     for number, item in enumerate(_items("conditional", data), 1):
         tables.conditionals.append(_read_conditional(f"conditional table {number}", item))
     for item in _items("impossible", data):
         if len(item) < 2:
-            raise DemographyError(f"impossible: {dict(item)} does not combine two fields or more.")
+            raise DemographyError(f"impossible: {dict(item)} must name at least two fields.")
         tables.impossible.append({str(k).strip(): str(v).strip() for k, v in item.items()})
     _check_about(tables.about)
     return tables
 
 
 def _read_field(tables: Tables, key: Any, value: Any) -> None:
-    """What stands at the top of the dictionary: a field, or a word about all of them."""
+    """Read one item of the dictionary: a field, or a fact about the whole demography."""
     name = _text("fields", key)
     if isinstance(value, Mapping):
         shares = read_shares(name, value)
@@ -88,13 +226,13 @@ def _read_field(tables: Tables, key: Any, value: Any) -> None:
         shares = {value.strip(): 1.0}
     else:
         raise DemographyError(
-            f"{key}: a field holds its categories and their shares, or is a range such as "
-            f'"18-90"; {value!r:.80} is neither.'
+            f"{key}: a field must be a dictionary of categories and shares, or a range such as "
+            f'"18-90", not {value!r:.80}.'
         )
     if not name:
-        raise DemographyError("One of the fields has no name.")
+        raise DemographyError("A field has no name.")
     if name in tables.margins:
-        raise DemographyError(f"{name}: this field stands there twice.")
+        raise DemographyError(f"{name}: the field occurs twice.")
     tables.margins[name] = shares
 
 
@@ -104,64 +242,64 @@ def _check_about(about: Json) -> None:
             json.dumps(value)
         except (TypeError, ValueError):
             raise DemographyError(
-                f"about / {key}: {value!r:.80} is no text, number or list of these."
+                f"about / {key}: {value!r:.80} must be text, a number, or a list of these."
             ) from None
     country = about.get("country")
     if country is not None and not isinstance(country, str):
-        raise DemographyError(f"about / country: {country!r:.80} is no text.")
+        raise DemographyError(f"about / country: {country!r:.80} must be text.")
 
 
 def _items(key: str, data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What stands under a key: a list of dictionaries, or one of them."""
+    """Read a key whose value is a list of dictionaries, or a single one."""
     found = data.get(key) or []
     return [_mapping(key, item) for item in (found if isinstance(found, list | tuple) else [found])]
 
 
 def _mapping(key: str, item: Any) -> Mapping[str, Any]:
     if not isinstance(item, Mapping):
-        raise DemographyError(f"{key}: {item!r:.80} is no dictionary.")
+        raise DemographyError(f"{key}: {item!r:.80} must be a dictionary.")
     return item
 
 
 def read_shares(name: str, cells: Mapping[Any, Any]) -> Shares:
-    """Shares that add up to 1, out of shares, percentages or counts."""
+    """Read shares, percentages or counts as shares that add up to 1."""
     weights: Shares = {}
     for key, value in cells.items():
         category = _text(name, key)
-        if not category or key is None or key != key:  # as empty cells of data frames are
-            raise DemographyError(f"{name}: one of its categories has no name.")
+        if not category or key is None or key != key:  # None and NaN: empty cells of a frame
+            raise DemographyError(f"{name}: a category has no name.")
         if category in weights:
-            raise DemographyError(f"{name} / {category}: this category stands there twice.")
+            raise DemographyError(f"{name} / {category}: the category occurs twice.")
         weights[category] = read_weight(f"{name} / {category}", value)
     return dict(zip(weights, _normalised(name, list(weights.values())), strict=True))
 
 
 def _text(where: str, key: Any) -> str:
-    """What a field or category is called, without spaces around it."""
+    """The name of a field or category, without spaces around it."""
     text = str(key).strip()
     try:
         text.encode()
-    except UnicodeEncodeError:  # halves of characters, as JSON may hold them
-        raise DemographyError(f"{where}: {text!r:.80} holds what is no character.") from None
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can contain
+        raise DemographyError(f"{where}: {text!r:.80} contains an invalid character.") from None
     return text
 
 
 def read_weight(cell: str, value: Any) -> float:
-    """A share, a count, or a percentage such as "18.6%"."""
+    """Read a share, a count, or a percentage such as "18.6%"."""
     text = str(value).strip()
     percent = text.endswith("%")
     try:
         if isinstance(value, bool):
             raise ValueError
-        # A comma sets thousands apart; "0,51" is half for some and 51 for others.
+        # A comma separates thousands. "0,51" is ambiguous: 0.51 or 51.
         plain = text.rstrip("% ")
         plain = plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
         number = float(plain) / (100 if percent else 1)
     except ValueError:
-        hint = " Write a half as 0.5 or 50%." if _COMMA.fullmatch(text) else ""
-        raise DemographyError(f"{cell}: {value!r:.80} is no number.{hint}") from None
+        hint = " Write one half as 0.5 or 50%." if _COMMA.fullmatch(text) else ""
+        raise DemographyError(f"{cell}: {value!r:.80} is not a number.{hint}") from None
     if math.isnan(number) or abs(number) > _MOST:
-        raise DemographyError(f"{cell}: {value!r:.80} is no number of people.")
+        raise DemographyError(f"{cell}: {value!r:.80} is not a number of people.")
     if number < 0:
         raise DemographyError(f"{cell}: {value!r:.80} is negative.")
     return number
@@ -170,13 +308,13 @@ def read_weight(cell: str, value: Any) -> float:
 def _normalised(name: str, weights: Sequence[float]) -> list[float]:
     total = math.fsum(weights)
     if not weights or total <= 0:
-        raise DemographyError(f"{name}: nobody is in any of its categories.")
+        raise DemographyError(f"{name}: all categories are empty.")
     shares = max(weights) <= 1 and not all(weight == int(weight) for weight in weights)
     if shares and abs(total - 1) > _ROUNDING:
         raise DemographyError(
-            f"{name}: the shares add up to {total:.4g}, not to 1. Give all categories, or counts."
+            f"{name}: the shares add up to {total:.4g}, not 1. Give every category, or counts."
         )
-    # What is read once is not changed in its last digits when it is read again.
+    # Dividing again would change the last digits of a demography that was written and read.
     return [weight / total for weight in weights] if abs(total - 1) > 1e-12 else list(weights)
 
 
@@ -184,7 +322,7 @@ def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Ce
     names = item.get("fields")
     fields = tuple(_text(name, f) for f in names) if isinstance(names, list | tuple) else ()
     if len(fields) < 2 or len(set(fields)) < len(fields):
-        raise DemographyError(f'{name}: "fields" is a list of two different fields or more.')
+        raise DemographyError(f'{name}: "fields" must be a list of at least two different fields.')
     name = f"{name} ({', '.join(fields)})"
     rows = item.get("table")
     if isinstance(rows, Mapping):
@@ -193,15 +331,17 @@ def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Ce
             for key, v in _leaves(rows, fields, name)
         ]
     if not isinstance(rows, list | tuple):
-        raise DemographyError(f'{name}: "table" holds rows, or tables in tables, not {rows!r:.80}.')
+        raise DemographyError(
+            f'{name}: "table" must be rows or nested dictionaries, not {rows!r:.80}.'
+        )
     weights: Cells = {}
     for row in ({str(k).strip(): v for k, v in _mapping(name, row).items()} for row in rows):
         missing = [f for f in fields if f not in row]
         if missing:
-            raise DemographyError(f"{name}: the row {row!r:.80} does not say {', '.join(missing)}.")
+            raise DemographyError(f"{name}: the row {row!r:.80} lacks {', '.join(missing)}.")
         cell = tuple(_text(name, row[f]) for f in fields)
         if cell in weights:
-            raise DemographyError(f"{name} / {' / '.join(cell)}: this cell stands there twice.")
+            raise DemographyError(f"{name} / {' / '.join(cell)}: the cell occurs twice.")
         weights[cell] = read_weight(f"{name} / {' / '.join(cell)}", _weight(name, row))
     return fields, dict(zip(weights, _normalised(name, list(weights.values())), strict=True))
 
@@ -209,13 +349,13 @@ def _read_joint(name: str, item: Mapping[str, Any]) -> tuple[tuple[str, ...], Ce
 def _leaves(
     table: Mapping[Any, Any], fields: Sequence[str], name: str
 ) -> list[tuple[list[str], Any]]:
-    """Rows of nested tables: {"female": {"18-29": 0.2, ...}, ...}."""
+    """The rows of nested dictionaries such as {"female": {"18-29": 0.2, ...}, ...}."""
     if len(fields) == 1:
         return [([str(key).strip()], value) for key, value in table.items()]
     rows = []
     for key, inner in table.items():
         if not isinstance(inner, Mapping):
-            raise DemographyError(f"{name} / {key}: holds no table of {fields[1]}.")
+            raise DemographyError(f"{name} / {key}: must be a dictionary of {fields[1]}.")
         rows += [
             ([str(key).strip(), *rest], value) for rest, value in _leaves(inner, fields[1:], name)
         ]
@@ -223,10 +363,10 @@ def _leaves(
 
 
 def _weight(name: str, row: Mapping[str, Any]) -> Any:
-    for key in _WEIGHTS:
+    for key in WEIGHTS:
         if key in row:
             return row[key]
-    raise DemographyError(f"{name}: the row {dict(row)!r:.80} has no share and no count.")
+    raise DemographyError(f"{name}: the row {dict(row)!r:.80} needs a share or a count.")
 
 
 def _read_conditional(name: str, item: Mapping[str, Any]) -> Conditional:
@@ -235,20 +375,22 @@ def _read_conditional(name: str, item: Mapping[str, Any]) -> Conditional:
     givens = tuple(str(f).strip() for f in names)
     if not of or not all(givens) or not givens or len({of, *givens}) <= len(givens):
         raise DemographyError(
-            f'{name}: name a "field", and what it depends on as "given": another field, or a list '
-            "of others, each once."
+            f'{name}: give the "field", and under "given" the field or the list of fields that it '
+            "depends on, each once."
         )
     name = f"{of} given {', '.join(givens)}"
     table: dict[tuple[str, ...], Shares] = {}
     for row, shares in _leaves(_mapping(name, item.get("table")), givens, name):
         if not isinstance(shares, Mapping):
-            raise DemographyError(f"{name} / {' / '.join(row)}: holds no shares of {of}.")
+            raise DemographyError(
+                f"{name} / {' / '.join(row)}: must be a dictionary of shares of {of}."
+            )
         table[tuple(row)] = read_shares(f"{name} / {' / '.join(row)}", shares)
     return of, givens, table
 
 
 def write_tables(tables: Tables) -> Json:
-    """The tables as a dictionary that `read_tables` reads back."""
+    """Write the tables as a dictionary that `read_tables` reads."""
     out: Json = {"about": copy.deepcopy(tables.about)} if tables.about else {}
     out |= {name: dict(shares) for name, shares in tables.margins.items()}
     if tables.joints:
@@ -283,10 +425,10 @@ def _nested(table: dict[tuple[str, ...], Shares]) -> Json:
 
 
 def completed(tables: Tables) -> dict[str, Shares]:
-    """Shares of every field; those that are not given come from the first table that has them.
+    """The shares of every field; shares that are not given come from the first table with them.
 
-    Where they depend on several fields, it is as if these did not depend on each other; where
-    they do, `fitting.fit` knows better.
+    The shares of a field that depends on several others are computed as if those were
+    independent; `joint.fit` later corrects them where they are not.
     """
     margins = dict(tables.margins)
     for fields, cells in tables.joints:
@@ -300,17 +442,17 @@ def completed(tables: Tables) -> dict[str, Shares]:
         if of not in margins:
             margins[of] = _share_over(given, table, margins)
     if not margins:
-        raise DemographyError("There is no field in this demography.")
+        raise DemographyError("The demography has no field.")
     return margins
 
 
 def in_order(tables: Sequence[Conditional], known: Iterable[str]) -> list[Conditional]:
-    """Conditional tables, each after those that say what it depends on.
+    """Sort conditional tables so that each comes after the tables it depends on.
 
     Raises
     ------
     DemographyError
-        When nothing says it.
+        If the shares of a field that a table depends on are given nowhere.
     """
     fields, waiting, found = set(known), list(tables), []
     while waiting:
@@ -319,8 +461,8 @@ def in_order(tables: Sequence[Conditional], known: Iterable[str]) -> list[Condit
             of, given, _ = waiting[0]
             lacking = ", ".join(name for name in given if name not in fields)
             raise DemographyError(
-                f"{of} given {', '.join(given)}: there are no shares of {lacking}. Give them, or "
-                "a table that has them."
+                f"{of} given {', '.join(given)}: the shares of {lacking} are missing. Add them, "
+                "or a table that contains them."
             )
         waiting.remove(ready)
         found.append(ready)
@@ -342,13 +484,47 @@ def _share_over(
     return {category: share / total for category, share in found.items()} if total else found
 
 
-def check_categories(tables: Tables, margins: dict[str, Shares]) -> None:
-    """Refuse fields and categories that no margin knows, and rows that are missing.
+def most_combinations(tables: Tables, margins: dict[str, Shares]) -> int:
+    """Count the combinations of the largest group of fields that depend on each other.
+
+    0 if all fields are independent.
 
     Raises
     ------
     DemographyError
-        Naming the cell.
+        If there are too many to fit.
+    """
+    most = 0
+    for fields in groups(tables, margins):
+        if len(fields) > 1:
+            most = max(most, math.prod(len(margins[name]) for name in fields))
+        if most > _MOST_CELLS:
+            raise DemographyError(
+                f"{', '.join(fields)}: the tables combine these fields, which gives more than "
+                f"{_MOST_CELLS:,} combinations. Merge categories, or remove a table."
+            )
+    return most
+
+
+def groups(tables: Tables, margins: dict[str, Shares]) -> list[tuple[str, ...]]:
+    """Group the fields that depend on each other, directly or through other fields."""
+    group = {name: name for name in margins}
+    for names in (*tables.tied, *map(tuple, tables.impossible)):
+        joined = {group[name] for name in names}
+        group = {k: group[names[0]] if v in joined else v for k, v in group.items()}
+    found: dict[str, list[str]] = {}
+    for name in margins:
+        found.setdefault(group[name], []).append(name)
+    return [tuple(names) for names in found.values()]
+
+
+def check_categories(tables: Tables, margins: dict[str, Shares]) -> None:
+    """Reject unknown fields and categories, and missing rows.
+
+    Raises
+    ------
+    DemographyError
+        The message names the cell.
     """
     for rule in tables.impossible:
         _check_cell(f"impossible / {' / '.join(rule.values())}", rule, margins)
@@ -382,14 +558,14 @@ def _check_rows(
     margins: dict[str, Shares],
     tables: Tables,
 ) -> None:
-    """A conditional table says something for everyone there may be."""
+    """Reject a conditional table that has no row for a possible combination."""
     present = [[c for c, share in margins[field].items() if share > 0] for field in given]
     for row in product(*present):
-        if row not in table and _may_be(dict(zip(given, row, strict=True)), tables):
+        if row not in table and _possible(dict(zip(given, row, strict=True)), tables):
             raise DemographyError(f"{name}: there is no row for {' / '.join(row)}.")
 
 
-def _may_be(cell: dict[str, str], tables: Tables) -> bool:
+def _possible(cell: dict[str, str], tables: Tables) -> bool:
     if any(rule.items() <= cell.items() for rule in tables.impossible):
         return False
     for fields, cells in tables.joints:

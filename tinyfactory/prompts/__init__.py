@@ -1,7 +1,7 @@
-"""Prompts: mustache templates, rendered strictly. The only room that knows chevron.
+"""Prompts: mustache templates, rendered strictly. The only package that imports chevron.
 
-Rendering differs from plain mustache where prompts need it to: a missing value is an error,
-nothing is escaped for HTML, and no partial is read from the working directory.
+Prompts need three differences from plain mustache: a missing value is an error, nothing is
+escaped for HTML, and no partial is read from the working directory.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def render(text: str, values: Mapping[str, Any], name: str = "the template") -> 
     text : str
         The template.
     values : mapping
-        What may stand in it. Lists and truth values open sections.
+        The values of its variables. Lists and truth values open sections.
     name : str
-        What to call the template in an error.
+        The name of the template in error messages.
 
     Raises
     ------
     InvalidInput
-        For a value that is missing, a partial, or mustache that cannot be read.
+        If a value is missing, or the template has a partial or is not valid mustache.
 
     Examples
     --------
@@ -57,30 +57,30 @@ def render(text: str, values: Mapping[str, Any], name: str = "the template") -> 
     return _render(tokens, values)
 
 
-@lru_cache(maxsize=64)  # a request is made for a step's key and again for the call
+@lru_cache(maxsize=64)  # a request is built for the key of the event and again for the call
 def _rendered(text: str, name: str, used: tuple[tuple[str, str | int], ...]) -> str:
     return _render(_tokens(text, name), dict(used))
 
 
 def _render(tokens: list[tuple[str, str]], values: Mapping[str, Any]) -> str:
-    import chevron
+    import chevron  # slow to import
 
     return str(chevron.render([(_plain(kind), key) for kind, key in tokens], dict(values)))
 
 
 def check(text: str, known: Mapping[str, Any], name: str = "the template") -> None:
-    """Refuse a template that asks for a value which is not among the known ones."""
+    """Reject a template with a variable that is not among the known ones."""
     _check(_tokens(text, name), [known], name)
 
 
-@lru_cache(maxsize=64)  # the same few templates for each of a thousand people
+@lru_cache(maxsize=64)  # many people share the same few templates
 def _tokens(text: str, name: str) -> list[tuple[str, str]]:
-    from chevron.tokenizer import ChevronError, tokenize
+    from chevron.tokenizer import ChevronError, tokenize  # slow to import
 
     try:
         return list(tokenize(text))
     except (ChevronError, SyntaxError) as error:
-        raise InvalidInput(f"{name} is not mustache that can be read: {error}.") from None
+        raise InvalidInput(f"{name} is not valid mustache: {error}.") from None
 
 
 def _plain(kind: str) -> str:
@@ -94,7 +94,7 @@ def _check(tokens: list[tuple[str, str]], scopes: list[Any], name: str) -> None:
             value = _look_up(key, scopes, name)
             if kind == "section":
                 depth.append(len(scopes))
-                # Within a list, the first item stands for all; within a mapping, itself.
+                # A list is checked by its first item, a mapping by itself.
                 inner = value[0] if isinstance(value, (list, tuple)) and value else value
                 scopes = [*scopes, inner]
             elif kind == "inverted section":

@@ -1,9 +1,9 @@
-"""What a user's words fix about a person: what is certain, and what is only a hint.
+"""Read particularities, the user's words about a person, as constraints on the reply.
 
-A reply that contradicts something *certain* is rejected, and a rejection costs a request.
-So a reading is certain only where the words can hardly mean anything else: a key with a
-value (``age: 40``), or a statement whose subject is plainly the person. Everything else
-("a retired teacher", "in her sixties") stays a hint.
+A reply that violates a constraint is rejected, and a rejection costs a request. So only what can
+hardly mean anything else is a constraint: a key with a value (``age: 40``), or a statement whose
+subject is clearly the person. Everything else ("a retired teacher", "in her sixties") is a hint;
+the offline model follows hints as well.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from tinyfactory.prompts.statements import OTHERS, hints, sentences, statements, with_digits
+from tinyfactory.gazetteer.names import gender_in
+from tinyfactory.prompts.statements import OTHERS, read_prose
 from tinyfactory.utils.text import fold_words
 
-__all__ = ["Wishes", "contradiction", "read_wishes"]
+__all__ = ["Constraints", "contradiction", "read_constraints", "read_particularities"]
 
-_LONGEST = 20_000  # characters that are read; wishes stand at the beginning of a text
+_LONGEST = 20_000  # characters that are read
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a text says of a person; None or an empty tuple where it says nothing.
+class Constraints:
+    """The fields that a text says about a person; None or an empty tuple for all others.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Wishes:
         Youngest and oldest age, both included.
     interests : tuple of str
     certain : frozenset of str
-        The fields that the text states outright.
+        The fields that the text states outright; the others are hints.
     """
 
     name: str | None = None
@@ -48,20 +49,8 @@ class Wishes:
     interests: tuple[str, ...] = ()
     certain: frozenset[str] = frozenset()
 
-    def fixed(self) -> Wishes:
-        """Only what is certain.
 
-        Examples
-        --------
-        >>> read_wishes("a nurse in her sixties").fixed() == Wishes()
-        True
-        """
-        open_fields = {f.name for f in fields(self)} - self.certain - {"certain"}
-        unsaid: dict[str, Any] = {n: () if n == "interests" else None for n in open_fields}
-        return replace(self, **unsaid)
-
-
-# Keys of "key: value" lines and of JSON objects, and the field that each means.
+# The keys of "key: value" lines and of JSON objects, with their fields.
 _KEYS = {
     "name": "name", "full name": "name", "age": "age", "gender": "gender", "sex": "gender",
     "nationality": "nationality", "citizenship": "nationality", "country": "country",
@@ -81,8 +70,31 @@ _NEXT_KEY = re.compile(r"[,.]\s*[\"']?[A-Za-z][A-Za-z _]{1,24}[\"']?\s*[:=]")
 
 
 @lru_cache(maxsize=256)
-def read_wishes(text: str | None) -> Wishes:
-    """Read what a user's words say of a person.
+def read_constraints(text: str | None) -> Constraints:
+    """Read the constraints in a text: only the fields that it states outright.
+
+    Parameters
+    ----------
+    text : str or None
+        Free text, lines of ``key: value``, or a JSON object.
+
+    Examples
+    --------
+    >>> constraints = read_constraints("A 34-year-old nurse named Ana Souza from Lisbon")
+    >>> constraints.name, constraints.age, constraints.occupation
+    ('Ana Souza', 34, None)
+    >>> read_constraints("a nurse in her sixties") == Constraints()
+    True
+    """
+    found = read_particularities(text)
+    hints = {f.name for f in fields(found)} - found.certain - {"certain"}
+    without: dict[str, Any] = {name: () if name == "interests" else None for name in hints}
+    return replace(found, **without)
+
+
+@lru_cache(maxsize=256)
+def read_particularities(text: str | None) -> Constraints:
+    """Read all that a text says about a person, hints included.
 
     Parameters
     ----------
@@ -91,40 +103,40 @@ def read_wishes(text: str | None) -> Wishes:
 
     Returns
     -------
-    Wishes
-        Hints and certainties; `Wishes.fixed` keeps the certainties.
+    Constraints
+        `Constraints.certain` names the fields that are not hints.
 
     Examples
     --------
-    >>> wishes = read_wishes("A 34-year-old nurse named Ana Souza from Lisbon who loves chess")
-    >>> wishes.name, wishes.age, wishes.occupation, wishes.place, wishes.interests
-    ('Ana Souza', 34, 'nurse', 'Lisbon', ('chess',))
-    >>> fixed = wishes.fixed()
-    >>> fixed.name, fixed.age, fixed.occupation
-    ('Ana Souza', 34, None)
-    >>> read_wishes("She drinks in a bar called Blue Moon with a dog named Rex.").name is None
+    >>> found = read_particularities("A 34-year-old nurse named Ana Souza who loves chess")
+    >>> found.name, found.age, found.occupation, found.interests
+    ('Ana Souza', 34, 'nurse', ('chess',))
+    >>> sorted(found.certain)
+    ['age', 'name']
+    >>> read_particularities("She drinks in a bar called Blue Moon.").name is None
     True
     """
     text = (text or "").strip()[:_LONGEST]
     if not text:
-        return Wishes()
+        return Constraints()
     keyed = _from_json(text)
     if keyed is None:
         keyed, text = _from_lines(text)
-        loose = _from_prose(with_digits(text))
     else:
-        # Words beside the fields; the fields count before them.
+        # The key "also" has words beside the fields; the fields take precedence.
         also = json.loads(text).get("also")
-        loose = _from_prose(with_digits(also)) if isinstance(also, str) else Wishes()
-    found = {n: getattr(keyed, n) for n in keyed.certain}
-    if "age_range" in found:
-        loose = replace(loose, age=None, certain=loose.certain - {"age"})
-    if "age" in found:
-        loose = replace(loose, age_range=None, certain=loose.certain - {"age_range"})
-    return replace(loose, **found, certain=loose.certain | keyed.certain)
+        text = also if isinstance(also, str) else ""
+    prose, certain = read_prose(text) if text else ({}, frozenset())
+    if "age_range" in keyed:
+        prose.pop("age", None)
+    if "age" in keyed:
+        prose.pop("age_range", None)
+    found = prose | keyed
+    return Constraints(**found, certain=(certain & found.keys()) | keyed.keys())
 
 
-def _from_json(text: str) -> Wishes | None:
+def _from_json(text: str) -> dict[str, Any] | None:
+    """Read the fields of a JSON object; None if the text is not one."""
     if not text.startswith("{"):
         return None
     try:
@@ -143,11 +155,11 @@ def _from_json(text: str) -> Wishes | None:
             value = value.get("title")
         if field is not None and field not in found:
             _take(found, field, value)
-    return Wishes(**found, certain=frozenset(found))
+    return found
 
 
-def _from_lines(text: str) -> tuple[Wishes, str]:
-    """The `key: value` pairs of a text, and what is left of it."""
+def _from_lines(text: str) -> tuple[dict[str, Any], str]:
+    """Read the `key: value` pairs of a text; returns them and the rest of the text."""
     found: dict[str, Any] = {}
     rest: list[str] = []
     position = 0
@@ -162,17 +174,17 @@ def _from_lines(text: str) -> tuple[Wishes, str]:
             value = value[: following.start()]
         field = _KEYS[match["key"].lower()]
         if field != "interests":
-            # "age: 40, married" and "name: Ana. She ..." end where the value does.
+            # The value ends at the comma of "age: 40, married" and at the dot of "name: Ana. She".
             value = re.split(r",\s|(?<=[^\W\d_]{3})\.\s|\s[-–—]\s", value, maxsplit=1)[0]
         _take(found, field, value.strip(" \t\"'*_.,})"))
         rest.append(text[position : match.start()])
         position = match.start("value") + len(value)
     rest.append(text[position:])
-    return Wishes(**found, certain=frozenset(found)), "\n".join(p for p in rest if p.strip())
+    return found, "\n".join(p for p in rest if p.strip())
 
 
 def _take(found: dict[str, Any], field: str, value: Any) -> None:
-    """Put a stated value under its field, when it can be one."""
+    """Add a value under its field, unless it is not a possible value."""
     if field == "interests":
         parts = value if isinstance(value, list) else re.split(r",|;|\band\b", str(value))
         kept = tuple(str(p).strip(" .\"'") for p in parts if str(p).strip(" .\"'"))
@@ -191,94 +203,67 @@ def _take(found: dict[str, Any], field: str, value: Any) -> None:
         elif len(numbers) == 2 and numbers[0] <= numbers[1] and not isinstance(value, float):
             found["age_range"] = (numbers[0], numbers[1])
     elif field == "gender":
-        if gender := _gender(str(value)):
+        if gender := gender_in(str(value)):
             found["gender"] = gender
     elif isinstance(value, str):
         plain = value.strip()
-        unsaid = {"any", "unknown", "none", "anything", "random", "n/a", "?", "-", "tbd"}
-        if plain and plain.lower() not in unsaid and len(plain) <= 120:
+        blank = {"any", "unknown", "none", "anything", "random", "n/a", "?", "-", "tbd"}
+        if plain and plain.lower() not in blank and len(plain) <= 120:
             found[field] = plain
-
-
-def _gender(text: str) -> str | None:
-    words = text.lower()
-    if re.search(r"\bnon-?\s?binary\b", words):
-        return "non-binary"
-    if re.search(r"\b(?:female|woman|girl|lady|f)\b", words):
-        return "female"
-    return "male" if re.search(r"\b(?:male|man|boy|gentleman|m)\b", words) else None
-
-
-def _from_prose(text: str) -> Wishes:
-    found: dict[str, Any] = {}
-    certain: set[str] = set()
-    others = False  # once someone else was mentioned, "she" may be anyone
-    for sentence in sentences(text):
-        for field, value, sure in statements(sentence, others):
-            if field not in found:
-                found[field] = value
-                if sure:
-                    certain.add(field)
-        others = others or bool(OTHERS.search(sentence))
-    if "age" in found:
-        found.pop("age_range", None)
-        certain.discard("age_range")
-    likely = hints(text)
-    if {"age", "age_range"} & found.keys():
-        likely.pop("age", None)
-        likely.pop("age_range", None)
-    found = likely | found
-    return Wishes(**found, certain=frozenset(certain))
 
 
 _MINOR = frozenset("a an the of in at for and or to with on senior junior retired".split())
 
 
-def contradiction(wishes: Wishes, persona: dict[str, Any]) -> str | None:
-    """Say where a person differs from what the user fixed, in words for the model.
+def contradiction(constraints: Constraints, persona: dict[str, Any]) -> str | None:
+    """Say which constraint a persona violates, in words for the model.
 
     Parameters
     ----------
-    wishes : Wishes
-        What is fixed (`Wishes.fixed`).
+    constraints : Constraints
+        From `read_constraints`.
     persona : dict
         With `name`, `age` and `occupation` (a text, or an object with `title` and
-        `description`); what is missing is not compared.
+        `description`); missing fields are not compared.
 
     Returns
     -------
     str or None
-        None when nothing contradicts. A name agrees when all its words stand in the
-        person's name; an occupation when one significant word of it stands there.
+        None if there is no contradiction. A name agrees if the person's name contains all its
+        words, an occupation if the person's occupation contains one of its significant words.
 
     Examples
     --------
-    >>> fixed = read_wishes("name: Ana Souza; age: 34").fixed()
-    >>> contradiction(fixed, {"name": "ana maria SOUZA", "age": 34}) is None
+    >>> constraints = read_constraints("name: Ana Souza; age: 34")
+    >>> contradiction(constraints, {"name": "ana maria SOUZA", "age": 34}) is None
     True
-    >>> contradiction(fixed, {"name": "Ana Souza", "age": 43})
+    >>> contradiction(constraints, {"name": "Ana Souza", "age": 43})
     'The age must be 34, as was asked for, not 43.'
     """
     name, age, occupation = (persona.get(k) for k in ("name", "age", "occupation"))
-    if wishes.name and isinstance(name, str):
+    if constraints.name and isinstance(name, str):
         has = fold_words(name).split()
-        if not all(word in has for word in fold_words(wishes.name).split()):
-            return f"The name must be {wishes.name!r}, as was asked for, not {name!r}."
+        if not all(word in has for word in fold_words(constraints.name).split()):
+            return f"The name must be {constraints.name!r}, as was asked for, not {name!r}."
     if isinstance(age, int):
-        if wishes.age is not None and age != wishes.age:
-            return f"The age must be {wishes.age}, as was asked for, not {age}."
-        if wishes.age_range and not wishes.age_range[0] <= age <= wishes.age_range[1]:
-            low, high = wishes.age_range
+        if constraints.age is not None and age != constraints.age:
+            return f"The age must be {constraints.age}, as was asked for, not {age}."
+        if (
+            constraints.age_range
+            and not constraints.age_range[0] <= age <= constraints.age_range[1]
+        ):
+            low, high = constraints.age_range
             return f"The age must be from {low} to {high}, as was asked for, not {age}."
-    if wishes.occupation and occupation:
+    if constraints.occupation and occupation:
         told = (
             " ".join(str(occupation.get(k) or "") for k in ("title", "description"))
             if isinstance(occupation, dict)
             else str(occupation)
         )
-        wanted = [w for w in fold_words(wishes.occupation).split() if w not in _MINOR]
-        # The beginning of a word is enough: "teacher" is met by "teaching assistant".
+        wanted = [w for w in fold_words(constraints.occupation).split() if w not in _MINOR]
+        # Only word stems are compared: "teacher" agrees with "teaching assistant".
         if wanted and not any(w[: max(5, len(w) - 3)] in fold_words(told) for w in wanted):
             shown = occupation.get("title") if isinstance(occupation, dict) else occupation
-            return f"The occupation must be {wishes.occupation!r}, as was asked for, not {shown!r}."
+            must = f"The occupation must be {constraints.occupation!r}, as was asked for"
+            return f"{must}, not {shown!r}."
     return None

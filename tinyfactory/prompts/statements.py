@@ -1,11 +1,19 @@
-"""What a sentence states of the person it is about, where it can hardly mean anything else."""
+"""Read prose about a person: statements that are certain, and hints that are only likely.
+
+A statement is certain if the sentence can hardly mean anything else, such as "She is 34 years
+old". Everything that may be about somebody else, or about the past or a wish, is not.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# Others who may be meant by a name or an age in the same breath.
+from tinyfactory.gazetteer.names import NOUNS
+
+__all__ = ["OTHERS", "read_prose"]
+
+# Words for others, to whom a name or an age in the same sentence may belong.
 OTHERS = re.compile(
     r"\b(?:sons?|daughters?|child(?:ren)?|kids?|bab(?:y|ies)|twins?|toddlers?|husband|wife|spouse|"
     r"partner|fianc[ée]+|boyfriend|girlfriend|mother|father|mum|mom|dad|parents?|brothers?|"
@@ -20,7 +28,7 @@ OTHERS = re.compile(
 _NOT = re.compile(
     r"\b(?:not|never|no longer|without|except|unlike|nobody|than)\b|n't\b", re.IGNORECASE
 )
-# Work that is wished for, was done once, or may be done one day.
+# Work that somebody only wants, had once, or may have some day.
 _UNREAL = re.compile(
     r"\b(?:dream(?:s|ed)?|want(?:s|ed)?|hope[sd]?|wish(?:es|ed)?|used to|plan(?:s|ned)?|would|"
     r"could|might|tr(?:y|ies|ied)|stop(?:s|ped)?|quit|consider(?:s|ed)?|imagine[sd]?|if|once|formerly|"
@@ -28,8 +36,8 @@ _UNREAL = re.compile(
     re.IGNORECASE,
 )
 
-# Nouns that name a person and no thing, animal or relative.
-PERSON_NOUN = (
+# Nouns for a person that are not used for things, animals or relatives.
+_PERSON_NOUN = (
     r"(?:person|persona|someone|somebody|character|individual|agent|man|woman|male|female|"
     r"boy|girl|lady|gentleman|guy|teen|teenager|adult|student|pupil|retiree|pensioner|widow|"
     r"widower|nurse|chef|cook|judge|coach|guide|scribe|athlete|architect|diplomat|pilot|"
@@ -45,13 +53,13 @@ PERSON_NOUN = (
     r"fireman|fisherman|craftsman|businessman|businesswoman|salesman|saleswoman|tutor|trainer|"
     r"teller|owner|dealer|porter|realtor|investor|inventor|counsel+or|advis[eo]r|inspector|paramedic|rabbi|imam))"
 )
-LEAD_IN = (  # "Please create", "I want", "The person should be"
+_LEAD_IN = (  # "Please create", "I want", "The person should be"
     r"(?:(?:i (?:want|need|would like)|i'd like|please|create|generate|describe|write|make(?: me)?"
     r"|give me|imagine|invent|build|think of|about|(?:the |this )?(?:person|character|persona|agent"
     r"|new person|individual)(?: (?:is|should be|must be))?)[:,]?\s+){0,4}"
 )
 _IS = r"(?:(?:she|he|they|it|this) (?:is|are|should be|must be)\s+)?"
-YEARS_OLD = r"[- ]?(?:(?:years?|yrs?)[- ]?(?:old|of age)|yo|y/o)\b"
+_YEARS_OLD = r"[- ]?(?:(?:years?|yrs?)[- ]?(?:old|of age)|yo|y/o)\b"
 _PRONOUN = r"(?:she|he|they|i|who|(?:the |this |my )?(?:person|character|persona|agent|individual))"
 _NAME = (
     r"(?P<name>[^\W\d_a-zß-öø-ÿ][\w'’.-]*"
@@ -72,8 +80,44 @@ _NUMBER_WORD = re.compile(
 )
 
 
-def with_digits(text: str) -> str:
-    """Numbers written as words before "year", as digits."""
+def read_prose(text: str) -> tuple[dict[str, Any], frozenset[str]]:
+    """Read the fields of a person from prose.
+
+    Returns
+    -------
+    fields : dict
+        Field -> value, named as in `particularities.Constraints`.
+    certain : frozenset of str
+        The fields that the text states outright.
+
+    Examples
+    --------
+    >>> read_prose("A nurse. She is thirty-four years old.")
+    ({'gender': 'female', 'occupation': 'nurse', 'age': 34}, frozenset({'age'}))
+    """
+    text = _with_digits(text)
+    found: dict[str, Any] = {}
+    certain: set[str] = set()
+    others = False
+    for sentence in _sentences(text):
+        for field, value, sure in _statements(sentence, others):
+            if field not in found:
+                found[field] = value
+                if sure:
+                    certain.add(field)
+        others = others or bool(OTHERS.search(sentence))
+    if "age" in found:
+        found.pop("age_range", None)
+        certain.discard("age_range")
+    likely = _hints(text)
+    if {"age", "age_range"} & found.keys():
+        likely.pop("age", None)
+        likely.pop("age_range", None)
+    return likely | found, frozenset(certain)
+
+
+def _with_digits(text: str) -> str:
+    """Replace numbers in words before "year" by digits."""
 
     def number(match: re.Match[str]) -> str:
         tens, unit, teen = (g.lower() if g else g for g in match.groups())
@@ -84,38 +128,38 @@ def with_digits(text: str) -> str:
     return _NUMBER_WORD.sub(number, text)
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences and lines of a text."""
+def _sentences(text: str) -> list[str]:
+    """Split a text into sentences and lines."""
     return [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+|;\s*", text) if s.strip()]
 
 
-# Words between an article and the noun: no verb, no preposition, no second article.
+# A word between an article and its noun: not a verb, a preposition or another article.
 _ADJECTIVE = (
     r"(?!(?:an?|the|in|of|for|to|at|on|by|with|from|his|her|their|my|has|had|have|is|was|were|are|"
     r"and|or|who|that|whose|met|saw|cared|taught|raised|helped|\w+ing|\w*[a-rt-z]s)\b)"
     r"[\w'’-]+,?[ \t]+"
 )
-FEW = rf"(?:{_ADJECTIVE}){{0,5}}?"
-_HEAD = rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+{FEW}|(?:retired |single |married )?)"
-_SOMEONE = rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?{FEW}{PERSON_NOUN}[,\s]+"
+_FEW = rf"(?:{_ADJECTIVE}){{0,5}}?"
+_HEAD = rf"^{_LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+{_FEW}|(?:retired |single |married )?)"
+_SOMEONE = rf"^{_LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?{_FEW}{_PERSON_NOUN}[,\s]+"
 _AGE_NOUN = re.compile(
-    rf"{_HEAD}(?P<age>\d{{1,3}}){YEARS_OLD}"
+    rf"{_HEAD}(?P<age>\d{{1,3}}){_YEARS_OLD}"
     rf"(?:\s*(?:$|[,.;:!)(])|[\s,]+(?:who|from|living|working|with|named|called|and)\b"
-    rf"|[\s,]+(?:{_ADJECTIVE}){{0,4}}?{PERSON_NOUN}\b(?!['’-]))",
+    rf"|[\s,]+(?:{_ADJECTIVE}){{0,4}}?{_PERSON_NOUN}\b(?!['’-]))",
     re.IGNORECASE,
 )
 _AGE_SUBJECT = re.compile(
     rf"^{_PRONOUN}(?:'s|'re|'m| is| are| am| should be| must be)\s+(?:exactly\s+)?"
-    rf"(?:(?P<age>\d{{1,3}}){YEARS_OLD}|(?P<bare>\d{{2,3}})\s*(?:$|[,.!]))",
+    rf"(?:(?P<age>\d{{1,3}}){_YEARS_OLD}|(?P<bare>\d{{2,3}})\s*(?:$|[,.!]))",
     re.IGNORECASE,
 )
 _AGED = re.compile(
-    rf"(?:^{LEAD_IN}{_IS}|{_SOMEONE}(?:who is\s+)?)(?:aged|age|age of)\s+"
+    rf"(?:^{_LEAD_IN}{_IS}|{_SOMEONE}(?:who is\s+)?)(?:aged|age|age of)\s+"
     r"(?:between\s+)?(?P<age>\d{1,3})(?:\s*(?:-|–|to|and)\s*(?P<to>\d{1,3}))?\b(?!\s*%)",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    rf"(?i:(?:^{LEAD_IN}|{_SOMEONE}(?:who is\s+|should be\s+|must be\s+)?)(?:named|called)\s+)"
+    rf"(?i:(?:^{_LEAD_IN}|{_SOMEONE}(?:who is\s+|should be\s+|must be\s+)?)(?:named|called)\s+)"
     rf"{_NAME}"
 )
 _NAME_IS = re.compile(
@@ -142,7 +186,7 @@ _NO_JOBS = frozenset("team unit couple group pair whole charm rule result volunt
 
 
 _HEAD_JOB = re.compile(
-    rf"^{LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?(?P<job>{FEW}{PERSON_NOUN})\b(?!['’-])",
+    rf"^{_LEAD_IN}{_IS}(?:(?:an?|the|one|another)\s+)?(?P<job>{_FEW}{_PERSON_NOUN})\b(?!['’-])",
     re.IGNORECASE,
 )
 _NO_OCCUPATION = re.compile(
@@ -151,8 +195,11 @@ _NO_OCCUPATION = re.compile(
 )
 
 
-def statements(sentence: str, others: bool) -> list[tuple[str, Any, bool]]:
-    """What one sentence states: field, value, and whether it is certain."""
+def _statements(sentence: str, others: bool) -> list[tuple[str, Any, bool]]:
+    """Read one sentence: field, value, and whether it is certain.
+
+    `others` says whether the text mentioned somebody else before; then "she" may be anyone.
+    """
     found: list[tuple[str, Any, bool]] = []
 
     def sure(end: int) -> bool:
@@ -183,18 +230,18 @@ def statements(sentence: str, others: bool) -> list[tuple[str, Any, bool]]:
         if match is not None and not unreal and sure(match.start("job")):
             job = _JOB_ENDS.sub("", match["job"]).strip(" -'")
             if job and len(job.split()) <= 5 and job.split()[-1].lower() not in _NO_JOBS:
-                # "A waiter who works as a DJ": two jobs, so neither is certain.
-                two = pattern is _WORKS_AS and job_at_head(sentence) is not None
+                # "A waiter who works as a DJ" has two jobs, so neither is certain.
+                two = pattern is _WORKS_AS and _job_at_head(sentence) is not None
                 found.append(("occupation", job, not two))
     return found
 
 
-def job_at_head(sentence: str) -> str | None:
-    """The occupation that a sentence's first noun names ("A young night nurse ...")."""
+def _job_at_head(sentence: str) -> str | None:
+    """Read the first noun of a sentence as an occupation ("A young night nurse ...")."""
     match = _HEAD_JOB.search(sentence)
     if match is None or OTHERS.search(match["job"]):
         return None
-    job = re.sub(rf"(?i)\b\d{{1,3}}{YEARS_OLD}|\b(?:retired|young|old)\b", "", match["job"])
+    job = re.sub(rf"(?i)\b\d{{1,3}}{_YEARS_OLD}|\b(?:retired|young|old)\b", "", match["job"])
     words = [w for w in job.replace(",", " ").split() if w[0].islower() or w.isupper()]
     if not words or _NO_OCCUPATION.match(words[-1]):
         return None
@@ -217,9 +264,9 @@ _STAGES = (
     (r"\bmiddle-?\s?aged\b", (42, 58)),
     (r"\byoung (?:\w+ )?(?:man|woman|adult|person|professional)\b", (18, 29)),
 )
-_WOMAN = re.compile(
-    r"\b(?:(?P<f>woman|girl|lady|female|she|her|waitress|actress|businesswoman|"
-    r"policewoman|widow|nun|pregnant)|(?P<m>man|boy|gentleman|male|he|his|him|businessman|fireman|"
+_GENDERED = re.compile(
+    rf"\b(?:(?P<f>{'|'.join(NOUNS['female'])}|she|her|waitress|actress|businesswoman|policewoman|"
+    rf"widow|nun|pregnant)|(?P<m>{'|'.join(NOUNS['male'])}|he|his|him|businessman|fireman|"
     r"policeman|fisherman|widower|monk)|(?P<n>non-?\s?binary))\b",
     re.IGNORECASE,
 )
@@ -243,14 +290,14 @@ _LIKES = re.compile(
     re.IGNORECASE,
 )
 _HEAD_AGE = re.compile(
-    rf"^(?:an?\s+)?(?P<age>\d{{1,3}}){YEARS_OLD}(?!\s+(?:\w+\s+)?(?:dog|cat|horse|car|house))"
-    rf"|^{FEW}{PERSON_NOUN},\s(?P<bare>\d{{2}})(?:,|$)|^[^,]*,\s(?P<late>\d{{1,3}}){YEARS_OLD}",
+    rf"^(?:an?\s+)?(?P<age>\d{{1,3}}){_YEARS_OLD}(?!\s+(?:\w+\s+)?(?:dog|cat|horse|car|house))"
+    rf"|^{_FEW}{_PERSON_NOUN},\s(?P<bare>\d{{2}})(?:,|$)|^[^,]*,\s(?P<late>\d{{1,3}}){_YEARS_OLD}",
     re.IGNORECASE,
 )
 
 
-def hints(text: str) -> dict[str, Any]:
-    """Readings that are likely but not certain."""
+def _hints(text: str) -> dict[str, Any]:
+    """Read fields that are likely but not certain."""
     found: dict[str, Any] = {}
     if match := _LOOSE_AGE.search(text):
         found["age_range"] = _loose_age(match)
@@ -258,7 +305,7 @@ def hints(text: str) -> dict[str, Any]:
         stage = next((r for p, r in _STAGES if re.search(p, text, re.IGNORECASE)), None)
         if stage:
             found["age_range"] = stage
-    if match := _PARENT.search(text) or _WOMAN.search(text):
+    if match := _PARENT.search(text) or _GENDERED.search(text):
         found["gender"] = {"f": "female", "m": "male", "n": "non-binary"}[match.lastgroup or "n"]
     if match := _LIVES.search(text):
         found["place"] = match["place"]
@@ -269,11 +316,11 @@ def hints(text: str) -> dict[str, Any]:
     if match := _LIKES.search(text):
         what = re.split(r",|\band\b|\bbut\b|\bwho\b|\bbecause\b|\bwhen\b", match["what"])
         found["interests"] = tuple(w.strip(" \"'") for w in what if w.strip(" \"'"))[:5]
-    first = next(iter(sentences(text)), "")
+    first = next(iter(_sentences(text)), "")
     if match := _HEAD_AGE.search(first.removeprefix("A ").removeprefix("a ")):
         found["age"] = int(match["age"] or match["bare"] or match["late"])
         found.pop("age_range", None)
-    jobs = [job for part in first.split(",")[:4] if (job := job_at_head(part.strip()))]
+    jobs = [job for part in first.split(",")[:4] if (job := _job_at_head(part.strip()))]
     if jobs:
         found["occupation"] = jobs[0]
     return found

@@ -71,11 +71,8 @@ class deferred_interrupts:  # noqa: N801 - used like a statement
     ...         pass  # here Ctrl-C is raised, also one that was deferred
     """
 
-    __slots__ = ("_before", "_pending")
-
-    def __init__(self) -> None:
-        self._before: Any = None
-        self._pending: tuple[int, FrameType | None] | None = None
+    _before: Any = None
+    _pending: tuple[int, FrameType | None] | None = None
 
     def __enter__(self) -> Self:
         if _deferring is None and threading.current_thread() is threading.main_thread():

@@ -1,91 +1,95 @@
-"""Imports at first use: lazy packages, and packages that only an extra installs."""
+"""Imports that wait until a name is used, and imports of the packages of an extra."""
 
 from __future__ import annotations
 
-# `import tinyfactory` runs this module, so even the standard library is imported when needed:
-# typing alone takes 10 ms. Type checkers take this for True.
-TYPE_CHECKING = False
+import sys
+from importlib import import_module
+
+from tinyfactory.errors import MissingPackage
+
+TYPE_CHECKING = False  # as type checkers read it; importing typing takes 10 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+__all__ = ["lazy_face", "require"]
 
-def lazy_names(
-    package: str, modules: dict[str, str], *own: str
+
+def lazy_face(
+    package: str, names: Mapping[str, str | None], *own: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package that imports its names at first use.
+    """The `__getattr__` and `__dir__` of a package that imports its public names on first use.
+
+    For type checkers, the package also imports the names under ``if TYPE_CHECKING:``.
 
     Parameters
     ----------
     package : str
         The package's ``__name__``.
-    modules : dict of str to str
-        By public name the module in the package that defines it; ``""`` for a module of that
-        name itself.
+    names : mapping
+        For each public name, the module within the package that defines it; None for a name that
+        is a module itself.
     *own : str
-        Public names that the package itself defines.
+        Public names that the package itself defines, for `__dir__`.
+
+    Returns
+    -------
+    tuple of callable
+        To be assigned as ``__getattr__, __dir__ = lazy_face(__name__, {...})``.
 
     Examples
     --------
-    >>> find, names = lazy_names("tinyfactory", {"control": "", "Budget": "budget"})
-    >>> find("Budget").__name__, find("control").__name__, names()
-    ('Budget', 'tinyfactory.control', ['Budget', 'control'])
+    >>> get, names = lazy_face("tinyfactory", {"TinyPerson": "people.person", "errors": None})
+    >>> get("TinyPerson").__module__, get("errors").__name__, names()
+    ('tinyfactory.people.person', 'tinyfactory.errors', ['TinyPerson', 'errors'])
     """
 
-    def find(name: str) -> Any:
-        if name not in modules:
+    def get(name: str) -> Any:
+        if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        if not modules[name]:
+        module = names[name]
+        if module is None:
             return import_module(f"{package}.{name}")
-        return getattr(import_module(f"{package}.{modules[name]}"), name)
+        value = getattr(import_module(f"{package}.{module}"), name)
+        setattr(sys.modules[package], name, value)  # the next use comes without this call
+        return value
 
-    return find, lambda: sorted([*modules, *own])
+    def public_names() -> list[str]:
+        return sorted([*names, *own])
+
+    return get, public_names
 
 
-class extra:  # noqa: N801 - used like a statement
-    """Around the import of a package that an extra installs.
+def require(module: str, extra: str) -> Any:
+    """Import a package of an extra; every package that is missing gives the same error.
 
     Parameters
     ----------
-    name : str
-        The extra.
-    purpose : str
-        The subject of the message, such as "A table".
+    module : str
+        The module to import, such as ``"pandas"``.
+    extra : str
+        The extra of this package that brings it, such as ``"populations"``.
 
     Raises
     ------
     MissingPackage
-        When the package is not installed.
+        When the module cannot be imported; the message has the lines for pip.
 
     Examples
     --------
-    >>> with extra("tables", "A table"):
-    ...     import no_such_package
+    >>> require("json", "tables").dumps([1])
+    '[1]'
+    >>> require("no_such_package", "tables")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tinyfactory.errors.MissingPackage: A table needs no_such_package, which is not installed. Run...
+    tinyfactory.errors.MissingPackage: This needs no_such_package, which is not installed. ...
     """
-
-    def __init__(self, name: str, purpose: str) -> None:
-        self.name = name
-        self.purpose = purpose
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, ImportError):
-            from tinyfactory.errors import MissingPackage
-
-            raise MissingPackage(
-                f"{self.purpose} needs {error.name}, which is not installed. "
-                f"Run: pip install 'tinyfactory[{self.name}]' (the error was: {error})"
-            ) from error
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = (error.name or module).partition(".")[0]
+        raise MissingPackage(
+            f"This needs {package}, which is not installed. "
+            f"Run: pip install 'tinyfactory[{extra}]' "
+            f"(in a checkout of tinyfactory: pip install -e '.[{extra}]')."
+        ) from error

@@ -1,7 +1,8 @@
-"""Choices that come out the same on every machine and Python.
+"""Random choices that are the same on every machine and in every version of Python.
 
-Only `random.Random.random` is promised to stay the same from one Python to the next, so
-everything here rests on it; nothing needs `math`, whose last digits differ by platform.
+Python only promises that `random.Random.random` stays the same, so everything here uses that
+method alone. Nothing uses `math`, whose last digits differ between platforms, or `sum`, which
+rounds floats differently since Python 3.12.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ T = TypeVar("T")
 
 
 def digest(*parts: object) -> int:
-    """A large number that depends on all the parts and on nothing else."""
-    joined = "\x1f".join(str(part) for part in parts)
+    """Compute a large number that depends only on the parts."""
+    joined = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest(), "big")
 
 
 class Dice:
-    """A private source of choices.
+    """A source of random choices with a state of its own.
 
     Examples
     --------
@@ -33,24 +34,27 @@ class Dice:
         self._random = random.Random(seed).random
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self._random() < probability
 
     def integer(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """Draw a whole number from low to high, both included."""
         return low + int(self._random() * (max(low, high) - low + 1))
 
     def pick(self, items: Sequence[T]) -> T:
-        """One of the items."""
+        """Draw one of the items."""
         return items[int(self._random() * len(items))]
 
     def few(self, items: Sequence[T], number: int) -> list[T]:
-        """Up to `number` different items, in random order."""
+        """Draw up to `number` different items, in random order."""
         left = list(items)
-        return [left.pop(int(self._random() * len(left))) for _ in range(min(number, len(left)))]
+        drawn: list[T] = []
+        while left and len(drawn) < number:
+            drawn.append(left.pop(int(self._random() * len(left))))
+        return drawn
 
     def bell(self, mean: float, spread: float) -> float:
-        """A number near the mean, as from a normal distribution of this standard deviation."""
+        """Draw a number near the mean, roughly normal with this standard deviation."""
         # Four uniform numbers have a variance of 1/3; their sum is bell-shaped.
-        total = sum(self._random() for _ in range(4)) - 2
+        total = self._random() + self._random() + self._random() + self._random() - 2
         return mean + spread * total * 1.7320508

@@ -1,61 +1,59 @@
-"""`Studio`: generate, look, mend, compare, check, talk, go back: in tabs over one simulation."""
+"""`Studio`: all widgets over one simulation, in tabs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
+from tinyfactory.journal.simulation import Simulation, current_simulation
+from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import People, TinyPerson
 from tinyfactory.people.render.person import people_html, people_text
+from tinyfactory.populations import Demography
 from tinyfactory.utils.text import cut, legible
-from tinyfactory.widgets.exactly import Exactly
-from tinyfactory.widgets.panel import Panel
-from tinyfactory.widgets.shared import Hint
+from tinyfactory.widgets.browser.persona_browser import PersonaBrowser
+from tinyfactory.widgets.card.persona_card import PersonaCard
+from tinyfactory.widgets.chat.persona_chat import PersonaChat
+from tinyfactory.widgets.compare.persona_compare import PersonaCompare
+from tinyfactory.widgets.form.persona_form import PersonaForm
+from tinyfactory.widgets.history.history_view import HistoryView
+from tinyfactory.widgets.parts.base_panel import BasePanel
+from tinyfactory.widgets.parts.identity_trait import IdentityTrait
+from tinyfactory.widgets.parts.status_line import Hint
+from tinyfactory.widgets.population.population_view import PopulationView
 
-if TYPE_CHECKING:
-    from tinyfactory.journal.simulation import Simulation
-    from tinyfactory.models.chat import ChatModel
-    from tinyfactory.populations import Demography
-    from tinyfactory.widgets.browser import PersonaBrowser
-    from tinyfactory.widgets.card import PersonaCard
-    from tinyfactory.widgets.chat import PersonaChat
-    from tinyfactory.widgets.compare import PersonaCompare
-    from tinyfactory.widgets.form import PersonaForm
-    from tinyfactory.widgets.history import HistoryView
-    from tinyfactory.widgets.population import PopulationView
-
-# More people than this side by side, or answering at once, nobody reads.
+# More people side by side, or more answers at once, are hard to read.
 MOST_COMPARED = 4
 MOST_ASKED = 12
 _MOST_OF_A_NAME = 60
 _ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
-class Studio(Panel):
+class Studio(BasePanel):
     """All widgets over one simulation, in tabs; each is made when its tab is first opened.
 
     Parameters
     ----------
     simulation : Simulation, optional
-        Where steps are kept; unless given, the current one. Without one, nothing is kept, and
-        the studio says so.
+        Where events are recorded; by default the current one. Without one nothing is recorded,
+        and the studio says so.
     context : str
-        What stands in the form at first.
+        The context of the form at first.
     people : iterable of TinyPerson
-        People who are there already.
+        People to begin with.
     model : str or ChatModel, optional
         As for `TinyPersonFactory`.
     demography : Demography, dict, str or path, optional
-        What the people are to match; as for `TinyPersonFactory.from_demography`.
+        As for `TinyPersonFactory.from_demography`.
 
     Attributes
     ----------
     people : People
         Those given and those that the form made; can be set and observed.
     selected : TinyPerson or None
-        Who was last chosen in the browser.
+        The person last chosen in the browser.
     form, browser, card, compare, population, chat, history
         The widgets of the tabs.
 
@@ -67,8 +65,8 @@ class Studio(Panel):
     (2, 2, 2)
     """
 
-    people = Exactly(People())
-    selected = Exactly(None)
+    people = IdentityTrait(People())
+    selected = IdentityTrait(None)
 
     def __init__(
         self,
@@ -79,8 +77,6 @@ class Studio(Panel):
         model: str | ChatModel | None = None,
         demography: Demography | dict[str, Any] | str | None = None,
     ) -> None:
-        from tinyfactory.journal.simulation import current_simulation
-
         self.simulation = simulation if simulation is not None else current_simulation()
         self._context, self._model, self._demography = context, model, demography
         self._given = People(people)
@@ -143,7 +139,7 @@ class Studio(Panel):
 
     @property
     def compare(self) -> PersonaCompare:
-        """Who stands side by side in the tab Compare."""
+        """The people side by side in the tab Compare."""
         room: PersonaCompare = self._room("Compare")
         return room
 
@@ -173,20 +169,16 @@ class Studio(Panel):
         return self._rooms[title]
 
     def _beside(self, title: str) -> list[Any]:
-        """What carries a person from the list to another tab."""
+        """The buttons that take the selected person to another tab."""
         carry = [self._opened, self._compared, self._addressed, self._whom]
         return [widgets.HBox(carry, layout=_ROW)] if title == "People" else []
 
     def _make_form(self) -> PersonaForm:
-        from tinyfactory.widgets.form import PersonaForm
-
         form = PersonaForm(self._context, model=self._model, demography=self._demography)
         form.observe(self.guarded(lambda _: self._gather()), "people")
         return form
 
     def _make_browser(self) -> PersonaBrowser:
-        from tinyfactory.widgets.browser import PersonaBrowser
-
         browser = PersonaBrowser(self.people)
         browser.observe(self.guarded(lambda _: self._select(browser.selected)), "selected")
         self._told["People"] = self.people
@@ -194,31 +186,21 @@ class Studio(Panel):
         return browser
 
     def _make_card(self) -> PersonaCard:
-        from tinyfactory.widgets.card import PersonaCard
-
         card = PersonaCard(self.selected)
         card.observe(self.guarded(lambda _: self._edited()), "edited")
         return card
 
     def _make_compare(self) -> PersonaCompare:
-        from tinyfactory.widgets.compare import PersonaCompare
-
         return PersonaCompare(self.people[:2])
 
     def _make_population(self) -> PopulationView:
-        from tinyfactory.widgets.population import PopulationView
-
         self._told["Population"] = self.people
         return PopulationView(self.people, self.form.demography, browser=self.browser)
 
     def _make_chat(self) -> PersonaChat:
-        from tinyfactory.widgets.chat import PersonaChat
-
         return PersonaChat(self._asked(), model=self._model)
 
     def _make_history(self) -> HistoryView:
-        from tinyfactory.widgets.history import HistoryView
-
         return HistoryView(self.simulation)
 
     # -- one population in all of them -------------------------------------------------
@@ -238,10 +220,10 @@ class Studio(Panel):
 
     def _edited(self) -> None:
         self.browser.refresh()
-        self._select(self.selected)  # who may have another name
+        self._select(self.selected)  # their name may have changed
 
     def _enter(self) -> None:
-        """Make the widget of the open tab, or show it what was done in others meanwhile."""
+        """Make the widget of the open tab, or update it after changes in other tabs."""
         title = list(self._titles)[self._tabs.selected_index or 0]
         room = self._room(title)
         if title in ("People", "Population") and self._told.get(title) is not self.people:
@@ -253,12 +235,12 @@ class Studio(Panel):
             room.person = self.browser.selected
         if title == "Talk":
             room.people = self._asked()
-            room.person = self.selected  # who was talked to before would stay, if listed
+            room.person = self.selected  # else the last person would stay, if listed
         if title == "History":
             room.refresh()
 
     def compare_selected(self) -> None:
-        """Put the selected person beside those who are compared; the oldest makes room."""
+        """Add the selected person to the comparison, in place of the first if it is full."""
         person = self.selected
         if person is None:
             return
@@ -267,7 +249,7 @@ class Studio(Panel):
         self.go_to("Compare")
 
     def _asked(self) -> People:
-        """The selected person, and some of those who are listed with them."""
+        """The selected person, and some of the listed people."""
         listed = self.browser.filtered[:MOST_ASKED]
         first = [self.selected] if self.selected is not None else []
         return People([*first, *(p for p in listed if p is not self.selected)][:MOST_ASKED])
@@ -283,7 +265,7 @@ class Studio(Panel):
         return f"Simulation {self.simulation.id!r}: every step is kept."
 
     def code(self) -> str:
-        """The lines that open the same studio."""
+        """The code that opens the same studio."""
         begin = (
             "" if self.simulation is None else "from tinyfactory import control\ncontrol.begin()\n"
         )

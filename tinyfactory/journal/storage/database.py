@@ -1,7 +1,8 @@
-"""The database of a journal's folder: diskcache with safe settings, and rows with digests.
+"""The database of a journal's folder: opened, created again when removed, replaced when damaged.
 
-The only module that imports diskcache. Its settings, each against a fault that was measured on
-diskcache 5.6.3:
+The only module that imports diskcache, which writes. Reading goes by a connection of our own,
+because opening diskcache writes, which a folder without write permission refuses. The settings,
+each against a fault that was measured on diskcache 5.6.3:
 
 * its disk layer reads pickles, so ours refuses every row that is not our own text;
 * its default evicts the oldest rows at 1 GiB, so nothing is ever culled;
@@ -13,19 +14,24 @@ diskcache 5.6.3:
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import logging
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
-from tinyfactory.journal.serializer import digest_text, from_text, to_text
-from tinyfactory.utils.concurrency import open_after_fork
+from tinyfactory.journal.serializer import Sealed, seal, unseal
+from tinyfactory.utils.concurrency import new_lock, open_after_fork
 
+logger = logging.getLogger("tinyfactory")
 NAME: str = diskcache.core.DBNAME
 SETTINGS: dict[str, Any] = {
     "eviction_policy": "none",
@@ -42,9 +48,11 @@ SETTINGS: dict[str, Any] = {
 PATIENCE = 60.0
 # diskcache's own modes end at 4 (pickle); a row of any other mode than this is not ours.
 OUR_MODE = 17
-# As bytes, to tell text from a value that is no longer valid text.
+# Whether a row is our own text (17 is `OUR_MODE`), and the text: as bytes, for it may be no
+# longer valid text.
 READ = (
-    "SELECT mode, filename, typeof(value), CAST(value AS BLOB) FROM Cache WHERE key = ? AND raw = 1"
+    "SELECT mode = 17 AND filename IS NULL AND typeof(value) = 'text', CAST(value AS BLOB) "
+    "FROM Cache WHERE key = ? AND raw = 1"
 )
 PRESENT = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1"
 # Keys that are not text were planted; nothing is looked up by them.
@@ -52,50 +60,6 @@ KEYS = (
     "SELECT rowid, CAST(key AS BLOB) FROM Cache "
     "WHERE rowid > ? AND raw = 1 AND typeof(key) = 'text' ORDER BY rowid LIMIT 1000"
 )
-_DIGITS = 40
-
-# -- rows --------------------------------------------------------------------------------------
-
-
-class Sealed(str):
-    """A value with its digest, ready to be stored."""
-
-    __slots__ = ()
-
-
-def seal(value: Any) -> Sealed:
-    """A JSON value in the form of its row.
-
-    Examples
-    --------
-    >>> unseal(OUR_MODE, None, "text", seal({"a": 1}).encode())
-    {'a': 1}
-    """
-    text = to_text(value)
-    return Sealed(digest_text(text) + text)
-
-
-def unseal(mode: int, filename: str | None, kind: str, row: bytes | None) -> Any:
-    """The value of a row.
-
-    Raises
-    ------
-    DamagedRecord
-        For anything but our own text exactly as it was stored. Other rows are not looked at:
-        no pickle is loaded, no file is opened.
-    """
-    if mode != OUR_MODE or filename is not None or kind != "text" or row is None:
-        raise DamagedRecord("A row of the journal is of an unknown kind; it was not read.")
-    text = row[_DIGITS:]
-    if hashlib.sha256(text).hexdigest()[:_DIGITS].encode() != row[:_DIGITS]:
-        raise DamagedRecord("A value of the journal differs from the stored one.")
-    return from_text(text.decode())
-
-
-def unseal_text(row: Sealed) -> Any:
-    """The value of a row that was never on disk."""
-    return from_text(row[_DIGITS:])
-
 
 # -- errors ------------------------------------------------------------------------------------
 
@@ -138,7 +102,7 @@ def _codes(error: BaseException | None) -> list[int]:
     return codes
 
 
-# -- connections -------------------------------------------------------------------------------
+# -- the connection that writes ----------------------------------------------------------------
 
 
 class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -163,8 +127,8 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:  # noqa: ARG002 - diskcache's signature
         """The value of a row; only our own text is read."""
-        kind = "text" if type(value) is str else type(value).__name__
-        return unseal(mode, filename, kind, value.encode() if kind == "text" else None)
+        ours = mode == OUR_MODE and filename is None and type(value) is str
+        return unseal(ours, value.encode() if ours else None)
 
     def remove(self, file_path: str) -> None:
         """Never delete a file: no row of ours has one."""
@@ -216,6 +180,9 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
             number += 1
         change = "UPDATE Cache SET key = ? WHERE key = ? AND raw = 1"
         self._sql(change, (f"damaged:{key}:{number}", key))
+
+
+# -- the connection that reads -----------------------------------------------------------------
 
 
 class Reader:
@@ -283,3 +250,274 @@ def identity(file: Path | str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+# -- the folder --------------------------------------------------------------------------------
+
+# A look-up starts again when another thread closes or replaces its connection.
+_ATTEMPTS = 20
+
+
+class Folder:
+    """A folder with a database: one connection that reads, and one that writes.
+
+    Parameters
+    ----------
+    path : Path
+        Created with mode 0700 when it does not exist.
+    in_writer : callable
+        Runs a function in the one thread that writes, and returns its result.
+
+    Attributes
+    ----------
+    read_only : str or None
+        The reason why the folder must not be written.
+
+    Raises
+    ------
+    JournalUnavailable
+        When it can be neither written nor read.
+    """
+
+    def __init__(self, path: Path, in_writer: Callable[[Callable[[], Any]], Any]) -> None:
+        self.path = path
+        self.file = path / NAME
+        self._file_name = str(self.file)
+        self.read_only: str | None = None
+        self._in_writer = in_writer
+        self._database: Database | None = None
+        self.reader: Reader | None = None
+        self._swap = new_lock()
+        self._open_or_only_read(self._open)
+
+    # -- from any thread ---------------------------------------------------------------
+
+    def get(self, key: str) -> Any | None:
+        """The value under a key, or None; raises as `query` does."""
+        rows = self.query(READ, key)
+        return unseal(*rows[0]) if rows else None
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query.
+
+        Raises
+        ------
+        DamagedRecord, JournalUnavailable
+            When the database cannot be read, and could not be replaced.
+        """
+        why: BaseException = sqlite3.ProgrammingError("its connection is closed again and again")
+        replaced = False
+        for _ in range(_ATTEMPTS):
+            reader = self._current_reader()
+            if reader is None:
+                continue  # another thread has just closed it
+            try:
+                return reader.query(sql, *values)
+            except sqlite3.Error as error:
+                why = error
+            if reader is not self.reader:
+                continue
+            if replaced or self.read_only is not None or not is_damage(why):
+                break
+            self._in_writer(partial(self._found_damaged, reader, why))
+            replaced = True
+        if is_damage(why):
+            raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
+        raise JournalUnavailable(
+            f"The journal in {self.path} cannot be read ({why}). Nothing was changed. Run this "
+            "again, or give another folder."
+        ) from why
+
+    def close(self) -> None:
+        """Close the connection that reads; a later query opens it again."""
+        with self._swap:
+            reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.close()
+
+    def _current_reader(self) -> Reader | None:
+        """A reader of the present file, not of one that was removed."""
+        reader = self.reader
+        if reader is None or (
+            self.read_only is None and reader.identity != identity(self._file_name)
+        ):
+            self._open_or_only_read(self.opened)
+        return self.reader
+
+    def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
+        """Open for writing; if that fails, for reading only."""
+        try:
+            if self.read_only is None:
+                self._in_writer(opening)
+                return
+            forbidden, why = True, self.read_only
+        except FAILURES as error:
+            forbidden, why = is_forbidden(error), reason(error)
+        try:
+            self._read_by(Reader(self.file, may_write=not forbidden))
+        except FAILURES as error:
+            raise JournalUnavailable(
+                f"The journal in {self.path} cannot be opened ({why}). Nothing was changed. Give "
+                "a folder that can be written: Simulation(path=...), control.begin(path=...)."
+            ) from error
+        if forbidden and self.read_only is None:
+            self.read_only = why
+            logger.info("The journal in %s can only be read: %s", self.path, why)
+
+    def _read_by(self, reader: Reader) -> None:
+        with self._swap:
+            old, self.reader = self.reader, reader
+        if old is not None:
+            old.close()
+
+    # -- in the writer's thread --------------------------------------------------------
+
+    def opened(self) -> Database:
+        """The database, opened again if its file was removed or replaced."""
+        reader, now = self.reader, identity(self.file)
+        if self._database is not None and reader is not None and reader.identity == now:
+            return self._database
+        self.release()
+        if reader is not None and now is None:
+            logger.warning(
+                "The journal in %s was removed while it was in use. A new one was created; the "
+                "events that it held are gone from this folder.",
+                self.path,
+            )
+        return self._open()
+
+    def release(self) -> None:
+        """Close the connection that writes, and with it any transaction left open."""
+        if self._database is not None:
+            self._database.close()
+        self._database = None
+
+    def recovered(self, error: BaseException) -> bool:
+        """After a failure: whether the file is another one now, so that trying again may help."""
+        reader = self.reader
+        if is_damage(error):
+            self._replace(reader.identity if reader is not None else identity(self.file), error)
+            return True
+        self.release()
+        return reader is not None and reader.identity != identity(self.file)
+
+    def _open(self) -> Database:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = identity(self.file)
+        try:
+            self._database = database = Database(self.path)
+        except FAILURES as error:
+            if not is_damage(error):
+                raise
+            return self._replace(before, error)
+        self._read_by(Reader(self.file, may_write=True))
+        return database
+
+    def _found_damaged(self, reader: Reader, error: BaseException) -> None:
+        if reader is self.reader:  # else another thread has replaced it
+            self._replace(reader.identity, error)
+
+    def _replace(self, damaged: tuple[int, int] | None, error: BaseException) -> Database:
+        """Rename the damaged file and create a new one with the rows that can be read."""
+        self.release()
+        renamed = rename_damaged(self.file, damaged)
+        self._database = database = Database(self.path)
+        if renamed is not None:
+            readable = salvage(renamed)
+            with database.transact():
+                for key, row in readable:
+                    database.add_row(key, row)
+            logger.warning(
+                "The journal's file %s is damaged (%s). It was not deleted but renamed to %s, and "
+                "a new file was created with the %d rows that could still be read. Missing events "
+                "are new when they are called again.",
+                self.file,
+                reason(error),
+                renamed.name,
+                len(readable),
+            )
+        self._read_by(Reader(self.file, may_write=True))
+        return database
+
+
+# -- a damaged database ------------------------------------------------------------------------
+
+_ROWS = (
+    "SELECT rowid, CAST(key AS BLOB), "
+    "mode = 17 AND filename IS NULL AND typeof(value) = 'text', CAST(value AS BLOB) "
+    "FROM Cache WHERE rowid {} ? AND raw = 1 ORDER BY rowid {} LIMIT 1"
+)
+
+
+def rename_damaged(file: Path, damaged: tuple[int, int] | None) -> Path | None:
+    """Give a damaged database another name; None when another process did so first.
+
+    Parameters
+    ----------
+    file : Path
+        The database.
+    damaged : tuple
+        The `identity` of the damaged file: a file created since then stays.
+    """
+    with _locked(file.parent):
+        if damaged is None or identity(file) != damaged:
+            return None
+        names = (file.with_name(f"{file.name}.damaged-{number}") for number in itertools.count(1))
+        renamed = next(name for name in names if not name.exists())
+        # The remains of an unfinished commit go along: SQLite would apply them to the new file.
+        for suffix in ("-journal", "-wal", "-shm"):
+            remains = file.with_name(file.name + suffix)
+            if remains.exists():
+                remains.rename(renamed.with_name(renamed.name + suffix))
+        file.rename(renamed)
+        return renamed
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Within: no other process renames a database in this folder. Ends with the process."""
+    import fcntl  # does not exist on every system, and is rarely needed
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def salvage(file: Path) -> list[tuple[str, Sealed]]:
+    """The rows of a damaged database that can be read and match their digest."""
+    try:
+        connection = sqlite3.connect(file.as_uri() + "?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error:
+        return []
+    try:
+        found = dict(_rows(connection, ">", "ASC"))
+        # Rows behind the first damaged page are reached from the other end.
+        return list((found | dict(_rows(connection, "<", "DESC", found))).items())
+    finally:
+        connection.close()
+
+
+def _rows(
+    connection: sqlite3.Connection, beyond: str, order: str, known: dict[str, Sealed] | None = None
+) -> Iterator[tuple[str, Sealed]]:
+    sql = _ROWS.format(beyond, order)
+    place = 0 if beyond == ">" else 2**62
+    while True:
+        try:
+            rows = connection.execute(sql, (place,)).fetchall()
+        except sqlite3.Error:
+            return
+        if not rows:
+            return
+        place, key, ours, value = rows[0]
+        try:
+            unseal(ours, value)
+            name = key.decode()
+        except (DamagedRecord, ValueError, AttributeError):
+            continue
+        if known is not None and name in known:
+            return
+        yield name, Sealed(value.decode())

@@ -11,7 +11,7 @@ from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme
 from tinyfactory.models.offline.titles import matching
 from tinyfactory.models.offline.words import capitalise
-from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.prompts.particularities import Constraints
 from tinyfactory.utils.random import Dice
 
 _RETIRED = re.compile(r"\b(?:retired|retiree|retirees|pensioners?|in retirement)\b", re.IGNORECASE)
@@ -28,7 +28,7 @@ _STATUS_WORDS = ((_RETIRED, "retired"), (_PUPIL, "pupil"), (_STUDIES, "student")
 
 
 def choose_career(
-    brief: Brief, wishes: Wishes, theme: Theme, low: int | None, high: int | None, dice: Dice
+    brief: Brief, wishes: Constraints, theme: Theme, low: int | None, high: int | None, dice: Dice
 ) -> tuple[int, str, Occupation, str]:
     """Age, status, occupation and its title, fitting one another."""
     said = f"{wishes.occupation or ''} {brief.words}"
@@ -69,7 +69,7 @@ _STEPS = {"none": {"none", "school"}, "school": {"none", "school", "apprentice"}
           "master": {"master", "bachelor"}, "doctor": {"doctor", "master"}}  # fmt: skip
 
 
-def _free_age(status: str | None, wishes: Wishes, theme: Theme, dice: Dice) -> tuple[int, str]:
+def _free_age(status: str | None, wishes: Constraints, theme: Theme, dice: Dice) -> tuple[int, str]:
     """An age where none was asked for, and the status that goes with it."""
     if status == "pupil":
         return dice.integer(14, 18), status
@@ -92,7 +92,7 @@ def _free_age(status: str | None, wishes: Wishes, theme: Theme, dice: Dice) -> t
     return age, _status_at(age, wishes, theme, dice)
 
 
-def _status_at(age: int, wishes: Wishes, theme: Theme, dice: Dice) -> str:
+def _status_at(age: int, wishes: Constraints, theme: Theme, dice: Dice) -> str:
     if wishes.occupation:
         known = matching(wishes.occupation)
         too_old = bool(known) and age > max(o.ages[1] for o in known) + 3
@@ -121,7 +121,9 @@ def _fits(occupation: Occupation, age: int, status: str) -> bool:
     return young <= age <= old
 
 
-def _pool(wishes: Wishes, theme: Theme, status: str | None, others: str) -> Sequence[Occupation]:
+def _pool(
+    wishes: Constraints, theme: Theme, status: str | None, others: str
+) -> Sequence[Occupation]:
     if wishes.occupation:
         known = matching(wishes.occupation)
         if known or status not in {"student", "pupil", "home", "seeking", "retired"}:
@@ -155,7 +157,7 @@ def _unknown(wish: str) -> Occupation:
     )
 
 
-def _title(chosen: Occupation, status: str, wishes: Wishes, theme: Theme, age: int) -> str:
+def _title(chosen: Occupation, status: str, wishes: Constraints, theme: Theme, age: int) -> str:
     title = wishes.occupation or chosen.title
     if wishes.occupation and "occupation" not in wishes.certain:
         title = _without_adjectives(title)

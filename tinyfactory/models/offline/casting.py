@@ -5,22 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from tinyfactory.gazetteer.countries import Country
+from tinyfactory.gazetteer.names import Gender, family_name, full_name, gender_of_name, short_name
 from tinyfactory.models.offline.careers import choose_career, subject_of
 from tinyfactory.models.offline.homes import Home, choose_home
-from tinyfactory.models.offline.load import Country, Interest, Occupation
-from tinyfactory.models.offline.names import (
-    Sex,
-    family_name,
-    full_name,
-    sex_of,
-    short_name,
-)
+from tinyfactory.models.offline.load import Interest, Occupation
 from tinyfactory.models.offline.pastimes import choose_interests
 from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, read_theme
 from tinyfactory.models.offline.titles import occupation_named
-from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.prompts.particularities import Constraints, read_particularities
 from tinyfactory.utils.random import Dice
 from tinyfactory.utils.text import fold
 
@@ -37,7 +32,7 @@ class Cast:
 
     name: str
     first: str
-    sex: Sex
+    sex: Gender
     gender: str
     age: int
     country: Country
@@ -60,8 +55,8 @@ def cast(brief: Brief, seed: int, dice: Dice) -> Cast:
     """Decide who the person is; what the user's words say comes first."""
     wishes = brief.wishes
     theme = read_theme(brief.context)
-    around = read_wishes(brief.context[:2000])
-    if wishes == Wishes() and around.certain and not theme.role:
+    around = read_particularities(brief.context[:2000])
+    if wishes == Constraints() and around.certain and not theme.role:
         # The context describes one person: "A 34-year-old nurse named Ana Souza".
         wishes = around
     if not wishes.occupation and (told := occupation_named(brief.words)):
@@ -111,20 +106,22 @@ _WOMEN = re.compile(
 _MEN = re.compile(r"\b(?:m[ae]n|boys?|gentlem[ae]n|male|fathers?|monks?|brothers)\b", re.IGNORECASE)
 
 
-def _gender(brief: Brief, wishes: Wishes, dice: Dice) -> tuple[str, Sex]:
+def _gender(brief: Brief, wishes: Constraints, dice: Dice) -> tuple[str, Gender]:
     gender = wishes.gender or ("non-binary" if brief.profile.other_gender else None)
     first = re.split(r"(?<=[.!?])\s", brief.context, maxsplit=1)[0][:400]
     if gender is None and bool(_WOMEN.search(first)) != bool(_MEN.search(first)):
         gender = "female" if _WOMEN.search(first) else "male"
     if gender is None and wishes.name:
-        gender = sex_of(wishes.name)
+        gender = gender_of_name(wishes.name)
     sex = dice.pick(("female", "male")) if gender in {None, "non-binary"} else str(gender)
     if gender is None:
         gender = "non-binary" if dice.chance(0.015) else sex
     return gender, sex
 
 
-def _age_range(wishes: Wishes, around: Wishes, theme: Theme) -> tuple[int | None, int | None]:
+def _age_range(
+    wishes: Constraints, around: Constraints, theme: Theme
+) -> tuple[int | None, int | None]:
     if wishes.age is not None:
         return wishes.age, wishes.age
     if wishes.age_range:
@@ -136,7 +133,9 @@ def _age_range(wishes: Wishes, around: Wishes, theme: Theme) -> tuple[int | None
     return around.age_range or (None, None)
 
 
-def _name(brief: Brief, wishes: Wishes, nation: Country, sex: Sex, seed: int, dice: Dice) -> str:
+def _name(
+    brief: Brief, wishes: Constraints, nation: Country, sex: Gender, seed: int, dice: Dice
+) -> str:
     if wishes.name:
         name = " ".join(wishes.name.split())
         if len(name.split()) == 1 and fold(name) in brief.taken:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from tinyfactory.gazetteer.countries import find_place
 from tinyfactory.models.offline.grammar import Grammar
 from tinyfactory.models.offline.load import Archetype, Occupation, archetypes
-from tinyfactory.models.offline.places import find_place
 from tinyfactory.models.offline.reading import Brief
 from tinyfactory.models.offline.theme import Theme, at_occasion, read_theme
 from tinyfactory.models.offline.words import listed, plural
-from tinyfactory.prompts.particularities import read_wishes
+from tinyfactory.prompts.particularities import read_particularities
 from tinyfactory.utils.random import Dice
 
 _KINDS = {"activity": "activity", "work": "work", "staff": "work", "customer": "customer",
@@ -47,7 +47,7 @@ def write_contexts(brief: Brief, dice: Dice) -> list[str]:
         kind = "general"
     order = dice.few([a for a in archetypes() if a.kind == kind], 100)
     order = [a for a in order if a.cue not in brief.already] or order
-    age = read_wishes(brief.context)
+    age = read_particularities(brief.context)
     fixed = bool(age.age or age.age_range)
     written: list[str] = []
     seen = set(brief.already.splitlines())

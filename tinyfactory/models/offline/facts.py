@@ -6,17 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from tinyfactory.gazetteer.countries import Country, countries
 from tinyfactory.models.offline.casting import Cast
 from tinyfactory.models.offline.grammar import Fact, Grammar
-from tinyfactory.models.offline.load import (
-    Country,
-    Interest,
-    Occupation,
-    countries,
-    interests,
-    occupations,
-    table,
-)
+from tinyfactory.models.offline.load import Interest, Occupation, interests, occupations, table
 from tinyfactory.models.offline.relations import (
     KIN,
     Relation,

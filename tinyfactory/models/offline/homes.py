@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tinyfactory.models.offline.load import Country, countries
-from tinyfactory.models.offline.names import countries_of
-from tinyfactory.models.offline.places import Place, country_called, find_place
+from tinyfactory.gazetteer.countries import Country, Place, countries, country_called, find_place
+from tinyfactory.gazetteer.names import countries_of_name
 from tinyfactory.models.offline.profile import Profile
 from tinyfactory.models.offline.reading import Brief, without_name
 from tinyfactory.models.offline.theme import Theme
 from tinyfactory.models.offline.words import capitalise
-from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.prompts.particularities import Constraints
 from tinyfactory.utils.random import Dice
 from tinyfactory.utils.text import fold
 
@@ -42,7 +41,7 @@ _PART = re.compile(
 
 
 def choose_home(
-    brief: Brief, wishes: Wishes, someone: str | None, theme: Theme, dice: Dice
+    brief: Brief, wishes: Constraints, someone: str | None, theme: Theme, dice: Dice
 ) -> Home:
     """Where the person lives; fields count before words, words before the context.
 
@@ -126,7 +125,7 @@ def _holds(text: str, place: str) -> bool:
 
 
 def _from_words(
-    wishes: Wishes, wished: Place, around: Place, country: Country, dice: Dice
+    wishes: Constraints, wished: Place, around: Place, country: Country, dice: Dice
 ) -> tuple[str, str]:
     city = wished.city if wished.country else None
     if city is None and country is around.country:
@@ -146,7 +145,7 @@ def _from_words(
     return city, residence
 
 
-def _nationality(profile: Profile, wishes: Wishes, wished: Place, nation: Country) -> str:
+def _nationality(profile: Profile, wishes: Constraints, wished: Place, nation: Country) -> str:
     if profile.nationality:
         country = country_called(profile.nationality)
         as_noun = country and fold(profile.nationality) != fold(country.adjective)
@@ -161,7 +160,7 @@ def _nationality(profile: Profile, wishes: Wishes, wished: Place, nation: Countr
 
 def _country_by_name(name: str, dice: Dice) -> Country | None:
     """A country where the name occurs, the family name first of all."""
-    known = countries_of(name)
+    known = countries_of_name(name)
     return dice.pick(known) if known else None
 
 

@@ -1,24 +1,14 @@
-"""The offline writer's tables, read from JSON when first used."""
+"""The offline model's tables, read from JSON when first used."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from tinyfactory.gazetteer import read_rows, read_table
 
-@dataclass(frozen=True, slots=True)
-class Country:
-    """A country; `names` says where its names come from, `patterns` how they are built."""
-
-    name: str
-    adjective: str
-    aliases: tuple[str, ...]
-    cities: tuple[str, ...]
-    names: tuple[str, ...]
-    patterns: tuple[str, ...]
+_PACKAGE = "tinyfactory.models.offline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +69,38 @@ class Archetype:
     foreign: bool = False
 
 
-def _json(name: str) -> Any:
-    source = files("tinyfactory.models.offline") / "tables" / f"{name}.json"
-    return json.loads(source.read_text(encoding="utf-8"))
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a table, lists as tuples so that they can be shared and not changed."""
-    return [
-        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in _json(name)
-    ]
-
-
-@cache
-def countries() -> tuple[Country, ...]:
-    """All countries."""
-    return tuple(Country(**row) for row in _rows("countries"))
-
-
 @cache
 def occupations() -> tuple[Occupation, ...]:
     """All occupations."""
-    return tuple(Occupation(**row) for row in _rows("occupations"))
+    return tuple(Occupation(**row) for row in read_rows("occupations", _PACKAGE))
 
 
 @cache
 def interests() -> tuple[Interest, ...]:
     """All interests."""
-    return tuple(Interest(**row) for row in _rows("interests"))
+    return tuple(Interest(**row) for row in read_rows("interests", _PACKAGE))
 
 
 @cache
 def activities() -> tuple[Activity, ...]:
     """All occasions."""
-    return tuple(Activity(**row) for row in _rows("activities"))
+    return tuple(Activity(**row) for row in read_rows("activities", _PACKAGE))
 
 
 @cache
 def workplaces() -> tuple[Workplace, ...]:
     """All kinds of workplaces that a context may name."""
-    return tuple(Workplace(**row) for row in _rows("workplaces"))
+    return tuple(Workplace(**row) for row in read_rows("workplaces", _PACKAGE))
 
 
 @cache
 def archetypes() -> tuple[Archetype, ...]:
     """All kinds of persons that a context may ask for."""
-    return tuple(Archetype(**row) for row in _rows("archetypes"))
+    return tuple(Archetype(**row) for row in read_rows("archetypes", _PACKAGE))
 
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """A table that is one JSON object: `prose`, `roles`, `organizations`, `names`."""
-    found: dict[str, Any] = _json(name)
+    """A table that is one JSON object: `prose`, `roles`, `organizations`."""
+    found: dict[str, Any] = read_table(name, _PACKAGE)
     return found

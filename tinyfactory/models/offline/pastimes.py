@@ -6,13 +6,13 @@ import re
 
 from tinyfactory.models.offline.load import Interest, interests
 from tinyfactory.models.offline.theme import Theme
-from tinyfactory.prompts.particularities import Wishes
+from tinyfactory.prompts.particularities import Constraints
 from tinyfactory.utils.random import Dice
 from tinyfactory.utils.text import fold
 
 
 def choose_interests(
-    wishes: Wishes, theme: Theme, age: int, status: str, big_five: dict[str, int], dice: Dice
+    wishes: Constraints, theme: Theme, age: int, status: str, big_five: dict[str, int], dice: Dice
 ) -> tuple[Interest, ...]:
     """Four to six interests: those asked for, some of the occasion, the rest freely chosen."""
     chosen = [_wished_interest(text) for text in wishes.interests[:4]]

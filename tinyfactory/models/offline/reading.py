@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tinyfactory.models.chat import ChatRequest
 from tinyfactory.models.offline.profile import Profile, fields_in, read_profile
-from tinyfactory.prompts.particularities import Wishes, read_wishes
+from tinyfactory.prompts.particularities import Constraints, read_particularities
 from tinyfactory.utils.text import fold
 
 _TAGS = (
@@ -35,7 +35,7 @@ class Brief:
 
     context: str
     particularities: str
-    wishes: Wishes
+    wishes: Constraints
     profile: Profile
     words: str
     number: int = 1
@@ -86,13 +86,13 @@ def read_brief(request: ChatRequest) -> Brief:
     )
 
 
-def _wishes(text: str) -> Wishes:
+def _wishes(text: str) -> Constraints:
     """What the user's words fix, also where a JSON object stands among them."""
     fields, words = fields_in(text)
     if not fields or not words:
-        return read_wishes(text)
+        return read_particularities(text)
     also = " ".join(str(part) for part in (fields.get("also", ""), words) if part)
-    return read_wishes(json.dumps(fields | {"also": also}))
+    return read_particularities(json.dumps(fields | {"also": also}))
 
 
 def without_name(text: str, name: str | None) -> str:

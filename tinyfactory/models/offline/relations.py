@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyfactory.models.offline.casting import Cast
-from tinyfactory.models.offline.names import (
+from tinyfactory.gazetteer.names import (
     family_name,
     full_name,
     given_name,
     shares_family_name,
     short_name,
 )
+from tinyfactory.models.offline.casting import Cast
 from tinyfactory.utils.random import Dice
 
 YOUNG = ("pupil", "student")

@@ -1,11 +1,10 @@
-"""People as CSV: for spreadsheets, and read back as they were.
+"""People as CSV for spreadsheets, read back without loss.
 
-A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and what
-a model wrote can begin with anything. Such a cell gets an apostrophe before that sign, which
-shows it as text. A spreadsheet set to semicolons, tabs or line ends cuts cells there, so the
-same holds after these. Reading takes exactly these apostrophes away again. The columns of
-JSON begin with a bracket; within them such a sign after a semicolon is written as JSON's
-escape, which changes nothing.
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and text of
+a model can begin with anything. Such a cell gets an apostrophe before that sign, which shows it
+as text. A spreadsheet may also split cells at semicolons, tabs or line ends, so the same is done
+after these. Reading removes exactly these apostrophes. Columns of JSON begin with a bracket;
+within them such a sign after a semicolon is written as an escape of JSON.
 """
 
 from __future__ import annotations
@@ -23,39 +22,39 @@ from tinyfactory.people.formats.rows import (
     NUMBERS,
     STORED,
     WHOLE,
+    agent_of,
     as_json,
-    person_of,
     stored_row,
 )
-from tinyfactory.people.people_list import People
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.protocols import PersonLike
 from tinyfactory.utils.files import AtomicFile, disk_errors
 
 _JSON = (*MANY, *WHOLE)
-_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # the wide ones of East Asian keyboards as well
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # also the wide forms of East Asian keyboards
 _CUTS = "\t\n\r"
-# The quotes and blanks before a sign, from the first on: each stretch is looked at once.
+# Quotes and white space before a sign; possessive, so that each run is scanned once.
 _BEFORE_SIGN = re.compile(rf"(?<!['\"\s])(['\"\s]*+)(?=[{_SIGNS}])")
 _IN_JSON = re.compile(rf"(?<=;)(\s*+)([{_SIGNS}])")
-_MAX_CELL = 2**31 - 1  # the limit of csv, 131,072 characters, is less than some memories
+_MAX_CELL = 2**31 - 1  # the default limit, 131,072 characters, is too small for some memories
 _HOW = "Save it as CSV with commas, in UTF-8, with the names of the columns in its first line."
 
 
-def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
+def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
     """Write people to a CSV file, all or nothing: UTF-8, commas, one row a person.
 
     The columns are those of the Parquet file; lists, ``profile``, ``provenance`` and
-    ``persona`` (the whole person) are JSON. Cells that a spreadsheet would run are guarded.
+    ``persona`` (the whole person) are JSON. Formulas in cells are made harmless.
     `people` may be a generator of more people than memory holds.
 
     Raises
     ------
     TinyFactoryError
-        When the disk refuses; what was at the path is still there.
+        When the disk cannot be written; the old file is still there.
 
     Examples
     --------
     >>> import tempfile
+    >>> from tinyfactory.people import TinyPerson, from_csv
     >>> path = Path(tempfile.mkdtemp()) / "people.csv"
     >>> to_csv([TinyPerson("Ana", {"style": "=1+1"}, register=False)], path)
     >>> "'=1+1" in path.read_text(), from_csv(path)[0].get("style")
@@ -65,34 +64,19 @@ def to_csv(people: Iterable[TinyPerson], path: str | Path) -> None:
     with disk_errors(path):
         new = AtomicFile(path, text=True)
     with new:
-        # RFC 4180's line ends; with them, csv quotes a cell that holds either half of one.
+        # Line ends of RFC 4180; csv then quotes cells that contain one of the two characters.
         rows = csv.writer(new.file, lineterminator="\r\n")
         rows.writerow(STORED)
-        for person in people:  # an error of a generator's own is no disk's
-            row = stored_row(person)
+        for person in people:  # an error of the generator is not one of the disk
+            row = stored_row(person.persona, person.provenance)
             with disk_errors(path):
                 rows.writerow(_written(column, row[column]) for column in STORED)
         with disk_errors(path):
             new.commit()
 
 
-def from_csv(path: str | Path) -> People:
-    """The people in a CSV file; they are not registered.
-
-    Without the column ``persona``, as in a table that someone typed, the known columns are
-    read (``name`` is the only one needed) and the others kept as they are. A list may be JSON
-    or one text.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to read, or something that is no person, naming the row.
-    """
-    return People(iter_csv(path))
-
-
-def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
-    """The people of a CSV file, one after the other; see `from_csv`."""
+def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`."""
     path = Path(path).expanduser()
     csv.field_size_limit(_MAX_CELL)
     try:
@@ -100,18 +84,20 @@ def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
             rows = csv.reader(file, strict=True)
             columns = next(rows, [])
             if len(set(columns)) < len(columns) or "" in columns:
-                raise InvalidInput(f"{path}: each column needs a name of its own. {_HOW}")
+                raise InvalidInput(
+                    f"{path}: the names of columns must differ and must not be empty. {_HOW}"
+                )
             for cells in rows:
                 if not any(cells):
-                    continue  # a line of nothing, as spreadsheets leave at the end
+                    continue  # an empty line, as spreadsheets add at the end
                 where = f"{path}, line {rows.line_num}"
                 if len(cells) != len(columns):
                     raise InvalidInput(
-                        f"{where}: {len(cells)} cells, and the first line names {len(columns)} "
+                        f"{where}: {len(cells)} cells, but the first line names {len(columns)} "
                         f"columns. Nothing was loaded. {_HOW}"
                     )
                 row = {c: _read(c, cell) for c, cell in zip(columns, cells, strict=True)}
-                yield person_of(row, where)
+                yield agent_of(row, where), where
     except OSError as error:
         raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -123,7 +109,7 @@ def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
 
 
 def guarded(text: str) -> str:
-    """`text` so that no spreadsheet runs it; `unguarded` gives it back.
+    """Guard a text against being run as a formula; `unguarded` reverts it.
 
     Examples
     --------
@@ -134,7 +120,7 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
-    """What `guarded` made its text of.
+    """Return the text that `guarded` was given.
 
     Examples
     --------
@@ -167,7 +153,7 @@ def _read(column: str, cell: str) -> Any:
         try:
             return json.loads(cell)
         except (ValueError, RecursionError):
-            return cell  # a list as Python writes it, or a text with a bracket
+            return cell  # a list in Python's notation, or a text with a bracket
     if column in NUMBERS and re.fullmatch(r"[0-9]{1,9}(\.0+)?", cell):
         return int(cell.partition(".")[0])
     return unguarded(cell)

@@ -1,8 +1,8 @@
 """People as agents of EDSL (Expected Parrot), as plain JSON: EDSL itself is not needed.
 
-An agent is ``{"name", "traits", "instruction"?, "codebook"?}``. The keys of its traits have
-to be Python identifiers, so a field such as ``"favourite dish"`` becomes ``favourite_dish``
-and the agent's codebook keeps what it was called.
+An agent is ``{"name", "traits", "instruction"?, "codebook"?}``. The keys of its traits must be
+Python identifiers, so a field such as ``"favourite dish"`` becomes ``favourite_dish``, and the
+codebook of the agent holds the original name.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people.people_list import People
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.protocols import PersonLike
 
 Json = dict[str, Any]
 
 
-def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
-    """People as the agents of an EDSL AgentList, in plain JSON.
+def to_edsl(people: Iterable[PersonLike]) -> list[Json]:
+    """Return people as the agents of an EDSL AgentList, in plain JSON.
 
-    The person's fields are the traits. Provenance stands beside them under ``tinyfactory``,
-    where it is no part of what a model is told.
+    The fields of the person are the traits. The provenance is beside them under
+    ``tinyfactory``, so it is not part of EDSL's prompts.
 
     Examples
     --------
+    >>> from tinyfactory.people import TinyPerson
     >>> ana = TinyPerson("Ana", {"age": 34, "favourite dish": "soup"}, register=False)
     >>> agent = to_edsl([ana])[0]
     >>> agent["name"], agent["traits"], agent["codebook"]
@@ -35,35 +35,23 @@ def to_edsl(people: Iterable[TinyPerson]) -> list[Json]:
     return [_agent(person) for person in people]
 
 
-def from_edsl(agents: Any) -> People:
-    """The people in an EDSL AgentList, as a list of agents or as EDSL serialises it.
+def read_edsl(agents: Any) -> list[Any]:
+    """Return the agents of an EDSL AgentList with their traits under their original names.
 
     Raises
     ------
     InvalidInput
-        For what is no list of agents, and for an agent that is no person, naming its number.
-
-    Examples
-    --------
-    >>> from_edsl([{"name": "Bo", "traits": {"age": 60}}])
-    1 person
-     1. Bo, 60
+        If `agents` is no list of agents.
     """
     if isinstance(agents, dict):
         agents = agents.get("agent_list")
     if not isinstance(agents, list):
-        raise InvalidInput("An AgentList is a list of agents; this is none. Nothing was loaded.")
-    people = People()
-    for number, agent in enumerate(agents, 1):
-        try:
-            people.append(TinyPerson.from_dict(original(agent)))
-        except InvalidInput as error:
-            raise InvalidInput(f"Agent {number}: {error} Nothing was loaded.") from error
-    return people
+        raise InvalidInput("An AgentList must be a list of agents. Nothing was loaded.")
+    return [original(agent) for agent in agents]
 
 
 def original(agent: Any) -> Any:
-    """An agent with its traits under the names that the codebook kept for them."""
+    """Return an agent with its traits under their original names from the codebook."""
     codebook = agent.get("codebook") if isinstance(agent, dict) else None
     if not isinstance(codebook, dict) or not isinstance(agent.get("traits"), dict):
         return agent
@@ -82,7 +70,7 @@ def original(agent: Any) -> Any:
     return out if rest else {key: value for key, value in out.items() if key != "codebook"}
 
 
-def _agent(person: TinyPerson) -> Json:
+def _agent(person: PersonLike) -> Json:
     data = person.to_dict()
     fields = data.pop("persona")
     del data["type"]
@@ -108,8 +96,8 @@ def _fit(key: str) -> bool:
 
 
 def _identifier(key: str) -> str:
-    """The identifier nearest to a name, without what is added to keep two apart."""
-    # Sign by sign: Python's identifiers take fewer than `\w` does ("²" is not among them).
+    """Return the identifier most similar to a name; `_agent` makes it unique."""
+    # Character by character: `\w` matches more than an identifier may hold, such as "²".
     signs = (sign if f"a{sign}".isidentifier() else " " for sign in key)
     words = re.sub(r"[\s_]+", "_", "".join(signs)).strip("_")
     return words if words.isidentifier() else f"field_{words}".rstrip("_")

@@ -1,18 +1,21 @@
-"""People in files and tables that other programs read, and the other way round."""
+"""Save people in a file or folder, and read the agents in one, by its ending."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import original
-from tinyfactory.people.people_list import People
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
+from tinyfactory.people.protocols import PersonLike
 from tinyfactory.utils.files import AtomicFile, disk_errors, hidden_name, sync_folder
+
+Json = dict[str, Any]
 
 FORMATS = ("jsonl", "json", "agent", "folder", "csv", "parquet")
 _AGENT = ".agent.json"
@@ -23,44 +26,44 @@ _HOW = (
 
 
 def save_people(
-    people: TinyPerson | Iterable[TinyPerson],
+    people: PersonLike | Iterable[PersonLike],
     path: str | Path,
     format: str | None = None,  # noqa: A002
 ) -> None:
-    """Write people to a file, or to a folder of agent files: all of them, or nothing.
+    """Save people in a file, or in a folder of agent files: all of them, or nothing.
 
     Parameters
     ----------
     people : TinyPerson or iterable of TinyPerson
     path : path
-        A file is replaced at once when the new one is complete. A folder must be new or empty.
+        A file is replaced in one step when the new one is complete. A folder must be new or
+        empty.
     format : str, optional
         ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"`` or ``"parquet"``; by default
-        what the path says.
+        the ending of the path decides.
 
     Raises
     ------
     InvalidInput
-        For a format that is not known, several people in one agent file, or a folder in use.
+        For an unknown format, several people in one agent file, or a folder in use.
     TinyFactoryError
-        When the disk refuses; what was at the path is still there.
+        When the disk cannot be written; the old file is still there.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "people.jsonl"
+    >>> from tinyfactory.people import TinyPerson, load_people
     >>> save_people([TinyPerson("Ana", register=False)], path)
     >>> load_people(path)
     1 person
      1. Ana
     """
-    everyone = [people] if isinstance(people, TinyPerson) else list(people)
+    everyone = list(people) if isinstance(people, Iterable) else [people]
     path = Path(path).expanduser()
     kind = format or _format_of(path)
     if kind in ("csv", "parquet"):
-        from tinyfactory.people.formats import csv_file, parquet_file
-
-        (csv_file.to_csv if kind == "csv" else parquet_file.to_parquet)(everyone, path)
+        (to_csv if kind == "csv" else to_parquet)(everyone, path)
         return
     agents = [person.to_dict() for person in everyone]
     with disk_errors(path):
@@ -72,56 +75,42 @@ def save_people(
             _write(path, _json(agents[0], indent=2) + "\n")
         elif kind == "agent":
             raise InvalidInput(
-                f"An agent file holds one person, and there are {len(agents)}. Nothing was "
-                f"written. {_HOW}"
+                f"An agent file holds one person, not {len(agents)}. Nothing was written. {_HOW}"
             )
         elif kind == "folder":
             _write_folder(path, agents)
         else:
             raise InvalidInput(
-                f"There is no format {kind!r}; nothing was written. Choose one of "
+                f"The format {kind!r} is not supported; nothing was written. Choose one of "
                 f"{', '.join(FORMATS)}."
             )
 
 
-def load_people(path: str | Path) -> People:
-    """The people in a file or folder; they are not registered.
-
-    Parameters
-    ----------
-    path : path
-        JSONL with one person a line; a JSON file with one person, a list of people, or an
-        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
-        read in the order of their names. Each person may be in any shape that `normalise`
-        takes.
+def read_agents(path: str | Path) -> Iterator[tuple[Json, str]]:
+    """Read the agents in a file or folder, each with its place for error messages.
 
     Raises
     ------
     InvalidInput
-        When there is nothing to read, or something that is no person, naming the line.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "agents.json"
-    >>> _ = path.write_text('[{"name": "Bo", "traits": {"age": 60}}]')
-    >>> load_people(path)[0].get("age")
-    60
+        When there is nothing to read, or no list of agents, naming the line.
     """
     path = Path(path).expanduser()
     if path.is_dir():
         files = sorted(path.glob(f"*{_AGENT}"), key=lambda file: file.name)
         if not files:
             raise InvalidInput(f"The folder {path} has no files that end in {_AGENT}.")
-        return People(person for file in files for person in load_people(file))
-    if path.suffix == ".csv":
-        from tinyfactory.people.formats.csv_file import from_csv
+        for file in files:
+            yield from read_agents(file)
+    elif path.suffix == ".csv":
+        yield from read_csv(path)
+    elif path.suffix == ".parquet":
+        yield from read_parquet(path)
+    else:
+        for agent, where in _read_json(path):
+            yield original(agent), where
 
-        return from_csv(path)
-    if path.suffix == ".parquet":
-        from tinyfactory.people.formats.parquet_file import iter_parquet
 
-        return People(iter_parquet(path))
+def _read_json(path: Path) -> Iterator[tuple[Any, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -130,54 +119,23 @@ def load_people(path: str | Path) -> People:
         raise InvalidInput(
             f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8 and load again."
         ) from error
-    return People(_people_in(path, text))
-
-
-def frame_of(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> Any:
-    """Rows of a table as a pandas data frame.
-
-    Raises
-    ------
-    TinyFactoryError
-        When pandas is not installed.
-    """
-    return _pandas().DataFrame([list(row) for row in rows], columns=list(columns))
-
-
-def to_frame(people: Iterable[TinyPerson]) -> Any:
-    """People as a pandas data frame, one row a person.
-
-    The columns of known fields are always there, in one order: objects are flattened
-    (``occupation_title``, ``big_five_openness``), lists stay lists. Then come fields that the
-    schema does not know, by name, then ``source`` and ``model``.
-
-    Raises
-    ------
-    TinyFactoryError
-        When pandas is not installed.
-
-    Examples
-    --------
-    >>> frame = to_frame([TinyPerson("Ana", {"occupation": "nurse"}, register=False)])
-    >>> frame.loc[0, "occupation_title"]
-    'nurse'
-    """
-    from tinyfactory.people.formats.rows import KNOWN, NUMBERS, row_of
-
-    rows = [row_of(person.persona, person.provenance) for person in people]
-    unknown = sorted({column for row in rows for column in row} - {*KNOWN, "source", "model"})
-    frame = _pandas().DataFrame(rows, columns=[*KNOWN, *unknown, "source", "model"], dtype=object)
-    return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise TinyFactoryError(
-            "Tables need pandas, which is not installed. Run: pip install 'tinyfactory[tables]'"
-        ) from error
-    return pd
+    if path.suffix in (".jsonl", ".ndjson"):
+        # Not `splitlines`, which also splits within a text.
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield _parsed(line, where), where
+        return
+    found = _parsed(text, str(path))
+    if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
+        found = found["agent_list"]  # as EDSL serialises an AgentList
+    if isinstance(found, dict):
+        yield found, str(path)
+        return
+    if not isinstance(found, list):
+        raise InvalidInput(f"{path} holds neither a person nor a list of people.")
+    for number, item in enumerate(found, 1):
+        yield item, f"{path}, person {number}"
 
 
 def _format_of(path: Path) -> str:
@@ -189,35 +147,36 @@ def _format_of(path: Path) -> str:
         return path.suffix[1:]
     if path.suffix == "" or path.is_dir():
         return "folder"
-    raise InvalidInput(f"{path.name} does not say its format; nothing was written. {_HOW}")
+    raise InvalidInput(f"{path.name} has no known ending; nothing was written. {_HOW}")
 
 
 def _json(value: Any, indent: int | None = None) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    # Some readers end a line at these, too.
+    # Some readers end a line at these characters, too.
     for separator in ("\u2028", "\u2029", "\x85"):
         text = text.replace(separator, f"\\u{ord(separator):04x}")
     return text
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a file beside the old one, then replace the old one."""
     with AtomicFile(path, text=True) as new:
         new.file.write(text)
 
 
-def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
-    """Fill a folder under another name, then give it its own."""
+def _write_folder(path: Path, agents: list[Json]) -> None:
+    """Fill a folder under a temporary name, then rename it."""
     path = path.resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InvalidInput(
-            f"{path} is in use; nothing was written. Choose a folder that is new or empty."
+            f"{path} is not empty; nothing was written. Choose a new or empty folder."
         )
     new = hidden_name(path)
     new.mkdir()
     try:
         width = len(str(len(agents)))
         for number, agent in enumerate(agents, 1):
-            # The number keeps the order, and apart those whose names differ in signs only.
+            # The number keeps the order, and tells names apart that differ only in punctuation.
             name = re.sub(r"[^\w-]+", "_", agent["persona"]["name"])[:40].strip("_")
             _write(new / f"{number:0{width}}_{name}{_AGENT}", _json(agent, indent=2) + "\n")
         if path.exists():
@@ -229,26 +188,6 @@ def _write_folder(path: Path, agents: list[dict[str, Any]]) -> None:
             for file in new.iterdir():
                 file.unlink()
             new.rmdir()
-
-
-def _people_in(path: Path, text: str) -> Iterator[TinyPerson]:
-    if path.suffix in (".jsonl", ".ndjson"):
-        # Not `splitlines`, which also splits within a text.
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                yield _person(_parsed(line, where), where)
-        return
-    found = _parsed(text, str(path))
-    if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
-        found = found["agent_list"]  # as EDSL serialises an AgentList
-    if isinstance(found, dict):
-        yield _person(found, str(path))
-        return
-    if not isinstance(found, list):
-        raise InvalidInput(f"{path} holds neither a person nor a list of people.")
-    for number, item in enumerate(found, 1):
-        yield _person(item, f"{path}, person {number}")
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -263,10 +202,3 @@ def _parsed(text: str, where: str) -> Any:
         raise InvalidInput(
             f"{where}: JSON with a number too long or nested too deep. Nothing was loaded."
         ) from error
-
-
-def _person(data: Any, where: str) -> TinyPerson:
-    try:
-        return TinyPerson.from_dict(original(data))
-    except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error

@@ -1,8 +1,8 @@
 """People in Parquet files, one at a time: a population need not fit into memory.
 
-Every file has the same columns (`tinyfactory.people.formats.rows.STORED`): those of a data frame,
-with lists as lists, then ``profile`` (what was asked for), ``provenance`` and ``persona`` as
-JSON, which hold the whole person.
+All files have the same columns (`tinyfactory.people.formats.rows.STORED`): those of a data frame,
+with lists as lists, then ``profile`` (the target), ``provenance`` and ``persona`` as JSON, which
+hold the whole person.
 """
 
 from __future__ import annotations
@@ -13,39 +13,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tinyfactory.errors import InvalidInput, TinyFactoryError
-from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, as_json, person_of, stored_row
-from tinyfactory.people.person import TinyPerson
+from tinyfactory.errors import InvalidInput
+from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
+from tinyfactory.people.protocols import PersonLike, is_person
 from tinyfactory.utils.files import AtomicFile, disk_errors
+from tinyfactory.utils.imports import require
 
-# Read at a time: small enough for people with long memories.
+# Rows read at a time: few enough for people with large memories.
 _BATCH = 256
 
 
 class PeopleWriter:
-    """Writes people to a Parquet file as they come, in memory for one group of rows.
+    """Writes people to a Parquet file one by one, with one group of rows in memory.
 
-    Use it in a ``with`` block. The file appears under its name when the block ends well; when
-    it ends in an error, nothing does, and what was there before stays. (A killed process can
-    leave a hidden file that ends in ``.new``; delete it.)
+    Use it in a ``with`` block. The file gets its name when the block ends without an error;
+    after an error the old file stays. (A killed process can leave a hidden file that ends in
+    ``.new``; delete it.)
 
     Parameters
     ----------
     path : path
-        A file there is replaced when the new one is complete.
+        An old file is replaced when the new one is complete.
     rows_per_group : int
-        How many people are held in memory, and make one row group of the file.
+        The number of people held in memory and written as one row group of the file.
 
     Raises
     ------
     InvalidInput
         For a number of rows below 1.
     TinyFactoryError
-        When pyarrow is not installed or the disk refuses.
+        When pyarrow is not installed or the disk cannot be written.
 
     Examples
     --------
     >>> import tempfile
+    >>> from tinyfactory.people import TinyPerson, iter_parquet
     >>> path = Path(tempfile.mkdtemp()) / "people.parquet"
     >>> with PeopleWriter(path) as writer:
     ...     writer.add(TinyPerson("Ana", {"age": 34}, register=False))
@@ -55,21 +57,23 @@ class PeopleWriter:
 
     def __init__(self, path: str | Path, rows_per_group: int = 1000) -> None:
         if isinstance(rows_per_group, bool) or rows_per_group < 1:
-            raise InvalidInput(f"rows_per_group is a number from 1, not {rows_per_group!r}.")
-        self.path = Path(path).expanduser().resolve()  # a link goes on pointing to where it did
+            raise InvalidInput(
+                f"rows_per_group must be a whole number of at least 1, not {rows_per_group!r}."
+            )
+        self.path = Path(path).expanduser().resolve()  # a link keeps its target
         self.count = 0
         self._size = rows_per_group
         self._rows: list[dict[str, Any]] = []
         self._schema = _schema()
         with disk_errors(self.path):
-            # Opened here, not by pyarrow, to be synced before it gets its name.
+            # Opened here, not by pyarrow, so that it can be synced before it is renamed.
             self._new = AtomicFile(self.path)
         try:
             self._writer = _parquet().ParquetWriter(
                 self._new.file,
                 self._schema,
                 compression="zstd",
-                # Every persona is another one: a dictionary of them would only fill memory.
+                # All personas differ: a dictionary of them would only fill memory.
                 use_dictionary=["nationality", "gender", "source", "model"],
             )
         except BaseException:
@@ -77,34 +81,34 @@ class PeopleWriter:
             raise
         self._open = True
 
-    def add(self, person: TinyPerson) -> None:
-        """Take a person as they are now.
+    def add(self, person: PersonLike) -> None:
+        """Add a person in the present state.
 
         Raises
         ------
         InvalidInput
-            For what is no person, or after the writer was closed.
+            If `person` is not a person, or the writer was closed.
         TinyFactoryError
-            When the disk refuses; the file that is being written is given up.
+            When the disk cannot be written; the new file is discarded.
         """
-        if not isinstance(person, TinyPerson):
-            raise InvalidInput(f"A person is expected, not {type(person).__name__}.")
+        if not is_person(person):
+            raise InvalidInput(f"add needs a person, not a {type(person).__name__}.")
         if not self._open:
             raise InvalidInput(
-                f"The file {self.path.name} is closed; nobody was added. Write to a new one."
+                f"The file {self.path.name} is closed; the person was not added. Write a new one."
             )
-        self._rows.append(_typed(stored_row(person)))
+        self._rows.append(_typed(stored_row(person.persona, person.provenance)))
         self.count += 1
         if len(self._rows) >= self._size:
             self._flush()
 
     def close(self) -> None:
-        """Complete the file and give it its name; a second time does nothing.
+        """Complete the file and give it its name; a second call does nothing.
 
         Raises
         ------
         TinyFactoryError
-            When the disk refuses; what was at the path is still there.
+            When the disk cannot be written; the old file is still there.
         """
         if not self._open:
             return
@@ -117,10 +121,10 @@ class PeopleWriter:
             self.discard()
 
     def discard(self) -> None:
-        """Give up: what was written goes, and what was at the path before stays."""
+        """Discard the new file; an old file at the path stays."""
         self._open = False
         self._rows = []
-        # A full disk refuses the closing as well, which changes nothing any more.
+        # Closing also fails on a full disk, which does not matter any more.
         with contextlib.suppress(OSError, AttributeError):
             self._writer.close()
         self._new.discard()
@@ -128,7 +132,7 @@ class PeopleWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        import pyarrow as pa
+        import pyarrow as pa  # slow to import
 
         try:
             with disk_errors(self.path):
@@ -154,7 +158,7 @@ class PeopleWriter:
             self.discard()
 
 
-def to_parquet(people: Iterable[TinyPerson], path: str | Path) -> None:
+def to_parquet(people: Iterable[PersonLike], path: str | Path) -> None:
     """Write people to a Parquet file, all or nothing; see `PeopleWriter`.
 
     `people` may be a generator of more people than memory holds.
@@ -162,34 +166,27 @@ def to_parquet(people: Iterable[TinyPerson], path: str | Path) -> None:
     Raises
     ------
     TinyFactoryError
-        When pyarrow is not installed or the disk refuses.
+        When pyarrow is not installed or the disk cannot be written.
     """
     with PeopleWriter(path) as writer:
         for person in people:
             writer.add(person)
 
 
-def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
-    """The people of a Parquet file, one after the other; they are not registered.
+def read_parquet(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the agents in a Parquet file, each with its place.
 
-    A file of other origin is read as `normalise` reads rows. Only a few rows at a time are in
-    memory.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to read, or something that is no person, naming the row.
-    TinyFactoryError
-        When pyarrow is not installed.
+    Only a few rows at a time are in memory; see `tinyfactory.people.iter_parquet`.
     """
     path = Path(path).expanduser()
     for number, row in enumerate(_rows(path), 1):
-        yield person_of(row, f"{path}, row {number}")
+        where = f"{path}, row {number}"
+        yield agent_of(row, where), where
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     parquet = _parquet()
-    import pyarrow as pa
+    import pyarrow as pa  # slow to import
 
     try:
         with path.open("rb") as source, parquet.ParquetFile(source) as file:
@@ -201,19 +198,13 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise TinyFactoryError(
-            "Parquet needs pyarrow, which is not installed. Run: pip install 'tinyfactory[tables]'"
-        ) from error
-    return pyarrow.parquet
+    return require("pyarrow.parquet", "tables")
 
 
 def _schema() -> Any:
-    """The columns and their types, the same in every file."""
+    """Return the columns and their types, the same in every file."""
     _parquet()
-    import pyarrow as pa
+    import pyarrow as pa  # slow to import
 
     text = pa.string()
     known = pa.struct([("name", text), ("description", text)])
@@ -223,7 +214,7 @@ def _schema() -> Any:
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as the types of the columns want it; what else there is, `persona` holds."""
+    """Convert a row to the types of the columns; other values are only in `persona`."""
     for column in MANY[:-1]:
         if row[column] is not None:
             items = row[column] if isinstance(row[column], list) else [row[column]]

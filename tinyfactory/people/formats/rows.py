@@ -1,18 +1,21 @@
-"""A persona as one flat row, and the other way round."""
+"""A person as one flat row of a table or data frame, and the person in such a row."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TIMES, empty
+from tinyfactory.people.schema.normalise import normalise
+from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import clean
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
+Json = dict[str, Any]
 
 NUMBERS = ("age", *(f"big_five_{trait}" for trait in TRAITS))
 KNOWN = (
@@ -24,7 +27,7 @@ KNOWN = (
     *("behaviors_general", *(f"routines_{time}" for time in (*TIMES, "daily"))),
     *("health", "relationships", "long_term_goals", "other_facts"),
 )
-# Where each column stands in a persona: `routines_morning` is `behaviors.routines.morning`.
+# The path of each column in a persona: `routines_morning` is `behaviors.routines.morning`.
 _PARTS = {path.rpartition(".")[2]: path for path in PARTS}
 PLACES = {
     column: f"{_PARTS[part]}.{column.removeprefix(f'{part}_')}"
@@ -33,92 +36,89 @@ PLACES = {
     if column.startswith(f"{part}_")
 }
 MANY = (*(column for column in KNOWN if PLACES.get(column, column) in LISTS), "relationships")
-# The whole person, of which the other columns are a view; `profile` is what was asked for.
+# The whole person as JSON, of which the other columns are a view; `profile` is the target.
 WHOLE = ("profile", "provenance", "persona")
 _ORIGIN = ("source", "model")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 STORED = (*KNOWN, *_ORIGIN, *WHOLE)
 
 
-def row_of(persona: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a person by column.
+def row_of(persona: Json, provenance: Json) -> Json:
+    """Return the fields of a person by column.
 
     Examples
     --------
     >>> row_of({"name": "Ana", "occupation": {"title": "nurse"}}, {"source": "offline"})
     {'name': 'Ana', 'occupation_title': 'nurse', 'source': 'offline', 'model': None}
     """
-    row: dict[str, Any] = {}
+    row: Json = {}
     _flatten(persona, "", row)
     return row | {"source": provenance.get("source"), "model": provenance.get("model")}
 
 
-def stored_row(person: TinyPerson) -> dict[str, Any]:
-    """What a file keeps of a person: the declared columns and, as JSON, the whole.
+def stored_row(persona: Json, provenance: Json) -> Json:
+    """Make the row of a file: the declared columns and, as JSON, the whole person.
 
     Examples
     --------
-    >>> from tinyfactory.people import TinyPerson
-    >>> row = stored_row(TinyPerson("Ana", {"age": 34, "cats": 2}, register=False))
+    >>> row = stored_row({"name": "Ana", "age": 34, "cats": 2}, {})
     >>> row["age"], row["persona"]
     (34, '{"name": "Ana", "age": 34, "cats": 2}')
     """
-    persona, provenance = person.persona, person.provenance
-    row: dict[str, Any] = dict.fromkeys(STORED)
+    row: Json = dict.fromkeys(STORED)
     row |= {key: value for key, value in row_of(persona, provenance).items() if key in row}
     row |= {key: row[key] if row[key] is None else clean(str(row[key])) for key in _ORIGIN}
-    asked = provenance.get("profile")
-    row["profile"] = None if asked is None else as_json(asked)
+    profile = provenance.get("profile")
+    row["profile"] = None if profile is None else as_json(profile)
     row["provenance"], row["persona"] = as_json(provenance), as_json(persona)
     return row
 
 
-def person_of(row: dict[str, Any], where: str) -> TinyPerson:
-    """The person in a row: as it was stored, or as the columns tell.
+def agent_of(row: Json, where: str) -> Json:
+    """Return the agent (see `TinyPerson.to_dict`) in a row.
 
     Parameters
     ----------
     row : dict
-        Cells by column. With a ``persona`` column that holds JSON, as `stored_row` gives it,
-        the person is that one, whole. Without, known columns are put where they belong, and
-        the others go to `normalise` as they are.
+        Cells by column. If the column ``persona`` holds JSON, as `stored_row` writes it, it
+        is the whole person. Otherwise known columns become the fields they stand for, and
+        the others stay as they are.
     where : str
-        What to name in errors.
+        The place of the row, for error messages.
 
     Raises
     ------
     InvalidInput
-        For what is no person, and where a cell and the ``persona`` column say different things:
-        then somebody changed one of them, and taking either would drop the other in silence.
+        For an invalid person, and if a cell and the column ``persona`` differ: one of them
+        was edited, and taking either would silently drop the other.
 
     Examples
     --------
-    >>> person_of({"name": "Ana", "occupation_title": "nurse", "age": None}, "row 1").persona
+    >>> agent_of({"name": "Ana", "occupation_title": "nurse", "age": None}, "row 1")
     {'name': 'Ana', 'occupation': {'title': 'nurse'}}
     """
-    from tinyfactory.people.person import TinyPerson
-
     whole = row.get("persona")
+    if not (isinstance(whole, str) and whole.startswith("{") and "provenance" in row):
+        return _unflattened(row)
     try:
-        if not (isinstance(whole, str) and whole.startswith("{") and "provenance" in row):
-            return TinyPerson.from_dict(_unflattened(row))
         about = {"version": 1, "provenance": json.loads(row["provenance"] or "{}")}
-        data = {"type": "TinyPerson", "persona": json.loads(whole), "tinyfactory": about}
-        person = TinyPerson.from_dict(data)
-    except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error
+        agent = {"type": "TinyPerson", "persona": json.loads(whole), "tinyfactory": about}
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{where}: the column persona or provenance is not valid JSON ({error}). Nothing was "
-            "loaded. Take the file as it was written, or delete these two columns to read the "
+            "loaded. Load the unchanged file, or delete these two columns to read the "
             "others."
         ) from error
-    _agree(row, stored_row(person), where)
-    return person
+    try:
+        persona = normalise(agent)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error
+    _check_columns(row, row_of(persona, {}), where)
+    return agent
 
 
 def as_json(value: Any) -> str:
-    r"""`value` as JSON that any UTF-8 file can hold.
+    r"""Write a value as JSON that any UTF-8 file can hold.
 
     Examples
     --------
@@ -129,9 +129,9 @@ def as_json(value: Any) -> str:
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _agree(row: dict[str, Any], stored: dict[str, Any], where: str) -> None:
+def _check_columns(row: Json, stored: Json, where: str) -> None:
     for column in KNOWN:
-        if column in row and _said(row[column]) != _said(stored[column]):
+        if column in row and _said(row[column]) != _said(stored.get(column)):
             raise InvalidInput(
                 f"{where}: the column {column} was changed, and the column persona, which holds "
                 "the whole person, was not. Nothing was loaded. To go by the columns, delete "
@@ -140,22 +140,23 @@ def _agree(row: dict[str, Any], stored: dict[str, Any], where: str) -> None:
 
 
 def _said(value: Any) -> Any:
-    """A cell without what spreadsheets and tables change by themselves."""
+    """Return a cell without the differences that spreadsheets make by themselves."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, list):
-        return [_said(item) for item in value]
+        # A Parquet file has texts alone in a list: there True is written as JSON.
+        return [_said(item) if isinstance(item, str | dict) else as_json(item) for item in value]
     if isinstance(value, dict):
         return {key: _said(item) for key, item in value.items() if not empty(item)}
     return value
 
 
-def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
-    """Known columns as the parts that they come from; an empty cell says nothing."""
-    data: dict[str, Any] = {}
-    # Columns that are fields come first, so that a foreign one named as a part is seen.
+def _unflattened(row: Json) -> Json:
+    """Return known columns as fields of a person, without empty cells."""
+    data: Json = {}
+    # Fields come before other columns, so that a column named as a part does not hide them.
     for column, value in sorted(row.items(), key=lambda cell: cell[0] in PLACES):
-        # Where a description came from is no part of the person.
+        # The origin of a description is not a field of the person.
         if empty(value) or column in (*_ORIGIN, "profile", "provenance"):
             continue
         *way, leaf = PLACES[column].split(".") if column in PLACES else [column]
@@ -169,7 +170,7 @@ def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _flatten(part: dict[str, Any], path: str, row: dict[str, Any]) -> None:
+def _flatten(part: Json, path: str, row: Json) -> None:
     prefix = path.rpartition(".")[2]  # "big_five", not "personality_big_five"
     for key, value in part.items():
         here = f"{path}.{key}" if path else key
@@ -177,7 +178,7 @@ def _flatten(part: dict[str, Any], path: str, row: dict[str, Any]) -> None:
             _flatten(value, here, row)
             continue
         column = f"{prefix}_{key}" if prefix else key
-        # A field that nobody knows must not pass for one that is known.
+        # The column of an unknown field must not have the name of a known one.
         while column in row or column in ("source", "model") or (not path and _taken(key, column)):
             column = f"other_{column}"
         row[column] = value
@@ -185,3 +186,41 @@ def _flatten(part: dict[str, Any], path: str, row: dict[str, Any]) -> None:
 
 def _taken(key: str, column: str) -> bool:
     return column in KNOWN and "_" in key and key not in ("long_term_goals", "other_facts")
+
+
+def to_frame(people: Iterable[PersonLike]) -> Any:
+    """Return people as a pandas data frame, one row a person.
+
+    The columns of known fields are always there, in one order: objects are flattened
+    (``occupation_title``, ``big_five_openness``), lists stay lists. Then come fields that the
+    schema does not know, by name, then ``source`` and ``model``.
+
+    Raises
+    ------
+    MissingPackage
+        When pandas is not installed.
+
+    Examples
+    --------
+    >>> from tinyfactory.people import TinyPerson
+    >>> frame = to_frame([TinyPerson("Ana", {"occupation": "nurse"}, register=False)])
+    >>> frame.loc[0, "occupation_title"]
+    'nurse'
+    """
+    rows = [row_of(person.persona, person.provenance) for person in people]
+    unknown = sorted({column for row in rows for column in row} - {*KNOWN, *_ORIGIN})
+    frame = require("pandas", "tables").DataFrame(
+        rows, columns=[*KNOWN, *unknown, *_ORIGIN], dtype=object
+    )
+    return frame.astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def frame_of(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> Any:
+    """Return rows of a table as a pandas data frame.
+
+    Raises
+    ------
+    MissingPackage
+        When pandas is not installed.
+    """
+    return require("pandas", "tables").DataFrame([list(row) for row in rows], columns=list(columns))

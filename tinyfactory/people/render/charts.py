@@ -1,8 +1,8 @@
 """Report cards and their plots as static HTML and SVG: no script, no style sheet, no network.
 
-Like `render`, this makes markup, and everything that is shown goes through `escape`. Numbers
-stand beside every bar, so that nothing is lost where styles or pictures are taken out. Notebooks
-keep cards of many plots, so what is said of every bar is said in few letters.
+All text goes through `escape`. Numbers are written beside every bar, so that nothing is lost
+where styles or pictures are removed. Notebooks store cards with many plots, so the markup of a
+bar is short.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tinyfactory.people.render.person import escape
+from tinyfactory.people.render.html import LINE, NO_MATH, escape
 from tinyfactory.utils.text import cut
 
 MAX_BARS = 30
 
-_LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
 _GOT = "var(--jp-brand-color1, #1976d2)"
 _MARKS = {"pass": "✓ pass", "FAIL": "✗ FAIL", "info": "info"}
-_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _LABEL, _BAR, _NUMBER, _STEP = 170, 240, 130, 20  # pixels
 _WIDE = 290  # for labels that are longer than...
 _SHORT = 22  # characters
 _LONGEST = 40
-# The page's own colours are used, light or dark, whatever the reader prefers.
+# The page has light or dark colours, as the reader prefers.
 _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" '
     'content="light dark"><meta name="viewport" content="width=device-width"><title>{}</title>'
@@ -37,7 +35,7 @@ _PAGE = (
 class Section:
     """One row of a card: mark, title, value, sentence and notes as text; plots as markup.
 
-    `plots` is put in as it is and must come from this module.
+    `plots` is inserted without escaping and must come from this module.
     """
 
     mark: str
@@ -49,7 +47,7 @@ class Section:
 
 
 def card(heading: str, sections: Sequence[Section]) -> str:
-    """A report card: a line for each row with its mark, which opens at a click.
+    """Render a report card: a line for each row with its mark, which opens on click.
 
     Rows that failed are open.
 
@@ -60,7 +58,7 @@ def card(heading: str, sections: Sequence[Section]) -> str:
     """
     parts = "".join(map(_section, sections))
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 6px; '
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 6px; '
         f'padding: 8px 12px; margin: 4px 0; max-width: 60em;">'
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
         f"{parts}</div>"
@@ -68,34 +66,34 @@ def card(heading: str, sections: Sequence[Section]) -> str:
 
 
 def page(title: str, body: str) -> str:
-    """A whole page around markup of this module."""
+    """Render a whole page around markup of this module."""
     return _PAGE.format(escape(title), body)
 
 
-def asked_against_got(rows: Sequence[tuple[str, float, float]]) -> str:
-    """For each category a bar of what is there and a line where what was asked lies.
+def target_and_actual(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Draw, for each category, a bar for the actual number and a line at the target.
 
     Parameters
     ----------
-    rows : sequence of (category, asked, got)
+    rows : sequence of (category, target, actual)
         In people. At most 30 are drawn; a line says how many are not.
 
     Examples
     --------
-    >>> svg = asked_against_got([("a < b", 10, 12)])
+    >>> svg = target_and_actual([("a < b", 10, 12)])
     >>> "a &lt; b" in svg, svg.startswith("<svg")
     (True, True)
     """
-    most = max((max(_size(asked), _size(got)) for _, asked, got in rows), default=0) or 1
+    most = max((max(_size(target), _size(actual)) for _, target, actual in rows), default=0) or 1
     drawn = _Drawing(_room(label for label, _, _ in rows[:MAX_BARS]))
-    for label, asked, got in rows[:MAX_BARS]:
-        numbers = f"{_number(got)} of {_number(asked)}"
-        drawn.add(label, _size(got) / most, numbers, _size(asked) / most)
-    return drawn.svg("Bar: there; line: asked", len(rows) - MAX_BARS)
+    for label, target, actual in rows[:MAX_BARS]:
+        numbers = f"{_number(actual)} of {_number(target)}"
+        drawn.add(label, _size(actual) / most, numbers, _size(target) / most)
+    return drawn.svg("Bar: actual; line: target", len(rows) - MAX_BARS)
 
 
 def bars(rows: Sequence[tuple[str, float]], caption: str) -> str:
-    """A bar for each label, its number beside it.
+    """Draw a bar for each label, with its number.
 
     Examples
     --------
@@ -121,19 +119,19 @@ def _section(section: Section) -> str:
 
 
 def _mark(mark: str) -> str:
-    # A word as well as a sign: colour alone is lost on some readers and printers.
+    # A word as well as a sign: some readers and printers lose colours.
     bold = ";font-weight:bold" if mark == "FAIL" else ""
     word = escape(_MARKS.get(mark, mark))
     return f'<span style="display:inline-block;min-width:4em{bold}">{word}</span>'
 
 
 def _room(labels: Iterable[str]) -> int:
-    """How far to the right the bars begin."""
+    """Return the width of the labels, where the bars begin."""
     return _WIDE if any(len(label) > _SHORT for label in labels) else _LABEL
 
 
 class _Drawing:
-    """Bars below one another. What they have in common is said once: cards hold many."""
+    """A drawing of bars; attributes that all bars share are written once, to be short."""
 
     def __init__(self, left: int) -> None:
         self._left = left
@@ -142,7 +140,7 @@ class _Drawing:
         self._lines: list[str] = []
 
     def add(self, label: str, part: float, numbers: str, line: float | None = None) -> None:
-        """A bar of a part of the width, and a line where another part ends."""
+        """Add a bar of this share of the width, and a line at another share."""
         y = len(self._bars) * _STEP + 9  # the middle of the bar
         short = cut(label, _LONGEST)
         whole = "" if short == label else f"<title>{escape(label)}</title>"
@@ -156,7 +154,7 @@ class _Drawing:
         self._texts.append(f'<text x="{x}" y="{middle + 4}"{anchor}>{markup}</text>')
 
     def svg(self, caption: str, more: int) -> str:
-        """The drawing under its caption, with a line for what is not drawn."""
+        """Return the drawing under its caption, with the number of bars not drawn."""
         steps = len(self._bars)
         if more > 0:
             self._text(0, steps * _STEP + 9, f"and {more:,} more")
@@ -169,19 +167,19 @@ class _Drawing:
             f'viewBox="0 0 {width} {height}" font-size="12" fill="currentColor" '
             'style="display:block;max-width:100%;font-family:inherit">'
             f'<g transform="translate({self._left} {_STEP})">{"".join(self._texts)}'
-            # Notebooks that are not trusted lose the style, and bars are of the text's colour.
+            # Untrusted notebooks drop the style, and the bars have the colour of the text.
             f'<g stroke="currentColor"><path style="stroke: {_GOT}" stroke-width="10" '
             f'd="{"".join(self._bars)}"/>{lines if self._lines else ""}</g></g></svg>'
         )
 
 
 def _pixels(part: float) -> str:
-    """A part of the width; a tenth of a pixel is less than anyone sees."""
+    """Return a share of the width in pixels, with one decimal."""
     return f"{_BAR * part:.1f}".removesuffix(".0")
 
 
 def _size(value: float) -> float:
-    """A length that can be drawn: nothing below zero, nothing endless."""
+    """Return a length that can be drawn: finite and not negative."""
     return max(0.0, float(value)) if math.isfinite(value) else 0.0
 
 

@@ -1,7 +1,7 @@
-"""People side by side, as static HTML.
+"""Comparisons of people as text and as static HTML.
 
-What differs is struck out or underlined as well as coloured, by the elements that mean so
-(``del``, ``ins``), so that it shows in print, without styles, and to those who see no colour.
+Differences are struck out or underlined as well as coloured, by ``del`` and ``ins`` elements,
+so that they show in print, without styles, and without colour vision.
 """
 
 from __future__ import annotations
@@ -9,29 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinyfactory.people.render.person import _CELL, _FAINT, _LINE, _NO_MATH, _ROW, _TEXT, escape
+from tinyfactory.people.protocols import ComparisonLike
+from tinyfactory.people.render.html import CELL, FAINT, LINE, NO_MATH, ROW, TEXT, escape
 from tinyfactory.people.schema.fields import MORE, SECTIONS, path_in_words, section_of
-from tinyfactory.utils.text import legible
+from tinyfactory.people.schema.word_diff import Difference, Pieces
+from tinyfactory.utils.text import count, legible
 
-if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference
-    from tinyfactory.people.schema.word_diff import Pieces
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tinyfactory.people.comparison import Comparison, Difference
-    from tinyfactory.people.schema.word_diff import Pieces
-# Of texts with less in common than this, marking every word tells less than reading them.
+# Below this similarity of texts, marks on single words would not help.
 _ALIKE = 0.4
-# See-through colours, over a light page and a dark one.
+# Translucent colours, for light and dark pages.
 _LEFT = "background: rgba(215, 58, 73, 0.2); color: inherit; text-decoration: line-through;"
 _RIGHT = "background: rgba(40, 167, 69, 0.2); color: inherit; text-decoration: underline;"
 
 
-def comparison_html(comparison: Comparison, *, only_differences: bool = False) -> str:
-    """A comparison as HTML that needs no kernel: first what was asked for, then the rest."""
+def comparison_html(comparison: ComparisonLike, *, only_differences: bool = False) -> str:
+    """Render a comparison as HTML that needs no kernel: intended changes first."""
     parts = []
     if comparison.asked:
         fields = [field for field in comparison.fields if field.asked]
@@ -45,24 +39,25 @@ def comparison_html(comparison: Comparison, *, only_differences: bool = False) -
     return _framed(heads(comparison), parts)
 
 
-def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bool = False) -> str:
-    """One person and several others: each of them with what they have that the first has not.
+def side_by_side_html(
+    comparisons: Sequence[ComparisonLike], *, only_differences: bool = False
+) -> str:
+    """Render one person beside several others, each with their differences from the first.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
         All with the same person on the left.
     only_differences : bool
-        Whether to leave out what is the same in all.
+        Whether to leave out fields that are the same in all.
     """
     if len(comparisons) == 1:
         return comparison_html(comparisons[0], only_differences=only_differences)
     rows = _rows_of_many(comparisons)
     differ = [row for row in rows if row.differs]
     names = [name_of(comparisons[0], 0), *(name_of(comparison, 1) for comparison in comparisons)]
-    told = (
-        f"Different: {len(differ)} of {count_fields(len(rows))}." if differ else "Nothing differs."
-    )
+    fields = count(len(rows), "field", "fields")
+    told = f"Different: {len(differ)} of {fields}." if differ else "Nothing differs."
     parts = [_paragraph(told, bold=True), _parts(_Table(names, differ))]
     same = [row for row in rows if not row.differs]
     if same and not only_differences:
@@ -70,18 +65,18 @@ def side_by_side_html(comparisons: Sequence[Comparison], *, only_differences: bo
     return _framed(names, parts)
 
 
-def proposal_html(comparison: Comparison) -> str:
-    """What stands beside what is proposed in its place."""
+def proposal_html(comparison: ComparisonLike) -> str:
+    """Render the present value of a field beside the proposed one."""
     rows = _rows(comparison, comparison.differences).rows
     told = _table(_Table(["As it stands", "Proposed"], rows)) or _paragraph("Nothing differs.")
-    return f'<div {_NO_MATH} style="color: {_TEXT};">{told}</div>'
+    return f'<div {NO_MATH} style="color: {TEXT};">{told}</div>'
 
 
 def _framed(names: Sequence[str], parts: Sequence[str]) -> str:
     told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
-        f'padding: 12px 16px; margin: 4px 0; max-width: 80em; color: {_TEXT};">'
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 8px; '
+        f'padding: 12px 16px; margin: 4px 0; max-width: 80em; color: {TEXT};">'
         f'<div><b style="font-size: 1.2em;">{escape(told)}</b></div>{"".join(parts)}</div>'
     )
 
@@ -92,15 +87,16 @@ def _paragraph(text: str, bold: bool = False) -> str:
 
 
 def _the_same(table: _Table, whom: str) -> str:
+    fields = count(len(table.rows), "field", "fields")
     return (
         '<details style="margin: 4px 0;"><summary style="cursor: pointer;">'
-        f"The same in {whom}: {count_fields(len(table.rows))}</summary>{_table(table)}</details>"
+        f"The same in {whom}: {fields}</summary>{_table(table)}</details>"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A field of several people: its path and note as text, a cell of markup for each."""
+    """A field of several people: its path and note as text, and a cell of markup for each."""
 
     path: str
     note: str
@@ -115,7 +111,7 @@ class _Table:
 
 
 def _parts(table: _Table) -> str:
-    """The rows under the headings that a person is read by, each a part that folds."""
+    """Render rows under the headings of a person's card, in folding sections."""
     parts = []
     for title in (*SECTIONS, MORE):
         rows = [row for row in table.rows if section_of(row.path) == title]
@@ -123,7 +119,7 @@ def _parts(table: _Table) -> str:
             differ = sum(row.differs for row in rows)
             told = f"{title}: {differ} different" if differ else title
             parts.append(
-                f'<details open style="border-top: 1px solid {_LINE}; padding: 6px 0;"><summary '
+                f'<details open style="border-top: 1px solid {LINE}; padding: 6px 0;"><summary '
                 f'style="cursor: pointer; padding: 2px 0;"><b>{escape(told)}</b></summary>'
                 f"{_table(_Table(table.names, rows))}</details>"
             )
@@ -133,27 +129,27 @@ def _parts(table: _Table) -> str:
 def _table(table: _Table) -> str:
     if not table.rows:
         return ""
-    # What a field is called stays in one piece; people share the rest.
-    head = f'<th style="{_CELL} width: 10em;"></th>'
-    head += "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in table.names)
+    # The column of field names has a fixed width; the people share the rest.
+    head = f'<th style="{CELL} width: 10em;"></th>'
+    head += "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in table.names)
     body = []
     for row in table.rows:
-        told = f'<br><small style="color: {_FAINT};">{escape(row.note)}</small>' if row.note else ""
-        line = f"{_CELL} border-top: 1px solid {_LINE};"
+        told = f'<br><small style="color: {FAINT};">{escape(row.note)}</small>' if row.note else ""
+        line = f"{CELL} border-top: 1px solid {LINE};"
         name = escape(path_in_words(row.path))
         cells = "".join(f'<td style="{line}">{cell}</td>' for cell in row.cells)
         body.append(
-            f'<tr style="{_ROW}"><th style="{line} font-weight: normal;">{name}{told}</th>'
+            f'<tr style="{ROW}"><th style="{line} font-weight: normal;">{name}{told}</th>'
             f"{cells}</tr>"
         )
     return (
         '<table style="border-collapse: collapse; table-layout: fixed; width: 100%; '
-        f'overflow-wrap: anywhere; color: {_TEXT};">'
+        f'overflow-wrap: anywhere; color: {TEXT};">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
 
 
-def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
+def _rows(comparison: ComparisonLike, fields: Iterable[Difference]) -> _Table:
     rows = []
     for field in fields:
         cells = [_cell(field, side) for side in ("left", "right")]
@@ -161,8 +157,8 @@ def _rows(comparison: Comparison, fields: Iterable[Difference]) -> _Table:
     return _Table(heads(comparison), rows)
 
 
-def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
-    """A row for each field of anyone; a dotted name can mean two of them."""
+def _rows_of_many(comparisons: Sequence[ComparisonLike]) -> list[_Row]:
+    """Make a row for each field of any person; a dotted name can mean two fields."""
     of_each = []
     for comparison in comparisons:
         seen: Counter[str] = Counter()
@@ -176,7 +172,7 @@ def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
         fields = [found.get(key) for found in of_each]
         first = next(field for field in fields if field is not None)
         differs = any(field is None or field.state != "same" for field in fields)
-        # Who lacks a field that only another one has is in no comparison that knows it.
+        # A comparison of two people who both lack a field of a third does not list it.
         others = ["" if field is None else _cell(field, "right") for field in fields]
         cells = [_cell(first, "left", marked=False), *others]
         rows.append(_Row(key[0], "≠ different" if differs else "", cells, differs))
@@ -184,7 +180,7 @@ def _rows_of_many(comparisons: Sequence[Comparison]) -> list[_Row]:
 
 
 def _note(field: Difference) -> str:
-    """How a field differs, in words: what is marked by signs and colours alone is lost on many."""
+    """Describe how a field differs in words, for readers without marks and colours."""
     if field.state == "same":
         return ""
     if field.state != "changed":
@@ -197,7 +193,7 @@ def _words_differ(field: Difference) -> bool:
 
 
 def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
-    """What one of the two has; words are marked where the two have enough in common for that."""
+    """Render one person's value; words are marked if the two values are similar enough."""
     whole = _common(field.items) >= _ALIKE
     items = [
         _side(item, side, marked=marked and (whole or _common([item]) >= _ALIKE))
@@ -211,7 +207,7 @@ def _cell(field: Difference, side: str, *, marked: bool = True) -> str:
 
 
 def _common(items: Sequence[Pieces]) -> float:
-    """How much of what stands beside each other is the same, from 0 to 1, by words."""
+    """Return the share of words that paired items have in common, from 0 to 1."""
     sizes = Counter[str]()
     for item in items:
         for where, text in item:
@@ -220,21 +216,21 @@ def _common(items: Sequence[Pieces]) -> float:
 
 
 def _side(item: Pieces, side: str, *, marked: bool) -> str:
-    """What one of the two has of an item, marked where the other has it not."""
+    """Render one person's side of an item, with marks where the other differs."""
     tag, style = ("del", _LEFT) if side == "left" else ("ins", _RIGHT)
     parts = []
     for where, text in item:
         if where == "both" or (where == side and not marked):
             parts.append(escape(text))
         elif where == side:
-            start = text[: len(text) - len(text.lstrip())]  # no mark on the blank before
+            start = text[: len(text) - len(text.lstrip())]  # no mark on leading white space
             parts.append(f'{escape(start)}<{tag} style="{style}">{escape(text.lstrip())}</{tag}>')
     inside = "".join(parts)
     return f'<span style="white-space: pre-line;">{inside}</span>' if inside else ""
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """A comparison as plain text, with the marks of wdiff: ``[-left-]`` and ``{+right+}``."""
+def comparison_text(comparison: ComparisonLike) -> str:
+    """Write a comparison as plain text, marked as wdiff does: ``[-left-]``, ``{+right+}``."""
     lines = [f"{name_of(comparison, 0)} and {name_of(comparison, 1)}"]
     if comparison.asked:
         lines.append(legible(asked_for(comparison)))
@@ -244,13 +240,13 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join([*lines, *(legible(line) for line in word_lines(comparison))])
 
 
-def name_of(comparison: Comparison, side: int) -> str:
-    """The name of the left (0) or the right one (1)."""
+def name_of(comparison: ComparisonLike, side: int) -> str:
+    """Return the name of the left (0) or the right (1) person."""
     return legible(comparison.names[side]) or "(no name yet)"
 
 
-def heads(comparison: Comparison) -> list[str]:
-    """The two names; of twins with one name also what makes the difference."""
+def heads(comparison: ComparisonLike) -> list[str]:
+    """Return the two names; for twins of one name also the intended change."""
     names = [name_of(comparison, side) for side in (0, 1)]
     if names[0] != names[1] or not comparison.asked:
         return names
@@ -260,39 +256,33 @@ def heads(comparison: Comparison) -> list[str]:
     ]
 
 
-def asked_for(comparison: Comparison) -> str:
-    """What was changed on purpose, in a sentence."""
+def asked_for(comparison: ComparisonLike) -> str:
+    """Write the intended changes in one sentence."""
     changes = [f"{key}, from {a} to {b}" for key, (a, b) in comparison.asked.items()]
     return f"Changed on purpose: {'; '.join(changes)}"
 
 
-def summary(comparison: Comparison) -> str:
-    """How much differs, in a sentence."""
+def summary(comparison: ComparisonLike) -> str:
+    """Write how much differs in one sentence."""
     besides = " besides" if comparison.asked else ""
-    total = sum(not field.asked for field in comparison.fields)
-    count = len(comparison.differences)
-    if not count:
-        return f"Nothing differs{besides}: {count_fields(total)} the same."
-    return f"Different{besides}: {count} of {count_fields(total)}, {comparison.share:.0%}".replace(
-        "%", " % of the words"
-    )
+    fields = count(sum(not field.asked for field in comparison.fields), "field", "fields")
+    differing = len(comparison.differences)
+    if not differing:
+        return f"Nothing differs{besides}: {fields} the same."
+    share = f"{comparison.share:.0%}".replace("%", " % of the words")
+    return f"Different{besides}: {differing} of {fields}, {share}"
 
 
-def count_fields(number: int) -> str:
-    """A number of fields in words."""
-    return "1 field" if number == 1 else f"{number} fields"
-
-
-def word_lines(comparison: Comparison) -> Iterable[str]:
-    """The words that only one of the two uses, a line for each side."""
+def word_lines(comparison: ComparisonLike) -> Iterable[str]:
+    """Write the words that only one of the two uses, one line for each side."""
     for side, words in (("left", comparison.left_words), ("right", comparison.right_words)):
         if words:
-            told = ", ".join(f"{word} ({count})" for word, count in words)
+            told = ", ".join(f"{word} ({number})" for word, number in words)
             yield f"Words only on the {side}: {told}"
 
 
 def _lines(field: Difference) -> list[str]:
-    """A field as text: what is the same within a list is left out."""
+    """Write a field as lines of text, without the equal items of a list."""
     path = legible(field.path)
     if field.state == "same":
         return [f"  {path}: the same in both"]
@@ -305,7 +295,7 @@ def _lines(field: Difference) -> list[str]:
 
 
 def unmarked(field: Difference) -> str:
-    """What to say of values that differ in no word."""
+    """Describe the difference of values that have the same words."""
     lists = isinstance(field.left, list) and isinstance(field.right, list)
     return "the same in another order" if lists else "the same words, written otherwise"
 

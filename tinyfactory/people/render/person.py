@@ -1,50 +1,32 @@
-"""People as text and as static HTML: the only place that makes markup.
-
-What a model wrote is hostile until it went through `escape` (for HTML) or `legible` (for a
-terminal). The HTML needs no style sheet and no script: where styles or pictures are taken
-out, as GitHub does, names, numbers and headings are left.
-"""
+"""People as text and as static HTML: a card, a table, and where each field came from."""
 
 from __future__ import annotations
 
 import hashlib
-import html
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from tinyfactory.people.schema.big_five import TRAITS
-from tinyfactory.people.schema.fields import in_words, sections
-from tinyfactory.people.schema.provenance import origin, ways
-
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tinyfactory.people.schema.fields import path_in_words
+from tinyfactory.journal.records import Event
+from tinyfactory.people.protocols import PersonLike
+from tinyfactory.people.render.html import (
+    BAR,
+    CELL,
+    FAINT,
+    LINE,
+    MAX_ROWS,
+    NO_MATH,
+    ROW,
+    TEXT,
+    TRACK,
+    escape,
+    rows_html,
+)
+from tinyfactory.people.revisions import Revision
+from tinyfactory.people.schema.big_five import TRAITS
+from tinyfactory.people.schema.fields import in_words, path_in_words, sections
+from tinyfactory.people.schema.provenance import origin, ways
 from tinyfactory.utils.text import count, legible, one_line, price_in_words
-
-if TYPE_CHECKING:
-    from tinyfactory.journal.records import Event
-    from tinyfactory.people.person import TinyPerson
-MAX_ROWS = 50
-
-_TEXT = "var(--jp-ui-font-color1, inherit)"
-_FAINT = "var(--jp-ui-font-color2, inherit)"
-_LINE = "var(--jp-border-color1, rgba(128, 128, 128, 0.5))"
-# Twice, because a notebook that is not trusted keeps no variables.
-_BAR = "#1976d2; background: var(--jp-brand-color1, #1976d2)"
-_TRACK = "rgba(128, 128, 128, 0.3); background: var(--jp-layout-color3, rgba(128, 128, 128, 0.3))"
-_ROW = "background: transparent;"  # notebooks stripe every table, and tables within tables
-_CELL = f"text-align: left; vertical-align: top; padding: 2px 8px; color: {_TEXT};"
-# Notebooks set what stands between dollar signs as mathematics, whose macros can link to
-# script; these classes keep MathJax out.
-_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 
 _COLUMNS = {
     "Name": "name",
@@ -55,40 +37,27 @@ _COLUMNS = {
 }
 
 
-def escape(value: Any) -> str:
-    """`value` as text for HTML, in an element or a quoted attribute.
-
-    Examples
-    --------
-    >>> escape("<b onclick='x()'>{{name}}</b>")
-    '&lt;b onclick=&#x27;x()&#x27;&gt;&#123;&#123;name&#125;&#125;&lt;/b&gt;'
-    """
-    # Braces and backticks too: some pages run templates over what they show.
-    escaped = html.escape(legible(value), quote=True)
-    return escaped.replace("{", "&#123;").replace("}", "&#125;").replace("`", "&#96;")
-
-
-def person_html(person: TinyPerson) -> str:
-    """A person as a card that needs no kernel."""
+def person_html(person: PersonLike) -> str:
+    """Render a person as a card that needs no kernel."""
     return (
-        f'<div {_NO_MATH} style="border: 1px solid {_LINE}; border-radius: 8px; '
-        f'padding: 12px 16px; margin: 4px 0; max-width: 60em; color: {_TEXT};">'
+        f'<div {NO_MATH} style="border: 1px solid {LINE}; border-radius: 8px; '
+        f'padding: 12px 16px; margin: 4px 0; max-width: 60em; color: {TEXT};">'
         f"{head_html(person)}{body_html(person)}{_footer(person)}</div>"
     )
 
 
-def head_html(person: TinyPerson) -> str:
-    """Who someone is at a glance: a pattern of their own, the name, and one line."""
+def head_html(person: PersonLike) -> str:
+    """Render the head of a card: an identicon, the name, and the minibio."""
     return (
         '<div style="display: flex; align-items: center; padding-bottom: 8px; '
-        f'color: {_TEXT};">{_identicon(person.name)}'
+        f'color: {TEXT};">{_identicon(person.name)}'
         f'<div><div style="font-size: 1.5em; line-height: 1.3;"><b>{_title(person)}</b></div>'
-        f'<div style="color: {_FAINT};">{escape(person.minibio())}</div></div></div>'
+        f'<div style="color: {FAINT};">{escape(person.minibio())}</div></div></div>'
     )
 
 
-def body_html(person: TinyPerson) -> str:
-    """All fields of a person but the name: the Big Five as bars, the rest in parts that fold."""
+def body_html(person: PersonLike) -> str:
+    """Render all fields but the name: the Big Five as bars, the rest in folding sections."""
     persona = person.persona
     parts = []
     for title, keys in sections(persona):
@@ -96,7 +65,7 @@ def body_html(person: TinyPerson) -> str:
         if rows:
             opened = " open" if title == "Identity" else ""
             parts.append(
-                f'<details{opened} style="border-top: 1px solid {_LINE}; padding: 6px 0;">'
+                f'<details{opened} style="border-top: 1px solid {LINE}; padding: 6px 0;">'
                 f'<summary style="cursor: pointer; padding: 2px 0;"><b>{escape(title)}</b>'
                 f"</summary>{_table(rows)}</details>"
             )
@@ -104,58 +73,30 @@ def body_html(person: TinyPerson) -> str:
     return f"{_bars(big_five)}{''.join(parts)}"
 
 
-def people_html(people: Sequence[TinyPerson]) -> str:
-    """People as a table of at most 50 rows, with a line that says how many more there are."""
+def people_html(people: Sequence[PersonLike]) -> str:
+    """Render people as a table of at most 50 rows, with the number of all."""
     rows = []
     for number, person in enumerate(people[:MAX_ROWS], 1):
         values = [number, *(person.get(path) for path in _COLUMNS.values()), _source(person)]
         rows.append([escape(one_line(value)) for value in values])
     return (
-        f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
+        f'<div {NO_MATH} style="color: {TEXT};"><p style="margin: 4px 0;">'
         f"<b>{escape(_count(people))}</b></p>{rows_html(('#', *_COLUMNS, 'From'), rows)}</div>"
     )
 
 
-def rows_html(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
-) -> str:
-    """A table of cells that are markup already; nothing where there are no rows.
-
-    Examples
-    --------
-    >>> "<td" in rows_html(["Name"], [[escape("<b>")]]), rows_html(["Name"], [])
-    (True, '')
-    """
-    if not rows:
-        return ""
-    styles = styles or [_CELL] * len(columns)
-    head = "".join(
-        f'<th style="{style}">{escape(name)}</th>'
-        for name, style in zip(columns, styles, strict=True)
-    )
-    cells = (
-        "".join(f'<td style="{style}">{cell}</td>' for cell, style in zip(row, styles, strict=True))
-        for row in rows
-    )
-    body = "".join(f"<tr>{row}</tr>" for row in cells)
-    return (
-        f'<table style="border-collapse: collapse; color: {_TEXT};">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
-def person_text(person: TinyPerson) -> str:
-    """A person as plain text, every field included."""
+def person_text(person: PersonLike) -> str:
+    """Write a person as plain text, with every field."""
     persona = person.persona
     lines = [legible(person.minibio())]
     for _, keys in sections(persona):
         for key in keys:
             lines += _text_lines(key, persona[key], 0)
-    return "\n".join([*lines, legible(origin(person))])
+    return "\n".join([*lines, legible(origin(person.provenance))])
 
 
-def people_text(people: Sequence[TinyPerson]) -> str:
-    """People as plain text, one line each, at most 50 lines."""
+def people_text(people: Sequence[PersonLike]) -> str:
+    """Write people as plain text, one line each, at most 50 lines."""
     lines = [_count(people)]
     width = len(str(min(len(people), MAX_ROWS))) + 1
     for number, person in enumerate(people[:MAX_ROWS], 1):
@@ -165,15 +106,15 @@ def people_text(people: Sequence[TinyPerson]) -> str:
     return "\n".join(lines)
 
 
-def _footer(person: TinyPerson) -> str:
-    """Where the description came from: in a sentence, and at a click field by field."""
-    said = f"<small>{escape(origin(person))}</small>"
+def _footer(person: PersonLike) -> str:
+    """Render the origin of the description: one sentence, and on click field by field."""
+    said = f"<small>{escape(origin(person.provenance))}</small>"
     rows = "".join(
-        f'<tr style="{_ROW}"><th style="{_CELL}">{escape(words)}</th>'
-        f'<td style="{_CELL}">{escape(paths)}</td></tr>'
-        for words, paths in ways(person)
+        f'<tr style="{ROW}"><th style="{CELL}">{escape(words)}</th>'
+        f'<td style="{CELL}">{escape(paths)}</td></tr>'
+        for words, paths in ways(person.origins())
     )
-    style = f"border-top: 1px solid {_LINE}; padding-top: 8px; color: {_FAINT};"
+    style = f"border-top: 1px solid {LINE}; padding-top: 8px; color: {FAINT};"
     if not rows:
         return f'<p style="margin: 0; {style}">{said}</p>'
     return (
@@ -182,14 +123,14 @@ def _footer(person: TinyPerson) -> str:
     )
 
 
-def _source(person: TinyPerson) -> str:
+def _source(person: PersonLike) -> str:
     about = person.provenance
     return str(
         (about.get("model") if about.get("source") == "model" else "") or about.get("source") or ""
     )
 
 
-def _count(people: Sequence[TinyPerson]) -> str:
+def _count(people: Sequence[PersonLike]) -> str:
     number = count(len(people), "person", "people")
     more = len(people) - MAX_ROWS
     return (
@@ -197,33 +138,29 @@ def _count(people: Sequence[TinyPerson]) -> str:
     )
 
 
-def _title(person: TinyPerson) -> str:
+def _title(person: PersonLike) -> str:
     return escape(person.name) or "(no name yet)"
 
 
 def _big_five_apart(key: str, value: Any) -> Any:
-    """Personality without the five numbers that are shown as bars; whatever else stays."""
+    """Return the personality without the five scores, which are shown as bars."""
     if key != "personality" or not isinstance(value, dict):
         return value
     rest = {k: v for k, v in value.get("big_five", {}).items() if k not in TRAITS}
     return {k: v for k, v in (value | {"big_five": rest}).items() if v != {}}
 
 
-def _table(rows: str) -> str:
-    return f'<table style="border-collapse: collapse; color: {_TEXT};">{rows}</table>'
-
-
 def _row(key: str, value: Any) -> str:
     if value == {}:
         return ""
-    label = f'<th style="{_CELL}">{escape(in_words(key))}</th>'
-    return f'<tr style="{_ROW}">{label}<td style="{_CELL}">{_value(value)}</td></tr>'
+    label = f'<th style="{CELL}">{escape(in_words(key))}</th>'
+    return f'<tr style="{ROW}">{label}<td style="{CELL}">{_value(value)}</td></tr>'
 
 
 def _value(value: Any) -> str:
-    """Any JSON as HTML: lists as lists, objects as tables, all else as text."""
+    """Render any JSON as HTML: lists as lists, objects as tables, the rest as text."""
     if isinstance(value, dict):
-        if value.keys() == {"name", "description"}:  # someone in a person's life
+        if value.keys() == {"name", "description"}:  # a relationship
             return f"<b>{_value(value['name'])}</b>: {_value(value['description'])}"
         return _table("".join(_row(key, item) for key, item in value.items()))
     if isinstance(value, list):
@@ -239,30 +176,30 @@ def _scalar(value: Any) -> str:
 
 
 def _bars(big_five: dict[str, Any]) -> str:
-    """The five traits as numbers and bars; without styles the numbers remain."""
+    """Render the Big Five as numbers and bars; without styles the numbers remain."""
     rows = []
     for trait in TRAITS:
         score = big_five.get(trait)
         if not isinstance(score, int):
             continue
         bar = (
-            f'<div style="width: 10em; height: 0.7em; margin-top: 0.3em; background: {_TRACK};">'
-            f'<div style="width: {score:d}%; height: 100%; background: {_BAR};"></div></div>'
+            f'<div style="width: 10em; height: 0.7em; margin-top: 0.3em; background: {TRACK};">'
+            f'<div style="width: {score:d}%; height: 100%; background: {BAR};"></div></div>'
         )
         cells = (
             f"<th{_styled('')}>{in_words(trait)}</th>",
             f"<td{_styled('right')}>{score:d}</td>",
         )
-        rows.append(f'<tr style="{_ROW}">{"".join(cells)}<td{_styled("")}>{bar}</td></tr>')
+        rows.append(f'<tr style="{ROW}">{"".join(cells)}<td{_styled("")}>{bar}</td></tr>')
     return _table("".join(rows)) if rows else ""
 
 
 def _styled(align: str) -> str:
-    return f' style="{_CELL}{f" text-align: {align};" if align else ""}"'
+    return f' style="{CELL}{f" text-align: {align};" if align else ""}"'
 
 
 def _identicon(name: str) -> str:
-    """A small symmetrical pattern from a digest of the name, the same in every run."""
+    """Draw a small symmetrical pattern from a digest of the name, the same in every run."""
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     colour = f"hsl({digest[0] * 360 // 256}, 55%, 50%)"
     squares = "".join(
@@ -279,7 +216,7 @@ def _identicon(name: str) -> str:
 
 
 def _text_lines(key: str, value: Any, depth: int) -> list[str]:
-    """Any JSON as indented lines."""
+    """Write any JSON as indented lines."""
     margin = "  " * depth
     label = f"{margin}{legible(in_words(key))}:"
     if isinstance(value, dict):
@@ -295,76 +232,33 @@ def _text_lines(key: str, value: Any, depth: int) -> list[str]:
     return [f"{label} {legible(_scalar(value))}"]
 
 
-# Someone who waits looks at the latest few; each look sends them again.
+# Few, because the table is sent again with every update.
 LATEST = 6
-_CALM = ("status", "tf-status", "")
 
 
-def status_html(text: str, *, wrong: bool = False) -> str:
-    """A line that screen readers read out; at once when something went wrong.
-
-    Examples
-    --------
-    >>> status_html("<made>").partition(">")[2]
-    '&lt;made&gt;</div>'
-    """
-    role, kind, mark = ("alert", "tf-status tf-wrong", "<b>⚠</b> ") if wrong else _CALM
-    return (
-        f'<div role="{role}" class="{kind}" style="white-space: pre-wrap;">{mark}'
-        f"{escape(text)}</div>"
-    )
-
-
-def hint_html(text: str) -> str:
-    """A line that is there to be read, and is not read out by itself."""
-    return f'<div class="tf-hint" style="color: {_FAINT};">{escape(text)}</div>'
-
-
-def code_html(lines: str) -> str:
-    """Lines of Python, to be read and copied; the keyboard can scroll them."""
-    return (
-        '<pre class="tf-code" tabindex="0" aria-label="Python that does the same">'
-        f"{escape(lines)}</pre>"
-    )
-
-
-def progress_html(done: int, total: int, what: str, text: str) -> str:
-    """How far something is: a bar that says so to everyone, and the same in words.
-
-    Examples
-    --------
-    >>> "<progress" in progress_html(2, 5, "People made", "2 of 5")
-    True
-    """
-    return (
-        f'<div class="tf-progress"><progress value="{done:d}" max="{max(total, 1):d}" '
-        f'aria-label="{escape(what)}"></progress> <span>{escape(text)}</span></div>'
-    )
-
-
-def latest_html(people: Sequence[TinyPerson]) -> str:
-    """The people who came last, the newest first, numbered as they came."""
+def latest_html(people: Sequence[PersonLike]) -> str:
+    """Render the latest people, newest first, numbered in order of arrival."""
     rows = []
     for number, person in reversed([*enumerate(people, 1)][-LATEST:]):
         values = [number, *(person.get(path) for path in _COLUMNS.values())]
         rows.append([escape(one_line(value)) for value in values])
-    return f"<div {_NO_MATH}>{rows_html(('#', *_COLUMNS), rows)}</div>"
+    return f"<div {NO_MATH}>{rows_html(('#', *_COLUMNS), rows)}</div>"
 
 
-def origins_html(person: TinyPerson, event: Event | None) -> str:
-    """Where each field came from, the event that made the person, and what was edited since.
+def origins_html(person: PersonLike, event: Event | None) -> str:
+    """Render the origin of each field, the event that made the person, and the edits since.
 
     Parameters
     ----------
-    person : TinyPerson
+    person : PersonLike
     event : Event or None
-        None where no event of this run made the person.
+        None if no event of this run made the person.
     """
     made = _rows(_event_rows(event)) if event is not None else _line(_NO_EVENT)
     edits = "".join(_revision(revision) for revision in person.revisions)
-    origins = ways(person)
+    origins = ways(person.origins())
     return (
-        f'<div {_NO_MATH} style="color: {_TEXT};">{_heading("Where each field came from")}'
+        f'<div {NO_MATH} style="color: {TEXT};">{_heading("Where each field came from")}'
         f"{_rows(origins) if origins else _line(_NO_ORIGINS)}"
         f"{_heading('The event that made this person')}{made}"
         f"{_heading('Edits')}"
@@ -372,28 +266,22 @@ def origins_html(person: TinyPerson, event: Event | None) -> str:
     )
 
 
-def json_html(person: TinyPerson) -> str:
-    """The person as an agent file holds it; the keyboard can scroll it."""
+def json_html(person: PersonLike) -> str:
+    """Render the person as the JSON of an agent file, scrollable with the keyboard."""
     text = json.dumps(person.to_dict(), ensure_ascii=False, indent=2)
     return (
         f'<pre class="tf-code" tabindex="0" aria-label="{escape(person.name)} as JSON" '
         f'style="max-height: 30em; overflow: auto; white-space: pre-wrap; '
-        f'word-break: normal; overflow-wrap: anywhere; color: {_TEXT};">{escape(text)}</pre>'
+        f'word-break: normal; overflow-wrap: anywhere; color: {TEXT};">{escape(text)}</pre>'
     )
 
 
-def nobody_html(text: str) -> str:
-    """What stands where there is nobody to show."""
-    return f'<p style="color: {_FAINT};">{escape(text)}</p>'
-
-
-def revision_text(revision: Any) -> str:
-    """An edit in a line: what it changed, from what to what.
+def revision_text(revision: Revision) -> str:
+    """Write an edit in one line: the fields with their old and new values.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> revision_text(SimpleNamespace(changes={"age": (34, 35)}, source="edited"))
+    >>> revision_text(Revision(1, {"age": (34, 35)}, "edited", undone=False))
     'Age: 34 → 35 (edited)'
     """
     changes = "; ".join(
@@ -426,7 +314,7 @@ def _event_rows(event: Event) -> Iterable[tuple[str, str]]:
         yield "When", f"{event.at:%Y-%m-%d %H:%M}"
 
 
-def _revision(revision: Any) -> str:
+def _revision(revision: Revision) -> str:
     told = escape(revision_text(revision))
     return f"<li>{f'<del>{told}</del>, undone' if revision.undone else told}</li>"
 
@@ -440,18 +328,22 @@ def _told(value: Any) -> str:
     return one_line(text, 60)
 
 
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(
+        f'<tr style="{ROW}"><th style="{CELL} white-space: nowrap;">{escape(name)}</th>'
+        f'<td style="{CELL}">{escape(text)}</td></tr>'
+        for name, text in rows
+    )
+    return f'<table style="border-collapse: collapse; color: {TEXT};">{cells}</table>'
+
+
 def _heading(text: str) -> str:
     return f'<p style="margin: 8px 0 2px;"><b>{escape(text)}</b></p>'
 
 
 def _line(text: str) -> str:
-    return f'<p style="margin: 2px 0; color: {_FAINT};">{escape(text)}</p>'
+    return f'<p style="margin: 2px 0; color: {FAINT};">{escape(text)}</p>'
 
 
-def _rows(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(
-        f'<tr style="{_ROW}"><th style="{_CELL} white-space: nowrap;">{escape(name)}</th>'
-        f'<td style="{_CELL}">{escape(text)}</td></tr>'
-        for name, text in rows
-    )
-    return f'<table style="border-collapse: collapse; color: {_TEXT};">{cells}</table>'
+def _table(rows: str) -> str:
+    return f'<table style="border-collapse: collapse; color: {TEXT};">{rows}</table>'

@@ -1,18 +1,18 @@
-"""A demography as text and as static HTML: its fields, their shares, and where they are from."""
+"""Demographies, tables of text and single events as text and as static HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinyfactory.people.render.person import (
-    _BAR,
-    _CELL,
-    _FAINT,
-    _NO_MATH,
-    _TEXT,
-    _TRACK,
+from tinyfactory.people.render.html import (
+    BAR,
+    CELL,
+    FAINT,
     MAX_ROWS,
+    NO_MATH,
+    TEXT,
+    TRACK,
     escape,
     rows_html,
 )
@@ -26,7 +26,7 @@ Margins = Mapping[str, Mapping[str, float]]
 
 
 def demography_text(about: Mapping[str, Any], margins: Margins, notes: Sequence[str] = ()) -> str:
-    """A line a field.
+    """Write a demography as text, one line a field.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def demography_text(about: Mapping[str, Any], margins: Margins, notes: Sequence[
 
 
 def demography_html(about: Mapping[str, Any], margins: Margins, notes: Sequence[str] = ()) -> str:
-    """A table a field, beside each other where there is room; it needs no kernel.
+    """Render a demography as one table a field; it needs no kernel.
 
     Examples
     --------
@@ -56,11 +56,11 @@ def demography_html(about: Mapping[str, Any], margins: Margins, notes: Sequence[
     """
     tables = "".join(_field(field, shares) for field, shares in margins.items())
     lines = "".join(
-        f'<p style="margin: 4px 0; color: {_FAINT};"><small>{escape(line)}</small></p>'
+        f'<p style="margin: 4px 0; color: {FAINT};"><small>{escape(line)}</small></p>'
         for line in (*_origin(about), *notes)
     )
     return (
-        f'<div {_NO_MATH} style="color: {_TEXT}; margin: 4px 0; max-width: 60em;">'
+        f'<div {NO_MATH} style="color: {TEXT}; margin: 4px 0; max-width: 60em;">'
         f'<p style="margin: 4px 0;"><b>{escape(about.get("name") or "Demography")}</b></p>'
         f'<div style="display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: flex-start;">'
         f"{tables}</div>{lines}</div>"
@@ -76,24 +76,24 @@ def _origin(about: Mapping[str, Any]) -> list[str]:
 def _field(field: str, shares: Mapping[str, float]) -> str:
     most = max(shares.values())
     rows = "".join(
-        f'<tr><th scope="row" style="{_CELL} font-weight: normal;">{escape(category)}</th>'
-        f'<td style="{_CELL} text-align: right; font-variant-numeric: tabular-nums;">{share:.1%}'
-        f'</td><td style="{_CELL} vertical-align: middle;">{_bar(share / most)}</td></tr>'
+        f'<tr><th scope="row" style="{CELL} font-weight: normal;">{escape(category)}</th>'
+        f'<td style="{CELL} text-align: right; font-variant-numeric: tabular-nums;">{share:.1%}'
+        f'</td><td style="{CELL} vertical-align: middle;">{_bar(share / most)}</td></tr>'
         for category, share in list(shares.items())[:_MOST_SHOWN]
     )
     more = len(shares) - _MOST_SHOWN
-    rest = f'<tr><td colspan="3" style="{_CELL} color: {_FAINT};">and {more:,} more</td></tr>'
+    rest = f'<tr><td colspan="3" style="{CELL} color: {FAINT};">and {more:,} more</td></tr>'
     return (
-        f'<table style="border-collapse: collapse; margin: 0; color: {_TEXT};"><thead><tr>'
-        f'<th scope="col" colspan="3" style="{_CELL}">{escape(field)}</th></tr></thead>'
+        f'<table style="border-collapse: collapse; margin: 0; color: {TEXT};"><thead><tr>'
+        f'<th scope="col" colspan="3" style="{CELL}">{escape(field)}</th></tr></thead>'
         f"<tbody>{rows}{rest if more > 0 else ''}</tbody></table>"
     )
 
 
 def _bar(part: float) -> str:
     return (
-        f'<div aria-hidden="true" style="width: 90px; height: 8px; background: {_TRACK};">'
-        f'<div style="width: {100 * part:.1f}%; height: 8px; background: {_BAR};"></div></div>'
+        f'<div aria-hidden="true" style="width: 90px; height: 8px; background: {TRACK};">'
+        f'<div style="width: {100 * part:.1f}%; height: 8px; background: {BAR};"></div></div>'
     )
 
 
@@ -103,7 +103,7 @@ _ITEMS = 20
 def table_html(
     heading: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], total: int
 ) -> str:
-    """Rows of text as a table that needs no kernel; says how many rows are not in it.
+    """Render rows of text as a table that needs no kernel, with the number of missing rows.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def table_html(
     rows : sequence of sequences of str
         At most 50 are shown.
     total : int
-        How many rows there are.
+        The number of all rows.
 
     Examples
     --------
@@ -126,17 +126,17 @@ def table_html(
         if len(row) == len(columns)
     ]
     more = total - min(len(rows), MAX_ROWS)
-    note = f'<p style="margin: 4px 0; color: {_FAINT};">and {more:,} more</p>' if more > 0 else ""
-    aligned = [f"{_CELL} text-align: {align};" for _, align in columns]
+    note = f'<p style="margin: 4px 0; color: {FAINT};">and {more:,} more</p>' if more > 0 else ""
+    aligned = [f"{CELL} text-align: {align};" for _, align in columns]
     table = rows_html([label for label, _ in columns], shown, aligned)
     return (
-        f'<div {_NO_MATH} style="color: {_TEXT};"><p style="margin: 4px 0;">'
+        f'<div {NO_MATH} style="color: {TEXT};"><p style="margin: 4px 0;">'
         f"<b>{escape(heading)}</b></p>{table}{note}</div>"
     )
 
 
 def step_html(heading: str, facts: Sequence[tuple[str, str]], within: Sequence[str] = ()) -> str:
-    """One step to read: what it was, and the steps that were done within it.
+    """Render one event: its facts, and the events within it.
 
     Examples
     --------
@@ -144,16 +144,16 @@ def step_html(heading: str, facts: Sequence[tuple[str, str]], within: Sequence[s
     True
     """
     rows = "".join(
-        f'<tr><th scope="row" style="{_CELL} white-space: nowrap;">{escape(name)}</th>'
-        f'<td style="{_CELL} white-space: pre-line; overflow-wrap: anywhere;">'
+        f'<tr><th scope="row" style="{CELL} white-space: nowrap;">{escape(name)}</th>'
+        f'<td style="{CELL} white-space: pre-line; overflow-wrap: anywhere;">'
         f"{escape(text)}</td></tr>"
         for name, text in facts
         if text
     )
     return (
-        f'<div {_NO_MATH} style="color: {_TEXT}; margin: 4px 0;">'
+        f'<div {NO_MATH} style="color: {TEXT}; margin: 4px 0;">'
         f'<p style="margin: 4px 0;"><b>{escape(heading)}</b></p>'
-        f'<table style="border-collapse: collapse; color: {_TEXT};"><tbody>{rows}</tbody></table>'
+        f'<table style="border-collapse: collapse; color: {TEXT};"><tbody>{rows}</tbody></table>'
         f"{_within(within)}</div>"
     )
 

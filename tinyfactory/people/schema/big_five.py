@@ -1,4 +1,4 @@
-"""The Big Five, however they were written: numbers, parts of one, fractions, words."""
+"""Read Big Five scores in any notation: numbers, fractions of one, percentages, words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(?:(%)|(?:/|out of)\s*(\d+(?:\.
 
 
 def fold(record: dict[str, Any]) -> dict[str, Any]:
-    """The keys in the spelling used here; what is no trait keeps its own key."""
+    """Rename trait keys to the spelling used here; other keys stay."""
     out: dict[str, Any] = {}
     for key, value in record.items():
         name = re.sub(r"[\s-]+", "_", key.strip().lower())
@@ -44,15 +44,15 @@ def read(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     Returns
     -------
     tuple
-        The record with numbers where they could be read, and the words that went with them.
-        A value that cannot be read stays as it is, for the schema to refuse. Words in which
-        no level is recognised are kept as words, without a number.
+        The record with numbers where they could be read, and the words beside them. A value
+        that cannot be read stays, and the schema rejects it. Words without a recognised level
+        are kept as words, without a number.
 
     Notes
     -----
     Low, medium and high count 20, 50 and 80. If all numbers lie within 0 and 1, and at least
     one strictly between, the scale is 0 to 1; zeros and ones alone count as points of 100.
-    A fraction beside larger numbers is on no scale that can be known, and stays.
+    A fraction beside larger numbers has no known scale, and stays.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def read(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """
     out = dict(record)
     notes: dict[str, str] = {}
-    loose: dict[str, float] = {}  # numbers whose scale the others decide
+    loose: dict[str, float] = {}  # numbers whose scale depends on the others
     for trait in TRAITS:
         if trait not in record:
             continue
@@ -90,7 +90,7 @@ def read(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _one(value: Any) -> tuple[Any, bool, str]:
-    """The value as a number if it can be read, whether its scale is known, its words."""
+    """Return the value as a number if possible, whether its scale is known, and its words."""
     if isinstance(value, dict):
         return _record(value)
     if not isinstance(value, str):
@@ -101,7 +101,7 @@ def _one(value: Any) -> tuple[Any, bool, str]:
     if found := _NUMBER.match(words):
         number, percent, of = float(found[1]), found[2], found[3]
         rest = words[found.end() :]
-        if rest[:1].isalnum():  # "5-HT" and the like: no number, only words
+        if rest[:1].isalnum():  # "5-HT" and the like: words, not a number
             return None, True, words
         note = words if rest.strip(" .") else ""
         if of and float(of) > 0:
@@ -119,7 +119,7 @@ def _points(number: float) -> int | float:
 
 
 def _record(record: dict[str, Any]) -> tuple[Any, bool, str]:
-    """A score and what goes with it; the rest becomes words, so that nothing is lost."""
+    """Read a score and its description; other entries become words, so nothing is lost."""
     value: Any = None
     sure = True
     note = ""

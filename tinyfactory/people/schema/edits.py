@@ -1,4 +1,4 @@
-"""Finding and setting single fields of a persona, by today's names and by older ones."""
+"""Find and set single fields of a persona, by their present and their older names."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, InvalidPersona
-from tinyfactory.people.schema.layout import ALIASES, LISTS, PARTS, TIMES, TOP, empty, holder
-from tinyfactory.people.schema.persona import normalise, reply_schema
+from tinyfactory.people.schema.layout import (
+    ALIASES,
+    LISTS,
+    PARTS,
+    TIMES,
+    TOP,
+    empty,
+    holder,
+    reply_schema,
+)
+from tinyfactory.people.schema.normalise import normalise
 
 Json = dict[str, Any]
-# Around a person in other shapes; a field of this name would be taken for the whole.
+# Wrappers in other shapes; a field of this name would be read as the whole person.
 _WRAPPERS = ("persona", "_configuration", "tinyfactory")
 
 
 def find(persona: Json, key: str, default: Any) -> Any:
-    """The field of a name, a dotted path or an older name; else `default`."""
+    """Return the field of a name, a dotted path or an older name; else `default`."""
     for path in (key, ALIASES.get(key, key)):
         parent, leaf = (persona, path) if path in persona else holder(persona, path)
         if parent is None or leaf not in parent:
             continue
         if key == "routines" and path != key and isinstance(parent[leaf], dict):
-            # One list in the older shape, whatever the time of day.
+            # One list in the older shape, for all times of day.
             groups = [g for g in parent[leaf].values() if isinstance(g, list)]
             return [routine for group in groups for routine in group]
         return parent[leaf]
@@ -35,12 +44,12 @@ def find(persona: Json, key: str, default: Any) -> Any:
 def defined(
     persona: Json, changes: Iterable[tuple[str | None, Any]], group: str | None = None
 ) -> Json:
-    """A new persona with fields set, or with values added to a group.
+    """Return a new persona with fields set, or with values added to a group.
 
     Raises
     ------
     InvalidPersona
-        For what cannot be; `persona` is never changed.
+        For invalid values; `persona` is never changed.
     """
     draft = copy.deepcopy(persona)
     for key, value in changes:
@@ -62,7 +71,7 @@ def _set(draft: Json, key: str, value: Any) -> None:
     if path == "occupation" and isinstance(value, str):
         path = "occupation.title"  # older code sets title and description one by one
     if path in _WRAPPERS and isinstance(value, dict):
-        raise InvalidPersona(f"{path!r} is no field of a person. Nothing was changed.")
+        raise InvalidPersona(f"{path!r} is not a field of a person. Nothing was changed.")
     first = path.split(".")[0]
     if path in draft or (first not in TOP and not isinstance(draft.get(first), dict)):
         parent, leaf = draft, "kind" if path == "type" else path  # as `normalise` names it
@@ -72,7 +81,7 @@ def _set(draft: Json, key: str, value: Any) -> None:
 
 
 def _reach(draft: Json, path: str) -> tuple[Json, str]:
-    """The object that holds `path`, made where it is missing."""
+    """Return the object that holds `path`, created if missing, and the last key."""
     *way, leaf = path.split(".")
     here: Any = draft
     for step in way:
@@ -121,7 +130,7 @@ def _set_in(part: Json, name: str, value: Any) -> None:
 
 
 def would_hide(state: Json, persona: Json, taken: Iterable[str]) -> bool:
-    """Whether keys of `state` beside a persona would be taken for something else."""
+    """Tell whether keys of `state` beside a persona would be read as something else."""
     hidden = {*taken, *TOP, *ALIASES, *persona}
     return any(key in hidden or value in (None, {}) for key, value in state.items())
 
@@ -135,11 +144,11 @@ class Part:
 
     @property
     def key(self) -> str:
-        """The last piece of the path."""
+        """The last key of the path."""
         return self.path.rpartition(".")[2]
 
     def reply_schema(self) -> Json:
-        """The strict schema of an object that holds this part alone, under its key."""
+        """Return the strict schema of an object that holds only this part, under its key."""
         return {
             "type": "object",
             "properties": {self.key: self.schema},
@@ -149,12 +158,12 @@ class Part:
 
 
 def part_of(persona: Json, path: Any) -> Part:
-    """The part at a path, as the committed schema has it, or a text or list of one's own.
+    """Return the part at a path of the committed schema, or of an unknown text or list.
 
     Raises
     ------
     InvalidInput
-        For what is no field.
+        For an unknown field.
 
     Examples
     --------
@@ -175,13 +184,13 @@ def part_of(persona: Json, path: Any) -> Part:
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return Part(path, {"type": "array", "items": {"type": "string"}})
     raise InvalidInput(
-        f"{path!r} is no field that can be written anew. Nothing was sent. Name one of the schema, "
+        f"{path!r} is not a field that can be rewritten. Nothing was sent. Use one of the schema, "
         'e.g. "beliefs" or "occupation.title", or a text or list of texts of this person.'
     )
 
 
 def rest_of(persona: Json, part: Part) -> Json:
-    """The persona without the part."""
+    """Return the persona without the part."""
     rest = copy.deepcopy(persona)
     parent, leaf = (rest, part.path) if part.path in rest else holder(rest, part.path)
     if parent is not None:
@@ -190,12 +199,12 @@ def rest_of(persona: Json, part: Part) -> Json:
 
 
 def with_part(persona: Json, part: Part, value: Any) -> Json:
-    """The persona with another value there; fields of an object that are not given stay.
+    """Return the persona with a new value of the part; missing fields of an object stay.
 
     Raises
     ------
     InvalidPersona
-        For a value that cannot be.
+        For an invalid value.
     """
     now = find(persona, part.path, None)
     if isinstance(now, dict) and isinstance(value, dict):
@@ -203,13 +212,13 @@ def with_part(persona: Json, part: Part, value: Any) -> Json:
     return defined(persona, [(part.path, value)])
 
 
-def check_anew(before: Json, after: Json, part: Part) -> None:
-    """Refuse what says nothing, what says the same, and what changes something else.
+def check_rewrite(before: Json, after: Json, part: Part) -> None:
+    """Reject a rewrite that is empty, changes nothing, or changes another field.
 
     Raises
     ------
     InvalidPersona
-        With a reason that can be told to the model.
+        With a reason that can be sent to the model.
     """
     new = find(after, part.path, None)
     if empty(new):

@@ -1,7 +1,7 @@
-"""The fields of a person as one reads and edits them: headings, labels, and text that is typed.
+"""Fields of a person for display and forms: headings, labels, and values as text.
 
-Text goes to a value and back without loss. A value that plain text cannot hold, such as a list
-with line breaks in its items, is edited as JSON.
+A value converts to text and back without loss. A value that plain text cannot hold, such as a
+list with line breaks in its items, is edited as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tinyfactory.errors import InvalidPersona
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TEXTS
-from tinyfactory.people.schema.persona import shown
+from tinyfactory.people.schema.values import shown
 from tinyfactory.utils.text import article
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ HINTS = {
 _BIG_FIVE = tuple(f"personality.big_five.{trait}" for trait in TRAITS)
 _NUMBERS = ("age", *_BIG_FIVE)
 _LONG = ("education", "occupation.description", "style", "health")
-# Found in other shapes; offered where they are there, not to be filled in.
+# Fields of other shapes; shown if they have a value, but not offered empty.
 _FOREIGN = ("preferences.professional_interests", "behaviors.routines.daily")
 _OFFERED = tuple(
     path
@@ -53,7 +53,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that can be edited: where it stands, how it is typed, under which heading."""
+    """A field that can be edited: its path, its kind of input, and its heading."""
 
     path: str
     kind: Kind
@@ -61,12 +61,12 @@ class Field:
 
     @property
     def label(self) -> str:
-        """The field's name in words, with the part it belongs to: "Occupation: title"."""
+        """The name of the field in words, after its part: "Occupation: title"."""
         return path_in_words(self.path)
 
 
 def in_words(key: str) -> str:
-    """A key in words.
+    """Write a key in words.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def in_words(key: str) -> str:
 
 
 def path_in_words(path: str) -> str:
-    """A dotted path in words, at most two of them.
+    """Write the last two keys of a dotted path in words.
 
     Examples
     --------
@@ -89,14 +89,14 @@ def path_in_words(path: str) -> str:
 
 
 def sections(persona: Json) -> list[tuple[str, list[str]]]:
-    """The top-level fields that are there, under their headings; unknown ones come last."""
+    """Return the present top-level fields by heading; unknown ones come last."""
     known = {"name", *(key for keys in SECTIONS.values() for key in keys)}
     found = [(title, [k for k in keys if k in persona]) for title, keys in SECTIONS.items()]
     return [*found, (MORE, [key for key in persona if key not in known])]
 
 
 def section_of(path: str) -> str:
-    """The heading that a field stands under.
+    """Return the heading of a field.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def section_of(path: str) -> str:
 
 
 def fields(persona: Json) -> list[Field]:
-    """Every field that a person has, and those they could have, in the order of reading.
+    """Return all fields that a person has or could have, in the order of display.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def fields(persona: Json) -> list[Field]:
 
 
 def parts(persona: Json) -> list[tuple[str, str]]:
-    """Path and label of what a model can be asked for again: parts, and fields on their own."""
+    """Return path and label of everything that can be rewritten: parts and single fields."""
     out: list[tuple[str, str]] = []
     for title, keys in SECTIONS.items():
         for key in keys:
@@ -139,7 +139,7 @@ def parts(persona: Json) -> list[tuple[str, str]]:
 
 
 def as_text(kind: Kind, value: Any) -> str:
-    """A value as it is typed; nothing where there is none.
+    """Write a value as text for a form; None is an empty text.
 
     Examples
     --------
@@ -158,12 +158,12 @@ def as_text(kind: Kind, value: Any) -> str:
 
 
 def from_text(field: Field, text: str) -> Any:
-    r"""The value of a text; None where nothing stands, which takes the field away.
+    r"""Read a value from the text of a form; an empty text is None, which removes the field.
 
     Raises
     ------
     InvalidPersona
-        For a text that is none of the kind.
+        For a text that is not of the field's kind.
 
     Examples
     --------
@@ -189,19 +189,17 @@ def from_text(field: Field, text: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InvalidPersona(
-                f"This is not JSON ({error}). Text stands in double quotes there."
-            ) from None
+            raise InvalidPersona(f"This is not JSON ({error}). Texts need double quotes.") from None
     return " ".join(lines) if field.kind == "line" else text
 
 
 def check(persona: Json, field: Field, text: str) -> Any:
-    """The value of a text, if the person can have it; `persona` is not changed.
+    """Read a value from the text of a form and validate it; `persona` is not changed.
 
     Raises
     ------
     InvalidPersona
-        With what is wrong about this field alone, in the words of `normalise`.
+        With the error of this field, as `normalise` writes it.
     """
     value = from_text(field, text)
     try:
@@ -212,7 +210,7 @@ def check(persona: Json, field: Field, text: str) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    r"""What an error says of a field, without the heading of a list of them.
+    r"""Return the message of an error without the heading of its list.
 
     Examples
     --------
@@ -234,7 +232,7 @@ def _within(field: Field, key: str, section: str) -> bool:
 
 
 def _leaves(persona: Json, way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """What stands at `way`, by dotted path; a part is gone into."""
+    """Yield path and value of the fields at or below a path."""
     value: Any = persona
     for step in way:
         if not isinstance(value, dict) or step not in value:
@@ -249,7 +247,7 @@ def _leaves(persona: Json, way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _kind(path: str, value: Any) -> Kind:
-    """How a field is typed: as it is meant to be, unless its value needs JSON."""
+    """Return the kind of input of a field: the usual one, unless its value needs JSON."""
     kind: Kind = "json"
     if path in _NUMBERS:
         kind = "number"
@@ -269,7 +267,7 @@ def _kind(path: str, value: Any) -> Kind:
 
 
 def _held(field: Field, value: Any) -> bool:
-    """Whether the text of a value gives the value again."""
+    """Tell whether a value converts to text and back without loss."""
     try:
         return bool(from_text(field, as_text(field.kind, value)) == value)
     except (InvalidPersona, KeyError, TypeError):
@@ -283,12 +281,12 @@ def _someone(line: str) -> Json:
     return {"name": name, "description": description}
 
 
-# Words for what someone does that are no nouns.
+# Occupations that are not nouns.
 _ADJECTIVES = frozenset(("retired", "unemployed", "self-employed", "freelance", "employed"))
 
 
 def minibio(persona: dict[str, Any]) -> str:
-    """One line from name, age, nationality, occupation and residence; any may be missing.
+    """Write name, age, nationality, occupation and residence in one line; any may be missing.
 
     Examples
     --------
@@ -318,17 +316,17 @@ def minibio(persona: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value in one line, without the full stop, and not so long that it fills a prompt."""
+    """Write a value in one line without a full stop, and short, as it enters prompts."""
     words = " ".join(str(value or "").split()).rstrip(".;, ")
     return words if len(words) <= 120 else words[:119].rstrip() + "…"
 
 
 def _title(title: str) -> str:
-    """A title as it stands within a sentence."""
+    """Write an occupation's title as part of a sentence."""
     title = re.sub(r"(?i)^(?:an?|the)\s+", "", title)
     if title.lower() in _ADJECTIVES:
         return f"{title.lower()} person"
-    # "Nurse" begins no sentence here; "English teacher" and "CEO" keep their capitals.
+    # "Nurse" is not at the start of a sentence; "English teacher" and "CEO" keep capitals.
     if re.fullmatch(r"[^\W\d_][a-zà-ÿ'-]*", title) or re.match(r"[A-Z][a-z-]+ [a-z]", title):
         first = title.split()[0]
         return title if first in _PROPER else title[:1].lower() + title[1:]

@@ -1,12 +1,17 @@
-"""Where each field of a person stands, and under which other names it is found."""
+"""The layout of a person: paths of fields, their other names, and the JSON schemas."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+Json = dict[str, Any]
 
 TIMES = ("morning", "workday", "evening", "weekend")
 
-# Where a leaf stands, and what it is.
+# Paths of fields that hold one text, and of fields that hold a list of texts.
 TEXTS = (
     "gender",
     "nationality",
@@ -31,7 +36,7 @@ LISTS = (
     "long_term_goals",
     "other_facts",
 )
-# Parts that hold other fields, and where a bare text or list in their place belongs.
+# Objects that hold other fields, and the field for a bare text or list in their place.
 PARTS = {
     "occupation": "title",
     "personality": "traits",
@@ -40,7 +45,7 @@ PARTS = {
     "behaviors": "general",
     "behaviors.routines": "daily",
 }
-# Older and foreign names at the top level, and where they belong.
+# Older and foreign names at the top level, and the paths they stand for.
 ALIASES = {
     "sex": "gender",
     "country_of_residence": "residence",
@@ -68,7 +73,7 @@ ALIASES = {
     "goals": "long_term_goals",
     "career_goals_and_ambitions": "long_term_goals",
 }
-# The same within a part.
+# The same within an object.
 PART_ALIASES = {
     "occupation": {
         "job_title": "title",
@@ -94,7 +99,7 @@ TOP = tuple(
 
 
 def holder(person: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, str]:
-    """The object that holds what stands at a dotted path, or None, and the last key.
+    """Return the object that holds the field at a dotted path, or None, and the last key.
 
     Examples
     --------
@@ -109,5 +114,51 @@ def holder(person: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, st
 
 
 def empty(value: Any) -> bool:
-    """Whether a value says nothing: None, blank text, an empty list or object."""
+    """Tell whether a value is None, a blank text, an empty list or an empty object."""
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
+
+
+@lru_cache
+def _schema_text(name: str) -> str:
+    folder = resources.files("tinyfactory.people.schema")
+    return (folder / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+def _schema(name: Literal["persona", "contexts"]) -> Json:
+    found: Json = json.loads(_schema_text(name))
+    return found
+
+
+def reply_schema() -> Json:
+    """Return a copy of the strict JSON schema of a reply that describes a person.
+
+    It is a committed file, not generated from `PersonaSpec`: another version of pydantic must
+    not change requests, nor the keys of events.
+
+    Examples
+    --------
+    >>> list(reply_schema()["properties"])[:3]
+    ['name', 'age', 'gender']
+    """
+    return _schema("persona")
+
+
+@lru_cache
+def shared_reply_schema() -> Json:
+    """Return the same schema as one shared object, which must not be changed.
+
+    Hundreds of requests wait at a time. With a copy for each, garbage collection took a fifth
+    of the time of a person.
+    """
+    return reply_schema()
+
+
+def contexts_schema() -> Json:
+    """Return the strict JSON schema of a reply with a list of contexts.
+
+    Examples
+    --------
+    >>> contexts_schema()["required"]
+    ['contexts']
+    """
+    return _schema("contexts")

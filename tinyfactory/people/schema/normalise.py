@@ -1,284 +1,336 @@
-"""Every shape that a person is found in, brought to the one layout of `PersonaSpec`.
+"""Bring a person into the one layout: directly if they are nearly in it, else by pydantic.
 
-This module moves and converts; it judges nothing. What it cannot understand it leaves where
-it is, for the schema to refuse. Fields that nobody knows are kept as they are.
+Replies of models and saved people have the layout already, apart from white space, empty
+fields and the order of keys. `_in_layout` reads these in one walk, without the import of
+pydantic. Everything it does not expect goes through `shapes.canonical` and `PersonaSpec`,
+which also write the error messages. Both give the same result; the property tests compare
+them.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tinyfactory.people.schema import big_five
-from tinyfactory.people.schema.layout import ALIASES, LISTS, PART_ALIASES, PARTS, TEXTS, TOP, empty
-from tinyfactory.people.schema.values import age, items, name, plain, relationships, text
+from tinyfactory.errors import InvalidPersona
+from tinyfactory.people.schema.big_five import TRAITS
+from tinyfactory.people.schema.layout import ALIASES, PART_ALIASES, TIMES, TOP
+from tinyfactory.people.schema.shapes import NAME_SOURCES, PLACE_SOURCES, WRAPPERS, canonical
+from tinyfactory.people.schema.values import MAX_DEPTH, shown
+from tinyfactory.utils.text import clean
 
 Json = dict[str, Any]
+_Readers = Mapping[str, Callable[[Any], Any]]
 
 
-def canonical(data: Any) -> Json:
-    """The fields of `data` in the one layout, not yet checked.
+def normalise(data: Any, *, partial: bool = False) -> Json:
+    """Return a person in any known shape as plain JSON in the one layout.
 
     Parameters
     ----------
     data : dict
-        A person in any shape of this package, of TinyTroupe (older and today's), of EDSL, or
-        a row of Nemotron-Personas.
+        See `PersonaSpec`. Unknown fields are kept, empty known fields are left out.
+    partial : bool
+        Whether the name may be missing, as in a fragment or an unfinished person.
+
+    Returns
+    -------
+    dict
+        A copy: known fields in the order of the schema, then the others sorted by name.
+        Normalising it again changes nothing.
 
     Raises
     ------
     InvalidPersona
-        When `data` holds what JSON cannot.
+        For impossible values (age 190, a blank name), in words that can be sent to a model.
 
     Examples
     --------
-    >>> canonical({"name": "Ana", "_configuration": {"occupation": "nurse"}})
-    {'occupation': {'title': 'nurse'}, 'name': 'Ana'}
+    >>> normalise({"skills": [{"skill": "sewing"}], "Age": "34", "name": " Ana "})
+    {'name': 'Ana', 'age': 34, 'skills': ['sewing']}
+    >>> normalise({"name": "Ana", "age": 190})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidPersona: This description of a person cannot be used:
+    - age: 190 is not possible; expected a whole number from 0 to 120.
     """
-    person: Json = plain(data)
-    # One pass can free a place that the next one fills (an empty field beside a foreign
-    # spelling of it), so pass until nothing moves.
-    while (after := _one_pass(person)) != person:
-        person = after
-    return person
+    if (found := _in_layout(data, partial=partial)) is not None:
+        return found
+    from tinyfactory.people.schema.persona import validated  # slow to import (pydantic)
+
+    return validated(data, partial=partial)
 
 
-def _one_pass(data: Json) -> Json:
-    person = {key: value for key, value in _unwrap(data).items() if not _empty_known(key, value)}
-    person = _fold_keys(person)
-    if "type" in person:  # in an agent file the key says the class, so no field may bear it
-        kind = person.pop("type")
-        if kind not in ("TinyPerson", "Fragment"):
-            _keep(person, "kind", kind)
-    for part in ("occupation", "personality", "preferences", "behaviors"):
-        if part in person:
-            person[part] = _as_part(part, person[part])
-    for alias, path in ALIASES.items():
-        if alias in person:
-            left = _place(person, path, person.pop(alias))
-            if not empty(left):
-                person[alias] = left
-    _finish(person)
-    infer(person)
-    return person
+def with_name(persona: Json, name: Any) -> Json:
+    """Normalise a person under `name`, whatever name the persona or a wrapper in it has."""
+    return normalise({**_fields(persona), "name": name})
 
 
-def _unwrap(data: Json) -> Json:
-    """The person inside an agent file, an older configuration, or an EDSL agent."""
-    for wrapper in ("persona", "_configuration", "traits"):
-        inner = data.get(wrapper)
-        if not isinstance(inner, dict):
-            continue
-        person = dict(inner)
-        state: Json = {}
-        for key, value in data.items():
-            if key in (wrapper, "type", "tinyfactory") or value is None or value == {}:
-                continue
-            if key in person and person[key] == value:
-                continue
-            known = key in TOP or key in ALIASES
-            _keep(person if known and key not in person else state, key, value)
-        if state:  # memories, instructions: what the file holds beside the persona
-            if isinstance(person.get("agent_state"), dict):
-                merged = dict(person["agent_state"])
-                for key, value in state.items():
-                    _keep(merged, key, value)
-                person["agent_state"] = merged
-            else:
-                _keep(person, "agent_state", state)
-        return _unwrap(person)
-    return data
+def merge(persona: Json, fragment: Any) -> Json:
+    """Merge a fragment into a person: objects deeply, lists appended, the rest replaced.
+
+    Raises
+    ------
+    InvalidPersona
+        When the result is invalid; `persona` is never changed.
+
+    Examples
+    --------
+    >>> merge({"name": "Ana", "skills": ["chess"]}, {"type": "Fragment",
+    ...       "persona": {"skills": ["chess", "sewing"]}})
+    {'name': 'Ana', 'skills': ['chess', 'sewing']}
+    """
+    if not isinstance(fragment, dict):
+        raise InvalidPersona(f"A fragment must be an object with fields, not {shown(fragment)}.")
+    return normalise(_merged(_fields(persona), _fields(fragment)))
 
 
-def _fold_keys(person: Json) -> Json:
-    """Known fields under their own spelling: `Name`, `Country of residence`."""
-    out: Json = {}
-    for key, value in person.items():
-        name_ = re.sub(r"[\s-]+", "_", key.strip().lower())
-        known = name_ in TOP or name_ in ALIASES
-        free = name_ not in person and name_ not in out
-        out[name_ if known and free else key] = value
-    return out
+def _fields(data: Json) -> Json:
+    """Return the fields of `data` in the one layout, not necessarily valid."""
+    found = _in_layout(data, partial=True)
+    return canonical(data) if found is None else found
 
 
-def _as_part(path: str, value: Any) -> Any:
-    """A part as an object; what cannot be understood stays as it is."""
-    if path == "occupation" and isinstance(value, list):
-        value = value[0] if len(value) == 1 else text(value)
-    if isinstance(value, str | list) and PARTS[path]:
-        value = {PARTS[path]: value}
-    if not isinstance(value, dict):
-        return value
-    out: Json = {k: v for k, v in value.items() if not empty(v)}
-    if path == "personality.big_five":
-        return big_five.fold(out)
-    for alias, key in PART_ALIASES.get(path, {}).items():
-        if alias in out and key not in out:
-            out[key] = out.pop(alias)
-    if path == "personality":
-        loose = {k: out.pop(k) for k in big_five.TRAITS if k in out and "big_five" not in out}
-        if loose:
-            out["big_five"] = loose
-    for inner in PARTS:
-        parent, _, key = inner.rpartition(".")
-        if parent == path and key in out:
-            out[key] = _as_part(inner, out[key])
-    return out
+def _merged(old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        both = {key: _merged(old[key], new[key]) for key in old if key in new}
+        return old | new | both
+    if isinstance(old, list) and isinstance(new, list):
+        return old + [item for item in new if item not in old]
+    return new
 
 
-def _place(person: Json, path: str, value: Any) -> Any:
-    """Put `value` at `path` unless something else is there; return what found no place."""
-    if path in PARTS:
-        value = _as_part(path, value)
-        if isinstance(value, dict):
-            left = {k: _place(person, f"{path}.{k}", v) for k, v in value.items()}
-            return {k: v for k, v in left.items() if not empty(v)}
-    parent: Any = person
-    *way, leaf = path.split(".")
-    for step in way:
-        if not isinstance(parent, dict):
-            return value
-        parent = parent.setdefault(step, {})
-    if not isinstance(parent, dict):
-        return value
-    here = parent.get(leaf)
-    if path in LISTS:
-        old, new = items(here), items(value)
-        if not (isinstance(old, list) and isinstance(new, list)):
-            return value
-        parent[leaf] = old + [item for item in new if item not in old]
+def check_generated(persona: Json) -> None:
+    """Check that a generated person has the fields that every generated person needs.
+
+    Raises
+    ------
+    InvalidPersona
+        Listing which of age, nationality or residence, and occupation title are missing.
+
+    Examples
+    --------
+    >>> check_generated({"name": "Ana", "age": 34, "residence": "Recife"})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidPersona: This description of a person is not complete:
+    - occupation.title: missing; expected what the person does, as text.
+    """
+    missing = []
+    if persona.get("age") is None:
+        missing.append("age: missing; expected a whole number from 0 to 120.")
+    if not persona.get("nationality") and not persona.get("residence"):
+        missing.append("nationality or residence: missing; expected at least one, as text.")
+    if not persona.get("occupation", {}).get("title"):
+        missing.append("occupation.title: missing; expected what the person does, as text.")
+    if missing:
+        head = "This description of a person is not complete:"
+        raise InvalidPersona("\n- ".join([head, *missing]))
+
+
+# -- the direct reader -----------------------------------------------------------------
+
+
+class _OtherShape(Exception):
+    """The value has another shape than the layout, or is invalid."""
+
+
+def _in_layout(data: Any, *, partial: bool) -> Json | None:
+    """Return a copy of a person who is in the layout already; None for all others."""
+    if type(data) is not dict:
         return None
-    if empty(here) or here == value or (path in TEXTS and text(here) == text(value)):
-        parent[leaf] = value if empty(here) else here
+    try:
+        found = _object(data, _PERSON, _is_other_top_key, keep_empty=True)
+    except _OtherShape:
         return None
-    return value
+    # A missing name or residence is inferred from other fields, if there are any such.
+    if "name" not in found and not (
+        partial and not any(key.endswith(NAME_SOURCES) for key in found)
+    ):
+        return None
+    if "residence" not in found and not PLACE_SOURCES.isdisjoint(found):
+        return None
+    return found
 
 
-_CONVERT = {
-    "name": name,
-    "age": age,
-    "relationships": relationships,
-    **dict.fromkeys(TEXTS, text),
-    **dict.fromkeys(LISTS, items),
+def _object(
+    data: Json, readers: _Readers, is_other: Callable[[str], bool], *, keep_empty: bool = False
+) -> Json:
+    """Read known fields in their order, leaving out empty ones, then unknown fields by name.
+
+    `is_other` tells which unknown keys may mean a known field. `keep_empty` says whether
+    unknown fields may be empty.
+    """
+    found = {}
+    for key, read in readers.items():
+        if key in data and (value := read(data[key])) is not None:
+            found[key] = value
+    rest = data.keys() - readers.keys()
+    if rest:
+        if not all(type(key) is str for key in rest):
+            raise _OtherShape
+        for key in sorted(rest):
+            value = data[key]
+            if is_other(key) or clean(key) != key or not (keep_empty or _says_something(value)):
+                raise _OtherShape
+            found[key] = _copy(value, 4)  # no part is deeper
+    return found
+
+
+def _part(readers: _Readers, *others: str) -> Callable[[Any], Json | None]:
+    """Make the reader of a part; `others` are unknown keys that may mean a known field."""
+    is_other = frozenset(others).__contains__
+
+    def read(value: Any) -> Json | None:
+        if type(value) is dict:
+            return _object(value, readers, is_other) or None
+        _require_empty(value)
+        return None
+
+    return read
+
+
+def _require_empty(value: Any) -> None:
+    if value is not None and (type(value) not in (str, list, dict) or value):
+        raise _OtherShape
+
+
+def _says_something(value: Any) -> bool:
+    if type(value) is str:
+        return bool(value.strip())
+    return bool(value) if type(value) in (list, dict) else value is not None
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is not str:
+        _require_empty(value)
+        return None
+    return _item(value) or None
+
+
+def _title(value: Any) -> str | None:
+    if (title := _text(value)) and "_" in title:
+        raise _OtherShape
+    return title
+
+
+def _texts(value: Any) -> list[str] | None:
+    if type(value) is not list:
+        _require_empty(value)
+        return None
+    return [text for item in value if (text := _item(item))] or None
+
+
+def _item(value: Any) -> str:
+    if type(value) is not str:
+        raise _OtherShape
+    return clean(value).strip()
+
+
+def _name(value: Any) -> str:
+    name = " ".join(unicodedata.normalize("NFC", _item(value)).split())
+    if len(name) > 200 or not any(map(str.isalnum, name)):
+        raise _OtherShape
+    return name
+
+
+def _whole(most: int) -> Callable[[Any], int | None]:
+    def read(value: Any) -> int | None:
+        if type(value) is not int:
+            _require_empty(value)
+            return None
+        if not 0 <= value <= most:
+            raise _OtherShape
+        return value
+
+    return read
+
+
+def _relationships(value: Any) -> list[Json] | None:
+    if type(value) is not list:
+        _require_empty(value)
+        return None
+    found = []
+    for item in value:
+        if type(item) is not dict or not item or item.keys() - {"name", "description"}:
+            raise _OtherShape
+        read = {key: _item(item[key]) for key in ("name", "description") if key in item}
+        if not all(read.values()):
+            raise _OtherShape
+        found.append(read)
+    return found or None
+
+
+def _copy(value: Any, depth: int) -> Any:
+    """Copy plain JSON."""
+    kind = type(value)
+    if kind is str:
+        if clean(value) != value:
+            raise _OtherShape
+        return value
+    if value is None or kind is bool or kind is int:
+        return value
+    if depth > MAX_DEPTH:
+        raise _OtherShape
+    if kind is float and math.isfinite(value):
+        return value
+    if kind is list:
+        return [_copy(item, depth + 1) for item in value]
+    if kind is dict and all(type(key) is str and clean(key) == key for key in value):
+        return {key: _copy(item, depth + 1) for key, item in value.items()}
+    raise _OtherShape
+
+
+def _scores(value: Any) -> Json | None:
+    if type(value) is dict:
+        # Any other key may be a trait in another spelling.
+        return _object(value, _SCORES, lambda _: True) or None
+    _require_empty(value)
+    return None
+
+
+_SCORES = dict.fromkeys(TRAITS, _whole(100))
+_SPELLING = re.compile(r"[\s-]+")
+
+
+def _is_other_top_key(key: str) -> bool:
+    """Tell whether an unknown key is an older name or another spelling of a known field."""
+    spelt = _SPELLING.sub("_", key.strip().lower())
+    return spelt in ALIASES or spelt in TOP or key in WRAPPERS
+
+
+# How each field is read, in the order of `PersonaSpec`.
+_PERSON: _Readers = {
+    "name": _name,
+    "age": _whole(120),
+    **dict.fromkeys(("gender", "nationality", "residence", "education"), _text),
+    "occupation": _part(
+        {"title": _title, "organization": _text, "description": _text}, *PART_ALIASES["occupation"]
+    ),
+    "style": _text,
+    "personality": _part(
+        {
+            "traits": _texts,
+            "big_five": _scores,
+        },
+        *PART_ALIASES["personality"],
+        *TRAITS,
+    ),
+    "preferences": _part(
+        dict.fromkeys(("interests", "likes", "dislikes"), _texts),
+        *PART_ALIASES["preferences"],
+        "professional_interests",
+    ),
+    "skills": _texts,
+    "beliefs": _texts,
+    "behaviors": _part(
+        {"general": _texts, "routines": _part(dict.fromkeys(TIMES, _texts), "daily")}
+    ),
+    "health": _text,
+    "relationships": _relationships,
+    "long_term_goals": _texts,
+    "other_facts": _texts,
 }
-
-
-def _by_holder(paths: Iterable[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The way to each object that holds some of the paths, deepest first, and their last keys."""
-    holders: dict[tuple[str, ...], list[str]] = {}
-    for path in paths:
-        *way, leaf = path.split(".")
-        holders.setdefault(tuple(way), []).append(leaf)
-    deepest_first = sorted(holders.items(), key=lambda item: -len(item[0]))
-    return [(way, tuple(leaves)) for way, leaves in deepest_first]
-
-
-# Where to look for leaves; and what may be empty, leaves before the parts that hold them, so
-# that a part left with nothing goes too.
-_LEAVES = _by_holder(_CONVERT)
-_MAY_BE_EMPTY = _by_holder(path for path in {**_CONVERT, **PARTS} if path != "name")
-
-
-def _reach(person: Json, way: tuple[str, ...]) -> Json:
-    """The object at the end of a way, or an empty one."""
-    here: Any = person
-    for step in way:
-        here = here.get(step) if isinstance(here, dict) else None
-    return here if isinstance(here, dict) else {}
-
-
-def _finish(person: Json) -> None:
-    """Every known leaf in its own type, and nothing empty among the known."""
-    for way, leaves in _LEAVES:
-        parent = _reach(person, way)
-        for leaf in leaves:
-            if leaf in parent:
-                parent[leaf] = _CONVERT[".".join((*way, leaf))](parent[leaf])
-    occupation = _reach(person, ("occupation",))
-    title = str(occupation.get("title"))
-    if "title" in occupation and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", title):
-        occupation["title"] = title.replace("_", " ")  # as Nemotron writes them
-    if isinstance(person.get("personality"), dict):
-        _finish_big_five(person["personality"])
-    for way, leaves in _MAY_BE_EMPTY:
-        parent = _reach(person, way)
-        for leaf in leaves:
-            if leaf in parent and empty(parent[leaf]):
-                del parent[leaf]
-
-
-def _finish_big_five(personality: Json) -> None:
-    scores = personality.get("big_five")
-    if isinstance(scores, str):
-        personality["big_five"], found = {}, {"general": scores}
-    elif isinstance(scores, dict):
-        personality["big_five"], found = big_five.read(scores)
-    else:
-        return
-    notes = personality.get("big_five_notes") or {}
-    if found and isinstance(notes, dict):
-        notes = dict(notes)
-        for trait, words in found.items():
-            before = notes.get(trait)
-            if empty(before) or before == words:
-                notes[trait] = words
-            elif words not in str(before):
-                notes[trait] = f"{before}; {words}"
-        personality["big_five_notes"] = notes
-
-
-def _keep(record: Json, key: str, value: Any) -> None:
-    """Add to `record` under the next free spelling of `key`."""
-    while key in record and record[key] != value:
-        key += "_"
-    record[key] = value
-
-
-def _empty_known(key: str, value: Any) -> bool:
-    return key != "name" and (key in TOP or key in ALIASES) and empty(value)
-
-
-def infer(person: dict[str, Any]) -> None:
-    """Add a name and a residence from other fields, where there is none.
-
-    The name comes from first and last name, else from the beginning of a text about the
-    person (Nemotron-Personas has no name column), else from the row's `uuid`.
-
-    Examples
-    --------
-    >>> row = {"persona": "Mary Alberti, a cook, likes jazz.", "city": "Reno", "state": "NV"}
-    >>> infer(row)
-    >>> row["name"], row["residence"]
-    ('Mary Alberti', 'Reno, NV')
-    """
-    if empty(person.get("name")):
-        parts = [person.get(key) for key in ("first_name", "last_name")]
-        found = " ".join(part.strip() for part in parts if isinstance(part, str)).strip()
-        found = found or _name_in_texts(person)
-        if not found and isinstance(person.get("uuid"), str) and person["uuid"].strip():
-            found = f"Persona {person['uuid'].strip()}"
-        if found:
-            person["name"] = name(found)
-    if "residence" not in person:
-        keys = ("district", "city", "province", "state", "country")
-        places = [person[key].strip() for key in keys if isinstance(person.get(key), str)]
-        if joined := ", ".join(dict.fromkeys(place for place in places if place)):
-            person["residence"] = joined
-
-
-# Two to four capitalised words at the beginning of a text, then what follows a name.
-_LEADING_NAME = re.compile(
-    r"((?:[^\W\d_a-z][\w'\u2019.-]*\s+){1,3}?[^\W\d_a-z][\w'\u2019-]*)"
-    r"(?=,|\u2019s|'s|\s+(?:is|has|was|with)\b)"
-)
-
-
-def _name_in_texts(person: dict[str, Any]) -> str:
-    """The name that the persona texts of a Nemotron row begin with, or nothing."""
-    for key, value in person.items():
-        if (key == "persona" or key.endswith("_persona")) and isinstance(value, str):
-            found = _LEADING_NAME.match(value.strip()[:200])
-            if found and found[1].split()[0] not in ("A", "An", "The"):
-                return found[1]
-    return ""

@@ -1,26 +1,25 @@
-"""Where each field of a person came from, as far as that is recorded.
+"""The origin of each field of a person, as far as it is recorded.
 
-``"asked"``: the particularities or the profile of one person fixed it; ``"sampled"``: drawn
-from a demography; ``"model"`` and ``"offline"``: written by a model or by the offline writer;
-``"edited"``: changed by `TinyPerson.revise`. A field whose origin is not recorded, as in a
-person made by hand, is left out.
+``"asked"``: fixed by the particularities or the profile of one person; ``"sampled"``: drawn
+from a demography; ``"model"`` and ``"offline"``: written by a model or by the offline model;
+``"edited"``: changed by `TinyPerson.revise`. Fields without a recorded origin, as in a person
+written by hand, are left out.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 from tinyfactory.people.schema.fields import path_in_words
 from tinyfactory.people.schema.layout import ALIASES, TOP
+from tinyfactory.prompts.particularities import read_constraints
 
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
 Json = dict[str, Any]
 Origin = Literal["asked", "sampled", "model", "edited", "offline"]
 
-# Fields that particularities in words can fix, and where they stand.
+# Fields that particularities in words can fix, and their paths.
 _WISHES = {
     "name": "name",
     "age": "age",
@@ -31,12 +30,12 @@ _WISHES = {
     "occupation": "occupation.title",
     "interests": "preferences.interests",
 }
-# Fields of a profile that together make the home.
+# Fields of a profile that together make the residence.
 _PLACES = ("place", "city", "county", "state", "province", "region", "country")
 
 
 def origins_of(persona: Json, provenance: Json) -> dict[str, Origin]:
-    """The origin of each field, by dotted path.
+    """Return the origin of each field, by dotted path.
 
     Examples
     --------
@@ -49,7 +48,7 @@ def origins_of(persona: Json, provenance: Json) -> dict[str, Origin]:
     fixed: dict[str, Origin] = dict.fromkeys(_asked(provenance), "asked")
     profile = provenance.get("profile")
     if isinstance(profile, dict):
-        # A twin's profile holds what was kept alike, whoever had decided it.
+        # A twin's profile holds the fields kept from the original, whatever their origin.
         drawn: Origin = "asked" if "twin_of" in provenance else "sampled"
         fixed |= dict.fromkeys(map(_profile_path, profile), drawn)
     changed = provenance.get("origins") or {}
@@ -62,7 +61,7 @@ def origins_of(persona: Json, provenance: Json) -> dict[str, Origin]:
 
 
 def with_origins(provenance: Json, ways: Iterable[list[str]], origin: Origin) -> Json:
-    """The provenance, with a new origin of the fields at these ways."""
+    """Return the provenance with a new origin of the fields at these paths."""
     origins = copy.deepcopy(provenance.get("origins") or {})
     for way in ways:
         path = ".".join(way)
@@ -82,7 +81,7 @@ def _paths(part: Json, way: str = "") -> Iterator[str]:
 
 
 def _nearest(path: str, origins: dict[str, Origin]) -> Origin | None:
-    """The origin of a path, or of the part that it stands in."""
+    """Return the origin of a path, or of the nearest part around it."""
     while path:
         if path in origins:
             return origins[path]
@@ -91,20 +90,18 @@ def _nearest(path: str, origins: dict[str, Origin]) -> Origin | None:
 
 
 def _asked(provenance: Json) -> list[str]:
-    """The fields that the particularities fixed."""
-    from tinyfactory.prompts.particularities import read_wishes
-
+    """Return the paths of fields that the particularities fixed."""
     told = (provenance.get("recipe") or {}).get("particularities")
     if isinstance(told, dict):
         return [_path_of(key) for key in told]
     if not isinstance(told, str):
         return []
-    fixed = read_wishes(told).fixed()
+    fixed = read_constraints(told)
     return [path for wish, path in _WISHES.items() if getattr(fixed, wish)]
 
 
 def _profile_path(key: str) -> str:
-    """Where a field of a profile stands in the person."""
+    """Return the path in a person of a field of a profile."""
     key = key.lower()
     if key in _PLACES:
         return "residence"
@@ -113,12 +110,12 @@ def _profile_path(key: str) -> str:
 
 
 def _path_of(key: str) -> str:
-    """Where what is asked for under a short name stands."""
+    """Return the path of a field of the particularities."""
     return ALIASES.get(key) or _WISHES.get(key) or key
 
 
-# How a field came to be, in the order in which it is told.
-_WAYS = {
+# Origins in words, in the order of display.
+_IN_WORDS = {
     "asked": "Asked for",
     "sampled": "Drawn from a table, by code",
     "model": "Written by a model",
@@ -127,16 +124,15 @@ _WAYS = {
 }
 
 
-def origin(person: TinyPerson) -> str:
-    """Where the description came from, in a sentence.
+def origin(provenance: Json) -> str:
+    """Write where a person came from in one sentence.
 
     Examples
     --------
-    >>> from tinyfactory.people import TinyPerson
-    >>> origin(TinyPerson("Ana", provenance={"source": "model", "model": "m-1"}, register=False))
+    >>> origin({"source": "model", "model": "m-1"})
     'Written by the model m-1.'
     """
-    source, model = person.provenance.get("source"), person.provenance.get("model")
+    source, model = provenance.get("source"), provenance.get("model")
     if source == "offline":
         return "Made by the offline writer; no language model was asked."
     if source == "model":
@@ -144,11 +140,10 @@ def origin(person: TinyPerson) -> str:
     return f"From: {source}." if source else "Where this description came from is not recorded."
 
 
-def ways(person: TinyPerson) -> list[tuple[str, str]]:
-    """How fields came to be, and which ones did, in words; nothing where it is not recorded."""
-    origins = person.origins()
+def ways(origins: Mapping[str, Origin]) -> list[tuple[str, str]]:
+    """Return each origin in words with its fields; empty if nothing is recorded."""
     found = []
-    for way, words in _WAYS.items():
+    for way, words in _IN_WORDS.items():
         paths = [path_in_words(path) for path, how in origins.items() if how == way]
         if paths:
             found.append((words, " · ".join(paths)))

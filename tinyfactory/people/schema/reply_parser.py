@@ -1,4 +1,4 @@
-"""The text of a model, read as a person or as contexts; or a reason why it cannot be."""
+"""Parse the reply of a model: a person, one field, or contexts; or reject it with a reason."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 from tinyfactory.errors import InvalidPersona, ReplyRejected
 from tinyfactory.people.schema.layout import TOP
+from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils.text import clean
 
 MAX_CHARACTERS = 1_000_000
-# The time that repairing takes grows with the length, and worse with open brackets.
+# The time of a repair grows with the length, and faster with open brackets.
 _MAX_REPAIRED = 200_000
 
 _WRAPPERS = 4
@@ -26,21 +27,21 @@ _LIST_LINE = re.compile(r"\s*(?:\(?\d{1,3}[.):]|[-*•])\s+(.+)")
 def read_persona(
     text: str | None, finish_reason: str = "stop", refusal: str | None = None
 ) -> dict[str, Any]:
-    """The person that a model described, in the one layout.
+    """Return the person that a reply describes, in the one layout.
 
     Parameters
     ----------
     text : str or None
-        What the model wrote: JSON, perhaps fenced, with prose around it, or slightly broken.
+        The reply: JSON, perhaps in a code fence, with prose around it, or slightly broken.
     finish_reason : str
-        Why the model stopped. What was cut off (``"length"``) counts only if it is complete.
+        Why the model stopped. After ``"length"`` only complete JSON is accepted.
     refusal : str, optional
-        What the model said instead of answering.
+        The model's refusal, if it refused.
 
     Raises
     ------
     ReplyRejected
-        With a reason that can be told to the model.
+        With a reason that can be sent to the model.
 
     Examples
     --------
@@ -51,8 +52,6 @@ def read_persona(
         ...
     tinyfactory.errors.ReplyRejected: The reply was empty. Answer with one JSON object ...
     """
-    from tinyfactory.people.schema.persona import normalise
-
     wanted = "one JSON object that describes one person"
     value = _read(text, finish_reason, refusal, wanted)
     person = _the_one(value, wanted)
@@ -63,12 +62,12 @@ def read_persona(
 
 
 def read_part(text: str | None, finish_reason: str, refusal: str | None, key: str) -> Any:
-    """What a model wrote for one field: the value under its key.
+    """Return the value of one field in a reply.
 
     Raises
     ------
     ReplyRejected
-        With a reason that can be told to the model.
+        With a reason that can be sent to the model.
 
     Examples
     --------
@@ -77,7 +76,7 @@ def read_part(text: str | None, finish_reason: str, refusal: str | None, key: st
     """
     wanted = f"one JSON object with the one key {key!r}"
     value = _read(text, finish_reason, refusal, wanted)
-    # The key alone, or within the parts around it.
+    # The key may be inside the objects that hold it.
     for _ in range(_WRAPPERS):
         if isinstance(value, dict) and key in value:
             return value[key]
@@ -94,15 +93,15 @@ def read_contexts(
     *,
     expected: int,
 ) -> list[str]:
-    """The contexts that a model wrote, none blank and none twice.
+    """Return the contexts in a reply, without blank and repeated ones.
 
-    There may be fewer or more than `expected`, which only words the reasons: whoever asked
-    asks again for what is missing.
+    There may be fewer or more than `expected`, which is only used in the reasons; the caller
+    asks again for missing ones.
 
     Raises
     ------
     ReplyRejected
-        When there is none at all, with a reason that can be told to the model.
+        When there is none, with a reason that can be sent to the model.
 
     Examples
     --------
@@ -125,7 +124,7 @@ def read_contexts(
 
 
 def _context_texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """The texts of a list, of a list of records, or of a wrapper around one."""
+    """Yield the texts of a list, of a list of records, or of a wrapper around one."""
     if depth > _WRAPPERS:
         return
     if isinstance(value, str):
@@ -144,7 +143,7 @@ def _context_texts(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str) -> Any:
-    """The JSON in a reply."""
+    """Return the JSON in a reply."""
     if refusal:
         raise ReplyRejected(f"The model refused: {refusal[:200]} Answer with {wanted}.")
     if finish_reason == "content_filter":
@@ -171,11 +170,11 @@ def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str
 
 
 def _complete_json(text: str) -> tuple[bool, Any]:
-    """Whether the text is, or has in it, JSON that is complete as it stands; and its value."""
+    """Tell whether the text contains complete JSON, and return its value."""
     decoder = json.JSONDecoder()
     text = text.lstrip("\ufeff")
-    # Only where an outermost value may begin: an inner one is complete even when its
-    # surroundings were cut off.
+    # Only where an outermost value may begin: an inner value can be complete in a reply that
+    # was cut off.
     starts = [len(text) - len(text.lstrip())]
     starts += [match.end() for match in _FENCE.finditer(text, 0, 10_000)]
     if match := _LIKELY_START.search(text):
@@ -202,7 +201,7 @@ def _complete_json(text: str) -> tuple[bool, Any]:
 
 
 def _repaired(text: str, wanted: str) -> Any:
-    """What json_repair makes of broken JSON."""
+    """Return broken JSON as json_repair reads it."""
     start = _LIKELY_START.search(text)
     if start is None:
         raise ReplyRejected(f"The reply held no JSON. Answer with {wanted}, and nothing else.")
@@ -212,7 +211,7 @@ def _repaired(text: str, wanted: str) -> Any:
             f"The reply was not valid JSON, and too long or too nested to mend. Answer with "
             f"{wanted}, and nothing else."
         )
-    import json_repair
+    import json_repair  # slow to import
 
     try:
         return json_repair.loads(broken, skip_json_loads=True)
@@ -223,7 +222,7 @@ def _repaired(text: str, wanted: str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """How many brackets are open at most, whether in a text or not."""
+    """Return the largest number of open brackets, including those in strings."""
     depth = deepest = 0
     for match in re.finditer(r"[(\[{]|[)\]}]", text):
         depth = depth + 1 if match[0] in "([{" else max(0, depth - 1)
@@ -232,7 +231,7 @@ def _depth(text: str) -> int:
 
 
 def _the_one(value: Any, wanted: str) -> dict[str, Any]:
-    """The one description in a value, out of lists and wrappers around it."""
+    """Return the one description in a value, without lists and wrappers around it."""
     for _ in range(_WRAPPERS):
         if isinstance(value, list):
             people = [item for item in value if isinstance(item, dict) and item]
@@ -244,7 +243,8 @@ def _the_one(value: Any, wanted: str) -> dict[str, Any]:
         if not isinstance(value, dict) or not value:
             break
         key, inner = next(iter(value.items()))
-        field = key in TOP or key in ("_configuration", "traits")  # of a person, so no wrapper
+        # A key of a person is not a wrapper.
+        field = key in TOP or key in ("_configuration", "traits")
         if len(value) > 1 or field or not isinstance(inner, dict | list):
             return value
         value = inner

@@ -1,4 +1,4 @@
-"""Texts beside each other: what both have, and what only one has, word by word."""
+"""Compare texts word by word: pieces that both have, and pieces that only one has."""
 
 from __future__ import annotations
 
@@ -6,24 +6,44 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Any, Literal
 
 Side = Literal["both", "left", "right"]
 Pieces = tuple[tuple[Side, str], ...]
+State = Literal["same", "changed", "only left", "only right"]
 
 TOP_WORDS = 15
-# Longer texts are compared as wholes: word by word, time grows with the square of the length.
+# Longer texts are compared as a whole: word by word, time grows with the square of the length.
 _MAX_WORDS = 3000
 _MAX_PAIRS = 900
-_ALIKE = 0.4  # from here on, one item is a rewording of the other
+_ALIKE = 0.4  # from this similarity on, one item counts as a rewording of the other
 # Scripts written without spaces, where each character is compared as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORDS = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)|\s+")
 
 
+@dataclass(frozen=True)
+class Difference:
+    """One field of two people.
+
+    `path` is dotted (``"occupation.title"``). `left` and `right` are the values, None where
+    the field is missing. `asked` says whether it was changed on purpose. `items` pairs the
+    items of a list, or the one value, each split into pieces that are on ``"both"`` sides or
+    on one.
+    """
+
+    path: str
+    left: Any
+    right: Any
+    state: State
+    asked: bool
+    items: tuple[Pieces, ...]
+
+
 def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:
-    """Items beside each other: equal ones, then similar ones, then what is left over."""
+    """Pair items: equal ones, then similar ones; the rest stays single."""
     partner: dict[int, int] = {}
     free = list(range(len(right)))
     for i, text in enumerate(left):
@@ -33,7 +53,7 @@ def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:
             free.remove(same)
     rest = [i for i in range(len(left)) if i not in partner]
     if len(left) == len(right) == 1:
-        partner[0], free = 0, []  # one value beside the other, however different
+        partner[0], free = 0, []  # single values are always a pair
     elif len(rest) * len(free) <= _MAX_PAIRS:
         scores = [(_similar(left[i], right[j]), i, j) for i in rest for j in free]
         for score, i, j in sorted(scores, key=lambda pair: (-pair[0], *pair[1:])):
@@ -46,7 +66,7 @@ def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:
 
 
 def _similar(left: str, right: str) -> float:
-    """How alike two texts are by their words, wherever those stand."""
+    """Return the similarity of two texts by their words in any order, from 0 to 1."""
     a, b = Counter(_keys(left)), Counter(_keys(right))
     return 2 * (a & b).total() / max(1, a.total() + b.total())
 
@@ -56,7 +76,7 @@ def _keys(text: str) -> list[str]:
 
 
 def _pieces(left: str, right: str) -> Pieces:
-    """Two texts as one sequence of what both have and what one has."""
+    """Split two texts into pieces that both have and pieces that one has."""
     if left == right:
         return (("both", left),)
     a, b = _WORDS.findall(left), _WORDS.findall(right)
@@ -76,7 +96,7 @@ def _pieces(left: str, right: str) -> Pieces:
 
 
 def share_differing(pieces: list[tuple[Side, str]]) -> float:
-    """Words on one side only, as a share of all words of both."""
+    """Return the share of words on one side only, of all words of both."""
     counts: Counter[Side] = Counter()
     for side, text in pieces:
         counts[side] += sum(1 for key in _keys(text) if key)
@@ -85,7 +105,7 @@ def share_differing(pieces: list[tuple[Side, str]]) -> float:
 
 
 def words_used(pieces: list[tuple[Side, str]], side: str) -> Counter[str]:
-    """The words of one side, without the signs around them and without capitals."""
+    """Count the words of one side, in lower case and without punctuation around them."""
     words = (_bare(k) for where, text in pieces if where in ("both", side) for k in _keys(text))
     return Counter(word for word in words if word)
 
@@ -96,6 +116,6 @@ def _bare(word: str) -> str:
 
 
 def words_only(here: Counter[str], there: Counter[str]) -> list[tuple[str, int]]:
-    """What is said here and not there, the most frequent first."""
+    """Return the words that only the first text has, the most frequent first."""
     only = [(word, count) for word, count in here.items() if word not in there]
     return sorted(only, key=lambda pair: (-pair[1], pair[0]))[:TOP_WORDS]

@@ -1,4 +1,4 @@
-"""Big Five: how far people lie apart and to which side they lean."""
+"""Big Five: the spread and the skew of each trait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinyfactory.populations.reporting.card import Row, decimals, written
 
 _LEAST_SPREAD = 10
 _MOST_SKEW = 1
-_ENOUGH = 30  # people: the skew of fewer strays by almost 1 by itself
+_ENOUGH = 30  # people; with fewer, chance alone gives a skew of almost 1
 
 
 def spread_and_skew(scores: Sequence[float]) -> tuple[float | None, float | None]:
@@ -37,7 +37,7 @@ def spread_and_skew(scores: Sequence[float]) -> tuple[float | None, float | None
 def big_five_row(personas: Sequence[dict[str, Any]]) -> Row:
     """Mean, spread and skew of each trait; the value is the smallest spread.
 
-    Marked from 30 people on.
+    There is a mark from 30 people on.
     """
     traits: dict[str, Any] = {}
     for trait in TRAITS:
@@ -66,16 +66,16 @@ def big_five_row(personas: Sequence[dict[str, Any]]) -> Row:
         "Big Five: smallest spread",
         spreads[least] if least is not None else None,
         "",
-        "Skewness: Joanes & Gill 1998, The Statistician 47 (G1); what is much of it: Bulmer 1979, "
+        "Skewness: Joanes & Gill 1998, The Statistician 47 (G1); its limit: Bulmer 1979, "
         "Principles of Statistics",
-        f"{means[:1].upper()}{means[1:]}. Points of 100; a small spread means people who are all "
+        f"{means[:1].upper()}{means[1:]}. Points of 100; a small spread means that people are "
         "alike."
         if traits
         else "Nobody has Big Five scores.",
         _wide(min(spreads.values())) and _even(max(skews, default=0)) if enough else None,
-        f"every spread at least {_LEAST_SPREAD}, where those who fill in the Big Five Inventory "
-        "have 16 to 23 (0.66 to 0.90 on its scale of 1 to 5: Srivastava et al. 2003, J. "
-        f"Personality and Social Psychology 84); no skew beyond {_MOST_SKEW}"
+        f"every spread at least {_LEAST_SPREAD} (respondents of the Big Five Inventory have 16 to "
+        "23, that is 0.66 to 0.90 on its scale of 1 to 5: Srivastava et al. 2003, J. Personality "
+        f"and Social Psychology 84); no skew beyond {_MOST_SKEW}"
         if enough
         else "",
         {"traits": traits},
@@ -95,7 +95,7 @@ def _score(persona: dict[str, Any], trait: str) -> float | None:
     personality = persona.get("personality")
     scores = personality.get("big_five") if isinstance(personality, dict) else None
     score = scores.get(trait) if isinstance(scores, dict) else None
-    # A whole number of a data frame is an int of its own.
+    # Numbers from a data frame are of numpy's types, not int or float.
     if score is None or isinstance(score, bool | str | list | dict):
         return None
     number = float(score)

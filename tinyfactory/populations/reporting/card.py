@@ -1,4 +1,4 @@
-"""The rows of a report card, and the card that holds them."""
+"""The report card and its rows, as text, HTML, JSON and a data frame."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.people.render import charts
+from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import count, legible
 
 if TYPE_CHECKING:
-    pass  # was an import
+    import pandas as pd
+
+# The columns of `ReportCard.to_frame`, each a public attribute of `Row`.
+_COLUMNS = (
+    *("key", "title", "value", "unit", "target", "actual"),
+    *("mark", "passed", "sentence", "threshold", "source"),
+)
 _NOUNS = {"people": ("person", "people"), "words": ("word", "words")}
 
 
@@ -23,24 +30,24 @@ class Row:
     Parameters
     ----------
     key : str
-        What the row is found by, such as ``"margin:sex"``.
+        The name of the row in code, such as ``"margin:sex"``.
     title : str
     value : float or None
-        None where there was nothing to measure.
+        None if there was nothing to measure.
     unit : str
         ``"people"``, ``"words"``, ``"share"`` or ``""`` for a plain number.
     source : str
-        Where the formula is from: author, year, where.
+        The source of the formula: author, year, publication.
     sentence : str
-        The finding in plain words.
+        The result in words.
     passed : bool or None
-        None for a row that is information only.
+        None for a row that is only information.
     threshold : str
-        What passes, and why there; empty for information only.
+        The condition for passing and the reason for it; empty for information.
     details : dict
         The numbers behind the value, as plain JSON.
     decimals : int, optional
-        With how many the value is shown, where the mark needs more than usual.
+        The decimals to show, if the mark needs more than usual.
     """
 
     key: str
@@ -60,8 +67,27 @@ class Row:
         return {True: "pass", False: "FAIL", None: "info"}[self.passed]
 
     @property
+    def target(self) -> float | None:
+        """The target that the row compares with; for a table, of the category missed most."""
+        return self._compared("asked", 0)
+
+    @property
+    def actual(self) -> float | None:
+        """The number to compare with `target`; None if the row has no target."""
+        if self.target is None:
+            return None
+        return self._compared("got", self.details.get("outside", 0))
+
+    def _compared(self, key: str, outside: float) -> float | None:
+        found = self.details.get(key)
+        if not isinstance(found, list):
+            return None if found is None else float(found)
+        numbers = dict(zip(self.details["categories"], found, strict=True))
+        return float(numbers.get(self.details["largest_miss_in"], outside))
+
+    @property
     def shown(self) -> str:
-        """The value as it is written in a table.
+        """The value as text, with its unit.
 
         Examples
         --------
@@ -79,7 +105,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReportCard:
-    """What `report` found, shown as text, as static HTML and as JSON.
+    """The result of `report`, as text, static HTML, JSON and a data frame.
 
     Parameters
     ----------
@@ -101,7 +127,7 @@ class ReportCard:
 
     @property
     def passed(self) -> bool:
-        """Whether no row failed; rows that are information only do not count."""
+        """Whether no row failed; rows that are only information do not count."""
         return not self.failed
 
     @property
@@ -113,7 +139,9 @@ class ReportCard:
         for row in self.rows:
             if row.key == key:
                 return row
-        raise KeyError(f"There is no row {key!r}; there are: {', '.join(r.key for r in self.rows)}")
+        raise KeyError(
+            f"There is no row {key!r}; the rows are {', '.join(r.key for r in self.rows)}"
+        )
 
     def __contains__(self, key: object) -> bool:
         return any(row.key == key for row in self.rows)
@@ -137,17 +165,47 @@ class ReportCard:
         """The card as JSON text."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Make a data frame with one row for each row of the card.
+
+        Returns
+        -------
+        DataFrame
+            The columns are attributes of `Row`: ``key``, ``title``, ``value``, ``unit``,
+            ``target``, ``actual``, ``mark``, ``passed``, ``sentence``, ``threshold`` and
+            ``source``. Numbers that a row does not have are NaN; ``passed`` is missing for rows
+            that are only information. `Row.details` has the numbers behind each value.
+
+        Raises
+        ------
+        MissingPackage
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from tinyfactory.populations.reporting import report
+        >>> frame = report([{"name": "Ana Lima"}, {"name": "Ana Lima"}]).to_frame()
+        >>> frame.set_index("key").loc["names:full", "mark"]
+        'FAIL'
+        """
+        pandas = require("pandas", "populations")
+        frame: pd.DataFrame = pandas.DataFrame(
+            [[getattr(row, column) for column in _COLUMNS] for row in self.rows], columns=_COLUMNS
+        )
+        numbers = dict.fromkeys(("value", "target", "actual"), "float64")
+        return frame.astype(numbers | {"passed": "boolean"})
+
     def to_text(self) -> str:
         """The card as plain text: a table, then a sentence, threshold and source for each row."""
         return card_text(self)
 
     def to_html(self, *, page: bool = False) -> str:
-        """The card as static HTML with plots, which needs no kernel, script or network.
+        """The card as static HTML with plots; it needs no kernel, script or network.
 
         Parameters
         ----------
         page : bool
-            A whole page to save in a file, rather than a part of one.
+            Make a complete page to save in a file, not a fragment.
         """
         return card_html(self, page=page)
 
@@ -155,20 +213,19 @@ class ReportCard:
         return self.to_html()
 
     def __repr__(self) -> str:
-
         return card_table(self)
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    """A row without how it is shown."""
+    """The row as plain JSON values."""
     return {key: value for key, value in asdict(row).items() if key != "decimals"}
 
 
-_MOST_DECIMALS = 6  # more than this no number of a card has
+_MOST_DECIMALS = 6
 
 
 def decimals(least: int, passes: Callable[..., bool], *numbers: float) -> int:
-    """The fewest decimals with which a mark still follows from the numbers that are read.
+    """The fewest decimals for which the rounded numbers still give the same mark.
 
     Examples
     --------
@@ -186,7 +243,7 @@ def decimals(least: int, passes: Callable[..., bool], *numbers: float) -> int:
 
 
 def written(number: float, few: int, sign: str = "") -> str:
-    """A number with so many decimals; nothing is "-0.0".
+    """Write a number with `few` decimals; never "-0.0".
 
     Examples
     --------
@@ -197,7 +254,7 @@ def written(number: float, few: int, sign: str = "") -> str:
 
 
 def whole(number: float, few: int = 1) -> str:
-    """The same without zeros at the end: people asked for are often whole ones.
+    """Write a number like `written`, but without zeros at the end.
 
     Examples
     --------
@@ -209,7 +266,7 @@ def whole(number: float, few: int = 1) -> str:
 
 
 def counted(number: float, one: str, many: str, few: int = 1) -> str:
-    """So many of something.
+    """Write a number with its noun.
 
     Examples
     --------
@@ -225,7 +282,7 @@ def counted(number: float, one: str, many: str, few: int = 1) -> str:
 
 
 def percent(share: float, few: int = 3) -> str:
-    """A share in percent; the decimals are those of the share.
+    """Write a share in percent; `few` counts the decimals of the share.
 
     Examples
     --------
@@ -236,7 +293,7 @@ def percent(share: float, few: int = 3) -> str:
 
 
 def p_value(p: float) -> str:
-    """A probability, with no more digits than anyone reads.
+    """Write a p-value with three decimals at most.
 
     Examples
     --------
@@ -254,7 +311,7 @@ _SIGNS = [f"{t / 5 - 1:+.1f} to {(t + 1) / 5 - 1:+.1f}" for t in range(10)]
 
 
 def headline(card: ReportCard) -> str:
-    """What came out, in one line."""
+    """Summarise the card in one line."""
     marked = [row for row in card.rows if row.passed is not None]
     people = count(card.number_of_people, "person", "people")
     info = len(card.rows) - len(marked)
@@ -265,7 +322,7 @@ def headline(card: ReportCard) -> str:
 
 
 def card_table(card: ReportCard) -> str:
-    """One line a row: mark, title, value; the sentence of what failed."""
+    """Write one line for each row: mark, title, value; for a failed row also its sentence."""
     width = max((len(row.title) for row in card.rows), default=0)
     lines = [headline(card)]
     for row in card.rows:
@@ -276,7 +333,7 @@ def card_table(card: ReportCard) -> str:
 
 
 def card_text(card: ReportCard) -> str:
-    """Every row with its sentence, its threshold and its source."""
+    """Write every row with its sentence, threshold and source."""
     lines = [headline(card)]
     for row in card.rows:
         lines += ["", f"{row.mark}  {legible(row.title)}: {row.shown}", *_wrapped(row.sentence)]
@@ -286,9 +343,9 @@ def card_text(card: ReportCard) -> str:
 
 
 def card_html(card: ReportCard, *, page: bool, without: Sequence[str] = ()) -> str:
-    """The card as static HTML: a table of marks, then every row with its plot.
+    """Write the card as static HTML: every row with its mark, sentence and plot.
 
-    `without` names kinds of rows that are drawn elsewhere and get no plot here.
+    `without` names kinds of rows that get no plot, such as ``"margin"``.
     """
     sections = [
         charts.Section(
@@ -310,9 +367,9 @@ def _plots(row: Row) -> list[str]:
     kind = row.key.partition(":")[0]
     if kind in ("margin", "joint"):
         rows = list(zip(details["categories"], details["asked"], details["got"], strict=True))
-        if len(rows) > charts.MAX_BARS:  # not all are drawn: those that are furthest off
+        if len(rows) > charts.MAX_BARS:  # draw the largest differences
             rows.sort(key=lambda row: -abs(row[1] - row[2]))
-        return [charts.asked_against_got(rows)]
+        return [charts.target_and_actual(rows)]
     if kind == "sentences" and details["by_field"]:
         percents = [(field, 100 * share) for field, share in details["by_field"].items()]
         return [charts.bars(percents, "Repeated sentences by field, in percent")]

@@ -1,4 +1,4 @@
-"""People, however they come, as personas; and the prose in a persona."""
+"""Read people as personas, the prose of a persona, and the value of a field for everyone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tinyfactory.errors import InvalidInput, MissingPackage
+from tinyfactory.errors import InvalidInput
+from tinyfactory.gazetteer.names import NOUNS, gender_of
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.people.formats.rows import KNOWN
 from tinyfactory.utils.text import fold_words
@@ -18,20 +19,27 @@ from tinyfactory.utils.text import fold_words
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")  # noqa: RUF001 (other scripts' signs)
 
-# What stands in these is written by the author of the person; the rest are facts and labels.
+# Fields with prose, written by the model; all others hold facts and labels.
 _PROSE = {
     *("education", "style", "personality", "preferences", "skills", "beliefs", "behaviors"),
     *("health", "relationships", "long_term_goals", "other_facts"),
 }
-_TOP = {
+_TOP = {  # all top-level fields of the schema
     *("name", "age", "gender", "nationality", "residence", "occupation", "demographics"),
     *_PROSE,
 }
 
 
+# The fields whose values are compared by name with a person's residence.
+_PLACES = frozenset({"country", "region", "state", "city", "residence", "place"})
+_NOUNS = frozenset(word for words in NOUNS.values() for word in words)
+_OTHER_GENDERS = frozenset({"nonbinary", "other", "diverse", "intersex", "genderqueer"})
+_MINOR = frozenset("a an the of in at for and or to with on senior junior retired other".split())
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a person: the field it stands in, its text, its words in lower case."""
+    """A sentence of a person: its field, its text, and its words in lower case."""
 
     field: str
     text: str
@@ -39,12 +47,12 @@ class Sentence:
 
 
 def personas_of(people: Any) -> list[dict[str, Any]]:
-    """People, persona dicts or a data frame of people as a list of personas.
+    """Read people, persona dicts or a data frame of people as a list of personas.
 
     Raises
     ------
     InvalidInput
-        For what is no person, and where nobody is.
+        If the list is empty, or an item is neither a person nor a persona.
 
     Examples
     --------
@@ -55,13 +63,13 @@ def personas_of(people: Any) -> list[dict[str, Any]]:
         found = [_from_row(row) for row in people.to_dict("records")]
     elif isinstance(people, dict | str) or not isinstance(people, Iterable):
         raise InvalidInput(
-            f"A report needs several people, not {type(people).__name__}. Give it People, a "
-            "list of persona dicts, or the data frame that People.to_frame() makes."
+            f"people must be People, a list of persona dicts, or a data frame from "
+            f"People.to_frame(), not {type(people).__name__}."
         )
     else:
         found = [_persona(person, number) for number, person in enumerate(people, 1)]
     if not found:
-        raise InvalidInput("There is nobody to report on: the list of people is empty.")
+        raise InvalidInput("people is empty; a report needs at least one person.")
     return found
 
 
@@ -71,13 +79,13 @@ def _persona(person: Any, number: int) -> dict[str, Any]:
         persona = persona["persona"]
     if not isinstance(persona, dict):
         raise InvalidInput(
-            f"Person {number} is of type {type(person).__name__}, not a TinyPerson or a dict."
+            f"Person {number} must be a TinyPerson or a dict, not {type(person).__name__}."
         )
     return persona
 
 
 def _from_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of `to_frame` as a persona: empty cells left out, flattened columns put back."""
+    """Turn a row of `to_frame` into a persona: drop empty cells, nest flattened columns."""
     persona: dict[str, Any] = {}
     for column, value in row.items():
         if column in ("source", "model") or _empty(value):
@@ -98,17 +106,17 @@ def _from_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _empty(value: Any) -> bool:
-    # NaN is the one value that differs from itself; pandas' NA does not say what it is.
+    # NaN differs from itself; pandas.NA has no truth value, and pandas may not be installed.
     if value is None or type(value).__name__ == "NAType":
         return True
     return isinstance(value, float) and value != value
 
 
 def own_fields(persona: dict[str, Any]) -> dict[str, Any]:
-    """What a profile said of a person: `demographics`, and fields that the schema does not know.
+    """The fields that come from a profile: `demographics`, and fields outside the schema.
 
-    tinyfactory sets `demographics` from the profile; other people's data has such fields at
-    the top.
+    tinyfactory sets `demographics` from the profile. Data from elsewhere has such fields at the
+    top.
 
     Examples
     --------
@@ -121,10 +129,10 @@ def own_fields(persona: dict[str, Any]) -> dict[str, Any]:
 
 
 def sentences(persona: dict[str, Any]) -> list[Sentence]:
-    """The sentences of a person's prose, in order.
+    """Split the prose of a person into sentences.
 
-    Names, numbers, labels and the fields set from the profile are no prose, nor is the line
-    by which the offline model marks what it wrote.
+    Names, numbers, labels and fields from the profile are not prose, nor is the sentence with
+    which the offline model marks its texts.
 
     Examples
     --------
@@ -165,26 +173,8 @@ def _leaves(value: Any) -> Iterator[str]:
         yield from _leaves(value.tolist())
 
 
-def missing(package: str, error: ImportError) -> MissingPackage:
-    """The error for a package that is not installed."""
-    return MissingPackage(
-        f"A report card needs {package}, which is not installed. "
-        f"Run: pip install 'tinyfactory[report]' (it reads: {error})"
-    )
-
-
-PLACES = frozenset({"country", "region", "state", "city", "residence", "place"})
-_SEX = {
-    "female": "female f woman women girl lady females",
-    "male": "male m man men boy gentleman males",
-    "other": "nonbinary other diverse intersex genderqueer",
-}
-_SEX_OF = {word: sex for sex, words in _SEX.items() for word in words.split()}
-_MINOR = frozenset("a an the of in at for and or to with on senior junior retired other".split())
-
-
 class Target(Protocol):
-    """What a report asks of a demography; `tinyfactory.populations.Demography` is one."""
+    """The methods of a demography that a report uses; `Demography` has them."""
 
     @property
     def fields(self) -> Any:
@@ -192,24 +182,24 @@ class Target(Protocol):
 
     @property
     def impossible(self) -> Any:
-        """Combinations that must not be: a list of dicts field -> category."""
+        """Combinations that are ruled out: a list of dicts field -> category."""
 
     def margins(self) -> Any:
-        """Field -> category -> proportion."""
+        """Field -> category -> share."""
 
     def joints(self) -> Any:
-        """Pairs of the fields' names and a dict: tuple of categories -> proportion."""
+        """Pairs of field names and a dict: tuple of categories -> share."""
 
     def category_of(self, field: str, value: Any) -> str | None:
-        """The category that a value is in; a number is put into its band."""
+        """The category of a value; for a number, its band."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One field of everyone.
+    """The values of one field for everyone.
 
-    `values` holds a category, a value that is none of the categories, or None for what is
-    not stated; `read_from` counts the places it was read from.
+    `values` holds a category, any other value, or None if the person has none; `read_from`
+    counts the fields of the persona that the values came from.
     """
 
     field: str
@@ -219,12 +209,12 @@ class Reading:
 
     @property
     def not_stated(self) -> int:
-        """How many people do not say."""
+        """The number of people without a value."""
         return self.values.count(None)
 
     @property
     def how(self) -> str:
-        """Where the values stand, as a sentence."""
+        """The fields that the values came from, as a sentence."""
         parts = [f"{place} ({count})" for place, count in self.read_from.items()]
         if self.not_stated:
             parts.append(f"not stated ({self.not_stated})")
@@ -232,20 +222,20 @@ class Reading:
 
 
 def read_field(field: str, personas: list[dict[str, Any]], target: Target | None = None) -> Reading:
-    """Read a field of everyone.
+    """Read a field for everyone.
 
-    Sex is read from `gender`, age from `age`, an occupation from its title (one significant
-    word of the category has to stand in it), a place from `residence`, nationality from
-    `nationality`; any other field from `demographics` or the person's own field of that name,
-    which tinyfactory sets from the profile and which is therefore no evidence about the text.
+    Sex is read from `gender`, age from `age`, an occupation from its title (which must contain
+    one significant word of the category), a place from `residence`, and nationality from
+    `nationality`. Any other field is read from `demographics` or the person's own field of that
+    name. tinyfactory sets those from the profile, so they say nothing about the text.
 
     Examples
     --------
     >>> read_field("sex", [{"gender": "woman"}, {"gender": "Male"}, {}]).values
     ('female', 'male', None)
     """
-    asked = target.margins().get(field, {}) if target is not None else {}
-    categories = tuple(str(category) for category in asked)
+    margin = target.margins().get(field, {}) if target is not None else {}
+    categories = tuple(str(category) for category in margin)
     values: list[str | None] = []
     read_from: Counter[str] = Counter()
     folded = {category: fold_words(category).split() for category in categories}
@@ -267,16 +257,16 @@ def _read(
     name = field.lower()
     found: str | None
     if name in ("sex", "gender"):
-        found, place = _sex(persona.get("gender"), categories), "gender"
+        found, place = _gender(persona.get("gender"), categories), "gender"
     elif name == "age":
         found, place = _age(field, persona.get("age"), target), "age"
     elif name == "occupation":
         work = persona.get("occupation")
         title = work.get("title") if isinstance(work, dict) else work
         found, place = _best(title, folded, _words_met), "occupation.title"
-    elif name in PLACES or name == "nationality":
+    elif name in _PLACES or name == "nationality":
         place = "nationality" if name == "nationality" else "residence"
-        found = _best(persona.get(place), folded, _name_stands)
+        found = _best(persona.get(place), folded, _name_occurs)
     else:
         found, place = None, ""
     if found in categories or (found is not None and name == "age"):
@@ -288,19 +278,28 @@ def _read(
     return found, place
 
 
-def _sex(said: Any, categories: tuple[str, ...]) -> str | None:
-    key = re.sub(r"[\s-]", "", str(said or "").casefold())
-    if not key:
+def _gender(said: Any, categories: tuple[str, ...]) -> str | None:
+    """The category that means the gender; without one, the gender itself."""
+    text = fold_words(str(said or ""))
+    if not str(said or "").strip(" -"):
         return None
-    meant = _SEX_OF.get(key)
-    if meant is None:  # "trans woman", "cis male"
-        words = [_SEX_OF[word] for word in fold_words(str(said)).split() if word in _SEX_OF]
-        meant = words[0] if len(set(words)) == 1 else None
-    by_meaning = {_SEX_OF.get(fold_words(c).replace(" ", ""), c): c for c in reversed(categories)}
-    same = [c for c in categories if fold_words(c) == fold_words(str(said))]
-    if same:
+    if same := [category for category in categories if fold_words(category) == text]:
         return same[0]
+    meant = _gender_word(text.replace(" ", ""))
+    if meant is None:  # "trans woman", "cis male"
+        words = {found for word in text.split() if (found := _gender_word(word))}
+        meant = words.pop() if len(words) == 1 else None
+    by_meaning = {
+        _gender_word(fold_words(category).replace(" ", "")) or category: category
+        for category in reversed(categories)
+    }
     return by_meaning.get(meant, meant) if meant else str(said)
+
+
+def _gender_word(word: str) -> str | None:
+    # Statistics name categories in the plural: "females".
+    singular = word.removesuffix("s") if word.removesuffix("s") in _NOUNS else word
+    return "other" if word in _OTHER_GENDERS else gender_of(singular)
 
 
 def _age(field: str, age: Any, target: Target | None) -> str | None:
@@ -316,7 +315,7 @@ def _age(field: str, age: Any, target: Target | None) -> str | None:
 
 
 def _best(said: Any, folded: dict[str, list[str]], score: Any) -> str | None:
-    """The category that the text says most of; without categories, the text itself."""
+    """The category with the highest score for the text; if none fits, the text itself."""
     if not isinstance(said, str) or not said.strip():
         return None
     text = fold_words(said)
@@ -326,13 +325,13 @@ def _best(said: Any, folded: dict[str, list[str]], score: Any) -> str | None:
 
 
 def _words_met(words: list[str], text: str) -> float:
-    # The beginning of a word is enough: "teacher" is met by "teaching assistant".
+    # Only word stems are compared: "teacher" fits "teaching assistant".
     wanted = [word for word in words if word not in _MINOR] or words
     stems = [word[: max(5, len(word) - 3)] for word in wanted]
     met = sum(any(said.startswith(stem) for said in text.split()) for stem in stems)
     return met + (met / len(wanted) if wanted else 0)
 
 
-def _name_stands(words: list[str], text: str) -> float:
-    # "West Virginia" says more than "Virginia".
+def _name_occurs(words: list[str], text: str) -> float:
+    # Longer names score higher: "West Virginia" contains "Virginia".
     return len(words) if f" {' '.join(words)} " in f" {text} " else 0

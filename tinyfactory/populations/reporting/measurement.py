@@ -1,15 +1,16 @@
-"""The measuring itself: people in, report card out."""
+"""Measure a population: `report` makes the card, `measure` the charts as well."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.populations.reporting import association, margins, repetition, word_choice
+from tinyfactory.populations.demography import Demography
+from tinyfactory.populations.reporting import margins, repetition, word_choice
 from tinyfactory.populations.reporting.big_five import big_five_row
 from tinyfactory.populations.reporting.card import ReportCard, Row
 from tinyfactory.populations.reporting.evidence import (
@@ -20,14 +21,14 @@ from tinyfactory.populations.reporting.evidence import (
     sentences,
 )
 
-_PARTS = 9  # of the work, each of which takes some time
+_PARTS = 9  # steps that `watch` is told about
 _SAMPLED = " Measured on the texts of {:,} of the {:,} people, drawn at random."
-_SEED = 0  # of samples and of MinHash: the same people always get the same card
+_SEED = 0  # of samples and of MinHash, so that the same people get the same card
 
 
 def report(
     people: Any,
-    target: Target | None = None,
+    target: Target | Mapping[str, Any] | None = None,
     *,
     groups: str | None = None,
     texts: int | None = None,
@@ -38,29 +39,30 @@ def report(
     Parameters
     ----------
     people : People, iterable of TinyPerson or of persona dicts, or DataFrame
-        A data frame is one that `People.to_frame` made.
-    target : Demography, optional
-        What was asked for. Without it only the rows that need none are measured.
+        A data frame must come from `People.to_frame`.
+    target : Demography or dict, optional
+        The target shares: a demography, or a dictionary for `Demography.from_dict`, such as
+        ``factory.demography``. Without it, rows that need a target are left out.
     groups : str, optional
-        The field whose groups are compared by their words; ``"sex"`` unless told.
+        The field whose groups are compared by their words; ``"sex"`` by default.
     texts : int, optional
-        Of more people than this, the prose of so many is measured, drawn at random, the same
-        each time; the rows say so. All other rows are of everyone. Everyone's unless told.
+        If there are more people, measure the prose of only this many, drawn at random, always
+        the same; the rows say so. All other rows use everyone. By default all prose is used.
     watch : callable, optional
-        ``watch(done, total)`` is called between the parts of the work. What it raises ends it.
+        Called as ``watch(done, total)`` between steps. An exception in it stops the report.
 
     Returns
     -------
     ReportCard
-        Rows with a mark (pass or fail) and rows that are information only; each names its
-        formula's source. Needs no model and no network.
+        Rows with a mark (pass or fail) and rows that are only information; each names the
+        source of its formula. Needs no model and no network.
 
     Raises
     ------
     InvalidInput
-        For people that are none, or nobody, and for a target that is no demography.
+        If `people` is empty or not a list of people, or `target` is not a demography.
     MissingPackage
-        When one of the packages it measures with is not installed.
+        If a package of the extra ``report`` is not installed.
 
     Examples
     --------
@@ -72,15 +74,11 @@ def report(
     '100.0 %'
     """
     personas = personas_of(people)
-    if target is not None and not hasattr(target, "category_of"):
-        raise InvalidInput(
-            f"The target is of type {type(target).__name__}, not a Demography. Make one with "
-            "Demography.from_dict({'sex': {'female': 0.5, 'male': 0.5}}) and ask again."
-        )
+    target = _demography(target)
     if groups is not None and not isinstance(groups, str):
-        raise InvalidInput(f"groups is the name of a field, not {groups!r:.80}.")
+        raise InvalidInput(f"groups must be the name of a field, not {groups!r:.80}.")
     if texts is not None and (isinstance(texts, bool) or not isinstance(texts, int) or texts < 1):
-        raise InvalidInput(f"texts is a number of people, at least 1, not {texts!r:.80}.")
+        raise InvalidInput(f"texts must be a number of people, at least 1, not {texts!r:.80}.")
     on = watch or (lambda *_: None)
     on(0, _PARTS)
     readings: dict[str, Reading] = {}
@@ -90,7 +88,7 @@ def report(
     by = groups or "sex"
     compared = readings.get(by) or read_field(by, personas, target)
     if groups is not None and not any(value is not None for value in compared.values):
-        raise InvalidInput(f"Nobody has anything under {groups!r}; groups are compared by a field.")
+        raise InvalidInput(f"Nobody has a value for {groups!r}. Choose another field for groups.")
     rows = _against(target, readings) if target is not None else [_sexes(personas)]
     rows += [
         repetition.full_names_row(personas),
@@ -122,25 +120,37 @@ def report(
     return ReportCard(tuple(rows), len(personas))
 
 
+def _demography(target: Any) -> Target | None:
+    """Read a target that may be given as a dictionary."""
+    if isinstance(target, Mapping):
+        return Demography.from_dict(dict(target))
+    if target is not None and not hasattr(target, "category_of"):
+        raise InvalidInput(
+            f"target must be a Demography or a dictionary, not {type(target).__name__}."
+        )
+    found: Target | None = target
+    return found
+
+
 def _against(target: Target, readings: dict[str, Reading]) -> list[Row]:
-    """The rows that need a target."""
-    asked = {str(field): margin for field, margin in target.margins().items()}
-    rows = [margins.margin_row(readings[field], margin) for field, margin in asked.items()]
+    """Make the rows that need a target."""
+    shares = {str(field): margin for field, margin in target.margins().items()}
+    rows = [margins.margin_row(readings[field], margin) for field, margin in shares.items()]
     rows += [
         margins.joint_row([str(f) for f in fields], joint, readings)
         for fields, joint in target.joints()
     ]
     if target.impossible:
         rows.append(margins.impossible_row(target, readings))
-    rows += association.association_rows(readings, target)
-    for field, margin in asked.items():
+    rows += margins.association_rows(readings, target)
+    for field, margin in shares.items():
         rows.append(margins.coverage_row(readings[field], margin))
         rows.append(margins.evenness_row(readings[field], margin))
     return rows
 
 
 def _leaves_occupations(target: Target | None) -> bool:
-    """Whether a target is there that says nothing of what people work as."""
+    """Whether there is a target, and it has no field for the occupation."""
     return target is not None and not any(
         "occupation" in str(field).lower() for field in target.fields
     )
@@ -150,15 +160,15 @@ def _sexes(personas: list[dict[str, Any]]) -> Row:
     return margins.evenness_row(read_field("sex", personas), None)
 
 
-# What is counted where nothing was asked for.
-_UNASKED = ("sex", "age", "nationality", "residence")
+# The fields of the charts if there is no target.
+_DEFAULT_FIELDS = ("sex", "age", "nationality", "residence")
 _NOT_STATED = "not stated"
-_CROSS = " × "  # as the card writes it
+_CROSS = " × "  # as in the card
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One category: how many people are in it, and how many were to be, or None."""
+    """One category: its number of people, and the target number or None."""
 
     category: str
     got: int
@@ -169,7 +179,7 @@ class Bar:
 class Chart:
     """The categories of a field, or of several fields together.
 
-    `row` is the row of the card that marks it; None where nothing was asked.
+    `row` is the row of the card with the mark; None without a target.
     """
 
     field: str
@@ -179,26 +189,26 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A report card, its charts, and in which category of each chart everyone is."""
+    """A report card, its charts, and the category of each person in each chart."""
 
     card: ReportCard
     charts: tuple[Chart, ...]
     categories: dict[str, tuple[str, ...]]
 
     def members(self, field: str, category: str) -> list[int]:
-        """Places of the people who are in a category, in their order."""
+        """The indices of the people in a category."""
         values = self.categories.get(field, ())
         return [place for place, value in enumerate(values) if value == category]
 
 
 def measure(
     people: Sequence[Any],
-    target: Target | None = None,
+    target: Target | Mapping[str, Any] | None = None,
     *,
     texts: int | None = None,
     watch: Callable[[int, int], object] | None = None,
 ) -> Measured:
-    """The report card of people, and who is where; parameters are those of `report`.
+    """Make the report card and its charts; the parameters are those of `report`.
 
     Examples
     --------
@@ -208,9 +218,11 @@ def measure(
     >>> found.members("age", "60-69")
     [1]
     """
-    personas = personas_of(people)
+    personas, target = personas_of(people), _demography(target)
     card = report(personas, target, texts=texts, watch=watch)
-    fields = [str(field) for field in target.fields] if target is not None else list(_UNASKED)
+    fields = (
+        [str(field) for field in target.fields] if target is not None else list(_DEFAULT_FIELDS)
+    )
     readings = {field: read_field(field, personas, target) for field in fields}
     categories = {field: _stated(reading) for field, reading in readings.items()}
     if target is None:
@@ -241,19 +253,21 @@ def _name(row: Row) -> str:
 
 
 def _compared(row: Row) -> Chart:
-    told = row.details
-    cells = zip(told["categories"], told["got"], told["asked"], strict=True)
-    return Chart(_name(row), tuple(Bar(str(c), int(got), float(a)) for c, got, a in cells), row)
+    found = row.details
+    cells = zip(found["categories"], found["got"], found["asked"], strict=True)
+    bars = tuple(Bar(str(category), int(actual), float(goal)) for category, actual, goal in cells)
+    return Chart(_name(row), bars, row)
 
 
 def _counted(field: str, values: tuple[str, ...]) -> Chart | None:
-    """What is there, bands of numbers in their order, else the most frequent first."""
+    """Count the categories: bands of numbers in order, all others by frequency."""
     counts = Counter(values)
     if set(counts) == {_NOT_STATED}:
         return None
-    if all(value.partition("-")[0].isdigit() for value in counts if value != _NOT_STATED):
-        order = sorted(counts, key=lambda v: (v == _NOT_STATED, int(v.partition("-")[0] or 0)
-                                              if v != _NOT_STATED else 0))  # fmt: skip
+    starts = {value: value.partition("-")[0] for value in counts if value != _NOT_STATED}
+    if all(start.isdigit() for start in starts.values()):
+        order = sorted(starts, key=lambda value: int(starts[value]))
+        order += [_NOT_STATED] * (_NOT_STATED in counts)
     else:
         order = [value for value, _ in counts.most_common()]
     return Chart(field, tuple(Bar(value, counts[value]) for value in order))

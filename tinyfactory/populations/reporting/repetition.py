@@ -1,4 +1,4 @@
-"""What comes twice: names, occupations, sentences, whole descriptions."""
+"""Repetition: of names, occupations, sentences and whole descriptions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.populations.reporting.card import Row, counted, decimals, percent
-from tinyfactory.populations.reporting.evidence import WORD, Sentence, missing
+from tinyfactory.populations.reporting.evidence import WORD, Sentence
+from tinyfactory.utils.imports import require
 
-SENTENCE_WORDS = 5  # shorter ones ("Likes old maps.") coincide by themselves
+SENTENCE_WORDS = 5  # shorter sentences ("Likes old maps.") repeat by chance
 _SENTENCES_ALLOWED = 0.15
-_FEW = 100  # people, to set populations of different sizes side by side
-_MANY = 1000  # people: among more, even what only few say comes again, whoever wrote it
-_NAMES_IN_THE_BAG = 100
-_OCCUPATIONS_IN_THE_BAG = 43  # ILO 2012, International Standard Classification of Occupations
+_FEW = 100  # people, to compare populations of different sizes
+_MANY = 1000  # people; among more, even rare sentences repeat
+_NAMES_POOL = 100
+_OCCUPATIONS_POOL = 43  # ILO 2012, International Standard Classification of Occupations
 _SHINGLE = 5  # words, as in Lee et al. 2022
 _PERMUTATIONS = 128
 _SIMILAR = 0.5
@@ -26,7 +27,7 @@ _NEAR_ALLOWED = 0.01
 
 
 def full_names_row(personas: Sequence[dict[str, Any]]) -> Row:
-    """How many people share their full name with somebody else."""
+    """Count the people who share their full name with somebody else."""
     names = Counter(_name(persona) for persona in personas)
     unnamed = names.pop("", 0)
     repeated = {name: count for name, count in names.most_common() if count > 1}
@@ -40,30 +41,30 @@ def full_names_row(personas: Sequence[dict[str, Any]]) -> Row:
         people,
         "people",
         "A count; names are compared without case and spacing",
-        f"{people:,} people bear a full name that somebody else bears.{example}{without}",
+        f"{people:,} people have a full name that somebody else has, too.{example}{without}",
         people == 0,
-        "none: in a class or a study everybody has to be told apart",
+        "none: in a class or a study every person must be identifiable",
         {"repeated": dict(list(repeated.items())[:20]), "without_name": unnamed},
     )
 
 
-def least_distinct(n: int, bag: int = _NAMES_IN_THE_BAG) -> int:
-    """The fewest distinct first names that chance gives for n draws from a bag of names.
+def least_distinct(n: int, pool: int = _NAMES_POOL) -> int:
+    """The fewest distinct values to expect from n draws out of a pool of equally likely ones.
 
-    Expected number of distinct values, k(1 - (1 - 1/k)^n), less two standard deviations.
+    The expected number, k(1 - (1 - 1/k)^n), less two standard deviations.
 
     Examples
     --------
     >>> [least_distinct(n) for n in (1, 2, 20, 100, 1000)]
     [1, 1, 15, 57, 99]
     """
-    one, two = (1 - 1 / bag) ** n, (1 - 2 / bag) ** n
-    spread = max(0.0, bag * (bag - 1) * two + bag * one - bag * bag * one * one)
-    return max(1, math.floor(bag * (1 - one) - 2 * math.sqrt(spread) + 1e-9))
+    one, two = (1 - 1 / pool) ** n, (1 - 2 / pool) ** n
+    spread = max(0.0, pool * (pool - 1) * two + pool * one - pool * pool * one * one)
+    return max(1, math.floor(pool * (1 - one) - 2 * math.sqrt(spread) + 1e-9))
 
 
 def first_names_row(personas: Sequence[dict[str, Any]]) -> Row:
-    """How many first names there are for so many people."""
+    """Count the distinct first names."""
     firsts = Counter(name.split()[0] for name in map(_name, personas) if name)
     n = firsts.total()
     least = least_distinct(n) if n else 0
@@ -80,9 +81,9 @@ def first_names_row(personas: Sequence[dict[str, Any]]) -> Row:
         if n
         else "Nobody has a name.",
         len(firsts) >= least if n else None,
-        f"at least {counted(least, 'first name', 'first names')} for {so_many}: as many as draws "
-        f"from only {_NAMES_IN_THE_BAG} equally common ones would give by chance (less two "
-        "standard deviations); countries have more"
+        f"at least {counted(least, 'first name', 'first names')} for {so_many}: the number that "
+        f"draws from only {_NAMES_POOL} equally common names give by chance (less two standard "
+        "deviations); countries have more names"
         if n
         else "",
         {
@@ -95,7 +96,7 @@ def first_names_row(personas: Sequence[dict[str, Any]]) -> Row:
 
 
 def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
-    """How many occupations there are; `marked` where the target leaves them to the model."""
+    """Count the distinct occupations; `marked` says whether the model chose them."""
     titles: Counter[str] = Counter()
     for persona in personas:
         work = persona.get("occupation")
@@ -105,7 +106,7 @@ def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
     n = titles.total()
     common = ", ".join(f"{title} ({count:,})" for title, count in titles.most_common(3))
     so_many = counted(n, "person", "people")
-    least = least_distinct(n, _OCCUPATIONS_IN_THE_BAG) if n else 0
+    least = least_distinct(n, _OCCUPATIONS_POOL) if n else 0
     return Row(
         "occupations",
         "Distinct occupations",
@@ -118,10 +119,10 @@ def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
         if n
         else "Nobody has an occupation.",
         len(titles) >= least if n and marked else None,
-        f"at least {counted(least, 'occupation', 'occupations')} for {so_many}: as many as draws "
-        f"from {_OCCUPATIONS_IN_THE_BAG} equally common ones would give by chance (less two "
-        "standard deviations), which is how many sub-major groups ISCO-08 has; no mark where the "
-        "target sets occupations"
+        f"at least {counted(least, 'occupation', 'occupations')} for {so_many}: the number that "
+        f"draws from {_OCCUPATIONS_POOL} equally common occupations, the sub-major groups of "
+        "ISCO-08, give by chance (less two standard deviations); no mark if the target has "
+        "occupations"
         if n and marked
         else "",
         {
@@ -134,10 +135,10 @@ def occupations_row(personas: Sequence[dict[str, Any]], *, marked: bool) -> Row:
 
 
 def repeated_sentences(people: Sequence[Sequence[Sentence]]) -> dict[str, Any]:
-    """Which share of sentences stands word for word in another person, in all and by field.
+    """The share of sentences that another person has word for word, in total and by field.
 
-    Case, punctuation and spacing do not count; sentences of fewer than five words are left
-    out; a person who says something twice repeats nobody.
+    Case, punctuation and spacing are ignored, and so are sentences of fewer than five words.
+    Repeating one's own sentence does not count.
     """
     owners: dict[tuple[str, ...], int] = {}
     shared: Counter[tuple[str, ...]] = Counter()
@@ -164,7 +165,7 @@ def repeated_sentences(people: Sequence[Sequence[Sentence]]) -> dict[str, Any]:
 
 
 def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
-    """How much of what is written stands word for word in another person, too."""
+    """Measure how many sentences occur word for word in another person."""
     details = repeated_sentences(people)
     few = random.Random(seed).sample(range(len(people)), min(len(people), _FEW))
     among = repeated_sentences([people[number] for number in few])["share"]
@@ -180,11 +181,11 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         repeated, worst = details["repeated"], _most_repeated(details["by_field"])
         words = (
             f"{repeated:,} of {counted(details['sentences'], 'sentence', 'sentences')} of "
-            f"{SENTENCE_WORDS} words or more {'stands' if repeated == 1 else 'stand'} in another "
+            f"{SENTENCE_WORDS} words or more {'occurs' if repeated == 1 else 'occur'} in another "
             f"person, too{worst}."
         )
         if among is not None and len(few) < len(people):
-            # The more people, the more repeats: only samples of one size compare.
+            # More people repeat more: only samples of one size can be compared.
             words += f" Within {len(few)} people drawn at random it is {percent(among)}"
             words += f", within {_MANY:,} it is {percent(share, digits)}." * (len(people) > _MANY)
             words += "." * (len(people) <= _MANY)
@@ -197,9 +198,9 @@ def sentences_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "Data Makes Language Models Better, ACL",
         words,
         _original(share) if share is not None else None,
-        f"at most 15 % (of more than {_MANY:,} people, within so many drawn at random): set "
-        "phrases recur in any text, but beyond about one sentence in seven a reader of a few "
-        "people meets the same words again",
+        f"at most 15 % (of more than {_MANY:,} people: within {_MANY:,} drawn at random). Set "
+        "phrases recur in any text, but with more than about one sentence in seven a reader of a "
+        "few people notices the repetition",
         details,
         digits,
     )
@@ -215,15 +216,14 @@ def _most_repeated(by_field: dict[str, float]) -> str:
 
 
 def near_duplicates(people: Sequence[Sequence[Sentence]], seed: int) -> tuple[set[int], int]:
-    """The people whose text is nearly that of somebody before them or after, and how many read.
+    """Find people whose text is nearly that of another person; also count the texts compared.
 
-    Each text is compared with those kept so far, so that a thousand copies of one text cost a
-    thousand comparisons, not a million.
+    Each text is compared only with the distinct texts so far, so that a thousand copies of one
+    text cost a thousand comparisons, not a million.
     """
-    try:
-        from datasketch import MinHash, MinHashLSH
-    except ImportError as error:
-        raise missing("datasketch", error) from error
+    require("datasketch", "report")
+    from datasketch import MinHash, MinHashLSH  # slow to import
+
     index = MinHashLSH(threshold=_SIMILAR, num_perm=_PERMUTATIONS)
     kept: dict[int, Any] = {}
     near: set[int] = set()
@@ -249,7 +249,7 @@ def near_duplicates(people: Sequence[Sequence[Sentence]], seed: int) -> tuple[se
 
 
 def near_duplicates_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
-    """How many people are nearly the same text as somebody else."""
+    """Count the people whose text is nearly the same as that of somebody else."""
     near, read = near_duplicates(people, seed)
     share = len(near) / read if read else None
     return Row(
@@ -260,12 +260,12 @@ def near_duplicates_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "MinHash: Broder 1997, Compression and Complexity of Sequences; five-word shingles as "
         "in Lee et al. 2022, ACL",
         f"{len(near):,} of {counted(read, 'person', 'people')} "
-        f"{'shares' if len(near) == 1 else 'share'} about half or more of the five-word "
+        f"{'shares' if len(near) == 1 else 'share'} about half or more of their five-word "
         f"sequences with somebody else (Jaccard {_SIMILAR} or more, estimated)."
         if read
         else "There is no text to compare.",
         _all_differ(share) if share is not None else None,
-        "at most 1 %: such a pair is one person under two names",
+        "at most 1 %: such a pair is in effect one person with two names",
         {"people": [number + 1 for number in sorted(near)[:100]], "count": len(near)},
         decimals(3, _all_differ, share) if share is not None else None,
     )

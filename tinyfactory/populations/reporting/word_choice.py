@@ -1,4 +1,4 @@
-"""How varied the words are, on a sample of fixed size."""
+"""Word choice: diversity, words that mark a group, and positivity."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinyfactory.populations.reporting.card import Row, counted, decimals, percent, written
-from tinyfactory.populations.reporting.evidence import WORD, Reading, Sentence, missing
+from tinyfactory.populations.reporting.evidence import WORD, Reading, Sentence
+from tinyfactory.utils.imports import require
 
 SAMPLE_WORDS = 10_000
 SAMPLE_CHARACTERS = 50_000  # about as much text
-# Lives of many people should be no more of the same than a manual of one program: the 22 chapters
-# of Vim 9.0's that are long enough (but for two that are tables) gave 11 to 24 % distinct words, 53
-# to 79 % distinct pairs, and a ratio of 2.3 to 3.4, measured by these functions.
+# The lives of many people should not be more repetitive than the manual of one program. The 22
+# chapters of Vim 9.0's manual that are long enough (without two that are tables) have 11 to 24 %
+# distinct words, 53 to 79 % distinct pairs, and a ratio of 2.3 to 3.4, measured by these functions.
 _LEAST_DISTINCT = {1: 0.1, 2: 0.5}
 _MOST_COMPRESSED = 3.5
-_YARDSTICK = "a manual of one program has that (22 chapters of Vim's, English, as many words)"
-_ASCII = 0.9  # other scripts have longer bytes and other words
+_YARDSTICK = "the manual of one program reaches that (22 chapters of Vim's, English, same length)"
+_ASCII = 0.9  # the thresholds do not hold for other scripts, with more bytes per character
 
 
 def distinct(words: Sequence[str], n: int) -> float | None:
@@ -36,7 +37,7 @@ def distinct(words: Sequence[str], n: int) -> float | None:
 
 
 def compression_ratio(text: str) -> float | None:
-    """How many times shorter gzip makes a text (Shaib et al. 2024); more means more repetition.
+    """The size of a text over its size after gzip (Shaib et al. 2024); more means repetition.
 
     Examples
     --------
@@ -48,7 +49,7 @@ def compression_ratio(text: str) -> float | None:
 
 
 def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]:
-    """Distinct-1, distinct-2 and the compression ratio; marked for whole samples of English."""
+    """Distinct-1, distinct-2 and the compression ratio; marks for full samples of English only."""
     order = list(range(len(people)))
     random.Random(seed).shuffle(order)
     words: list[str] = []
@@ -64,7 +65,7 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
     size = f"on {len(words):,} words drawn from the people at random"
     if len(words) < SAMPLE_WORDS:
         all_of_them = counted(len(words), "word there is", "words there are")
-        size = f"on the {all_of_them}, too few to set beside samples of {SAMPLE_WORDS:,}"
+        size = f"on the {all_of_them}, too few to compare with samples of {SAMPLE_WORDS:,}"
     english = sum(map(str.isascii, text)) >= _ASCII * len(text)
     whole = len(words) == SAMPLE_WORDS and english
     rows = []
@@ -81,7 +82,7 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
                 value,
                 "share",
                 "Li et al. 2016, A Diversity-Promoting Objective Function, NAACL",
-                f"{told}, {size}. The share falls with length: compare samples of one size only.",
+                f"{told}, {size}. The share falls with length: compare only samples of one size.",
                 passes(value) if whole and value is not None else None,
                 f"at least {100 * _LEAST_DISTINCT[n]:.0f} %: {_YARDSTICK}" if whole else "",
                 {"words": len(words)},
@@ -92,7 +93,7 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
     few = decimals(2, _varied, ratio) if ratio is not None else None
     told = "No text"
     if ratio is not None:
-        told = f"gzip makes the text {written(ratio, few or 2)} times shorter"
+        told = f"gzip makes the text {written(ratio, few or 2)} times smaller"
     rows.append(
         Row(
             "compression",
@@ -101,7 +102,7 @@ def diversity_rows(people: Sequence[Sequence[Sentence]], seed: int) -> list[Row]
             "",
             "Shaib et al. 2024, Standardizing the Measurement of Text Diversity",
             f"{told} ({counted(len(text), 'character', 'characters')} of that sample). More "
-            "means more repetition; compare samples of one size only.",
+            "means more repetition; compare only samples of one size.",
             _varied(ratio) if whole and ratio is not None else None,
             f"at most {_MOST_COMPRESSED}: {_YARDSTICK}" if whole else "",
             {"characters": len(text)},
@@ -121,20 +122,20 @@ def _varied(ratio: float) -> bool:
 
 _TOP = 10
 _MOST_GROUPS = 8
-_LEAST_GROUP = 5  # people: words of fewer are words of persons, not of a group
+_LEAST_GROUP = 5  # people; the words of fewer are individual
 _LEAST_COUNT = 5
 SIGNIFICANT = 1.96  # two-sided 5 %, as in both papers
 _NEUTRAL = 0.5
-_POSITIVE = 0.05  # where the authors of VADER draw the line
-_PEOPLE_READ = 300  # for positivity, which takes about a millisecond for each few sentences
+_POSITIVE = 0.05  # the limit of VADER's authors
+_PEOPLE_READ = 300  # for positivity; VADER takes a millisecond for a few sentences
 
 
 def log_odds(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, float]:
-    """The z-score of each word's log-odds between two texts, given their counts of words.
+    """The z-score of each word's log-odds between two texts, from their word counts.
 
-    Monroe, Colaresi & Quinn 2008 (equations 15, 16, 19 to 22), with the words of both
-    texts together as the informative Dirichlet prior, as Cheng, Durmus & Jurafsky 2023 take
-    it. Above zero a word is more of `a`, below of `b`.
+    Monroe, Colaresi & Quinn 2008 (equations 15, 16, 19 to 22). The informative Dirichlet prior is
+    the words of both texts together, as in Cheng, Durmus & Jurafsky 2023. A positive score means
+    that the word is typical of `a`, a negative one of `b`.
 
     Examples
     --------
@@ -148,7 +149,7 @@ def log_odds(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, float]:
         y_a, y_b = a.get(word, 0), b.get(word, 0)
         prior, priors = y_a + y_b, n_a + n_b
         rest_a, rest_b = n_a + priors - y_a - prior, n_b + priors - y_b - prior
-        if not rest_a or not rest_b:  # the only word there is tells nothing
+        if not rest_a or not rest_b:  # there is only this word
             continue
         delta = math.log((y_a + prior) / rest_a) - math.log((y_b + prior) / rest_b)
         scores[word] = delta / math.sqrt(1 / (y_a + prior) + 1 / (y_b + prior))
@@ -158,7 +159,7 @@ def log_odds(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, float]:
 def marked_words_row(
     groups: Reading, personas: Sequence[dict[str, Any]], people: Sequence[Sequence[Sentence]]
 ) -> Row:
-    """The words that set each group of a field apart from everybody else."""
+    """Find the words that are typical of each group of a field."""
     members = Counter(value for value in groups.values if value is not None)
     compared = [g for g, count in members.most_common(_MOST_GROUPS) if count >= _LEAST_GROUP]
     words: dict[str, Counter[str]] = {group: Counter() for group in members}
@@ -184,12 +185,12 @@ def marked_words_row(
             f"{group}: {', '.join(w for w, _ in top[:5]) or 'none'}" for group, top in found.items()
         )
         sentence = (
-            f"Words that stand out against everybody else (z above {SIGNIFICANT}): {said_of}. "
-            "Names of people are left out; pronouns are not. Which of them are a cliché is for "
-            "a reader to say: there is no mark."
+            f"Words typical of one group against all others (z above {SIGNIFICANT}): {said_of}. "
+            "Names of people are left out; pronouns are not. There is no mark: only a reader can "
+            "judge which words are clichés."
         )
     else:
-        sentence = f"There are no two groups with {_LEAST_GROUP} people or more in one of them."
+        sentence = f"There are no two groups, one of them with {_LEAST_GROUP} people or more."
     return Row(
         f"marked:{groups.field}",
         f"Marked words by {groups.field}",
@@ -203,7 +204,7 @@ def marked_words_row(
 
 
 def _names(persona: dict[str, Any]) -> set[str]:
-    """The words of the person's name and of the names of those around them."""
+    """The words in the names of the person and of their relationships."""
     around = persona.get("relationships")
     names = [persona.get("name")]
     if isinstance(around, list | tuple):
@@ -212,17 +213,16 @@ def _names(persona: dict[str, Any]) -> set[str]:
 
 
 def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
-    """How positive the wording is: sentences scored by VADER, on at most 300 people.
+    """Score the positivity of the sentences of at most 300 people with VADER.
 
     Raises
     ------
     MissingPackage
-        When vaderSentiment is not installed.
+        If vaderSentiment is not installed.
     """
-    try:
-        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-    except ImportError as error:
-        raise missing("vaderSentiment", error) from error
+    require("vaderSentiment.vaderSentiment", "report")
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # slow to import
+
     chosen = range(len(people))
     drawn = sorted(random.Random(seed).sample(chosen, min(len(people), _PEOPLE_READ)))
     analyser = SentimentIntensityAnalyzer()
@@ -253,8 +253,8 @@ def positivity_row(people: Sequence[Sequence[Sentence]], seed: int) -> Row:
         "VADER: Hutto & Gilbert 2014, ICWSM",
         words,
         _neutral(mean) if mean is not None else None,
-        f"no further from neutral than {_NEUTRAL}: VADER gives 'The book was good.' 0.44, and "
-        "not everything in people's lives is better than that",
+        f"at most {_NEUTRAL} from neutral: VADER scores 'The book was good.' with 0.44, and not "
+        "everything in people's lives is better than that",
         {
             "sentences": len(scores),
             "positive": positive,

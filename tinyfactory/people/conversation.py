@@ -1,0 +1,228 @@
+"""Asking a person: the prompt, the event of a question, and reading the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from tinyfactory import models, prompts
+from tinyfactory.errors import InvalidInput, ReplyRejected
+from tinyfactory.generation import pipeline
+from tinyfactory.generation.arguments import check_question, check_temperature
+from tinyfactory.generation.pipeline import Task, request_key
+from tinyfactory.journal.scope import Scope, factories, scope
+from tinyfactory.journal.transaction import required_transaction
+from tinyfactory.journal.transactional import transactional
+from tinyfactory.models import event_loop
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.comparison import Twins
+from tinyfactory.people.protocols import Json, Person, PersonLike
+from tinyfactory.utils.text import clean
+
+
+class Maker(Protocol):
+    """What a person needs of a `TinyPersonFactory`."""
+
+    language: str | None
+    generated_names: Sequence[str]
+
+    @property
+    def context_text(self) -> str: ...  # noqa: D102
+    def scope(self) -> Scope: ...  # noqa: D102
+    def chat_model(self) -> ChatModel: ...  # noqa: D102
+    def _twin_of(self, person: Any, changes: Json, attempts: int) -> Any: ...
+
+
+def maker_of(person: PersonLike) -> Maker | None:
+    """Return the factory of this process that made the person, also if renamed since."""
+    here = scope(person.simulation_id)
+    names = {person.name, *(r.changes["name"][0] for r in person.revisions if "name" in r.changes)}
+    for factory in list(factories.values()):
+        if (
+            hasattr(factory, "_twin_of")
+            and factory.scope() is here
+            and not names.isdisjoint(factory.generated_names)
+        ):
+            maker: Maker = factory
+            return maker
+    return None
+
+
+def model_for(person: PersonLike, model: str | ChatModel | None) -> ChatModel:
+    """Return the model that speaks for a person: the given, its maker's, or the configured one."""
+    if model is None and (maker := maker_of(person)) is not None:
+        return maker.chat_model()
+    return models.resolve(model)
+
+
+def twin_of(person: Person, changes: Json, factory: Any, attempts: int) -> Twins[Person]:
+    """Have a factory generate a twin of a person; see `TinyPerson.twin`."""
+    maker = maker_of(person) if factory is None else factory
+    if maker is None:
+        raise InvalidInput(
+            f"No factory here made {person.name}, so the request to repeat is unknown. Nothing "
+            "was sent. Give a factory: person.twin(..., factory=factory)."
+        )
+    if not hasattr(maker, "_twin_of"):
+        raise InvalidInput(
+            f"factory must be a TinyPersonFactory, not {type(maker).__name__}. Nothing was sent."
+        )
+    twins: Twins[Person] = maker._twin_of(person, changes, attempts)  # noqa: SLF001
+    return twins
+
+
+logger = logging.getLogger("tinyfactory")
+
+# A prompt holds at most so much of a conversation: the hundredth question costs as much as the
+# twentieth. Older exchanges are dropped in blocks, so that the prompts between two blocks have
+# the same beginning, which a provider can cache.
+MOST_EXCHANGES = 20
+BLOCK = 10
+MOST_CHARACTERS = 30_000
+ATTEMPTS = 3
+# Not in the prompt: memories of another tool, which may be megabytes.
+_NOT_IN_PROMPT = ("agent_state",)
+
+
+def answer(
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
+) -> str:
+    """See `TinyPerson.ask`."""
+    check_question(question)
+    check_temperature(temperature)
+    text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
+    if text is None:
+        raise ReplyRejected(
+            f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
+            "conversation is as it was before. Ask again, or in other words."
+        )
+    return text
+
+
+async def answer_async(
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
+) -> str:
+    """See `TinyPerson.aask`."""
+    switch = event_loop.CancelToken()
+    outer = pipeline.current_token()
+
+    def work() -> str:
+        with pipeline.cancellable(switch):
+            return answer(person, question, model, temperature)
+
+    # A thread of its own: `asyncio.to_thread` has few.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
+    with ExitStack() as stack:
+        stack.callback(pool.shutdown, wait=False)
+        if outer is not None:
+            stack.enter_context(outer.calling(switch.cancel))
+        asked = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            switch.cancel()
+            await asyncio.wait([asked])  # until the thread has rolled back
+            if not asked.cancelled():
+                asked.exception()
+            raise
+
+
+@transactional(
+    version="1",
+    touches=(),
+    ignore=("model",),
+    request=lambda person, question, temperature, model: request_key(
+        model.identity, request_for(person, question, temperature)
+    ),
+)
+def ask(
+    person: PersonLike, question: str, temperature: float | None, model: ChatModel
+) -> str | None:
+    """Ask one question; the question and its answer are one event of the person."""
+    tx = required_transaction()
+    task = Task(
+        lambda rejected: request_for(person, question, temperature, rejected),
+        _read,
+        ATTEMPTS,
+        "answer",
+    )
+    outcome = pipeline.ask(task, model, tx)
+    if outcome.value is None:
+        logger.error("%s gave no answer: %s", person.name or "The person", outcome.reason)
+        tx.fail(
+            f"no usable answer in {ATTEMPTS} attempts; last: {outcome.reason}",
+            keep=outcome.replied,
+        )
+        return None
+    said = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": outcome.value},
+    ]
+    tx.stage({"append": {"conversation": said}})
+    return outcome.value
+
+
+def request_for(
+    person: PersonLike, question: str, temperature: float | None, rejected: str = ""
+) -> ChatRequest:
+    """Build the request: the persona, which is always the same, then the last exchanges."""
+    told = {key: value for key, value in person.persona.items() if key not in _NOT_IN_PROMPT}
+    system = prompts.render(
+        prompts.template("talk.instructions"),
+        {"person": json.dumps(told, ensure_ascii=False)},
+        "the instructions",
+    )
+    asked = f"{question}\n\n[{rejected}]" if rejected else question
+    messages = (
+        {"role": "system", "content": system},
+        *latest(person.conversation),
+        {"role": "user", "content": asked},
+    )
+    return ChatRequest(messages, temperature, schema_name="talk")
+
+
+def latest(conversation: Sequence[Json]) -> list[Json]:
+    r"""Return the last part of a conversation; its first line says how much is left out.
+
+    Examples
+    --------
+    >>> pair = [{"role": "user", "content": "Hm?"}, {"role": "assistant", "content": "Hm."}]
+    >>> told = latest(pair * 21)
+    >>> len(told), told[0]["content"]
+    (22, '[10 earlier questions and their answers are left out here.]\n\nHm?')
+    """
+    number = len(conversation) // 2
+    start = 0
+    while number - start > MOST_EXCHANGES:
+        start += BLOCK
+    while sum(len(line["content"]) for line in conversation[2 * start :]) > MOST_CHARACTERS:
+        start += 1
+    told = [dict(line) for line in conversation[2 * start :]]
+    if start and told:
+        told[0]["content"] = (
+            f"[{start} earlier questions and their answers are left out here.]\n\n"
+            f"{told[0]['content']}"
+        )
+    return told
+
+
+def _read(reply: ChatReply) -> str:
+    """Read the answer in a reply."""
+    if reply.refusal:
+        raise ReplyRejected(
+            f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
+        )
+    if reply.finish_reason == "content_filter":
+        raise ReplyRejected(
+            "Your last answer was stopped by a content filter. Say something fit for everyone."
+        )
+    text = clean(reply.text or "").strip()
+    if not text:
+        raise ReplyRejected("Your last answer was empty. Answer in words.")
+    return text

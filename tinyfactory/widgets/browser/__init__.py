@@ -1,0 +1,1 @@
+"""`PersonaBrowser`: search, filter, sort, read and export people."""

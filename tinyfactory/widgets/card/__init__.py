@@ -1,0 +1,1 @@
+"""`PersonaCard`: read a person, edit fields, and have the model rewrite one."""

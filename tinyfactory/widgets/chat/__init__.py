@@ -1,0 +1,1 @@
+"""`PersonaChat`: talk to one person, or ask several the same question."""

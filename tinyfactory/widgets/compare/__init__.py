@@ -1,0 +1,1 @@
+"""`PersonaCompare`: people side by side, and twins."""

@@ -1,0 +1,1 @@
+"""`PersonaForm`: describe people, see the cost, and generate them."""

@@ -1,0 +1,1 @@
+"""`HistoryView`: the recorded events of a simulation."""

@@ -1,0 +1,1 @@
+"""What all widgets are built from: panel, table, status line, background work."""

@@ -1,0 +1,1 @@
+"""`PopulationView`: the report card of people, with charts."""
