@@ -50,7 +50,7 @@ def answer(
     if text is None:
         raise ReplyRejected(
             f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
-            "conversation is unchanged. Ask again, or in other words."
+            "conversation is as it was before. Ask again, or in other words."
         )
     return text
 
