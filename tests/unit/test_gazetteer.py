@@ -14,8 +14,7 @@ import pytest
 from tinyfactory.errors import InvalidInput
 from tinyfactory.gazetteer import read_table
 from tinyfactory.gazetteer.countries import countries, country_of
-from tinyfactory.gazetteer.genders import gender_of
-from tinyfactory.gazetteer.names import decade_of, first_names, name_table
+from tinyfactory.gazetteer.names import decade_of, first_names, gender_of, name_table
 from tinyfactory.gazetteer.unique_names import draw_names
 from tinyfactory.utils.text import normalise_name
 

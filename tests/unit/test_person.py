@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -297,7 +298,7 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    with scope.within(scope.Context(undo=steps)):
+    with scope.within(replace(scope.current_context(), undo=steps)):
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")

@@ -7,7 +7,14 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import Scope, at_begin, on_rollback, origin_of, scope
+from tinyfactory.journal.scope import (
+    Scope,
+    at_begin,
+    factories,
+    on_rollback,
+    origin_of,
+    scope,
+)
 from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.utils.concurrency import new_lock
@@ -55,7 +62,7 @@ class TinyFactory:
     'Bolt'
     """
 
-    all_factories: ClassVar[dict[str, TinyFactory]] = {}
+    all_factories: ClassVar[dict[str, TinyFactory]] = factories
     # These only tell equal factories of one run apart, so they stay out of event keys.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.requests import Json, Particularities, check_asking, check_count
+from tinyfactory.factory.requests import Json, Particularities, check_asking
+from tinyfactory.generation.arguments import check_count
 
 if TYPE_CHECKING:
     from tinyfactory.people import TinyPerson

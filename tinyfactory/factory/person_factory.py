@@ -23,6 +23,7 @@ from tinyfactory.factory.person_generator import (
     write_contexts,
 )
 from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.generation.arguments import check_count, language_or_default
 from tinyfactory.generation.pipeline import request_key
 from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
@@ -32,6 +33,7 @@ from tinyfactory.models.chat import ChatModel
 if TYPE_CHECKING:
     from tinyfactory.budget import Budget
     from tinyfactory.people import People, TinyPerson
+    from tinyfactory.people.comparison import Twins
     from tinyfactory.populations import Demography
 
 
@@ -155,12 +157,12 @@ class TinyPersonFactory(TinyFactory):
         >>> len({factory.context_text for factory in factories})
         2
         """
-        requests.check_count(number_of_factories, "number_of_factories")
+        check_count(number_of_factories, "number_of_factories")
         requests.check_context(generic_context_text)
         factories: list[Self] | None = cls._generate_factories(
             number_of_factories,
             generic_context_text,
-            requests.language_or_default(language),
+            language_or_default(language),
             models.resolve(model),
         )
         for factory in factories or []:
@@ -291,6 +293,10 @@ class TinyPersonFactory(TinyFactory):
             ``role``, ``content``, ``finish_reason``, ``refusal`` and ``provenance``.
         """
         return model_call(self, messages, temperature)
+
+    def _twin_of(self, person: TinyPerson, changes: Json, attempts: int) -> Twins[TinyPerson]:
+        """Generate a twin of a person; see `TinyPerson.twin`."""
+        return twins.twin(self, person, changes, attempts)
 
     @classmethod
     @transactional(

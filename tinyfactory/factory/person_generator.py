@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
 from tinyfactory.factory import profiles, requests
 from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.generation.arguments import language_or_default
 from tinyfactory.generation.pipeline import (
     Outcome,
     Sender,
@@ -27,7 +28,7 @@ from tinyfactory.journal.records import Record
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change
-from tinyfactory.journal.transaction import Transaction, current_transaction
+from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.normalise import check_generated
@@ -294,7 +295,7 @@ def make_person(
     profile: Json | None = None,
 ) -> TinyPerson | None:
     """The body of `generate_person`: one person, or None with the reason staged."""
-    tx = transaction()
+    tx = required_transaction()
     draft = PersonDraft(factory, tx, particularities, temperature, attempts, profile)
     while True:
         draft.write_now()
@@ -308,7 +309,7 @@ def make_person(
 
 def model_call(factory: PersonSource, messages: list[Json], temperature: float | None) -> Json:
     """The body of `_aux_model_call`: send messages that ask for a person."""
-    tx, model = transaction(), factory.chat_model()
+    tx, model = required_transaction(), factory.chat_model()
     request = requests.person_messages(messages, temperature)
     with sender_for(model, tx) as sender:
         reply = event_loop.run(sender.reply, request, tx, token=sender.token)
@@ -352,7 +353,7 @@ def request_for(
 ) -> ChatRequest:
     """The request for the next person, or for the person of a slot."""
     names, minibios, ordinal = seen(factory, slot)
-    language = requests.language_or_default(factory.language)
+    language = language_or_default(factory.language)
     values = requests.person_values(
         factory.context_text, wanted, names, minibios, ordinal, language, rejected
     )
@@ -408,14 +409,6 @@ def is_overridden(factory: PersonSource, name: str) -> bool:
     return not method.__module__.startswith("tinyfactory.")
 
 
-def transaction() -> Transaction:
-    """The current transaction; for code that only runs in a transactional method."""
-    here = current_transaction()
-    if here is None:
-        raise RuntimeError("only called within a transactional method")
-    return here
-
-
 def _run_without_waiting(coroutine: Any) -> None:
     """Run a coroutine that never waits for anything."""
     try:
@@ -442,7 +435,7 @@ def write_contexts(number: int, context: str, language: str, model: ChatModel) -
             raise ReplyRejected(f"only {len(contexts)} of {number} contexts are there")
         return contexts[:number]
 
-    tx = transaction()
+    tx = required_transaction()
     outcome = ask(Task(request, read, ROUNDS, "contexts"), model, tx)
     if outcome.value is None:
         why = f"no {number} different contexts in {ROUNDS} replies; last: {outcome.reason}"

@@ -7,8 +7,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from tinyfactory import prompts, settings
+from tinyfactory import prompts
 from tinyfactory.errors import InvalidInput
+from tinyfactory.generation.arguments import check_count, check_temperature
 from tinyfactory.journal.serializer import digest
 from tinyfactory.models.chat import ChatRequest
 
@@ -20,7 +21,6 @@ Particularities = str | dict[str, Any] | None
 RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
-DEFAULT_LANGUAGE = "English"
 
 
 def person_values(
@@ -114,12 +114,6 @@ def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...
     )
 
 
-def language_or_default(language: str | None) -> str:
-    """The given language, else the configured one, else English."""
-    chosen = language or settings.get("language") or DEFAULT_LANGUAGE
-    return str(chosen)
-
-
 def check_context(context: Any) -> str:
     """Return the context, or raise `InvalidInput`."""
     if not isinstance(context, str) or not context.strip():
@@ -128,15 +122,6 @@ def check_context(context: Any) -> str:
             'Say who the people are, e.g. "Nurses of a night shift in a small town".'
         )
     return context
-
-
-def check_count(number: Any, what: str) -> int:
-    """Return a whole number of at least 1, or raise `InvalidInput`."""
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise InvalidInput(
-            f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
-        )
-    return number
 
 
 def check_seed(seed: Any) -> int:
@@ -152,11 +137,7 @@ def check_seed(seed: Any) -> int:
 def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
     """Raise `InvalidInput` for invalid arguments of `generate_person`."""
     check_count(attempts, "attempts")
-    number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
-    if temperature is not None and not (number and 0 <= temperature <= 2):
-        raise InvalidInput(
-            f"temperature must be a number from 0 to 2, not {temperature!r}. Nothing was sent."
-        )
+    check_temperature(temperature)
     if particularities is not None and not isinstance(particularities, (str, dict)):
         raise InvalidInput(
             "agent_particularities must be a string or a dictionary of fields, "

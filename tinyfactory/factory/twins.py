@@ -8,17 +8,17 @@ woman than for a man. (Changing one attribute and keeping the others: Kusner et 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.makers import maker_of
-from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply, transaction
+from tinyfactory.factory.person_generator import PersonSource, fixed_in, message_of, read_reply
 from tinyfactory.factory.requests import Json
+from tinyfactory.generation.arguments import check_count, language_or_default
 from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
+from tinyfactory.journal.transaction import required_transaction
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.comparison import Twins
@@ -35,18 +35,20 @@ _FACTS = {
 _MOST_TOLD = 20  # categories in an error
 
 
+class TwinSource(PersonSource, Protocol):
+    """The methods and attributes of a `TinyPersonFactory` that a twin needs."""
+
+    @classmethod
+    def _write_twin(cls, *arguments: Any) -> TinyPerson | None: ...
+
+
 def twin(
-    person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
+    factory: TwinSource, person: TinyPerson, changes: Json, attempts: int
 ) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
 
-    requests.check_count(attempts, "attempts")
-    factory = _maker_of(person) if factory is None else factory
-    if not hasattr(factory, "_write_twin"):
-        raise InvalidInput(
-            f"factory is a TinyPersonFactory, not {type(factory).__name__}. Nothing was sent."
-        )
+    check_count(attempts, "attempts")
     profile = _profile_of(person)
     changed = _changed(profile, changes)
     if factory.demography is not None:
@@ -83,7 +85,7 @@ def write(
     """The twin, not registered; None when no reply could be used."""
     from tinyfactory.people import TinyPerson
 
-    tx, fixed = transaction(), fixed_in(asked)
+    tx, fixed = required_transaction(), fixed_in(asked)
 
     def read(reply: ChatReply) -> Json:
         return read_reply(message_of(model.identity, reply), fixed, asked)
@@ -112,16 +114,6 @@ def request(
     values = values | {"particularities": requests.particularities_text(asked)}
     made = requests.person_request(values, temperature, texts["template"], texts["instructions"])
     return replace(made, seed=seed)
-
-
-def _maker_of(person: TinyPerson) -> TinyPersonFactory:
-    factory = maker_of(person)
-    if factory is None:
-        raise InvalidInput(
-            f"No factory in this process made {person.name}, so its request is not known. Nothing "
-            "was sent. Give a factory: person.twin(..., factory=factory)."
-        )
-    return factory
 
 
 def _profile_of(person: TinyPerson) -> Json:
@@ -189,7 +181,7 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
             )
 
 
-def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float | None, int]:
+def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None, int]:
     """The values of the original's templates, its temperature, and its seed."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)
@@ -199,7 +191,7 @@ def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float
         factory.generated_names[:seen],
         factory.generated_minibios[:seen],
         recipe.get("ordinal", 1),
-        requests.language_or_default(factory.language),
+        language_or_default(factory.language),
     )
     temperature = recipe.get("temperature", 1.5)
     original = requests.person_request(values, temperature, factory.template, factory.instructions)

@@ -10,8 +10,7 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.gazetteer.countries import Country, countries, country_of
-from tinyfactory.gazetteer.genders import gender_of
-from tinyfactory.gazetteer.names import NameTable, decade_of, first_names, name_table
+from tinyfactory.gazetteer.names import NameTable, decade_of, first_names, gender_of, name_table
 from tinyfactory.utils.random import Dice, digest
 from tinyfactory.utils.text import normalise_name
 

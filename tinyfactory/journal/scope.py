@@ -23,6 +23,9 @@ from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
 from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
+# All factories of this process by name. People find their maker here without the factories'
+# package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
+factories: dict[str, Any] = {}
 Undo = Callable[[], object]
 
 

@@ -51,6 +51,14 @@ def current_transaction() -> Transaction | None:
     return found
 
 
+def required_transaction() -> Transaction:
+    """Return the current transaction; for code that only runs in a transactional method."""
+    found = current_transaction()
+    if found is None:
+        raise RuntimeError("only called within a transactional method")
+    return found
+
+
 class Transaction:
     """A call of a transactional method, from its look-up to its commit or rollback.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from tinyfactory.gazetteer.genders import gender_in
+from tinyfactory.gazetteer.names import gender_in
 from tinyfactory.prompts.statements import OTHERS, read_prose
 from tinyfactory.utils.text import fold_words
 

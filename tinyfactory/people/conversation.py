@@ -1,4 +1,4 @@
-"""Asks a person a question: builds the request from the conversation, reads the answer."""
+"""Asking a person: the prompt, the event of a question, and reading the answer."""
 
 from __future__ import annotations
 
@@ -9,43 +9,39 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
 
 from tinyfactory import prompts
-from tinyfactory.errors import InvalidInput, ReplyRejected
-from tinyfactory.factory import requests
-from tinyfactory.factory.makers import model_for
-from tinyfactory.factory.person_generator import transaction
+from tinyfactory.errors import ReplyRejected
 from tinyfactory.generation import pipeline
+from tinyfactory.generation.arguments import check_question, check_temperature
 from tinyfactory.generation.pipeline import Task, request_key
+from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.maker import model_for
+from tinyfactory.people.protocols import Json, PersonLike
 from tinyfactory.utils.text import clean
 
-if TYPE_CHECKING:
-    from tinyfactory.people import TinyPerson
-
-Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
 
-# How much of a conversation enters a prompt, so that the hundredth question costs as much as the
-# twentieth. Old exchanges are dropped in blocks, so that the prompts between two blocks have the
-# same beginning and a provider can cache it.
+# A prompt holds at most so much of a conversation: the hundredth question costs as much as the
+# twentieth. Older exchanges are dropped in blocks, so that the prompts between two blocks have
+# the same beginning, which a provider can cache.
 MOST_EXCHANGES = 20
 BLOCK = 10
 MOST_CHARACTERS = 30_000
 ATTEMPTS = 3
-# The state of a TinyTroupe agent; it may be megabytes.
-_NOT_TOLD = ("agent_state",)
+# Not in the prompt: memories of another tool, which may be megabytes.
+_NOT_IN_PROMPT = ("agent_state",)
 
 
 def answer(
-    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.ask`."""
     check_question(question)
-    requests.check_asking(None, temperature, ATTEMPTS)
+    check_temperature(temperature)
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
@@ -55,8 +51,8 @@ def answer(
     return text
 
 
-async def answer_soon(
-    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+async def answer_async(
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.aask`."""
     switch = event_loop.CancelToken()
@@ -66,7 +62,7 @@ async def answer_soon(
         with pipeline.cancellable(switch):
             return answer(person, question, model, temperature)
 
-    # A thread of its own, because the pool of `asyncio.to_thread` is small.
+    # A thread of its own: `asyncio.to_thread` has few.
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
     with ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False)
@@ -77,7 +73,7 @@ async def answer_soon(
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             switch.cancel()
-            await asyncio.wait([asked])  # until the call has been rolled back
+            await asyncio.wait([asked])  # until the thread has rolled back
             if not asked.cancelled():
                 asked.exception()
             raise
@@ -92,10 +88,10 @@ async def answer_soon(
     ),
 )
 def ask(
-    person: TinyPerson, question: str, temperature: float | None, model: ChatModel
+    person: PersonLike, question: str, temperature: float | None, model: ChatModel
 ) -> str | None:
-    """One question and its answer, as an event on the person's own line."""
-    tx = transaction()
+    """Ask one question; the question and its answer are one event of the person."""
+    tx = required_transaction()
     task = Task(
         lambda rejected: request_for(person, question, temperature, rejected),
         _read,
@@ -119,10 +115,10 @@ def ask(
 
 
 def request_for(
-    person: TinyPerson, question: str, temperature: float | None, rejected: str = ""
+    person: PersonLike, question: str, temperature: float | None, rejected: str = ""
 ) -> ChatRequest:
-    """The request: first the person, which providers can cache, then the conversation."""
-    told = {key: value for key, value in person.persona.items() if key not in _NOT_TOLD}
+    """Build the request: the persona, which is always the same, then the last exchanges."""
+    told = {key: value for key, value in person.persona.items() if key not in _NOT_IN_PROMPT}
     system = prompts.render(
         prompts.template("talk.instructions"),
         {"person": json.dumps(told, ensure_ascii=False)},
@@ -138,7 +134,7 @@ def request_for(
 
 
 def latest(conversation: Sequence[Json]) -> list[Json]:
-    r"""The last part of a conversation, bounded; a note says how much is left out.
+    r"""Return the last part of a conversation; its first line says how much is left out.
 
     Examples
     --------
@@ -162,21 +158,8 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
     return told
 
 
-def check_question(question: Any) -> None:
-    """Raise `InvalidInput` if the question cannot be sent."""
-    if not isinstance(question, str) or not question.strip():
-        raise InvalidInput(
-            f"question must be one string, not empty and not {question!r:.80}. Nothing was sent."
-        )
-    if question != clean(question):
-        raise InvalidInput(
-            "The question contains half of a surrogate pair or a NUL character, which cannot be "
-            "sent. Nothing was sent. Remove it."
-        )
-
-
 def _read(reply: ChatReply) -> str:
-    """The person's answer."""
+    """Read the answer in a reply."""
     if reply.refusal:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
