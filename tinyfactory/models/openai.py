@@ -8,8 +8,7 @@ from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
-from tinyfactory.models.http.connections import connections
-from tinyfactory.models.http.endpoint import Target, target
+from tinyfactory.models.http.endpoint import Target, connections, target
 from tinyfactory.models.http.request import Call
 from tinyfactory.models.http.retry import RetryPolicy
 
