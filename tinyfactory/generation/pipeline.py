@@ -38,8 +38,7 @@ from tinyfactory.journal.scope import current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
-from tinyfactory.models.openai import OpenAIModel
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, before_request
 
 Json = dict[str, Any]
 R = TypeVar("R")
@@ -362,17 +361,19 @@ class Sender:
         model = self.model
         if self.transport is not None:
             return await self.transport(model, request)
-        if isinstance(model, OpenAIModel):
-            return await model.complete(request, before_retry=before_retry)
         if not type(model).__module__.startswith("tinyfactory."):
             # It may change what it is given, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
-        if inspect.iscoroutinefunction(model.complete):
-            reply: ChatReply = await model.complete(request)
-            return reply
-        answer: Any = await self.in_thread(model.complete, request)
-        replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
-        return replied
+        told = before_request.set(before_retry)
+        try:
+            if inspect.iscoroutinefunction(model.complete):
+                reply: ChatReply = await model.complete(request)
+                return reply
+            answer: Any = await self.in_thread(model.complete, request)
+            replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
+            return replied
+        finally:
+            before_request.reset(told)
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
         offline = self.model.identity.get("kind") == "offline"
