@@ -38,7 +38,6 @@ from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
-from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.models.pricing import price
 
 # The most tokens assumed for a reply where the request has no bound.
@@ -375,17 +374,18 @@ class Sender:
         model = self.model
         if self.transport is not None:
             return await self.transport(model, request)
-        if isinstance(model, OpenAIModel):
-            return await model.complete(request, before_retry=before_retry)
         if not type(model).__module__.startswith("tinyfactory."):
             # A user's model may change the request, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
-        if inspect.iscoroutinefunction(model.complete):
-            reply: ChatReply = await model.complete(request)
-            return reply
-        answer: Any = await self.in_thread(model.complete, request)
-        replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
-        return replied
+        answer: Any
+        if getattr(model, "tells_before_retry", False):
+            answer = model.complete(request, before_retry=before_retry)
+        elif inspect.iscoroutinefunction(model.complete):
+            answer = model.complete(request)
+        else:
+            answer = await self.in_thread(model.complete, request)
+        reply: ChatReply = await answer if inspect.isawaitable(answer) else answer
+        return reply
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
         offline = self.identity.get("kind") == "offline"
