@@ -135,6 +135,7 @@ class BatchSender(Sender):
                 arrived=arrived,
                 progress=progress,
                 poll=self._poll,
+                token=self.token,
             )
         except BaseException:
             if reservation is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models import chat, event_loop
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http.connections import connections
 from tinyfactory.models.http.endpoint import Target, target
@@ -89,8 +89,7 @@ class OpenAIModel:
         """
         where = self.target()
         where.check_key()
-        hook = before_retry or chat.before_request.get()
-        return await event_loop.arun(self._complete, where, request, hook)
+        return await event_loop.arun(self._complete, where, request, before_retry)
 
     async def _complete(
         self, where: Target, request: ChatRequest, before_retry: Callable[[], None] | None
