@@ -13,7 +13,7 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -152,9 +152,16 @@ async def generate(
 
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
     """Run `generate` in the calling thread, for a single call."""
+    outcome: Outcome[ChatReply, T] = Outcome()
+    return wait_for(lambda sender: generate(task, sender.reply, tx, outcome), model, tx)
+
+
+def wait_for(
+    work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
+) -> T:
+    """Run a coroutine that sends requests, and wait for it in the calling thread."""
     with sender_for(model, tx) as sender:
-        outcome: Outcome[ChatReply, T] = Outcome()
-        return event_loop.run(lambda: generate(task, sender.reply, tx, outcome), token=sender.token)
+        return event_loop.run(work, sender, token=sender.token)
 
 
 def sender_for(model: ChatModel, tx: Transaction) -> Sender:
