@@ -11,8 +11,7 @@ from typing import Any
 from tinyfactory.budget import Cost, Meter
 from tinyfactory.errors import EndpointUnavailable
 from tinyfactory.factory.requests import Json
-from tinyfactory.generation.cost import cost_of, reserve
-from tinyfactory.generation.pipeline import Saved, Sender
+from tinyfactory.generation.pipeline import Saved, Sender, cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.models.event_loop import CancelToken
@@ -136,6 +135,7 @@ class BatchSender(Sender):
                 arrived=arrived,
                 progress=progress,
                 poll=self._poll,
+                token=self.token,
             )
         except BaseException:
             if reservation is not None:

@@ -9,7 +9,7 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Order
 from tinyfactory.factory.person_generator import PersonSource, request_for
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.generation.cost import prompt_tokens, usd_of
+from tinyfactory.generation.pipeline import prompt_tokens, usd_of
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
 

@@ -160,9 +160,9 @@ class PeopleJob:
             return BatchSender(model, self.meter, self.token, notes, options.poll, self._set_note)
         transport = None
         if options.executor is not None:
-            from tinyfactory.models.executor import Elsewhere
+            from tinyfactory.models.executor import ExecutorSender
 
-            transport = Elsewhere(options.executor).send
+            transport = ExecutorSender(options.executor).send
         return Sender(model, self.meter, options.concurrency, transport, self.token)
 
     def _fork(self) -> Fork:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.gazetteer.countries import names_place
-from tinyfactory.gazetteer.unique_names import draw_names
+from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.journal.serializer import digest
 from tinyfactory.prompts.particularities import Constraints, read_constraints
 

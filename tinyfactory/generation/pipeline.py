@@ -13,13 +13,13 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
 
-from tinyfactory.budget import Cost, Meter
+from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
     BadResponse,
     Cancelled,
@@ -32,20 +32,24 @@ from tinyfactory.errors import (
     NotConfigured,
     ReplyRejected,
 )
-from tinyfactory.generation.cost import cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
-from tinyfactory.models.openai import OpenAIModel
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.pricing import price
 
-Json = dict[str, Any]
+# The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
+COMPLETION_BOUND = 4_000
+# Seconds between two checks whether calls in flight have left room in the budget.
+_PAUSE = 0.05
+# The schema that most requests share, and its tokens.
+_schema_tokens: tuple[Json, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +152,16 @@ async def generate(
 
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
     """Run `generate` in the calling thread, for a single call."""
+    outcome: Outcome[ChatReply, T] = Outcome()
+    return wait_for(lambda sender: generate(task, sender.reply, tx, outcome), model, tx)
+
+
+def wait_for(
+    work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
+) -> T:
+    """Run a coroutine that sends requests, and wait for it in the calling thread."""
     with sender_for(model, tx) as sender:
-        outcome: Outcome[ChatReply, T] = Outcome()
-        return event_loop.run(lambda: generate(task, sender.reply, tx, outcome), token=sender.token)
+        return event_loop.run(work, sender, token=sender.token)
 
 
 def sender_for(model: ChatModel, tx: Transaction) -> Sender:
@@ -370,17 +381,18 @@ class Sender:
         model = self.model
         if self.transport is not None:
             return await self.transport(model, request)
-        if isinstance(model, OpenAIModel):
-            return await model.complete(request, before_retry=before_retry)
         if not type(model).__module__.startswith("tinyfactory."):
             # A user's model may change the request, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
-        if inspect.iscoroutinefunction(model.complete):
-            reply: ChatReply = await model.complete(request)
-            return reply
-        answer: Any = await self.in_thread(model.complete, request)
-        replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
-        return replied
+        answer: Any
+        if getattr(model, "tells_before_retry", False):
+            answer = model.complete(request, before_retry=before_retry)
+        elif inspect.iscoroutinefunction(model.complete):
+            answer = model.complete(request)
+        else:
+            answer = await self.in_thread(model.complete, request)
+        reply: ChatReply = await answer if inspect.isawaitable(answer) else answer
+        return reply
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
         offline = self.identity.get("kind") == "offline"
@@ -402,3 +414,60 @@ class Sender:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+# -- costs ------------------------------------------------------------------------------
+
+
+async def reserve(
+    identity: Json, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
+) -> Reservation:
+    """Reserve the most that these requests can cost; waits for calls in flight if necessary.
+
+    Raises
+    ------
+    BudgetExceeded, UnknownPrice
+        As `Meter.try_reserve`; nothing was sent.
+    """
+    prompt = sum(prompt_tokens(request) for request in requests)
+    replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
+    bound = Cost(len(requests), prompt + replies, usd)
+    while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too
+        await asyncio.sleep(_PAUSE)
+    return reservation
+
+
+def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
+    """The cost of a reply; estimated if the endpoint does not count tokens."""
+    usage = reply.usage
+    if not usage.prompt_tokens + usage.completion_tokens:
+        usage = Usage(prompt_tokens(request), _tokens(reply.text))
+    batch = reply.sent.get("batch") is True
+    usd = usd_of(identity, usage, meter, reply.model, batch=batch)
+    return Cost(reply.requests, usage.prompt_tokens + usage.completion_tokens, usd)
+
+
+def usd_of(
+    identity: Json, usage: Usage, meter: Meter, answered_by: str = "", *, batch: bool = False
+) -> float | None:
+    """The price of these tokens in US dollars; None if no price is known."""
+    found = price(identity, usage, given=meter.prices, answered_by=answered_by, batch=batch)
+    return None if found is None else found.usd
+
+
+def prompt_tokens(request: ChatRequest) -> int:
+    """Tokens of a request, schema included, at four characters a token."""
+    global _schema_tokens
+    tokens = sum(_tokens(message.get("content", "")) for message in request.messages)
+    schema = request.schema
+    if schema is None:
+        return tokens
+    if _schema_tokens is None or _schema_tokens[0] is not schema:
+        _schema_tokens = schema, _tokens(json.dumps(schema, separators=(",", ":")))
+    return tokens + _schema_tokens[1]
+
+
+def _tokens(text: Any) -> int:
+    """Four bytes per token, rounded up. Bytes, so that other scripts are not underestimated."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)

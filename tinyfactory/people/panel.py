@@ -28,9 +28,8 @@ from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel
-from tinyfactory.people.conversation import answer
+from tinyfactory.people.conversation import answer, model_for
 from tinyfactory.people.formats.rows import frame_of
-from tinyfactory.people.maker import model_for
 from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.render.conversation import panel_html, panel_text
 

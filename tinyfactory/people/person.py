@@ -11,8 +11,7 @@ from tinyfactory.journal.serializer import Change, apply, journaled
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins
-from tinyfactory.people.conversation import answer, answer_async
-from tinyfactory.people.maker import twin_of
+from tinyfactory.people.conversation import answer, answer_async, twin_of
 from tinyfactory.people.proposal import Proposal, rewrite
 from tinyfactory.people.render.person import person_html, person_text
 from tinyfactory.people.revisions import Revision, Source

@@ -17,7 +17,7 @@ from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Comparison
-from tinyfactory.people.maker import Maker, maker_of
+from tinyfactory.people.conversation import Maker, maker_of
 from tinyfactory.people.protocols import Json, PersonLike, Revisable
 from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema import edits
