@@ -187,7 +187,7 @@ def cancellable(token: event_loop.CancelToken) -> Iterator[None]:
     """
     here = current_context()
     outer = here.sender or Sender(None, None)
-    with within(replace(here, sender=replace(outer, token=token))):
+    with within(here._replace(sender=replace(outer, token=token))):
         yield
 
 
