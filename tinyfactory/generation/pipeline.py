@@ -385,7 +385,7 @@ class Sender:
             # A user's model may change the request, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
         answer: Any
-        if getattr(model, "tells_before_retry", False):
+        if getattr(model, "_tells_before_retry", False):
             answer = model.complete(request, before_retry=before_retry)
         elif inspect.iscoroutinefunction(model.complete):
             answer = model.complete(request)

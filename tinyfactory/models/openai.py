@@ -39,7 +39,7 @@ class OpenAIModel:
     """
 
     # `complete` takes `before_retry`, so that a budget is asked before each further request.
-    tells_before_retry = True
+    _tells_before_retry = True
 
     def __init__(
         self,
