@@ -135,6 +135,6 @@ class Twice(TinyPersonFactory):
 def test_a_batch_refuses_a_generate_person_of_ones_own_before_anything_is_sent(serve, tmp_path):
     server = serve(batches=Batches())
     control.begin(tmp_path / "j")
-    with pytest.raises(InvalidInput, match="Twice has a generate_person of its own"):
+    with pytest.raises(InvalidInput, match="Twice, because it overrides generate_person"):
         Twice(CONTEXT).generate_people(2, batch=True)
     assert server.requests == [] and server.batches.uploaded == 0

@@ -96,6 +96,11 @@ class PeopleJob:
         self._timed_out = False
         self._begin(before)
 
+    def __repr__(self) -> str:
+        now = self.snapshot()
+        missing = f", {now.failed} missing" if now.failed else ""
+        return f"PeopleJob({now.done} of {now.total} people made{missing}, {now.state})"
+
     # -- running -----------------------------------------------------------------------
 
     def start(self) -> Self:

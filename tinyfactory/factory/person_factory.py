@@ -29,6 +29,7 @@ from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
+from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
     from tinyfactory.budget import Budget
@@ -514,6 +515,12 @@ class TinyPersonFactory(TinyFactory):
             now = {key: getattr(self, key) for part in small.values() for key in part}
             for key, value in apply(now, small).items():
                 setattr(self, key, value)
+
+    def __repr__(self) -> str:
+        """Show the context and how many people were made, below a cell and in errors."""
+        made = count(len(self.generated_names), "person", "people")
+        context = cut(" ".join(self.context_text.split()), 60)
+        return f"{type(self).__name__}({context!r}, name={self.name!r}, {made} made)"
 
     # -- state -------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
 from tinyfactory.factory import profiles, requests
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.generation.arguments import language_or_default
 from tinyfactory.generation.pipeline import (
     Outcome,
     Sender,
@@ -20,7 +19,7 @@ from tinyfactory.generation.pipeline import (
     generate,
     provenance,
     request_key,
-    sender_for,
+    wait_for,
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.call import Method
@@ -29,12 +28,11 @@ from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change
 from tinyfactory.journal.transaction import Transaction, required_transaction
-from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.prompts.particularities import Constraints, contradiction, read_constraints
-from tinyfactory.redaction import Secrets
+from tinyfactory.redaction import holds_secret
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
@@ -166,8 +164,7 @@ class PersonDraft:
 
             _run_without_waiting(generate(self._task, fetch, tx, self.outcome))
             return
-        with sender_for(self.factory.chat_model(), tx) as sender:
-            event_loop.run(self.write, sender, token=sender.token)
+        wait_for(self.write, self.factory.chat_model(), tx)
 
     def install(self) -> TinyPerson | None:
         """Set the person up, register it, and stage the change of the factory.
@@ -209,7 +206,6 @@ class PersonDraft:
 
     async def _fetch(self, sender: Sender, request: ChatRequest, tx: Transaction) -> Json:
         """Send a request as `_aux_model_call` would, without a transaction of its own."""
-        request = requests.person_messages(request.messages, self._temperature)
         asked = request_key(sender.identity, request)
         place = SavedReply(tx, self._call_key(tx, request, asked), asked)
         return message_of(sender.identity, await sender.reply_at(place, request))
@@ -263,7 +259,7 @@ class PersonDraft:
         shared.
         """
         particularities = self._particularities
-        if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
+        if particularities and holds_secret(json.dumps(particularities, ensure_ascii=False)):
             particularities = None
         names, _, ordinal = seen(self.factory, self.transaction.slot)
         return {
@@ -311,8 +307,7 @@ def model_call(factory: PersonSource, messages: list[Json], temperature: float |
     """The body of `_aux_model_call`: send messages that ask for a person."""
     tx, model = required_transaction(), factory.chat_model()
     request = requests.person_messages(messages, temperature)
-    with sender_for(model, tx) as sender:
-        reply = event_loop.run(sender.reply, request, tx, token=sender.token)
+    reply = wait_for(lambda sender: sender.reply(request, tx), model, tx)
     return message_of(model.identity, reply)
 
 
@@ -352,10 +347,8 @@ def request_for(
     rejected: str = "",
 ) -> ChatRequest:
     """The request for the next person, or for the person of a slot."""
-    names, minibios, ordinal = seen(factory, slot)
-    language = language_or_default(factory.language)
     values = requests.person_values(
-        factory.context_text, wanted, names, minibios, ordinal, language, rejected
+        factory.context_text, wanted, *seen(factory, slot), factory.language, rejected
     )
     return requests.person_request(values, temperature, factory.template, factory.instructions)
 

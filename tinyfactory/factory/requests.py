@@ -9,7 +9,11 @@ from typing import Any
 
 from tinyfactory import prompts
 from tinyfactory.errors import InvalidInput
-from tinyfactory.generation.arguments import check_count, check_temperature
+from tinyfactory.generation.arguments import (
+    check_count,
+    check_temperature,
+    language_or_default,
+)
 from tinyfactory.journal.serializer import digest
 from tinyfactory.models.chat import ChatRequest
 
@@ -29,14 +33,14 @@ def person_values(
     names: Sequence[str],
     minibios: Sequence[str],
     ordinal: int,
-    language: str,
+    language: str | None,
     rejected: str = "",
 ) -> Json:
     """The variables of a person's templates, with the latest names and some earlier bios."""
     return {
         "context": context.strip(),
         "particularities": particularities_text(particularities),
-        "language": language,
+        "language": language_or_default(language),
         "taken_names": "; ".join(names[-RECENT_NAMES:]),
         "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
         "ordinal": ordinal,

@@ -14,7 +14,7 @@ from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, requests
 from tinyfactory.factory.person_generator import PersonSource, fixed_in, message_of, read_reply
 from tinyfactory.factory.requests import Json
-from tinyfactory.generation.arguments import check_count, language_or_default
+from tinyfactory.generation.arguments import check_count
 from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
 from tinyfactory.journal.transaction import required_transaction
 
@@ -191,7 +191,7 @@ def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None
         factory.generated_names[:seen],
         factory.generated_minibios[:seen],
         recipe.get("ordinal", 1),
-        language_or_default(factory.language),
+        factory.language,
     )
     temperature = recipe.get("temperature", 1.5)
     original = requests.person_request(values, temperature, factory.template, factory.instructions)

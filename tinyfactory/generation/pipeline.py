@@ -13,7 +13,7 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,6 @@ from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
-from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.models.pricing import price
 
 # The most tokens assumed for a reply where the request has no bound.
@@ -153,9 +152,16 @@ async def generate(
 
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
     """Run `generate` in the calling thread, for a single call."""
+    outcome: Outcome[ChatReply, T] = Outcome()
+    return wait_for(lambda sender: generate(task, sender.reply, tx, outcome), model, tx)
+
+
+def wait_for(
+    work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
+) -> T:
+    """Run a coroutine that sends requests, and wait for it in the calling thread."""
     with sender_for(model, tx) as sender:
-        outcome: Outcome[ChatReply, T] = Outcome()
-        return event_loop.run(lambda: generate(task, sender.reply, tx, outcome), token=sender.token)
+        return event_loop.run(work, sender, token=sender.token)
 
 
 def sender_for(model: ChatModel, tx: Transaction) -> Sender:
@@ -181,7 +187,7 @@ def cancellable(token: event_loop.CancelToken) -> Iterator[None]:
     """
     here = current_context()
     outer = here.sender or Sender(None, None)
-    with within(replace(here, sender=replace(outer, token=token))):
+    with within(here._replace(sender=replace(outer, token=token))):
         yield
 
 
@@ -375,17 +381,18 @@ class Sender:
         model = self.model
         if self.transport is not None:
             return await self.transport(model, request)
-        if isinstance(model, OpenAIModel):
-            return await model.complete(request, before_retry=before_retry)
         if not type(model).__module__.startswith("tinyfactory."):
             # A user's model may change the request, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
-        if inspect.iscoroutinefunction(model.complete):
-            reply: ChatReply = await model.complete(request)
-            return reply
-        answer: Any = await self.in_thread(model.complete, request)
-        replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
-        return replied
+        answer: Any
+        if getattr(model, "_tells_before_retry", False):
+            answer = model.complete(request, before_retry=before_retry)
+        elif inspect.iscoroutinefunction(model.complete):
+            answer = model.complete(request)
+        else:
+            answer = await self.in_thread(model.complete, request)
+        reply: ChatReply = await answer if inspect.isawaitable(answer) else answer
+        return reply
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
         offline = self.identity.get("kind") == "offline"

@@ -6,7 +6,6 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +13,6 @@ from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.serializer import digest_text, is_journaled, type_name
 
 
-@dataclass(frozen=True)
 class Method:
     """A transactional method: its code, its version, and what it declares.
 
@@ -23,11 +21,19 @@ class Method:
     parameters in `ignore` do not.
     """
 
-    function: Callable[..., Any]
-    given_version: str | None = None
-    touches: tuple[str, ...] | None = None
-    request: Callable[..., Any] | None = None
-    ignore: tuple[str, ...] = ()
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given_version: str | None = None,
+        touches: tuple[str, ...] | None = None,
+        request: Callable[..., Any] | None = None,
+        ignore: tuple[str, ...] = (),
+    ) -> None:
+        self.function = function
+        self.given_version = given_version
+        self.touches = touches
+        self.request = request
+        self.ignore = ignore
 
     @property
     def name(self) -> str:
@@ -71,37 +77,39 @@ class Method:
         if plain is None or len(args) > len(plain):
             return None
         given = dict(zip(plain, args, strict=False))
-        if kwargs:
-            if not kwargs.keys() <= plain.keys() or not given.keys().isdisjoint(kwargs):
-                return None
-            given |= kwargs
-        if len(given) == len(plain) and not kwargs:
+        if not kwargs and len(given) == len(plain):
             return given
+        if not kwargs.keys() <= plain.keys() or not given.keys().isdisjoint(kwargs):
+            return None
+        given |= kwargs
         arguments = {name: given.get(name, default) for name, default in plain.items()}
         missing = any(value is inspect.Parameter.empty for value in arguments.values())
         return None if missing else arguments
 
 
-@dataclass
 class Call:
-    """One call of a transactional method."""
+    """One call of a transactional method.
 
-    method: Method
-    owner: Any
-    arguments: dict[str, Any]
-    things: dict[str, Any] = field(init=False)
-    participants: dict[str, Any] = field(init=False)
+    `things` are the owner (as ``"self"``) and the arguments by name, and `participants` those
+    of them that the method may change.
+    """
 
-    def __post_init__(self) -> None:
-        self.things = {"self": self.owner, **self.arguments}
-        wanted = self.method.touches
-        if wanted is None:
-            wanted = tuple(name for name, thing in self.things.items() if is_journaled(thing))
-        # An object that is passed twice is copied and restored once.
-        first = {id(self.things[name]): name for name in reversed(wanted)}
-        self.participants = {
-            name: self.things[name] for name in wanted if first[id(self.things[name])] == name
-        }
+    __slots__ = ("arguments", "method", "owner", "participants", "things")
+
+    def __init__(self, method: Method, owner: Any, arguments: dict[str, Any]) -> None:
+        self.method = method
+        self.owner = owner
+        self.arguments = arguments
+        self.things = things = {"self": owner, **arguments}
+        if method.touches is None:
+            found = [(name, thing) for name, thing in things.items() if is_journaled(thing)]
+        else:
+            found = [(name, things[name]) for name in method.touches]
+        if len(found) > 1:
+            # An object that is passed twice is copied and restored once.
+            first = {id(thing): name for name, thing in reversed(found)}
+            found = [(name, thing) for name, thing in found if first[id(thing)] == name]
+        self.participants = dict(found)
 
     @property
     def class_name(self) -> str:

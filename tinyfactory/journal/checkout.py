@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
@@ -108,7 +107,7 @@ def _walk(
             for slot in join["heads"]:
                 together += _slot(by_head, events, slot)
             step, record = together[-1]
-            together[-1] = (replace(step, head=head), record)
+            together[-1] = (step._replace(head=head), record)
             path, head = together + path, join["parent"]
         elif head in by_head:
             key = by_head[head]

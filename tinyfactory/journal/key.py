@@ -40,7 +40,9 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
         If an argument or a state cannot be stored as JSON. The method has not run then.
     """
     method = call.method
-    arguments = {k: v for k, v in call.arguments.items() if k not in method.ignore}
+    arguments = call.arguments
+    if method.ignore:
+        arguments = {k: v for k, v in arguments.items() if k not in method.ignore}
     content = {
         "class": call.class_name,
         "method": method.name,

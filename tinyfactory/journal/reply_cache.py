@@ -6,7 +6,6 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
@@ -16,7 +15,6 @@ from tinyfactory.journal.transaction import Transaction
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class SavedReply:
     """The place of the reply to one request of a transaction.
 
@@ -30,16 +28,17 @@ class SavedReply:
         The key of the call that makes the request.
     request : dict
         The request with the identity of its model, as JSON.
+
+    Attributes
+    ----------
+    key : str
+        The key of the reply in the journal.
     """
 
-    transaction: Transaction
-    call_key: str
-    request: Json
-
-    @property
-    def key(self) -> str:
-        """The key of the reply in the journal."""
-        return keys.reply_key(self.call_key, self.request)[0]
+    def __init__(self, transaction: Transaction, call_key: str, request: Json) -> None:
+        self.transaction = transaction
+        self._call_key = call_key
+        self.key, self._digest = keys.reply_key(call_key, request)
 
     def find(self) -> Json | None:
         """The reply if it is stored, else None, after checking that a new one can be saved.
@@ -54,13 +53,12 @@ class SavedReply:
         scope = self.transaction.scope
         if scope.store is None:
             return None
-        key = self.key
         try:
-            stored = scope.store.get(key)
+            stored = scope.store.get(self.key)
         except DamagedRecord:
             stored = None
         if stored is not None:
-            return self._noted(key, stored)
+            return self._noted(stored)
         if scope.recorded is not None:
             scope.recorded.missed(self.transaction.content, "it asks a model")
         self.transaction.check_process()
@@ -77,26 +75,25 @@ class SavedReply:
         if scope.store is None:
             self.transaction.replies.append(_summary(None, reply, usd))
             return functools.partial(_itself, reply)
-        key, asked = keys.reply_key(self.call_key, self.request)
         record = {
-            "request": asked,
-            "for": self.call_key,
+            "request": self._digest,
+            "for": self._call_key,
             "attempt": self._attempt(),
             "at": round(time.time(), 3),
             "reply": reply,
             "usd": usd,
         }
-        stored = scope.store.submit([(key, record)])
+        stored = scope.store.submit([(self.key, record)])
         scope.model_calls += 1
 
         async def wait() -> Json:
-            return self._noted(key, (await asyncio.wrap_future(stored))[0])
+            return self._noted((await asyncio.wrap_future(stored))[0])
 
         return wait
 
-    def _noted(self, key: str, record: Json) -> Json:
+    def _noted(self, record: Json) -> Json:
         """Add a stored reply to the summary that is saved with the transaction's event."""
-        self.transaction.replies.append(_summary(key, record["reply"], record.get("usd")))
+        self.transaction.replies.append(_summary(self.key, record["reply"], record.get("usd")))
         return dict(record["reply"])
 
     def _attempt(self) -> int:

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import NameTaken
@@ -32,8 +32,7 @@ Undo = Callable[[], object]
 # -- the context of a call --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The call, slot and sender that the running code belongs to.
 
     Attributes
@@ -56,7 +55,7 @@ class Context:
 
 
 # The only context variable of the package; each thread and task has a current call.
-_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - frozen
+_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - a tuple
 
 
 def current_context() -> Context:
@@ -92,7 +91,7 @@ def on_rollback(undo: Undo) -> None:
 def undone_on_error() -> Iterator[None]:
     """If the block raises, call the functions that `on_rollback` collected in it."""
     log: list[Undo] = []
-    with within(replace(_context.get(), undo=log)):
+    with within(_context.get()._replace(undo=log)):
         try:
             yield
         except BaseException:
@@ -104,8 +103,7 @@ def undone_on_error() -> Iterator[None]:
 # -- lines of events ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One event of a line in this run: replayed (a hit) or new, and why."""
 
     key: str
@@ -240,7 +238,7 @@ class Fork:
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
         if steps:
-            steps[-1] = replace(steps[-1], head=head)  # the line continues from the last one
+            steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
         if self._store is not None and self._store.get("join:" + head) is None:
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
@@ -443,9 +441,12 @@ class Scope:
 
     def line_of(self, thing: Any) -> Line:
         """The line of an object; begins one at its present state if it has none."""
+        line = self.begun_line_of(thing)
+        if line is not None:
+            return line
         with self.lock:
-            run, line = _lines.get(thing) or (None, None)
-            if run is not self._run or line is None:
+            line = self.begun_line_of(thing)
+            if line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
                 line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
                 _lines.put(thing, (self._run, line))
@@ -453,8 +454,8 @@ class Scope:
 
     def begun_line_of(self, thing: Any) -> Line | None:
         """The line of an object in this run, or None; does not begin one."""
-        run, line = _lines.get(thing) or (None, None)
-        return line if run is self._run else None
+        found = _lines.get(thing)
+        return found[1] if found is not None and found[0] is self._run else None
 
     def count(self, *, hit: bool) -> None:
         """Count an outermost transaction as replayed or new."""
@@ -468,10 +469,9 @@ class Scope:
             self.misses -= 1
 
     def went(self, step: Step) -> None:
-        """Record an outermost event of this run."""
-        with self.lock:
-            self.last_key = step.key
-            self._steps[step.key] = step
+        """Remember an outermost event of this run."""
+        self.last_key = step.key
+        self._steps[step.key] = step
 
     def step_of(self, key: str) -> Step | None:
         """The event of this run with that key, or None."""

@@ -27,20 +27,37 @@ Class = TypeVar("Class", bound=type)
 # Types that most values are made of.
 _NUMBERS = frozenset({type(None), bool, int})
 _LEAVES = _NUMBERS | {float, str}
-_PLAIN = _LEAVES | {list, tuple, dict}
-# Made once: `json.dumps` makes a new one for each call that is not by its defaults. Encoded
-# values hold no circles, so none is looked for.
-_text = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
-)
-_sorted_text = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=True
-)
+
+
+def _writer(*, sort_keys: bool) -> Callable[[Any], str]:
+    """A function that writes encoded JSON as compact text.
+
+    `json.dumps` makes its encoder anew for each call, and takes twice as long.
+    """
+    options = json.JSONEncoder(
+        ensure_ascii=False,
+        separators=(",", ":"),
+        allow_nan=False,
+        check_circular=False,  # encoded values hold no circles
+        sort_keys=sort_keys,
+    )
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # a Python without the module in C
+        return options.encode
+    text = json.encoder.encode_basestring
+    in_pieces = make(None, options.default, text, None, ":", ",", sort_keys, False, False)
+    return lambda value: "".join(in_pieces(value, 0))
+
+
+_text = _writer(sort_keys=False)
+_sorted_text = _writer(sort_keys=True)
 _parse = json.JSONDecoder().raw_decode
 _QUOTED_MARK = f'"{MARK}"'
 # The beginning, in sorted text, of a dictionary that is stored as pairs.
 _PAIRS = f'{{"{MARK}":"dict",'
 _types: dict[str, type] = {}
+# Those of them whose objects have a state, and are not lists.
+_with_state: set[type] = set()
 _loaders: dict[str, Callable[[], type]] = {}
 
 
@@ -51,7 +68,14 @@ def journaled(cls: Class, name: str | None = None) -> Class:
     a subclass of list. The latest definition of a name counts, so that a class can be
     edited in a notebook.
     """
-    _types[name or type_name(cls)] = cls
+    own = type_name(cls)
+    if name in (None, own):
+        before = _types.get(own)
+        if before is not None:
+            _with_state.discard(before)
+        if not issubclass(cls, list):
+            _with_state.add(cls)
+    _types[name or own] = cls
     return cls
 
 
@@ -69,10 +93,7 @@ def type_name(cls: type) -> str:
 
 def is_journaled(value: object) -> bool:
     """Whether the value is an object (not a list) of a registered class."""
-    cls = type(value)
-    if cls in _PLAIN:
-        return False
-    return _types.get(type_name(cls)) is cls and not isinstance(value, list)
+    return type(value) in _with_state
 
 
 def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -84,8 +105,8 @@ def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, 
     state : dict, optional
         Its complete state, if that was encoded already.
     """
-    hidden = getattr(value, "_not_in_journal", ())
     state = value.encode_complete_state() if state is None else state
+    hidden = getattr(value, "_not_in_journal", ())
     return {key: part for key, part in state.items() if key not in hidden}
 
 
@@ -262,7 +283,7 @@ def _collect(value: Any, found: list[Any]) -> None:
 
 def to_text(encoded: Any) -> str:
     """Encoded JSON as compact text; keys keep their order, so that a replay shows the same."""
-    return _text.encode(encoded)
+    return _text(encoded)
 
 
 class Plain(dict[str, Any]):
@@ -283,15 +304,6 @@ def from_text(text: str) -> Any:
     return Plain(value) if type(value) is dict and _QUOTED_MARK not in text else value
 
 
-def decode_part(record: dict[str, Any], name: str, swap: Callable[[Any], Any] | None = None) -> Any:
-    """`decode` of one part of a record that is not used again afterwards.
-
-    In most records nothing has to be decoded; then the part itself is returned.
-    """
-    part = record[name]
-    return part if type(record) is Plain else decode(part, swap)
-
-
 def digest(*parts: Any) -> str:
     """SHA-256 over the parts with sorted keys, as 40 hex digits.
 
@@ -302,21 +314,21 @@ def digest(*parts: Any) -> str:
     >>> len({digest(1), digest(1.0), digest(True), digest("1")})
     4
     """
-    text = _sorted_text.encode(parts)
+    text = _sorted_text(parts)
     if _PAIRS in text:  # not part of a user's text, where quotes are escaped
-        text = _sorted_text.encode(_in_order(parts))
+        text = _sorted_text(_with_sorted_pairs(parts))
     return digest_text(text)
 
 
-def _in_order(value: Any) -> Any:
+def _with_sorted_pairs(value: Any) -> Any:
     """Encoded JSON in which dictionaries stored as pairs are sorted by key."""
     if isinstance(value, (list, tuple)):
-        return [_in_order(item) for item in value]
+        return [_with_sorted_pairs(item) for item in value]
     if not isinstance(value, dict):
         return value
-    value = {key: _in_order(item) for key, item in value.items()}
+    value = {key: _with_sorted_pairs(item) for key, item in value.items()}
     if value.get(MARK) == "dict":
-        value["items"].sort(key=lambda pair: _sorted_text.encode(pair[0]))
+        value["items"].sort(key=lambda pair: _sorted_text(pair[0]))
     return value
 
 

@@ -28,9 +28,10 @@ from tinyfactory.journal.scope import (
 )
 from tinyfactory.journal.serializer import (
     Change,
+    Plain,
     State,
     apply,
-    decode_part,
+    decode,
     difference,
     encode,
     inverse,
@@ -74,6 +75,21 @@ class Transaction:
     `deferred_interrupts`.
     """
 
+    key = ""
+    line: Line | None = None
+    base = ""
+    parent_head = ""
+    why = ""
+    result: Any = None
+    failure: str | None = None
+    kept = True
+    rerun = False
+    composite = False
+    _sent: tuple[Record, Callable[[], list[Record]]] | None = None
+    _serial = 0
+    _done = False
+    _overtaken = False
+
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
@@ -81,59 +97,49 @@ class Transaction:
         self.slot: Slot | None = here.slot
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
-        self.key = ""
         self.content: Json = {}
-        self.line: Line | None = None
-        self.base = self.parent_head = ""
-        self.why = ""
         self.before: dict[str, State] = {}
         self.staged: list[tuple[str, Change]] = []
-        self.result: Any = None
         self.children: list[tuple[str, Record]] = []
         self.replies: list[Json] = []
-        self.failure: str | None = None
-        self.kept = True
-        self.rerun = False
-        self.composite = False
         self.started = time.time()
         self.undo: list[Undo] = []
-        self._to_change: tuple[str, ...] = ()
-        self._sent: tuple[Record, Callable[[], list[Record]]] | None = None
         self._pid = os.getpid()
-        self._locks: list[Any] = []
-        self._serial = 0
-        self._done = False
-        self._overtaken = False
+        # Names of objects that are to be locked before the next step, and the locks that are held.
+        self._to_lock = list(call.participants)
+        self._locks: dict[int, Any] = {}
 
     # -- locks --------------------------------------------------------------------------
 
     def try_lock(self, seconds: float) -> bool:
         """Lock the objects that are copied or changed; False after a timeout."""
-        names = {*self.call.participants, *self._to_change, *(name for name, _ in self.staged)}
-        if not names:
+        if not self._to_lock:
             return True
+        things = {id(thing := self.call.things[name]): thing for name in self._to_lock}
         # Always in the same order, so that two calls never wait for each other.
-        for thing in sorted((self.call.things[name] for name in names), key=id):
-            lock = lock_of(thing)
-            if not self._holds(lock):
-                if not lock.acquire(timeout=seconds):
+        for number in sorted(things) if len(things) > 1 else things:
+            if not self._holds(number):
+                lock = lock_of(things[number])
+                if not lock.acquire(True, seconds):
                     return False
-                self._locks.append(lock)
+                self._locks[number] = lock
+        self._to_lock.clear()
         return True
 
-    def _holds(self, lock: Any) -> bool:
+    def _holds(self, number: int) -> bool:
         tx: Transaction | None = self
         while tx is not None:
-            if lock in tx._locks:  # noqa: SLF001 - the same class
+            if number in tx._locks:  # noqa: SLF001 - the same class
                 return True
             tx = tx.parent
         return False
 
     def release(self) -> None:
         """Unlock the objects."""
+        here = self._pid == os.getpid()  # in a forked child they are open already
         while self._locks:
-            lock = self._locks.pop()
-            if self._pid == os.getpid():  # in a forked child the lock is open already
+            _, lock = self._locks.popitem()
+            if here:
                 lock.release()
 
     # -- look-up and replay -------------------------------------------------------------
@@ -196,7 +202,7 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
-        self._to_change = tuple(record["changes"])
+        self._to_lock += record["changes"].keys() - self.call.participants.keys()
         return record
 
     def _find(self) -> Record | None:
@@ -217,11 +223,10 @@ class Transaction:
                     line = None if self.line is None else (self.line.root, self.line.origin)
                     recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
-            again = keys.retry_key(self.key)
-            failed = record["failure"] is not None
-            if not failed or not (
-                self.scope.retry_failures or self.scope.store.get("event:" + again) is not None
-            ):
+            if record["failure"] is None:
+                return record
+            again = "event:" + keys.retry_key(self.key)
+            if not self.scope.retry_failures and self.scope.store.get(again) is None:
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
 
@@ -234,7 +239,6 @@ class Transaction:
         try:
             self._take_over(record)
         except NameTaken as error:
-            self._to_change = ()
             self._skip(f"a name in it is taken now: {error}")
             return False
         self.why = REPLAYED
@@ -247,15 +251,18 @@ class Transaction:
 
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
-        if self.parent is not None:
-            record = dict(record)  # it is handed up, so its parts are copied
-        with self.active():
-            try:
-                self.result = decode_part(record, "result", self._enter)
-            except BaseException:
-                self._undo_all()
-                raise
-        self.staged = list(decode_part(record, "changes").items())
+        result, changes = record["result"], record["changes"]
+        # Nothing needs decoding in most events; a part that is handed up as well is copied.
+        if type(record) is not Plain or self.parent is not None:
+            with self.active():
+                try:
+                    result = decode(result, self._enter)
+                except BaseException:
+                    self._undo_all()
+                    raise
+            changes = decode(changes)
+        self.result = result
+        self.staged = list(changes.items())
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -274,6 +281,7 @@ class Transaction:
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
         self.staged.append((name, change))
+        self._to_lock.append(name)
 
     def fail(self, reason: str, *, keep: bool = True) -> None:
         """Mark the result as a failure; with ``keep=False`` its event is not stored."""

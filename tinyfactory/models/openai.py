@@ -37,6 +37,9 @@ class OpenAIModel:
     {'kind': 'openai', 'model': 'llama3.2', 'endpoint': 'http://localhost:11434/v1'}
     """
 
+    # `complete` takes `before_retry`, so that a budget is asked before each further request.
+    _tells_before_retry = True
+
     def __init__(
         self,
         model: str | None = None,

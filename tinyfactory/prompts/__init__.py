@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
@@ -19,7 +19,7 @@ __all__ = ["check", "render", "template"]
 @cache
 def template(name: str) -> str:
     """The text of a packaged template, such as ``"person.instructions"``."""
-    return (files(__name__) / f"{name}.mustache").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{name}.mustache").read_text(encoding="utf-8")
 
 
 def render(text: str, values: Mapping[str, Any], name: str = "the template") -> str:

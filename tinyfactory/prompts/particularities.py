@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any
 
 from tinyfactory.gazetteer.names import gender_in
-from tinyfactory.prompts.statements import OTHERS, read_prose
 from tinyfactory.utils.text import fold_words
 
 __all__ = ["Constraints", "contradiction", "read_constraints", "read_particularities"]
@@ -126,13 +125,19 @@ def read_particularities(text: str | None) -> Constraints:
         # The key "also" has words beside the fields; the fields take precedence.
         also = json.loads(text).get("also")
         text = also if isinstance(also, str) else ""
-    prose, certain = read_prose(text) if text else ({}, frozenset())
+    prose, certain = _from_prose(text) if text else ({}, frozenset())
     if "age_range" in keyed:
         prose.pop("age", None)
     if "age" in keyed:
         prose.pop("age_range", None)
     found = prose | keyed
     return Constraints(**found, certain=(certain & found.keys()) | keyed.keys())
+
+
+def _from_prose(text: str) -> tuple[dict[str, Any], frozenset[str]]:
+    from tinyfactory.prompts.statements import read_prose  # slow to import: it compiles patterns
+
+    return read_prose(text)
 
 
 def _from_json(text: str) -> dict[str, Any] | None:
@@ -160,6 +165,8 @@ def _from_json(text: str) -> dict[str, Any] | None:
 
 def _from_lines(text: str) -> tuple[dict[str, Any], str]:
     """Read the `key: value` pairs of a text; returns them and the rest of the text."""
+    from tinyfactory.prompts.statements import OTHERS  # slow to import: it compiles patterns
+
     found: dict[str, Any] = {}
     rest: list[str] = []
     position = 0

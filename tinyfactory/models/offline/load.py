@@ -8,8 +8,6 @@ from typing import Any
 
 from tinyfactory.gazetteer import read_rows, read_table
 
-_PACKAGE = "tinyfactory.models.offline"
-
 
 @dataclass(frozen=True, slots=True)
 class Occupation:
@@ -72,35 +70,35 @@ class Archetype:
 @cache
 def occupations() -> tuple[Occupation, ...]:
     """All occupations."""
-    return tuple(Occupation(**row) for row in read_rows("occupations", _PACKAGE))
+    return tuple(Occupation(**row) for row in read_rows("occupations", __file__))
 
 
 @cache
 def interests() -> tuple[Interest, ...]:
     """All interests."""
-    return tuple(Interest(**row) for row in read_rows("interests", _PACKAGE))
+    return tuple(Interest(**row) for row in read_rows("interests", __file__))
 
 
 @cache
 def activities() -> tuple[Activity, ...]:
     """All occasions."""
-    return tuple(Activity(**row) for row in read_rows("activities", _PACKAGE))
+    return tuple(Activity(**row) for row in read_rows("activities", __file__))
 
 
 @cache
 def workplaces() -> tuple[Workplace, ...]:
     """All kinds of workplaces that a context may name."""
-    return tuple(Workplace(**row) for row in read_rows("workplaces", _PACKAGE))
+    return tuple(Workplace(**row) for row in read_rows("workplaces", __file__))
 
 
 @cache
 def archetypes() -> tuple[Archetype, ...]:
     """All kinds of persons that a context may ask for."""
-    return tuple(Archetype(**row) for row in read_rows("archetypes", _PACKAGE))
+    return tuple(Archetype(**row) for row in read_rows("archetypes", __file__))
 
 
 @cache
 def table(name: str) -> dict[str, Any]:
     """A table that is one JSON object: `prose`, `roles`, `organizations`."""
-    found: dict[str, Any] = read_table(name, _PACKAGE)
+    found: dict[str, Any] = read_table(name, __file__)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -120,8 +120,7 @@ def empty(value: Any) -> bool:
 
 @lru_cache
 def _schema_text(name: str) -> str:
-    folder = resources.files("tinyfactory.people.schema")
-    return (folder / f"{name}.schema.json").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{name}.schema.json").read_text(encoding="utf-8")
 
 
 def _schema(name: Literal["persona", "contexts"]) -> Json:
