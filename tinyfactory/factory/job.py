@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tinyfactory.budget import Meter
 from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
 from tinyfactory.factory import profiles
-from tinyfactory.factory.batch_runner import BatchNotes, BatchSender
+from tinyfactory.factory.batch_sender import BatchNotes, BatchSender
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
