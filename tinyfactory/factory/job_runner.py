@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import Cancelled
 from tinyfactory.factory.job_options import JobOptions
-from tinyfactory.factory.person_generator import PersonDraft, PersonSource
+from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Context, Fork, Slot, current_context, within
 from tinyfactory.journal.transaction import Transaction
@@ -78,6 +78,7 @@ class JobRunner:
         self.most_begun = (
             math.inf if options.batch else concurrency + min(concurrency - 1, _WAITING)
         )
+        # Whether a person is one event, also in a subclass that overrides the method.
         self.one_event = hasattr(type(factory).generate_person, "transactional")
 
     def run_one_by_one(self, numbers: range) -> None:
@@ -109,7 +110,7 @@ class JobRunner:
 
     def run_together(self, fork: Fork) -> None:
         """Create the people of all open slots of a fork."""
-        if self.one_event:
+        if not is_overridden(self.factory, "generate_person"):
             _Together(self, fork).run()
         else:
             # A user's generate_person may record several events in a slot.
