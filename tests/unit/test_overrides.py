@@ -147,7 +147,7 @@ class Counted(TinyPersonFactory):
     made = 0
 
     @transactional(version="1")
-    def generate_person(self, agent_particularities=None, temperature=1.5, attempts=5):
+    def generate_person(self, agent_particularities=None, temperature=1.5, attempts=5):  # type: ignore[override]
         self.made += 1
         return super().generate_person(agent_particularities, temperature, attempts)
 
