@@ -1,4 +1,4 @@
-# One list of commands for people, CI and README. Each sets up what it needs in .venv.
+# The commands of README and CONTRIBUTING, which CI runs too. Each installs what it needs in .venv.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,14 +13,14 @@ UNIT := tests/unit tinyfactory
 
 help:
 	@echo "make demo       three people from a context, with no key and no network"
-	@echo "make test       everything: unit, properties, faults, browser, notebooks, the wheel"
-	@echo "make check      what is quick: lint, types, floors, unit tests, doctests"
-	@echo "make lab        JupyterLab on the notebooks"
-	@echo "make bench      the measurements in benchmarks/"
-	@echo "make drills     the long tests: kills, full disks, floods"
+	@echo "make test       all tests: unit, properties, faults, browser, notebooks, the wheel"
+	@echo "make check      the quick checks: lint, types, import layers, unit tests, doctests"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make bench      run the benchmarks"
+	@echo "make drills     the long tests: kills, full disks, many requests"
 	@echo "make notebooks  run the notebooks and store their outputs"
-	@echo "make format     let ruff put the code into shape"
-	@echo "make clean      remove what tests and builds left behind (.venv stays)"
+	@echo "make format     format the code with ruff"
+	@echo "make clean      remove the files that tests and builds leave (.venv stays)"
 
 demo: $(VENV)/.installed
 	@TINYFACTORY_MODEL=offline $(PY) -m tinyfactory demo
@@ -58,7 +58,7 @@ clean:
 	rm -rf dist build .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find tinyfactory tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} +
 
-# --- what the commands stand on ------------------------------------------------------------
+# --- installation --------------------------------------------------------------------------
 
 .PHONY: browser
 browser:
@@ -68,18 +68,18 @@ $(VENV)/.made:
 	@PYTHON='$(PYTHON)' tests/support/make_venv.sh $(VENV)
 	@touch $@
 
-# Editable, so that what runs is always the code that stands here.
+# Editable, so that the commands always run the code in this folder.
 $(VENV)/.installed: pyproject.toml | $(VENV)/.made
-	@echo "Installing tinyfactory into $(VENV) (once, under a minute) ..."
+	@echo "Installing tinyfactory into $(VENV) (once, a minute or two) ..."
 	@$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.installed-lab: pyproject.toml | $(VENV)/.made
-	@echo "Installing tinyfactory and JupyterLab into $(VENV) (once, about a minute) ..."
+	@echo "Installing tinyfactory and JupyterLab into $(VENV) (once, two minutes or so) ..."
 	@$(INSTALL) -e '.[lab]'
 	@touch $(VENV)/.installed $@
 
 $(VENV)/.installed-all: pyproject.toml | $(VENV)/.made
-	@echo "Installing tinyfactory and all its tools into $(VENV) (once, about two minutes) ..."
+	@echo "Installing tinyfactory and all its tools into $(VENV) (once, a few minutes) ..."
 	@$(INSTALL) -e '.[all]'
 	@touch $(VENV)/.installed $(VENV)/.installed-lab $@

@@ -6,6 +6,7 @@ python benchmarks/bench_scale.py [--quick] [--json PATH]
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ from people import InstantModel
 
 import tinyfactory
 from tinyfactory import TinyPersonFactory, control
+from tinyfactory.factory.person_generator import request_for
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "bench_scale.json"
@@ -46,10 +48,11 @@ class Size:
     rounds: int
     prompts: tuple[int, ...]
     memory: int
+    bare: tuple[int, ...]
 
 
-FULL = Size(1.0, 50, 1_000, 200, 3, (1, 10, 100, 1_000), 5_000)
-QUICK = Size(0.1, 3, 40, 20, 1, (1, 10), 100)
+FULL = Size(1.0, 50, 1_000, 200, 3, (1, 10, 100, 1_000), 5_000, (400, 1_000))
+QUICK = Size(0.1, 3, 40, 20, 1, (1, 10), 100, (40,))
 
 
 @contextmanager
@@ -104,6 +107,78 @@ def wall(table: Table, size: Size, folder: Path) -> None:
         asked = "Requests without faults"
         ratio = requests / people
         table.add(Row(asked, f"for {people:,} people", requests, "", ratio, "the people", 1.02))
+
+
+async def bare_client(address: str, body: dict[str, Any], number: int, at_once: int) -> None:
+    """The same number of the same requests by the official client alone; replies are dropped."""
+    import openai
+
+    async with openai.AsyncOpenAI(base_url=address, api_key="none", max_retries=0) as client:
+        turns = asyncio.Semaphore(at_once)
+
+        async def one() -> None:
+            async with turns:
+                await client.chat.completions.create(**body)
+
+        await asyncio.gather(*[one() for _ in range(number)])
+
+
+def processor_seconds() -> float:
+    """What this process has used so far, in all its threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def against_bare(table: Table, size: Size, folder: Path) -> None:
+    """Wall and processor time of people together, in turns with the bare openai client."""
+    group = f"Against the bare openai client, {size.latency:g} s of latency, in turns"
+    with endpoint(size.latency) as counted:
+        counted()
+        factory = TinyPersonFactory(CONTEXT)
+        factory.generate_person()  # imports and connections
+        request = request_for(factory, None, None, 1.5)
+        schema = {"name": "persona", "schema": request.schema, "strict": True}
+        body = {
+            "model": "bench",
+            "messages": [dict(message) for message in request.messages],
+            "temperature": 1.5,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+        }
+        address = str(tinyfactory.settings.get("base_url"))
+        for number in size.bare:
+            walls: dict[str, list[float]] = {"bare": [], "ours": []}
+            processor: dict[str, list[float]] = {"bare": [], "ours": []}
+            for turn in range(size.rounds):
+                for who in ("bare", "ours"):
+                    control.begin(folder / f"bare-{number}-{turn}")
+                    before, start = processor_seconds(), time.perf_counter()
+                    if who == "bare":
+                        asyncio.run(bare_client(address, body, number, size.concurrency))
+                    else:
+                        TinyPersonFactory(CONTEXT).generate_people(
+                            number, concurrency=size.concurrency
+                        )
+                    walls[who].append(time.perf_counter() - start)
+                    processor[who].append((processor_seconds() - before) / number * 1e3)
+            wall = {who: statistics.median(times) for who, times in walls.items()}
+            used = {who: statistics.median(times) for who, times in processor.items()}
+            ideal = -(-number // size.concurrency) * size.latency
+            what = f"{number:,} together, {size.concurrency}"
+            bare = wall["bare"]
+            table.add(
+                Row(group, f"{what}: bare", bare, "s", bare / ideal, f"the ideal {ideal:g} s")
+            )
+            ours = wall["ours"]
+            table.add(Row(group, what, ours, "s", ours / bare, "the bare client", 1.15))
+            table.add(Row(group, f"{what}: processor, bare", used["bare"], "ms each"))
+            row = Row(group, f"{what}: processor", used["ours"], "ms each")
+            row.ratio, row.against = used["ours"] / used["bare"], "the bare client"
+            table.add(row)
+            over = Row(
+                group, f"{what}: processor beyond it", used["ours"] - used["bare"], "ms each"
+            )
+            over.ratio, over.against, over.aim = over.value, "a person", 3.0
+            table.add(over)
 
 
 def prompts(table: Table, size: Size, folder: Path) -> None:
@@ -199,6 +274,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wall(table, size, folder)
+        against_bare(table, size, folder)
         prompts(table, size, folder)
         memory(table, size, folder)
         print("\n" + table.summary())

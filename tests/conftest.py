@@ -1,4 +1,4 @@
-"""What pytest shall not collect, and the server that tests ask for by name.
+"""Files that pytest must not collect, and fixtures for a chat server.
 
 The isolation of every test is in tests/support/isolation.py.
 """
@@ -17,7 +17,7 @@ from tests.support.chat_server import ChatServer
 collect_ignore = ["support"]  # helpers and scripts, imported by the tests that need them
 
 
-# How long an example takes depends on the machine, and is no promise of ours.
+# How long an example takes depends on the machine.
 settings.register_profile(
     "tinyfactory", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -26,7 +26,7 @@ settings.load_profile("tinyfactory")
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
-    """Start a server, given what `ChatServer` takes, and point the environment at it."""
+    """Start a `ChatServer` with these arguments, and point the environment at it."""
     with ExitStack() as servers:
 
         def start(*arguments: Any, **options: Any) -> ChatServer:
@@ -40,7 +40,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]
 
 @pytest.fixture
 def settles_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So long that whatever a test does right after a click comes in time on any machine."""
+    """A delay long enough for a test to act after a click on any machine."""
     from tinyfactory.widgets.parts import debounce
 
     monkeypatch.setattr(debounce, "SETTLE", 1.0)
@@ -48,5 +48,5 @@ def settles_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(serve: Callable[..., ChatServer]) -> ChatServer:
-    """A server that behaves well, with the environment pointing at it."""
+    """A server with good answers, with the environment pointing at it."""
     return serve()

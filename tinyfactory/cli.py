@@ -17,8 +17,7 @@ from typing import Any
 from tinyfactory import __version__, settings
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.journal import inventory
-from tinyfactory.journal.recording.portable import Json, rows_of
-from tinyfactory.journal.recording.recording import Recording, write
+from tinyfactory.journal.recording.recording import Json, Recording, rows_of, write
 from tinyfactory.journal.storage.database import NAME
 from tinyfactory.journal.storage.store import Store
 

@@ -79,6 +79,11 @@ class Secrets:
         return None
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text holds a key, a password, a home folder or the user's name."""
+    return Secrets().what_in(text) is not None
+
+
 def strings_replaced(value: Any, swap: Callable[[str, str], str], where: str) -> Any:
     """JSON with each text, including keys of dictionaries, replaced by `swap(text, place)`."""
     if isinstance(value, str):

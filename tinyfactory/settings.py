@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from tinyfactory.errors import InvalidInput
 
@@ -38,7 +38,21 @@ class _Configured:
 _configured = _Configured()
 
 
-def configure(**values: Any) -> None:
+class Settings(TypedDict, total=False):
+    """The keyword arguments of `configure`, so that editors complete and check them."""
+
+    model: object
+    api_key: str | None
+    base_url: str | None
+    language: str | None
+    timeout: float | None
+    time_limit: float | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    prices: Mapping[str, tuple[float, float]] | None
+
+
+def configure(**values: Unpack[Settings]) -> None:
     """Choose a model, a key or an endpoint for this process.
 
     Parameters
@@ -90,7 +104,7 @@ def configure(**values: Any) -> None:
         check_prices(values["prices"])
     for name in ("requests_per_minute", "tokens_per_minute"):
         if values.get(name) is not None:
-            _check_rate(name, values[name])
+            _check_rate(name, values.get(name))
     for name, value in values.items():
         setattr(_configured, name, value)
 

@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyfactory.populations.reporting import report
-from tinyfactory.populations.reporting.association import cramers_v
-from tinyfactory.populations.reporting.margins import chi_squared_p, pielou, total_variation
+from tinyfactory.populations.reporting.margins import (
+    chi_squared_p,
+    cramers_v,
+    pielou,
+    total_variation,
+)
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 500), min_size=1).filter(
     lambda counts: sum(counts.values()) > 0

@@ -1,4 +1,4 @@
-"""What a chat server answers with status 200: good replies, bad ones, and what is no reply."""
+"""Answers of a chat server with status 200: good replies, bad replies, and invalid bodies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = server.Answer
 
 
 class Request(server.Request):
-    """A request, and what a test asks about it."""
+    """A request, with the properties that tests check."""
 
     @property
     def format(self) -> str:
@@ -34,7 +34,7 @@ class Request(server.Request):
         return str(users[-1]["content"]) if users else ""
 
 
-# Returns None where it has nothing to say: the next rule, the script or the default answers.
+# Returns None if it does not apply; then the next rule, the script or the default answers.
 Behaviour = Callable[[Request], Answer | None]
 
 
@@ -70,7 +70,7 @@ def answer(
 
 
 def good_answer() -> Behaviour:
-    """Answers as a good server does: a new valid person each time, or the contexts asked for."""
+    """The default answers: a new valid person each time, or the requested contexts."""
     numbers = itertools.count()
 
     def reply(request: Request) -> Answer:
@@ -128,7 +128,7 @@ def huge(characters: int = 2_000_000) -> Answer:
     return answer(person(0) | {"style": "a" * characters})
 
 
-# --- a 200 that is none --------------------------------------------------------------------------
+# --- a 200 without a reply -----------------------------------------------------------------------
 
 
 def html_page() -> Answer:
@@ -137,7 +137,7 @@ def html_page() -> Answer:
 
 
 def choices_null() -> Answer:
-    """As some gateways send it when the model behind them failed."""
+    """An error with status 200, as some gateways send it when their model failed."""
     return Answer(200, answer("").body | {"choices": None, "usage": None})
 
 
@@ -150,7 +150,7 @@ def no_choices() -> Answer:
 
 
 def as_asked(request: Request) -> Answer:
-    """An answer whose person has the fields that the particularities fix, as a good model's."""
+    """An answer whose person has the fields given in the particularities."""
     text = request.last_message
     asked = text.partition("<particularities>\n")[2].partition("\n</particularities>")[0]
     number = int(text.partition("<ordinal>")[2].partition("</ordinal>")[0])

@@ -1,12 +1,11 @@
-"""`/files` and `/batches` as OpenAI documents them, for a `ChatServer` to serve.
+"""`/files` and `/batches` as OpenAI documents them, for a `ChatServer`.
 
     with ChatServer(batches=Batches(running=0.2), rules=[...]) as server:
         ...
         assert server.batches.created == 1
 
-A batch goes through its states by the clock. Each of its rows is answered as the server answers
-a chat request, by the same rules and script, and stands in the output in another order than it
-was asked in. Source: https://platform.openai.com/docs/api-reference/batch.
+A batch changes its state with time. Each row is answered like a chat request to the server, by
+the same rules and script. The output has another order than the input. Source: https://platform.openai.com/docs/api-reference/batch.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _CHAT = ("/v1/chat/completions", "/chat/completions")
 
 @dataclass
 class Fault:
-    """The next `times` requests of this kind get `answer`; `after` they have had their effect."""
+    """The next `times` requests of this kind get `answer`; with `after`, after their effect."""
 
     method: str
     path: str  # the end of it, as a regular expression
@@ -65,7 +64,7 @@ class Batch:
 
 
 class Batches:
-    """What a test wants of them, and what was asked of them.
+    """The behaviour of both endpoints, and the requests that they got.
 
     Parameters
     ----------
@@ -110,16 +109,16 @@ class Batches:
 
     @property
     def bodies(self) -> list[Json]:
-        """What was asked in all rows, in the order of the files."""
+        """The requests in all rows, in the order of the files."""
         return [json.loads(row)["body"] for batch in self.batches for row in batch.rows]
 
     def finish(self) -> None:
-        """Let every batch end now, however long it would still take."""
+        """End every batch now."""
         for batch in self.batches:
             batch.at = -3600.0
 
     def answer(self, request: Request, complete: Callable[[Request], Answer]) -> Answer | None:
-        """The answer; None for what is no request about files or batches."""
+        """The answer; None if the request is not about files or batches."""
         self._complete = complete
         path = urlsplit(request.path).path
         if not re.match(r"/(v1|openai)/(files|batches)(/|$)", path):
@@ -193,7 +192,7 @@ class Batches:
         return Answer(200, self._shown(batch))
 
     def _mistakes(self, batch: Batch) -> list[Json]:
-        """What validation finds; it is told only when that is over."""
+        """The errors of validation, reported when it has ended."""
         rows: list[Any] = []
         found: list[Json] = []
 
@@ -249,13 +248,13 @@ class Batches:
         return Answer(200, then(batch))
 
     def cancel(self, batch: Batch) -> Json:
-        """End a batch with what is done."""
+        """End a batch with the rows that are done."""
         if self.now(batch).status not in _ENDS:
             self._end(batch, "cancelled")
         return self._shown(batch)
 
     def now(self, batch: Batch) -> Batch:
-        """The batch, as far as it is by now."""
+        """The batch in its present state."""
         validating, running, finalizing = self.times
         if batch.status in _ENDS:
             return batch

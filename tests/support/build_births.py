@@ -1,4 +1,4 @@
-"""Writes the first names by decade of birth out of a package that carries the statistics.
+"""Writes the table of first names by decade of birth, from a package with the statistics.
 
 It is no dependency: the table is built once, by hand, and committed. In an environment of its own::
 
@@ -15,7 +15,7 @@ from pathlib import Path
 TABLE = Path(__file__).parents[2] / "tinyfactory/gazetteer/tables/births.json"
 FIRST = 1900
 MOST = 150
-# What forms say where there was no name yet.
+# Entries of forms for children who had no name yet.
 _NO_NAMES = {"Unknown", "Unnamed", "Notnamed", "Infant", "Baby", "Babygirl", "Babyboy", "Male"}
 _ABOUT = {
     "source": "United States Social Security Administration, Baby Names from Social Security Card "

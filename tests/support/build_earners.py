@@ -1,4 +1,4 @@
-"""Writes the table of people who earned in the United States in 1994, out of a package that has it.
+"""Writes the table of people who earned in the United States in 1994, from a package with it.
 
 It is no dependency: the table is built once, by hand, and committed; the records stay behind. In
 an environment of its own::
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.build_tables import TABLES, Json, written
 
-# Where the columns stand; the weights are hundredths of the people that a record stands for.
+# Positions of the columns; weights are in hundredths of the people that a record represents.
 AGE, WORKED_FOR, WEIGHT, EDUCATION, MARRIED, WORK, SEX = 0, 1, 2, 3, 5, 6, 9
 _WEIGHTS_A_THOUSAND = 100 * 1000
 _NO_DIPLOMA = "Preschool 1st-4th 5th-6th 7th-8th 9th 10th 11th 12th"
@@ -93,7 +93,7 @@ _TABLES = (
 
 
 def records(folder: Path) -> Iterator[tuple[dict[str, str], int]]:
-    """What a record says in the table's words, and how much it weighs."""
+    """A record in the categories of the table, and its weight."""
     for part in ("adult.data", "adult.test"):
         for line in (folder / part).read_text().splitlines():
             said = [word.strip() for word in line.rstrip(".").split(",")]

@@ -1,4 +1,4 @@
-"""Writes the shipped demographies out of packages that carry open statistics.
+"""Writes the shipped demographies from packages with open statistics.
 
 They are not dependencies: the tables are built once, by hand, and committed. In an environment of
 its own::
@@ -42,8 +42,8 @@ _ADDED_UP = (
     "Groups of five years were added up to bands of ten from 20 on, and rounded to thousands"
 )
 _FROM = "Read from the PyPI package starsim-data 2.0.0"
-# The full name of a state that is called like its country, the present one of a city, and short
-# forms of what nobody says in full.
+# The full name of a state that has the name of its country, the present name of a city, and common
+# short names.
 _CALLED = {
     "México": "Estado de México",
     "Distrito Federal": "Ciudad de México",
@@ -89,7 +89,7 @@ class Source:
         return sum(sum(row.values()) for row in self.pyramid(key).values())
 
     def regions(self, key: str) -> tuple[dict[str, int], str]:
-        """Thousands of people by region, the largest first, and whose borders these are."""
+        """Thousands of people by region, the largest first, and the source of the borders."""
         rows = [row for row in self.places[key][:] if row["level"] == 1]
         (borders,) = {row["source"].decode() for row in rows}
         found = {}
@@ -151,7 +151,7 @@ def world(source: Source) -> Json:
 
 
 def written(value: Any, indent: int = 0) -> str:
-    """JSON that a person can read: what fits into a line stands in one."""
+    """Readable JSON: values that fit into a line are on one line."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or len(line) + indent <= 100:
         return line
@@ -168,7 +168,7 @@ def written(value: Any, indent: int = 0) -> str:
 
 
 def main(folder: str) -> None:
-    """Write every table that is made of other people's numbers."""
+    """Write all tables that are made from published numbers."""
     source = Source(Path(folder).resolve())
     tables = {f"{key.lower()}_{YEAR}": country(source, key) for key in NAMES}
     tables[f"world_{YEAR}"] = world(source)

@@ -1,13 +1,13 @@
-"""A real OpenAI-compatible HTTP server on loopback, well-behaved or not, as a test wants it.
+"""A real OpenAI-compatible HTTP server on loopback, with the behaviour that a test sets.
 
     with ChatServer(script=[rate_limited(1)], rules=[rejects_parameter("temperature")]) as server:
         ...  # OPENAI_BASE_URL = server.base_url
         assert len(server.requests) == 3
 
-For each request the standing `rules` are asked first, then the `script` (a list of one-off
-behaviours, or a function), and what neither answers gets a good answer: a valid new person, or
-as many contexts as were asked for. The behaviours are in `tests.support.answers` and
-`tests.support.misbehaviour`, and may be imported from here too.
+For each request the `rules` are tried first, then the `script` (a list of one-off behaviours, or a
+function). If neither answers, the request gets a good answer: a valid new person, or the requested
+number of contexts. The behaviours are in `tests.support.answers` and `tests.support.misbehaviour`,
+and can also be imported from here.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class ChatServer(server.LoopbackServer):
 
     @contextmanager
     def held_until(self, number: int) -> Iterator[None]:
-        """Within the block nothing is answered before so many requests are under way at once."""
+        """During the block, answer only when so many requests are in flight at the same time."""
         self.allowed = 0
 
         def open_it() -> None:
@@ -198,7 +198,7 @@ def _ask(behaviour: Answer | Behaviour, request: Request) -> Answer | None:
 
 
 def serve_for_ever(make: Callable[[], ChatServer]) -> None:
-    """Run a server until it is interrupted, for trying things by hand."""
+    """Run a server until Ctrl-C, to try things by hand."""
     with make() as server:
         print(f"export OPENAI_BASE_URL={server.base_url}", flush=True)
         threading.Event().wait()

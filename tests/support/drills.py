@@ -1,4 +1,4 @@
-"""Long runs against the journal, in a small form for every day and a long one for drills."""
+"""Long runs against the journal: a short form for every test run, a long form for drills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.products import ProductFactory
 from tinyfactory import control
 from tinyfactory.journal.storage.store import Store
 
-# Writes to the same folder and says how long that took.
+# Writes to the same folder and prints how long it took.
 WRITE = """
 control.begin(folder, "other")
 began = time.monotonic()
@@ -89,7 +89,7 @@ def _interrupted(child: subprocess.Popen[str], folder: Path) -> tuple[int, int, 
     seconds = run(WRITE, folder)[0]  # while the interrupted process still lives
     tell(child)
     finish(child)
-    # What the process believes is what the journal holds: nothing half.
+    # The state in memory equals the journal: nothing is half done.
     simulation = control.begin(folder)
     factory = ProductFactory(brand)
     for name in kept:
@@ -158,7 +158,7 @@ def hear_ready(writer: subprocess.Popen[str]) -> None:
 
 
 def check_whole(folder: Path, acknowledged: list[str]) -> None:
-    """Every event that was acknowledged is there, and each that is there is whole."""
+    """Every acknowledged event is stored, and each stored event is complete."""
     store = Store(folder)
     try:
         for name in acknowledged:
@@ -178,7 +178,7 @@ def check_whole(folder: Path, acknowledged: list[str]) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within: another process is in the middle of a write."""
+    """During the block another process is in the middle of a write."""
     other = sqlite3.connect(folder / "cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:

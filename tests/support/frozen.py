@@ -1,8 +1,8 @@
-"""The story that tests/frozen holds: every kind of recorded step, told in one function.
+"""The calls that tests/frozen has recorded: every kind of event, in one function.
 
-`tests/support/make_frozen.py` ran it once and stored what came of it; `tests/unit/test_frozen.py`
-runs it again on copies of what was stored. So it calls only what users call, and nothing of it
-may change: a changed argument is another event.
+`tests/support/make_frozen.py` ran it once and stored the results; `tests/unit/test_frozen.py` runs
+it again on copies of the stored files. So it makes only calls that users make, and must not change:
+a changed argument is another event.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SIMULATION = "frozen"
 # The endpoint's address is part of every event key, so its port is fixed.
 PORT = 47653
 MODEL = "frozen-writer"
-# The maker's endpoint gives no usable reply where the first stands in a prompt, and none at
-# first where the second does.
+# The endpoint gives no usable reply if a prompt contains the first text, and a usable one only on
+# the second attempt if it contains the second.
 REFUSED = "an unwritable person"
 REFUSED_ONCE = "a person written at the second try"
 

@@ -1,4 +1,4 @@
-"""What every test and doctest runs in: no key, no network, no home, a folder of its own.
+"""Isolates every test and doctest: no key, no network, no home, a folder of its own.
 
 Loaded as a plugin (see `addopts` in pyproject.toml) because the fixtures of a conftest.py
 in tests/ would not reach the doctests of the package.
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _attempts.unlink(missing_ok=True)
     os.environ[network_guard.VARIABLE] = str(_attempts)
     network_guard.install()
-    # A shell starts what runs in the background deaf to Ctrl-C; tests send it to their children.
+    # A shell starts background jobs with Ctrl-C ignored; tests send it to their child processes.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -95,7 +95,7 @@ def with_home(patch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _session_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For what starts before any one test, such as a Lab server shared by a module."""
+    """The same for fixtures that start before a test, such as a Lab server for a module."""
     with pytest.MonkeyPatch.context() as patch:
         without_keys(patch)
         with_home(patch, tmp_path_factory.mktemp("session-home"))
@@ -120,7 +120,7 @@ def _place(
 
 
 def _forget() -> None:
-    """What a test configured, began and registered; of modules that it loaded, load no more."""
+    """Reset all that a test configured, began and registered, without importing modules."""
     loaded = sys.modules.get
     if settings := loaded("tinyfactory.settings"):
         for setting in fields(settings._configured):

@@ -1,4 +1,4 @@
-"""A real JupyterLab, Notebook 7 or Voila on loopback, and a real Chromium that looks at it."""
+"""A real JupyterLab, Notebook 7 or Voila on loopback, opened in a real Chromium."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READY = (
     "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
     "?.status === 'idle'"
 )
-# Voila runs the notebook while the page loads, behind a curtain.
+# Voila runs the notebook while the page loads, and hides it meanwhile.
 LOADED = (
     "() => { const c = document.querySelector('#loading');"
     " return !c || getComputedStyle(c).display === 'none' }"
@@ -42,7 +42,7 @@ LOADED = (
 
 
 class Lab:
-    """A server, and the browser that looks at it; `open` gives notebooks."""
+    """A server and a browser; `open` opens a notebook."""
 
     def __init__(self, app: App, root: Path, address: str, browser: Any, theme: str) -> None:
         self.app, self.root, self.address = app, root, address
@@ -52,7 +52,7 @@ class Lab:
         self._contexts: list[Any] = []
 
     def open(self, cells: Sequence[str] | Path, name: str = "test.ipynb") -> Notebook:
-        """Open a new notebook with these cells, or a copy of one that there is."""
+        """Open a new notebook with these cells, or a copy of an existing one."""
         if isinstance(cells, Path):
             name = cells.name
             shutil.copy(cells, self.root / name)
@@ -71,13 +71,13 @@ class Lab:
         return opened
 
     def reopen(self, name: str = "test.ipynb") -> Notebook:
-        """Open a notebook as it was saved; the cells are there, and nothing has been run."""
+        """Open a notebook as it was saved, without running cells."""
         opened = self._visit(name)
         opened.page.locator(".jp-Cell").first.wait_for()
         return opened
 
     def leave(self) -> None:
-        """Close every page and end its kernel: dozens of them are more than a small machine has."""
+        """Close every page and end its kernel, because dozens need too much memory."""
         while self._contexts:
             self._contexts.pop().close()
         if self.app != "voila":  # whose kernels end with their pages
@@ -119,7 +119,7 @@ class Lab:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright; one for a whole run, which allows no second."""
+    """Debian's Chromium, driven by Playwright; one for the whole run."""
     program = shutil.which("chromium")
     assert program, "Chromium is missing; `make test` installs Debian's package"
     expect.set_options(timeout=PATIENCE * 1000)
@@ -137,7 +137,7 @@ def jupyter(browser: Any, place: Path, app: App = "lab", theme: str = "light") -
     root, port = place / "notebooks", _free_port()
     root.mkdir()
     address = f"http://127.0.0.1:{port}"
-    # The server and its kernels inherit the environment; nobody else shall.
+    # Only the server and its kernels must inherit the environment.
     with kernel_environment(place), (place / "server.log").open("wb") as log:
         environment = {
             **os.environ,
@@ -179,7 +179,7 @@ def _settings(folder: Path, theme: str) -> Path:
             "theme": "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
         },
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-        # Otherwise what is below the fold is not in the page.
+        # Otherwise cells outside the visible part are not in the page.
         "notebook-extension/tracker": {"windowingMode": "none"},
         "docmanager-extension/plugin": {"autosave": False},
     }

@@ -1,8 +1,7 @@
-"""Make tests/frozen anew: `python -m tests.support.make_frozen`. Run only on purpose.
+"""Create tests/frozen again: `python -m tests.support.make_frozen`. Run it only on purpose.
 
-What is stored there shows that a later version replays what an earlier one recorded. Making it
-anew throws that proof away, so it is right only when the change of an event key is wanted and
-stands in CHANGELOG.md.
+The stored files show that this version replays the events of an earlier one. Creating them again
+discards this proof, so do it only if a change of event keys is intended and is in CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tinyfactory import control
 from tinyfactory.models.loopback import OfflineEndpoint
 from tinyfactory.models.loopback.server import Answer, Request
 
-# The offline model answers every question with the same words, which would prove little.
+# The offline model gives every question the same answer, which would not test much.
 NO_TALK = "This is tinyfactory's offline model."
 USELESS = '{"style": "No name, no age."}'
 
@@ -34,7 +33,7 @@ class Endpoint(OfflineEndpoint):
         reply = super().answer(request)
         if not isinstance(reply.body, dict) or "choices" not in reply.body:
             return reply
-        # Else everybody would be marked as written offline.
+        # Otherwise all people would be marked as written offline.
         reply.body["model"] = frozen.MODEL
         text = json.dumps(request.body, sort_keys=True)
         message = reply.body["choices"][0]["message"]
@@ -50,7 +49,7 @@ class Endpoint(OfflineEndpoint):
 
 
 def main() -> None:
-    """Tell the story to an endpoint on loopback and store what came of it."""
+    """Make all calls with an endpoint on loopback and store the results."""
     if "--yes" not in sys.argv[1:]:
         sys.exit(f"{__doc__}\nTo do it: python -m tests.support.make_frozen --yes")
     frozen.configure()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make_venv.sh FOLDER: a virtual environment of Python 3.11 or newer, with pip.
-# One that stands and works is left as it is.
+# make_venv.sh FOLDER: creates a virtual environment with pip and Python 3.11 or newer.
+# An existing environment that works is not changed.
 set -euo pipefail
 folder=$1
 
@@ -25,7 +25,7 @@ python=$(find_python) || {
     exit 1
 }
 
-# Debian keeps what makes environments in a package of its own, python3-venv.
+# On Debian, venv is in a package of its own, python3-venv.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

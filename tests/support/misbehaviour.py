@@ -1,4 +1,4 @@
-"""How a chat server fails, in the words of real ones.
+"""Failures of a chat server.
 
 The wording follows what OpenAI, Azure, vLLM, Ollama and llama.cpp's Python server send.
 """
@@ -50,7 +50,7 @@ def quota_exhausted() -> Answer:
 
 
 def wrong_key() -> Behaviour:
-    """401; like OpenAI, it repeats a part of the key, and here, to be worse, all of it."""
+    """401; OpenAI repeats a part of the key, this server repeats all of it."""
 
     def reply(request: Request) -> Answer:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -66,7 +66,7 @@ def wrong_key() -> Behaviour:
 
 
 def unknown_model(style: str = "openai") -> Behaviour:
-    """404 in the words of "openai", "vllm", "ollama" or "azure"."""
+    """404 as "openai", "vllm", "ollama" or "azure" word it."""
 
     def reply(request: Request) -> Answer:
         model = request.body.get("model")
@@ -143,11 +143,11 @@ def llama_cpp_500_on_json_schema(*, names_it: bool = True) -> Behaviour:
 
 
 def hang(seconds: float = 3600.0) -> Answer:
-    """Says nothing for so long, then answers well; ends when the server closes."""
+    """A good answer after a delay; ends early when the server closes."""
     good = answer(person(999))
     return Answer(good.status, good.body, good.headers, delay=seconds)
 
 
 def drop_connection(after: float = 0.0) -> Answer:
-    """Closes the connection without a word."""
+    """Closes the connection without an answer."""
     return Answer(drop=True, delay=after)

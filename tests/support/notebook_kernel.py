@@ -1,4 +1,4 @@
-"""The environment that notebooks run in for tests: offline, no key, no home of a user."""
+"""The environment of notebooks in tests: offline, no key, no user's home."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.isolation import with_home, without_keys
 
 @contextmanager
 def kernel_environment(place: Path) -> Iterator[None]:
-    """Set the environment that a kernel started within inherits; pytest fixtures reach none."""
+    """Set the environment for kernels started in the block, which fixtures do not reach."""
     with pytest.MonkeyPatch.context() as patch:
         without_keys(patch)
         with_home(patch, place / "home")

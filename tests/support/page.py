@@ -1,4 +1,4 @@
-"""One notebook on a page of a real browser: what a person can do there, and what they see."""
+"""One notebook on a page of a real browser: actions of a user, and the visible result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page
 
 from tests.support.waiting import PATIENCE
 
-# Noise of an empty JupyterLab or Voila, without any notebook of ours; Voila loads what Notebook 7
-# installs for itself, and cannot.
+# Messages that an empty JupyterLab or Voila logs; Voila tries in vain to load an extension of
+# Notebook 7.
 NOISE = re.compile(
     r"favicon|labextensions/@jupyter-notebook|ERR_FAILED|ERR_BLOCKED|api/me|translations|service-worker|CLOSING|/lsp/|"
     r"Fetch request was aborted|Content Security Policy"
@@ -53,13 +53,13 @@ class Notebook:
         )
 
     def cell_errors(self) -> list[str]:
-        """Tracebacks that stand under cells."""
+        """Tracebacks below cells."""
         return self.page.locator(
             "[data-mime-type='application/vnd.jupyter.error']"
         ).all_inner_texts()
 
     def python(self, code: str) -> str:
-        """What code prints in the notebook's kernel, outside any cell."""
+        """The output of code in the notebook's kernel, outside any cell."""
         return str(
             self.page.evaluate(
                 f"""async code => {{
@@ -74,7 +74,7 @@ class Notebook:
         )
 
     def wait_python(self, code: str, printed: str) -> None:
-        """Wait until code prints this: what shows on a page at once, a kernel hears later."""
+        """Wait until code prints this, because the kernel gets changes later than the page."""
         limit = time.monotonic() + PATIENCE
         while (said := self.python(code)) != printed:
             assert time.monotonic() < limit, f"{code!r} printed {said!r}, and not {printed!r}"
@@ -85,11 +85,11 @@ class Notebook:
         self.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}) }}", code)
 
     def interrupt(self) -> None:
-        """What the stop button of the notebook does."""
+        """Interrupt the kernel, like the stop button of the notebook."""
         self.page.evaluate(f"() => {KERNEL}.interrupt()")
 
     def restart(self) -> None:
-        """A new kernel, which knows nothing; the outputs stay until cells run again."""
+        """Restart the kernel; the outputs stay until cells run again."""
         self.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
         self.page.wait_for_function(f"() => {KERNEL}.status === 'idle'", timeout=PATIENCE * 1000)
 
@@ -100,17 +100,17 @@ class Notebook:
         )
 
     def close_and_shut_down(self) -> None:
-        """Leave as one does in the evening: the kernel ends, the file stays."""
+        """End the kernel and close the notebook; the file stays."""
         self.page.evaluate(
             "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown() }"
         )
         self.page.close()
 
-    # -- what stands there -------------------------------------------------------------
+    # -- the visible page --------------------------------------------------------------
 
     @property
     def outputs(self) -> Locator:
-        """Where widgets stand: below cells, or, in Voila, anywhere."""
+        """The place of widgets: below cells, or, in Voila, anywhere."""
         return self.page.locator("body" if self.app == "voila" else ".jp-OutputArea")
 
     def field(self, description: str) -> Locator:
@@ -119,25 +119,25 @@ class Notebook:
         return label.locator("xpath=..").locator("input, textarea, select").first
 
     def button(self, text: str) -> Locator:
-        """The first button that is seen with this text alone; an icon does not count."""
+        """The first visible button with this text; icons are ignored."""
         exact = re.compile(rf"^\s*{re.escape(text)}\s*$")
         return self.outputs.locator("button:visible").filter(has_text=exact).first
 
     def wait_text(
         self, selector: str, text: str | re.Pattern[str], timeout: float = PATIENCE
     ) -> None:
-        """Wait until an element that fits the selector shows the text."""
+        """Wait until an element of the selector shows the text."""
         self.page.locator(selector, has_text=text).first.wait_for(timeout=timeout * 1000)
 
     def picture(self, path: Path) -> None:
-        """What the page looks like now, as a PNG."""
+        """A picture of the page, as a PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(path))
 
-    # -- who else can use it -----------------------------------------------------------
+    # -- accessibility -----------------------------------------------------------------
 
     def barriers(self, selector: str) -> list[str]:
-        """What axe-core (WCAG 2.1, A and AA) finds wrong within elements of ours, a line each."""
+        """The violations that axe-core (WCAG 2.1, A and AA) finds in our elements, one per line."""
         if not self.page.evaluate("() => Boolean(window.axe)"):
             self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate(

@@ -9,7 +9,7 @@ MALE = ["Abel", "Bram", "Cyril", "Dan", "Egon", "Finn", "Gus", "Hugo", "Igor", "
 
 
 class Asked:
-    """What a report asks of a demography, written down by hand."""
+    """The part of a demography that a report uses, written by hand."""
 
     def __init__(self, margins, joints=(), impossible=()):
         self._margins = margins
@@ -46,7 +46,7 @@ def target(**changes: Any) -> Asked:
 
 
 def people(n: int = 80) -> list[dict[str, Any]]:
-    """`n` people (a multiple of 16) that meet `target()`; no two say the same."""
+    """`n` people (a multiple of 16) that meet `target()`, with different texts."""
     found = []
     for i in range(n):
         firsts = FEMALE if i % 2 == 0 else MALE

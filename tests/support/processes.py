@@ -12,7 +12,7 @@ from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
-# What programs begin with. `say` tells the test something, `wait` waits until it answers.
+# The beginning of each program. `say` sends a line to the test, `wait` waits for its answer.
 HEADER = """
 import json, logging, os, signal, sys, threading, time
 import tinyfactory.journal.storage.store
@@ -28,7 +28,7 @@ def wait():
 
 folder, *arguments = sys.argv[1:]
 """
-# Gives up every right, as a student on a shared machine has none.
+# Gives up the rights of root, like a student on a shared machine.
 AS_NOBODY = f"""
 import openai, tinyfactory.models.openai, tinyfactory.models.event_loop
 TinyPersonFactory("what it needs is imported", model="offline").generate_person()
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def start(program: str, folder: object, *arguments: object) -> subprocess.Popen[str]:
-    """A program under way, with pipes for `say` and `wait`."""
+    """A running program, with pipes for `say` and `wait`."""
     return subprocess.Popen(
         [sys.executable, "-c", HEADER + program, str(folder), *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -58,19 +58,19 @@ def start(program: str, folder: object, *arguments: object) -> subprocess.Popen[
 
 
 def finish(process: subprocess.Popen[str], seconds: float = PATIENCE) -> list[Any]:
-    """Everything that it still says; fails with its traceback when it did not end well."""
+    """The rest of its output; fails with its traceback if it ended with an error."""
     said, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
     return [parse(line) for line in said.splitlines()]
 
 
 def run(program: str, folder: object, *arguments: object, seconds: float = PATIENCE) -> list[Any]:
-    """All that a program says, up to its end."""
+    """The whole output of a program."""
     return finish(start(program, folder, *arguments), seconds)
 
 
 def hear(process: subprocess.Popen[str]) -> Any:
-    """The next thing that a program says."""
+    """The next line from the program."""
     line = process.stdout.readline()
     assert line, process.stderr.read()
     return parse(line)

@@ -1,4 +1,4 @@
-"""A user's own factory that has nothing to do with people, for tests of the journal."""
+"""A user's own factory without people, for tests of the journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tinyfactory import TinyFactory, transactional
 
-# What the next bodies do on their way; set by a test, and no part of what is kept.
+# Called by the next bodies; set by a test, and not part of the saved state.
 on_the_way: list[Callable[[], object]] = []
 
 

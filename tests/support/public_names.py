@@ -1,6 +1,6 @@
-"""The public names and signatures, as tests/frozen/public.json holds them.
+"""The public names and signatures, which tests/frozen/public.json lists.
 
-`python -m tests.support.public_names` writes that file anew: after adding a name, or after
+`python -m tests.support.public_names` writes that file again. Do so after adding a name, or after
 changing one with an alias for the old name and a line in CHANGELOG.md.
 """
 
@@ -33,10 +33,10 @@ MODULES = (
     "tinyfactory.settings",
     "tinyfactory.widgets",
 )
-# Classes of what the public methods return, wherever they are defined.
+# Classes of objects that public methods return, wherever they are defined.
 RETURNED = ("Estimate", "Event", "History", "LineInfo", "Missing", "PeopleJob", "Snapshot", "Spent",
             "Twins")  # fmt: skip
-# Not public by their spelling, but subclasses override them and users of TinyTroupe know them.
+# They begin with an underscore, but subclasses override them and users of TinyTroupe know them.
 KNOWN = ("_aux_model_call", "_setup_agent")
 # Headings that may follow the attributes in a docstring.
 SECTIONS = {"Raises", "Notes", "Examples", "Methods", "Parameters"}
@@ -71,7 +71,7 @@ def differences(now: Snapshot, stored: Snapshot) -> list[str]:
 
 
 def _names(module: types.ModuleType) -> list[str]:
-    """What a module declares as public, else what it defines without an underscore."""
+    """The names in a module's `__all__`, else its names without an underscore."""
     if hasattr(module, "__all__"):
         return sorted(module.__all__)
     return sorted(
@@ -113,20 +113,20 @@ def _describe(found: Snapshot, first: dict[Any, str], name: str, value: Any) -> 
 
 
 def _own(cls: type) -> list[type]:
-    """The class and its bases, as far as they are this package's."""
+    """The class and its bases that are defined in this package."""
     return [base for base in cls.__mro__ if base.__module__.startswith("tinyfactory")]
 
 
 def _constructor(cls: type) -> str:
     if issubclass(cls, Exception):
         return f" is a {', '.join(base.__name__ for base in cls.__bases__)}"
-    # That of a class written in C, or of a protocol, is told otherwise by each Python.
+    # The signature of a class in C, or of a protocol, differs between versions of Python.
     own = inspect.isfunction(cls.__init__) and not getattr(cls, "_is_protocol", False)
     return _signature(cls) if own else ", a class"
 
 
 def _members(cls: type) -> list[str]:
-    """What the class has from this package, inherited ones too."""
+    """The members that the class has from this package, including inherited ones."""
     names = set()
     for base in _own(cls):
         # A field of a dataclass without a default is only an annotation.
@@ -136,7 +136,7 @@ def _members(cls: type) -> list[str]:
 
 
 def _documented(cls: type) -> set[str]:
-    """What stands under "Attributes" in the class's docstring; others that it has are internal."""
+    """The attributes in the class's docstring; all others are internal."""
     lines = iter((cls.__doc__ or "").splitlines())
     names: set[str] = set()
     if not any(line.strip() == "Attributes" for line in lines):
@@ -154,12 +154,12 @@ def _member(cls: type, name: str) -> str:
     value = inspect.getattr_static(cls, name, None)
     if isinstance(value, classmethod | staticmethod):
         value = value.__func__
-    # A property in place of an attribute is no change for those who read it.
+    # A property in place of an attribute is no change for code that reads it.
     return _signature(value) if inspect.isfunction(value) else ", an attribute"
 
 
 def _signature(function: Any) -> str:
-    """Names, kinds and defaults; annotations may become more exact without being a change."""
+    """Names, kinds and defaults; annotations may become more exact."""
     signature = inspect.signature(function)
     text = str(
         signature.replace(
@@ -171,7 +171,7 @@ def _signature(function: Any) -> str:
 
 
 def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Without annotation; what gathers the rest has a name that no caller knows."""
+    """A parameter without annotation; callers do not use the names of *args and **kwargs."""
     gathers: dict[Any, str] = {parameter.VAR_POSITIONAL: "args", parameter.VAR_KEYWORD: "kwargs"}
     name = gathers.get(parameter.kind, parameter.name)
     return parameter.replace(name=name, annotation=parameter.empty)

@@ -1,8 +1,8 @@
 """Run the notebooks offline and store their outputs: `make notebooks`.
 
-A notebook is run in a copy of its folder, so that a journal it keeps is not left behind.
-What is stored is what a reader sees without a kernel and what is the same every time:
-no widget state, no view ids, no execution times, no version of this machine's Python.
+A notebook is run in a copy of its folder, so that no journal is left behind. Only outputs that a
+reader sees without a kernel and that are the same in each run are stored: no widget state, no view
+ids, no execution times, no version of this machine's Python.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class FirstOutputs(NotebookClient):
-    """Keeps each output as it first came, as nbval does: one that changes later has no one time."""
+    """Keeps the first version of each output, as nbval does, because updates are not timed."""
 
     def _update_display_id(self, *_: object) -> None:
         pass
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
-    """The notebook, run from the top in a new kernel; raises if a cell does."""
+    """Run the notebook from the top in a new kernel; raises if a cell raises."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "notebooks"
         shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns(".*"))
         notebook = nbformat.read(folder / path.name, as_version=4)
-        # Lines that come apart by chance are one output.
+        # Lines that arrive separately by chance are one output.
         client = FirstOutputs(
             notebook,
             timeout=120,
@@ -46,7 +46,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what differs from run to run and what only a live kernel can show."""
+    """Remove outputs that differ between runs or need a live kernel."""
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:

@@ -1,4 +1,4 @@
-"""A reply saved and found as the pipeline does it, for transactional methods of tests."""
+"""Saves and finds a reply as the pipeline does, for transactional methods in tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def keep_reply(request: Json, answer: Callable[[], Json]) -> Json:
-    """The saved reply to a request of the current transaction, or a new one, saved."""
+    """The saved reply to a request of the current transaction; else saves a new one."""
     tx = current_transaction()
     if tx is None:
         return answer()

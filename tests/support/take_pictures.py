@@ -1,4 +1,4 @@
-"""The pictures of the README, out of a real JupyterLab: python -m tests.support.take_pictures."""
+"""Take the pictures in README from a real JupyterLab: python -m tests.support.take_pictures."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ CARD = "from tinyfactory.widgets import PersonaCard\ncard = PersonaCard(people[1
 
 
 def studio(notebook: Notebook) -> None:
-    """The tab People, with somebody chosen."""
+    """The tab People, with a person selected."""
     notebook.page.locator("table[aria-label='People'] tbody tr").nth(4).click()
     notebook.wait_text(".tf-panel", "with ")
 
 
 def population(notebook: Notebook) -> None:
-    """Its bars, once all is measured."""
+    """The bars, after the report is complete."""
     notebook.wait_text(".tf-status", "Report card of", timeout=120)
 
 
 def card(notebook: Notebook) -> None:
-    """Someone to read."""
+    """A person to read."""
     notebook.page.locator(".tf-panel summary").first.wait_for()
 
 
-# Name, theme, demography, people, last cell, what is done, and how much is seen.
+# Name, theme, demography, people, last cell, action, and visible height.
 PICTURES: tuple[tuple[str, str, str, int, str, Callable[[Notebook], None], int], ...] = (
     ("studio", "light", "france_2020", 200, STUDIO, studio, 640),
     ("population", "dark", "germany_2020", 400, POPULATION, population, 542),
@@ -74,7 +74,7 @@ def take(notebook: Notebook, path: Path, height: int) -> None:
 
 
 def main() -> None:
-    """Take all, each in a server of its own."""
+    """Take all pictures, each in a server of its own."""
     FOLDER.mkdir(exist_ok=True)
     with chromium() as browser:
         sharp = browser.new_context

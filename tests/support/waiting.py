@@ -1,4 +1,4 @@
-"""Waiting for what a test needs, and never for a time in which it ought to have come."""
+"""Wait for conditions in tests, never for a fixed time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 
-# Seconds after which something hangs: no measure of how fast it is, on however slow a machine.
+# Seconds after which a test counts as hanging, long enough for slow machines.
 PATIENCE = 180.0
 
 
 def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait until it is true; fail when it does not come to that."""
+    """Wait until it is true; fail after a timeout."""
     limit = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < limit, "it did not come to that"
@@ -21,7 +21,7 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 
 def main_waits_in(function: Callable[..., object]) -> bool:
-    """Whether the main thread waits for another one in it, for an interrupt to find it there."""
+    """Whether the main thread is waiting in this function, so that a test can interrupt it."""
     frame = sys._current_frames()[threading.main_thread().ident]
     waits = frame.f_code.co_filename == threading.__file__
     while frame is not None and frame.f_code is not function.__code__:
@@ -30,7 +30,7 @@ def main_waits_in(function: Callable[..., object]) -> bool:
 
 
 async def when(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """`until` on an event loop, for what happens on that loop meanwhile."""
+    """`until` on an event loop, so that the loop continues meanwhile."""
     limit = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < limit, "it did not come to that"

@@ -1,4 +1,4 @@
-"""What tests of widgets need that have no browser."""
+"""Helpers for tests of widgets without a browser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def raise_in_handlers(patch: pytest.MonkeyPatch) -> None:
-    """ipywidgets only logs what a handler raises."""
+    """Make errors in handlers fail the test, because ipywidgets only logs them."""
 
     def call(self: Any, *args: Any, **kwargs: Any) -> None:
         for callback in self.callbacks:
@@ -19,7 +19,7 @@ def raise_in_handlers(patch: pytest.MonkeyPatch) -> None:
 
 
 def widgets_alive() -> int:
-    """How many widgets this process keeps, layouts and styles among them."""
+    """The number of widgets in this process, including layouts and styles."""
     import ipywidgets.widgets.widget as module
 
     return len(module._instances)

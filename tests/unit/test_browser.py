@@ -415,7 +415,7 @@ def test_export_writes_who_is_listed_and_never_over_something(tmp_path):
     browser.query = ""
     browser.export(tmp_path / "people.csv", overwrite=True)
     assert len(load_people(tmp_path / "people.csv")) == 20
-    with pytest.raises(InvalidInput, match="no known ending"):
+    with pytest.raises(InvalidInput, match="format"):
         browser.export(tmp_path / "people.docx")
     with pytest.raises(TinyFactoryError):
         browser.export(tmp_path / "people.csv" / "below a file.csv")

@@ -33,13 +33,14 @@ from tinyfactory.errors import (
     ReplayMiss,
     ReplyRejected,
 )
-from tinyfactory.factory import talking
+from tinyfactory.generation import pipeline
+from tinyfactory.generation.pipeline import cancellable
 from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import decode, encode
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models import OfflineModel
-from tinyfactory.models.event_loop import CancelToken, cancellable
-from tinyfactory.people import People
+from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.people import People, conversation
 
 PERSONA = {"age": 34, "occupation": "nurse", "skills": ["sewing", "chess"]}
 
@@ -72,10 +73,10 @@ def test_the_person_comes_first_and_the_conversation_last(serve):
 def test_the_prompt_stays_bounded_however_long_the_conversation_is(serve):
     server = serve(rules=[lambda request: answer("x" * 1000)])
     person = ana()
-    for number in range(talking.MOST_EXCHANGES + talking.BLOCK + 1):
+    for number in range(conversation.MOST_EXCHANGES + conversation.BLOCK + 1):
         person.ask(f"Question {number}?", model="test")
     sizes = [len(json.dumps(body["messages"])) for body in server.bodies]
-    assert max(sizes) <= max(sizes[: talking.MOST_EXCHANGES + 1]) + 100  # the note on the rest
+    assert max(sizes) <= max(sizes[: conversation.MOST_EXCHANGES + 1]) + 100  # the note on the rest
     told = server.bodies[-1]["messages"]
     assert told[1]["content"].startswith("[10 earlier questions and their answers are left out")
     # What falls out does so in blocks: the prompts in between begin alike.
@@ -84,15 +85,15 @@ def test_the_prompt_stays_bounded_however_long_the_conversation_is(serve):
 
 
 def test_long_answers_count_by_their_characters():
-    long = said("Q", "x" * talking.MOST_CHARACTERS, "R", "short")
-    told = talking.latest(long)
+    long = said("Q", "x" * conversation.MOST_CHARACTERS, "R", "short")
+    told = conversation.latest(long)
     assert told == said("[1 earlier questions and their answers are left out here.]\n\nR", "short")
     assert len(long[0]["content"]) == 1  # the conversation itself is left alone
 
 
 def test_memories_of_another_tool_are_not_told():
     person = TinyPerson("Ana", {"agent_state": {"episodic_memory": ["x" * 100]}}, register=False)
-    assert "xxx" not in str(talking.request_for(person, "Hm?", 1.0).messages)
+    assert "xxx" not in str(conversation.request_for(person, "Hm?", 1.0).messages)
 
 
 def test_a_copy_is_handed_out():
@@ -249,11 +250,13 @@ def test_after_a_kill_the_paid_answer_is_there(serve, tmp_path):
     with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
         with pytest.MonkeyPatch.context() as patch:
+            ask = pipeline.ask
 
-            def die(*_):
+            def die(*arguments):
+                ask(*arguments)
                 raise KeyboardInterrupt
 
-            patch.setattr(talking, "_read", die)
+            patch.setattr(pipeline, "ask", die)
             with pytest.raises(KeyboardInterrupt):
                 person.ask("Who are you?", model="test")
         assert person.conversation == []

@@ -63,6 +63,16 @@ def test_run_gives_the_result_and_the_error():
         event_loop.run(fail)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_the_loop_survives_a_coroutine_that_raises_what_ends_other_loops(error):
+    async def end() -> None:
+        raise error
+
+    with pytest.raises(error):
+        event_loop.run(end)
+    assert event_loop.run(double, 4) == 8
+
+
 def test_run_works_inside_a_running_loop_as_in_a_notebook():
     async def cell() -> int:
         return event_loop.run(double, 4)
@@ -206,14 +216,11 @@ def test_a_cancelled_token_starts_nothing():
     assert not sleeper.began.is_set()
 
 
-def test_a_token_holds_only_within_its_block_and_not_for_others():
+def test_a_token_affects_only_the_calls_that_it_is_passed_to():
     token = event_loop.CancelToken()
-    with event_loop.cancellable(token):
-        pass
     token.cancel()
     assert event_loop.run(double, 3) == 6
-    with event_loop.cancellable(event_loop.CancelToken()):
-        assert event_loop.run(double, 3) == 6
+    assert event_loop.run(double, 3, token=event_loop.CancelToken()) == 6
 
 
 def test_one_token_stops_many_threads():

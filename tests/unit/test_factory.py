@@ -75,7 +75,13 @@ def test_repr_names_its_own_class():
         pass
 
     assert repr(ShopFactory()).startswith("ShopFactory(name='ShopFactory 1'")
-    assert repr(TinyPersonFactory("x")).startswith("TinyPersonFactory(")
+    factory = TinyPersonFactory("Bakers  in Vienna", model="offline")
+    assert repr(factory) == (
+        "TinyPersonFactory('Bakers in Vienna', name='TinyPersonFactory 1', 0 people made)"
+    )
+    factory.generate_people(1)
+    assert repr(factory).endswith("1 person made)")
+    assert repr(factory.last_job) == "PeopleJob(1 of 1 people made, done)"
 
 
 def test_complete_state_goes_out_and_comes_back():

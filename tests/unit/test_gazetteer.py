@@ -14,9 +14,7 @@ import pytest
 from tinyfactory.errors import InvalidInput
 from tinyfactory.gazetteer import read_table
 from tinyfactory.gazetteer.countries import countries, country_of
-from tinyfactory.gazetteer.genders import gender_of
-from tinyfactory.gazetteer.names import decade_of, first_names, name_table
-from tinyfactory.gazetteer.unique_names import draw_names
+from tinyfactory.gazetteer.names import decade_of, draw_names, first_names, gender_of, name_table
 from tinyfactory.utils.text import normalise_name
 
 ALL = [country.name for country in countries()]
@@ -60,7 +58,7 @@ def test_the_seed_decides_and_nothing_else():
 
 def test_the_same_in_a_process_with_another_hash_seed():
     code = (
-        "from tinyfactory.gazetteer.unique_names import draw_names\n"
+        "from tinyfactory.gazetteer.names import draw_names\n"
         "print(ascii(draw_names(['Peru', None, 'Mars', 'Lyon'] * 20, ['f', None, 'm', 'x'] * 20,"
         " seed=9, taken={'Ana Lima', 'Li Wei'})))"
     )

@@ -10,9 +10,16 @@ import pytest
 from tests.support.people import person
 from tinyfactory import TinyPerson
 from tinyfactory.errors import InvalidInput
-from tinyfactory.people import text_search
-from tinyfactory.people.index import AGE_BANDS, PeopleIndex, category, facet_of
-from tinyfactory.people.text_search import PIECE, text_of, words_of
+from tinyfactory.people import index as index_module
+from tinyfactory.people.index import (
+    AGE_BANDS,
+    PIECE,
+    PeopleIndex,
+    category,
+    facet_of,
+    text_of,
+    words_of,
+)
 from tinyfactory.utils.text import fold_for_search
 
 NUMBER = 1_300  # more than two pieces
@@ -201,13 +208,13 @@ def test_threads_that_search_at_once_find_the_same(people):
 def test_only_what_is_needed_is_read(people, monkeypatch):
     """Opening 100,000 people must not wait for the text of all of them."""
     read: list[object] = []
-    original = text_search.text_of
+    original = index_module.text_of
 
     def counted(persona):
         read.append(persona)
         return original(persona)
 
-    monkeypatch.setattr(text_search, "text_of", counted)
+    monkeypatch.setattr(index_module, "text_of", counted)
     index = PeopleIndex(people)
     index.select("", {"gender": ["woman"]})
     index.ordered(list(range(NUMBER)), ("name", False))

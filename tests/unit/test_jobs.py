@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -311,6 +312,20 @@ def test_more_wait_for_their_turn_than_are_asked_at_a_time(serve):
     people = TinyPersonFactory(CONTEXT).generate_people(8, concurrency=4)
     assert names(people) == [persona(number)["name"] for number in range(1, 9)]
     assert server.most_at_once <= 4
+
+
+def test_people_behind_a_gap_are_shown_as_arrived(serve):
+    """The first reply is held back: those behind it are there, and not yet made."""
+
+    def first_is_held(request):
+        first = "<ordinal>1</ordinal>" in request.last_message
+        return replace(counted(request), delay=2.0 * first)
+
+    serve(rules=[first_is_held])
+    job = TinyPersonFactory(CONTEXT).start_people(4, concurrency=4)
+    until(lambda: job.snapshot().arrived == 3)
+    assert (job.snapshot().done, len(job.people)) == (0, 0)
+    assert len(job.wait()) == 4 and job.snapshot().arrived == 0
 
 
 def test_worker_processes_ask_and_the_caller_commits(serve, tmp_path):

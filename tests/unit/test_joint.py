@@ -13,8 +13,7 @@ import pytest
 
 from tinyfactory.errors import DemographyError
 from tinyfactory.populations import Demography
-from tinyfactory.populations.ipf import ipf, met, missed
-from tinyfactory.populations.joint import Block
+from tinyfactory.populations.joint import Block, ipf, met, missed
 from tinyfactory.populations.schema import read_tables
 
 

@@ -1,7 +1,7 @@
-"""Arrows run down, each outside package has one room, and private names stay at home.
+"""Rules about imports that import-linter cannot check.
 
-That modules import only from floors below is held by import-linter (pyproject.toml,
-`make check`); what it cannot say is held here by reading the source.
+Each outside package is imported in one place only, and private names only inside their package.
+import-linter (pyproject.toml, `make check`) checks the layers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import tinyfactory
 
 PACKAGE = Path(tinyfactory.__file__).parent
 
-# The only rooms that import each outside package, wherever in the file the import stands.
-ROOMS = {
+# The only modules or packages that may import each outside package, at the top or lazily.
+IMPORTERS = {
     "IPython": {"tinyfactory.widgets", "tinyfactory.people.render.person"},
     "anywidget": {"tinyfactory.widgets"},
     "anyio": {"tinyfactory.factory", "tinyfactory.journal", "tinyfactory.models"},
@@ -28,11 +28,11 @@ ROOMS = {
     "diskcache": {"tinyfactory.journal.storage.database"},
     "faker": {"tinyfactory.gazetteer"},
     "genai_prices": {"tinyfactory.models.pricing"},
-    "httpx2": {"tinyfactory.models.http.connections"},
+    "httpx2": {"tinyfactory.models.http.endpoint"},
     "ipywidgets": {"tinyfactory.widgets"},
     "json_repair": {"tinyfactory.people.schema.reply_parser"},
     "jupyterlab": {"tinyfactory.cli"},
-    "openai": {"tinyfactory.models.http.connections"},
+    "openai": {"tinyfactory.models.http.endpoint"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {
         "tinyfactory.journal.records",
@@ -51,7 +51,7 @@ ROOMS = {
 
 @dataclass(frozen=True)
 class Import:
-    """`module` as it is imported by `importer` at `line`; `name` of it, or None for all."""
+    """`importer` imports `name` of `module` (None: the module itself) at `line`."""
 
     importer: str
     module: str
@@ -93,39 +93,41 @@ def all_imports() -> list[Import]:
     ]
 
 
-def outside_its_room(found: Import) -> bool:
+def in_the_wrong_place(found: Import) -> bool:
     top = found.module.partition(".")[0]
     if top == "tinyfactory" or top in sys.stdlib_module_names:
         return False
     return not any(
-        found.importer == room or found.importer.startswith(f"{room}.")
-        for room in ROOMS.get(top, ())
+        found.importer == place or found.importer.startswith(f"{place}.")
+        for place in IMPORTERS.get(top, ())
     )
 
 
-def wing(module: str) -> str:
+def top_package(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
 def reaches_into_private(found: Import) -> bool:
-    if not found.module.startswith("tinyfactory") or wing(found.module) == wing(found.importer):
+    if not found.module.startswith("tinyfactory") or top_package(found.module) == top_package(
+        found.importer
+    ):
         return False
     names = [*found.module.split("."), found.name or ""]
     return any(name.startswith("_") and not name.startswith("__") for name in names)
 
 
-def test_each_outside_package_is_imported_in_its_room_only():
-    assert [str(found) for found in all_imports() if outside_its_room(found)] == []
+def test_each_outside_package_is_imported_in_its_place_only():
+    assert [str(found) for found in all_imports() if in_the_wrong_place(found)] == []
 
 
-def test_no_wing_imports_private_names_of_another():
+def test_no_package_imports_private_names_of_another():
     assert [str(found) for found in all_imports() if reaches_into_private(found)] == []
 
 
-def test_nothing_imports_from_the_face():
-    """`from tinyfactory import x` inside the package would be a circle through the face."""
+def test_nothing_imports_public_names_from_the_package():
+    """`from tinyfactory import x` inside the package would be an import cycle."""
     submodules = {module_name(path) for path in PACKAGE.rglob("*.py")}
-    through_the_face = [
+    from_the_package = [
         str(found)
         for found in all_imports()
         if found.module == "tinyfactory"
@@ -133,7 +135,7 @@ def test_nothing_imports_from_the_face():
         and f"tinyfactory.{found.name}" not in submodules
         and found.name != "__version__"
     ]
-    assert through_the_face == []
+    assert from_the_package == []
 
 
 @pytest.mark.parametrize(
@@ -145,11 +147,11 @@ def test_nothing_imports_from_the_face():
         ("tinyfactory.settings", "import importlib\nimportlib.import_module('requests')"),
     ],
 )
-def test_an_import_in_the_wrong_room_is_seen(importer, source):
-    assert any(outside_its_room(found) for found in imports_of(source, importer))
+def test_an_import_in_the_wrong_place_is_seen(importer, source):
+    assert any(in_the_wrong_place(found) for found in imports_of(source, importer))
 
 
-def test_a_private_name_of_another_wing_is_seen():
+def test_a_private_name_of_another_package_is_seen():
     source = "from tinyfactory.journal.storage.store import _rows"
     assert any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.factory"))
     assert not any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.scope"))

@@ -1,4 +1,4 @@
-"""What is installed: the face, what importing it loads, how large it is, the conda twin."""
+"""The installed package: its public names, its import, its size, and environment.yml."""
 
 from __future__ import annotations
 
@@ -151,9 +151,11 @@ def requirements() -> dict[str, Requirement]:
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
-def test_environment_ends_in_the_project_itself():
+def test_environment_ends_in_the_project_with_the_extras_of_users():
     assert ENVIRONMENT["channels"] == ["conda-forge"]
-    assert ENVIRONMENT["dependencies"][-1] == {"pip": ["-e .[all]"]}
+    (project,) = ENVIRONMENT["dependencies"][-1]["pip"]
+    extras = set(PROJECT["optional-dependencies"]) - {"all", "dev"}
+    assert Requirement(project.replace("-e .", "tinyfactory")).extras == extras
 
 
 def test_environment_has_the_same_bounds():

@@ -297,7 +297,7 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    with scope.within(scope.Context(undo=steps)):
+    with scope.within(scope.current_context()._replace(undo=steps)):
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")

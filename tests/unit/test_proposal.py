@@ -16,9 +16,10 @@ from tinyfactory.errors import (
     InvalidInput,
     ReplyRejected,
 )
+from tinyfactory.generation.pipeline import cancellable
 from tinyfactory.journal.scope import scope
 from tinyfactory.journal.timeline import history_of
-from tinyfactory.models.event_loop import CancelToken, cancellable
+from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.schema.layout import reply_schema
 
 BELIEFS = {"beliefs": ["Rain is fair."]}

@@ -282,11 +282,11 @@ def test_limits_are_read_from_the_environment_and_checked(name, monkeypatch):
     assert settings.get(name) is None
     monkeypatch.setenv(f"TINYFACTORY_{name.upper()}", "60_000")
     assert settings.get(name) == 60_000
-    settings.configure(**{name: 5})
+    settings.configure(**{name: 5})  # type: ignore[arg-type]
     assert settings.get(name) == 5
     for wrong in (0, -1, 1.5, True, "60"):
         with pytest.raises(InvalidInput, match=name):
-            settings.configure(**{name: wrong})
+            settings.configure(**{name: wrong})  # type: ignore[arg-type]
     assert settings.get(name) == 5
     settings.configure(**{name: None})
     for wrong in ("0", "many", "1.5"):

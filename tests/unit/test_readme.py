@@ -1,4 +1,4 @@
-"""What the README says: its code runs, and what it points to is there."""
+"""README and CONTRIBUTING: the code runs, and the files they name exist."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ def test_the_widgets_it_lists_are_all_there_are():
     assert set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)) == {
         name for name in widgets.__all__ if name != "Studio"
     }
+
+
+def test_the_files_that_contributing_names_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = {name for name in re.findall(r"`([\w./-]+)`", text) if name.endswith((".py", "/"))}
+    places = [ROOT / place for place in ("tinyfactory", "tests", "benchmarks")]
+    missing = {
+        name
+        for name in names
+        if not (ROOT / name).exists() and not any(any(p.rglob(name)) for p in places)
+    }
+    assert len(names) > 40 and missing == set()

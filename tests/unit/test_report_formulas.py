@@ -6,10 +6,14 @@ import math
 
 import pytest
 
-from tinyfactory.populations.reporting.association import cramers_v
 from tinyfactory.populations.reporting.big_five import big_five_row, spread_and_skew
 from tinyfactory.populations.reporting.evidence import Sentence
-from tinyfactory.populations.reporting.margins import chi_squared_p, pielou, total_variation
+from tinyfactory.populations.reporting.margins import (
+    chi_squared_p,
+    cramers_v,
+    pielou,
+    total_variation,
+)
 from tinyfactory.populations.reporting.repetition import (
     least_distinct,
     near_duplicates,

@@ -93,7 +93,7 @@ def test_a_twin_replays_and_changes_nothing_else(serve, tmp_path):
         ({"sex": "female"}, "sex is 'female' already"),
         ({"sex": None}, "sex: a twin has something else"),
         ({"age": float("nan")}, "age: a twin has something else"),
-        ({"sex": "male", "factory": "Neighbours"}, "factory is a TinyPersonFactory, not str"),
+        ({"sex": "male", "factory": "Neighbours"}, "factory must be a TinyPersonFactory, not str"),
         ({"occupation": " "}, "occupation: a twin has something else"),
         ({"age": -3}, "age: -3 is not possible"),
         ({"age": "old"}, 'age: "old" is not possible'),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.waiting import until
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.models.event_loop import token
+from tinyfactory.generation.pipeline import current_token
 from tinyfactory.widgets.parts.background import BackgroundWork, Task
 
 
@@ -22,7 +22,7 @@ def start(do, done, failed, waiting=None):
 
 def until_stopped(run):
     while True:
-        token.get().raise_if_cancelled()
+        current_token().raise_if_cancelled()
         time.sleep(0.01)
 
 

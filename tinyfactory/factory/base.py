@@ -1,4 +1,4 @@
-"""`TinyFactory`: what every factory has, whatever it makes."""
+"""`TinyFactory`: the base class of all factories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import Scope, at_begin, on_rollback, origin_of, scope
+from tinyfactory.journal.scope import (
+    Scope,
+    at_begin,
+    factories,
+    on_rollback,
+    origin_of,
+    scope,
+)
 from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.utils.concurrency import new_lock
@@ -19,16 +26,16 @@ _lock = new_lock()
 
 
 class TinyFactory:
-    """Something that makes things: registered under a unique name, belonging to a simulation.
+    """A factory, registered under a unique name; it belongs to a simulation.
 
-    Make your own by subclassing: give it `@transactional` methods, and let
-    `encode_complete_state` and `decode_complete_state` carry its own attributes.
+    Subclass it to make a factory of your own: write `@transactional` methods, and add your
+    attributes to `encode_complete_state` and `decode_complete_state`.
 
     Parameters
     ----------
     simulation_id : str, optional
-        The simulation that it belongs to; the current one unless given. A factory made
-        while none is open is free, and takes part in whichever is open when it is used.
+        The simulation that it belongs to; the current one by default. A factory made while
+        no simulation is open is free: it belongs to the one that is open when it is used.
 
     Attributes
     ----------
@@ -55,8 +62,8 @@ class TinyFactory:
     'Bolt'
     """
 
-    all_factories: ClassVar[dict[str, TinyFactory]] = {}
-    # What tells equal factories of one run apart is no part of what happened to them.
+    all_factories: ClassVar[dict[str, TinyFactory]] = factories
+    # These only tell equal factories of one run apart, so they stay out of event keys.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
 
     name: str
@@ -85,7 +92,7 @@ class TinyFactory:
         Raises
         ------
         ValueError
-            Naming the clash, when another factory has the name; nothing is changed then.
+            If another factory has the name. Nothing is changed then.
         """
         with _lock:
             holder = TinyFactory.all_factories.setdefault(factory.name, factory)
@@ -104,14 +111,14 @@ class TinyFactory:
 
     @staticmethod
     def set_simulation_for_free_factories(simulation: Simulation) -> None:
-        """Have all factories that belong to no simulation belong to this one."""
+        """Assign all free factories to this simulation."""
         for factory in list(TinyFactory.all_factories.values()):
             if factory.simulation_id is None:
                 factory.simulation_id = simulation.id
 
     @staticmethod
     def clear_factories() -> None:
-        """Forget all factories; numbers in names begin again."""
+        """Remove all factories from the register; numbering starts again at 1."""
         with _lock:
             before = dict(TinyFactory.all_factories)
             TinyFactory.all_factories.clear()
@@ -120,7 +127,7 @@ class TinyFactory:
             scope(factory.simulation_id).numbers.pop(f"factory {type(factory).__name__}", None)
 
     def _register_anew(self) -> None:
-        """Take the next free name; the same notebook gives the same names."""
+        """Register under the next free name, so that the same notebook gives the same names."""
         kind = type(self).__name__
         here = scope(self.simulation_id)
         with _lock:
@@ -132,20 +139,20 @@ class TinyFactory:
         on_rollback(lambda: TinyFactory._remove(self))
 
     def _join_simulation(self, simulation_id: str) -> Self:
-        """Come out of a journal into a simulation."""
+        """Register an object that was replayed from a journal."""
         self.simulation_id = simulation_id
         self._register_anew()
         return self
 
     def _leave_simulation(self, simulation_id: str) -> None:
-        """The ones that came from the same event are no longer registered."""
+        """Remove the factories that came from the same event from the register."""
         for factory in list(TinyFactory.all_factories.values()):
             here = factory.simulation_id == simulation_id
             if here and origin_of(factory) and origin_of(factory) == origin_of(self):
                 TinyFactory._remove(factory)
                 on_rollback(functools.partial(TinyFactory.add_factory, factory))
 
-    # -- what happened ----------------------------------------------------------------
+    # -- history ----------------------------------------------------------------
 
     def history(self) -> History:
         """The events that this factory went through in this run, as a table.
@@ -153,27 +160,28 @@ class TinyFactory:
         Raises
         ------
         InvalidInput
-            When no simulation is open, so that nothing is kept.
+            If no simulation is open, because then no events are saved.
         """
         from tinyfactory.journal.timeline import history_of
 
         return history_of(scope(self.simulation_id), self)
 
     def checkout(self, event: str | int | None) -> Self:
-        """Go back to where the factory was after an event; going on from there branches.
+        """Go back to the state after an event; the next call from there starts a new branch.
 
-        The people that it made later leave the simulation; nothing is deleted from the
-        journal, and the same calls again find them again.
+        People made later leave the simulation. Nothing is deleted from the journal, so the same
+        calls made again replay them.
 
         Parameters
         ----------
         event : str, int or None
-            A key or the beginning of one, a number in `history()`, or None for the beginning.
+            An event's key or the beginning of a key, its number in `history()`, or None for the
+            state before the first event.
 
         Raises
         ------
         InvalidInput
-            When there is no such event; nothing is changed then.
+            If there is no such event. Nothing is changed then.
         """
         from tinyfactory.journal.checkout import checkout
 
@@ -185,15 +193,15 @@ class TinyFactory:
     def encode_complete_state(self) -> dict[str, Any]:
         """A deep copy of the factory's state, as plain JSON values.
 
-        A subclass with state of its own adds it to what this returns.
+        A subclass with attributes of its own adds them to the returned dictionary.
         """
         return {"name": self.name, "simulation_id": self.simulation_id}
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
-        """Take on a state that `encode_complete_state` gave, and return the factory.
+        """Restore a state from `encode_complete_state`, and return the factory.
 
-        The saved name is taken on, too, unless another factory bears it now: then this
-        one keeps its own.
+        The saved name is restored too, unless another factory has it now; then this factory
+        keeps its present name.
         """
         state = copy.deepcopy(state)
         if "simulation_id" in state:
@@ -214,7 +222,7 @@ journaled(TinyFactory)
 
 @at_begin
 def _forget(simulation: Scope) -> None:
-    """A simulation that begins anew starts without the factories of its earlier run."""
+    """Remove the factories of an earlier run when a simulation begins."""
     for factory in list(TinyFactory.all_factories.values()):
         if factory.simulation_id == simulation.id:
             TinyFactory._remove(factory)  # noqa: SLF001 - this module's own

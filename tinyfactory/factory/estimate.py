@@ -1,4 +1,4 @@
-"""What making people will take, before anything is sent."""
+"""Estimates calls, tokens and price of a job."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Order
 from tinyfactory.factory.person_generator import PersonSource, request_for
 from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.generation.cost import prompt_tokens, usd_of
+from tinyfactory.generation.pipeline import prompt_tokens, usd_of
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
 
-# How many requests are looked at for the length of a prompt.
+# How many requests are built to measure the length of prompts.
 _SAMPLE = 20
-# Tokens of an answer where this simulation has none yet to go by. The schema asks for some
-# forty sentences and labels: the offline model's people, who keep to it at the short end, take
-# about 1,500 tokens at four characters each; endpoints that count otherwise or write more
-# take up to twice that.
+# Tokens of a reply while this simulation has none yet. The schema asks for about forty sentences
+# and labels. The offline model's people are at the short end, with about 1,500 tokens at four
+# characters each; endpoints that count differently or write more take up to twice that.
 _ANSWER = (1_000, 3_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What making people will take; ranges are from the least to the most that is likely.
+    """An estimate of a job; ranges go from the least to the most that is likely.
 
     Parameters
     ----------
     people : int
     calls : tuple of int
-        From one a person to one in ten asked again; `most_calls` if every attempt were used.
+        From one per person to one more for every tenth; `most_calls` if all attempts are used.
     prompt_tokens, completion_tokens : tuple of int
     usd : tuple of float, or None
         US dollars; None where the model has no known price.
     most_calls : int
     measured : int
-        How many answers of this simulation the length of an answer was taken from; 0 for
-        the length that the schema makes likely.
+        How many replies of this simulation the length of replies was taken from; 0 if it was
+        taken from the schema.
     model : str
     batch : bool
         Whether the price is that of a batch.
@@ -67,9 +66,9 @@ class Estimate:
             else f"{self.usd[0]:.2f} to {self.usd[1]:.2f} USD"
         )
         basis = (
-            f"going by {self.measured} answers of this simulation"
+            f"based on {self.measured} replies in this simulation"
             if self.measured
-            else "going by what the schema asks for, as there are no answers yet"
+            else "based on the schema, as there are no answers yet"
         )
         return (
             f"{self.people:,} people with {self.model}{' by batch' if self.batch else ''}: "
@@ -87,7 +86,7 @@ def estimate(
     budget: Budget | None = None,
 ) -> Estimate:
     """See `TinyPersonFactory.estimate`."""
-    Order(number, particularities, None, attempts)  # what these refuse, the call would, too
+    Order(number, particularities, None, attempts)  # these check the arguments as the call would
     JobOptions(budget=budget, batch=batch)
     model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
@@ -125,9 +124,9 @@ def _some_profiles(factory: PersonSource, number: int) -> list[Json | None]:
 
 
 def _answers(factory: PersonSource) -> list[int]:
-    """Tokens of the answers that the factory's latest people came from."""
+    """The tokens of the replies for the factory's latest people."""
     scope = factory.scope()
     if scope.store is None or not factory.generated_names:
-        return []  # and its line is not begun by looking
+        return []  # reading the history would begin the factory's line
     latest = history_of(scope, factory, latest=_SAMPLE)
     return [e.completion_tokens // e.attempts for e in latest if e.attempts and e.completion_tokens]

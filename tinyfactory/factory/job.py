@@ -1,7 +1,4 @@
-"""Making several people: one job, in the foreground or in a thread of its own.
-
-The job belongs to the core; a widget only looks at its snapshot.
-"""
+"""A job that creates several people, in the calling thread or in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tinyfactory.budget import Meter
 from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
 from tinyfactory.factory import profiles
-from tinyfactory.factory.batch_runner import BatchNotes, BatchSender
+from tinyfactory.factory.batch_sender import BatchNotes, BatchSender
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
@@ -37,28 +34,28 @@ logger = logging.getLogger("tinyfactory")
 
 
 class PeopleJob:
-    """People being made; those that are finished stay, whatever happens to the rest.
+    """Creates several people; finished people stay, even if the job fails or is stopped.
 
-    Iterating over a job gives its people as they come, in order.
+    Iterating over a job gives its people as they are made, in order.
 
     Parameters
     ----------
     factory : TinyPersonFactory
     order : Order
-        How many, and what is asked of each.
+        The number of people and the arguments of `generate_person`.
     options : JobOptions, optional
-        How: concurrency, budget, and the like.
+        Concurrency, budget and so on.
     before : PeopleJob, optional
-        The factory's last job: when it had the same order and was stopped, this one goes on.
+        The factory's last job. If it had the same order and was stopped, this one continues it.
 
     Attributes
     ----------
     people : People
-        Those made so far, in order; empty with ``keep=False``.
+        The people made so far, in order; empty with ``keep=False``.
     missing : list of Missing
-        Those who were given up, and why.
+        The people who could not be made, with the reasons.
     meter : Meter
-        What the job spends.
+        Counts what the job spends.
 
     Examples
     --------
@@ -94,14 +91,20 @@ class PeopleJob:
         self._started = self._stopped = 0.0
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._runner: JobRunner | None = None
         self._changed = threading.Condition()
         self._timed_out = False
         self._begin(before)
 
+    def __repr__(self) -> str:
+        now = self.snapshot()
+        missing = f", {now.failed} missing" if now.failed else ""
+        return f"PeopleJob({now.done} of {now.total} people made{missing}, {now.state})"
+
     # -- running -----------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Run in a thread of its own, and return at once."""
+        """Start the job in a background thread and return at once."""
         self._thread = threading.Thread(
             target=self._run_quietly, name="tinyfactory-job", daemon=True
         )
@@ -110,7 +113,7 @@ class PeopleJob:
         return self
 
     def run(self) -> People:
-        """Run here; an error or Ctrl-C leaves the finished people in `people`."""
+        """Run the job in this thread; an error or Ctrl-C leaves finished people in `people`."""
         self._state, self._started = "running", time.monotonic()
         try:
             with ExitStack() as stack:
@@ -133,7 +136,7 @@ class PeopleJob:
     def _make_people(self) -> None:
         self._note_line()
         sender = self._sender()
-        runner = JobRunner(
+        self._runner = runner = JobRunner(
             self.factory, self.options, sender, self.token, self._arguments, self._made
         )
         with sender:
@@ -143,31 +146,32 @@ class PeopleJob:
                 runner.run_together(self._fork())
 
     def _sender(self) -> Sender:
-        """How the job's requests are sent."""
+        """The sender of the job's requests."""
         options, model = self.options, self.factory.chat_model()
         if options.batch:
             store = self.factory.scope().store
             if store is None:
                 raise InvalidInput(
-                    "A batch takes up to a day, and no simulation is open in which its replies "
-                    "can be saved. Nothing was sent. Call tinyfactory.control.begin() first."
+                    "batch=True needs an open simulation: a batch takes up to a day, and there is "
+                    "no simulation to save its replies in. Nothing was sent. Call "
+                    "tinyfactory.control.begin() first."
                 )
             if is_overridden(self.factory, "generate_person"):
                 raise InvalidInput(
-                    f"{type(self.factory).__name__} has a generate_person of its own, which a "
-                    "batch cannot make people with. Nothing was sent. Use batch=False."
+                    f"batch=True does not work with {type(self.factory).__name__}, because it "
+                    "overrides generate_person. Nothing was sent. Use batch=False."
                 )
             notes = BatchNotes(store, self._fork().head)
             return BatchSender(model, self.meter, self.token, notes, options.poll, self._set_note)
         transport = None
         if options.executor is not None:
-            from tinyfactory.models.executor import Elsewhere
+            from tinyfactory.models.executor import ExecutorSender
 
-            transport = Elsewhere(options.executor).send
+            transport = ExecutorSender(options.executor).send
         return Sender(model, self.meter, options.concurrency, transport, self.token)
 
     def _fork(self) -> Fork:
-        """The fork that the job's slots are in; that of the job before, if this one goes on."""
+        """The fork with the job's slots; the previous job's fork if this one continues it."""
         if self.fork is None:
             self.fork = Fork(self.factory.scope(), self.factory, self.order.total, self.seen)
         return self.fork
@@ -195,7 +199,7 @@ class PeopleJob:
     def _too_late(self) -> TimeLimitReached:
         return TimeLimitReached(
             f"The time limit of {self.options.time_limit:g} s was reached with {self._done} of "
-            f"{self.order.total} people made. They are kept; the same call again goes on."
+            f"{self.order.total} people made. They are saved; run the same call again to continue."
         )
 
     def _report(self, stack: ExitStack) -> None:
@@ -208,10 +212,10 @@ class PeopleJob:
         except BaseException as error:  # noqa: BLE001 - kept in the snapshot, raised by wait()
             logger.info("The job stopped after %d people: %s", self._done, error)
 
-    # -- what is made ------------------------------------------------------------------
+    # -- the people ------------------------------------------------------------------
 
     def _begin(self, before: PeopleJob | None) -> None:
-        """Take up the job before where it was stopped, if it was; else begin with profiles."""
+        """Continue the previous job if it was stopped; else draw the profiles."""
         factory = self.factory
         self.seen = len(factory.generated_names)
         self.profiles: list[Json] | None = None
@@ -225,10 +229,10 @@ class PeopleJob:
             taken = factory.scope().registry("person").names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
-            profiles.asked(self.profiles[0], self.order.particularities)  # now if they clash
+            profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
 
     def _goes_on(self, before: PeopleJob) -> bool:
-        """Whether that job was stopped in the middle, at the place where the factory now is."""
+        """Whether this job continues that one: same order, stopped, factory unchanged since."""
         here, line, options = self.factory.scope(), before.line, before.options
         if before.order != self.order or not before.was_stopped:
             return False
@@ -243,16 +247,16 @@ class PeopleJob:
 
     @property
     def was_stopped(self) -> bool:
-        """Whether it was stopped before it could hand all of them over."""
+        """Whether the job ended early."""
         return self._state in ("cancelled", "failed")
 
     @property
     def ended(self) -> int:
-        """How many are made or given up."""
+        """How many people are made or given up."""
         return self._done + len(self.missing)
 
     def _arguments(self, number: int) -> tuple[Any, ...]:
-        """For the `generate_person` of that number."""
+        """The arguments of `generate_person` for the person of that number."""
         order = self.order
         profile = None
         if self.profiles is not None:
@@ -263,7 +267,7 @@ class PeopleJob:
         return order.particularities, order.temperature, order.attempts, profile
 
     def _made(self, number: int, person: TinyPerson | None) -> None:
-        """Count a person, or one who was given up."""
+        """Count a person; None for one who was given up."""
         if self.fork is None:
             self._note_line()
         if person is None:
@@ -287,16 +291,18 @@ class PeopleJob:
         self._done += 1
 
     def _note_line(self) -> None:
-        """Remember where the factory's line is now, for a job that goes on from here."""
+        """Remember the head of the factory's line, for a job that continues from here."""
         here = self.factory.scope()
         self.line = here.line_of(self.factory) if here.store is not None else Line("none")
         self._head = self.line.head
 
-    # -- for the one who waits ---------------------------------------------------------
+    # -- waiting for the job ---------------------------------------------------------
 
     def __iter__(self) -> Iterator[TinyPerson]:
         if not self.options.keep:
-            raise InvalidInput("With keep=False people are not kept; take them by on_person.")
+            raise InvalidInput(
+                "With keep=False people do not stay in memory; use on_person to get them."
+            )
         if self._state == "waiting":
             self.start()
         given = 0
@@ -315,24 +321,24 @@ class PeopleJob:
         self.wait()
 
     def _ended_or_more(self, given: int) -> bool:
-        """Wait for someone more or the end; whether that is reached."""
+        """Wait for another person or the end; returns whether the job has ended."""
         while len(self.people) == given and not self.snapshot().ended:
             self._changed.wait(0.2)
         return self.snapshot().ended
 
     def cancel(self) -> None:
-        """Stop soon; people who are finished stay, those under way are undone."""
+        """Stop the job; finished people stay, unfinished ones are rolled back."""
         self.token.cancel()
 
     def wait(self, timeout: float | None = None) -> People:
-        """Wait for the end and give the people; Ctrl-C cancels the job.
+        """Wait for the end and return the people; Ctrl-C cancels the job.
 
         Raises
         ------
         TinyFactoryError
-            What stopped the job; the finished people are in `people`.
+            The error that stopped the job; the finished people are in `people`.
         TimeoutError
-            When it has not ended in time; it goes on.
+            If the job has not ended in time; it continues.
         """
         if self._thread is not None:
             try:
@@ -342,23 +348,23 @@ class PeopleJob:
                 self._until_ended()
                 raise
             if not ended:
-                raise TimeoutError(f"The job has not ended after {timeout} s; it goes on.")
+                raise TimeoutError(f"The job has not ended after {timeout} s; it continues.")
         if self._error is not None:
             raise self._error
         return self.people
 
     def join(self) -> None:
-        """Wait for the end, whatever it is."""
+        """Wait for the end without raising the job's error."""
         if self._thread is not None:
             self._until_ended()
 
     def _until_ended(self, timeout: float | None = None) -> bool:
-        # Not the thread's own join: once interrupted, it takes a thread that runs for ended.
+        # Not Thread.join: after Ctrl-C it reports a running thread as ended.
         with self._changed:
             return self._changed.wait_for(lambda: self.snapshot().ended, timeout)
 
     def snapshot(self) -> Snapshot:
-        """How far it is; cheap, and safe to call from any thread."""
+        """The progress of the job; cheap, and safe to call from any thread."""
         running = self._state == "running"
         until = time.monotonic() if running else self._stopped
         return Snapshot(
@@ -371,10 +377,11 @@ class PeopleJob:
             self._error,
             self.meter.spent,
             self.note,
+            0 if self._runner is None else self._runner.arrived,
         )
 
     def account(self) -> str:
-        """Who is there and who is missing, as a sentence or a few."""
+        """How many people were made and which are missing, in words."""
         told = f"{self._done} of {self.order.total} people were made."
         if not self.missing:
             return told
@@ -382,17 +389,21 @@ class PeopleJob:
         more = len(self.missing) - len(lines)
         lines += [f"{more} more are missing; see job.missing."] if more else []
         return " ".join(
-            [told, *lines, "To ask again for these: control.begin(retry_failures=True), then run."]
+            [
+                told,
+                *lines,
+                "To ask again: control.begin(retry_failures=True), then run the cell again.",
+            ]
         )
 
 
-# Seconds between two looks.
+# Seconds between two updates.
 _PAUSE = 0.25
 
 
 @contextmanager
 def reporting(job: PeopleJob, changed: threading.Condition) -> Iterator[None]:
-    """Within: each change of the job is shown, from a thread of its own; the last one, too."""
+    """Show the job's progress during the block, from a thread of its own."""
     show, close = _ways(job)
     ended = threading.Event()
 
@@ -427,7 +438,9 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
         spent = now.spent
         price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
         missing = f", {now.failed} missing" if now.failed else ""
-        bar.set_postfix_str(f"{spent.tokens:,} tokens{price}{missing}{now.note}", refresh=False)
+        arrived = f", {now.arrived} more arrived" if now.arrived else ""
+        words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
+        bar.set_postfix_str(words, refresh=False)
         bar.refresh()
 
     return show, bar.close

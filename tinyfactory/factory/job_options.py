@@ -1,4 +1,4 @@
-"""What a job makes (`Order`), how (`JobOptions`), and how far it is (`Snapshot`)."""
+"""A job's order (`Order`), options (`JobOptions`) and progress (`Snapshot`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.requests import Json, Particularities, check_asking, check_count
+from tinyfactory.factory.requests import Json, Particularities, check_asking
+from tinyfactory.generation.arguments import check_count
 
 if TYPE_CHECKING:
     from tinyfactory.people import TinyPerson
@@ -19,12 +20,11 @@ State = Literal["waiting", "running", "done", "cancelled", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far a job is, at one moment.
+    """A job's progress at one moment.
 
-    `done` counts people, `failed` attempts at a person that gave none, `replayed` how many
-    people came out of the journal, `seconds` the time since the start, `spent` what the calls
-    of this job took, `note` what it waits for, `arrived` how many people are finished but wait
-    for one before them.
+    `done` counts people made, `failed` people given up, `replayed` people read from the journal,
+    and `arrived` finished people who wait for an earlier one. `seconds` is the time since the
+    start, `spent` the cost of the job's calls, and `note` says what the job waits for.
     """
 
     state: State
@@ -40,12 +40,12 @@ class Snapshot:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has ended."""
         return self.state in ("done", "cancelled", "failed")
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest will take at the speed so far; None before anyone is made anew."""
+        """The estimated time left; None before the first new person."""
         made = self.done + self.failed - self.replayed
         rest = self.total - self.done - self.failed
         return None if self.ended or made < 1 else self.seconds / made * rest
@@ -53,7 +53,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Someone who was asked for and not made: which one, who it was to be, and why not."""
+    """A person who could not be made: its number, its profile, and the reason."""
 
     number: int
     profile: Json | None
@@ -62,7 +62,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made; two jobs with equal orders are the same job."""
+    """The people to make. A job with an equal order continues one that was stopped."""
 
     total: int
     particularities: Particularities = None
@@ -76,7 +76,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """How people are made; no option changes which people."""
+    """How a job runs; options do not change which people are made."""
 
     concurrency: int = 1
     on_person: Callable[[TinyPerson], object] | None = None
@@ -90,7 +90,7 @@ class JobOptions:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether each may be told of those before."""
+        """Whether each prompt may mention the people made before."""
         return self.concurrency == 1 and self.executor is None and not self.batch
 
     def __post_init__(self) -> None:
@@ -105,16 +105,16 @@ class JobOptions:
         _check_seconds(self.poll, "poll")
         if self.on_person is not None and not callable(self.on_person):
             raise InvalidInput(
-                f"on_person is a function of a person, not {self.on_person!r:.80}. Nothing was "
-                "sent."
+                f"on_person must be a function of a person, not {self.on_person!r:.80}. Nothing "
+                "was sent."
             )
         if not isinstance(self.progress, bool) and not callable(self.progress):
             raise InvalidInput(
-                "progress is True, False or a function of a Snapshot, not "
+                "progress must be True, False or a function of a Snapshot, not "
                 f"{self.progress!r:.80}. Nothing was sent."
             )
         if self.batch and self.executor is not None:
-            raise InvalidInput("batch=True sends one file, so it takes no executor.")
+            raise InvalidInput("batch=True cannot be used with an executor. Choose one of them.")
 
 
 class JobKeywords(TypedDict, total=False):
@@ -132,7 +132,7 @@ class JobKeywords(TypedDict, total=False):
 
 
 def read_options(method: str, given: Mapping[str, Any]) -> JobOptions:
-    """The keyword arguments of a public method as options; TypeError in its name for others.
+    """Read the keyword arguments of a public method; raise TypeError for unknown ones.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def read_options(method: str, given: Mapping[str, Any]) -> JobOptions:
     for name in given:
         if name not in known:
             raise TypeError(
-                f"{method}() got an unexpected keyword argument {name!r}; beside those of "
+                f"{method}() got an unexpected keyword argument {name!r}; besides those of "
                 f"generate_person it takes {', '.join(known)}. Nothing was sent."
             )
     return JobOptions(**given)
@@ -152,5 +152,5 @@ def read_options(method: str, given: Mapping[str, Any]) -> JobOptions:
 def _check_seconds(given: object, what: str) -> None:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
         raise InvalidInput(
-            f"{what} is a number of seconds above 0, not {given!r:.80}. Nothing was sent."
+            f"{what} must be a number of seconds above 0, not {given!r:.80}. Nothing was sent."
         )

@@ -1,10 +1,10 @@
-"""How a job's people are made: one by one, or together.
+"""Runs a job: creates its people one by one, or several at a time.
 
-Together, each person has a slot. A task on the event loop asks the model for the slot's person,
-reads the reply, and asks again for a bad one; one limiter bounds the requests in flight. While
-later replies are in flight, the longest finished prefix of slots is committed in slot order, as
-one group under one sync of the disk, by a thread that never receives Ctrl-C. A name that
-someone has taken sends its slot back to be asked again; those behind it wait meanwhile.
+Several at a time: each person has a slot. A task on the event loop asks the model for the slot's
+person, reads the reply, and asks again after a bad one; one limiter bounds the requests in flight.
+While later replies are in flight, the longest finished prefix of slots is committed in slot order,
+as one group under one sync of the disk, by a thread that never receives Ctrl-C. If a person's name
+is taken, its slot is asked again; the slots behind it wait meanwhile.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ class JobRunner:
     arguments : callable
         The arguments of `generate_person` for the person of a number.
     made : callable
-        Told of each person, in order; None for one who was given up.
+        Called with each person, in order; with None for one who was given up.
+
+    Attributes
+    ----------
+    arrived : int
+        How many people are written and wait for one before them to be committed.
     """
 
     def __init__(
@@ -67,15 +72,16 @@ class JobRunner:
         self.token = token
         self.arguments = arguments
         self.made = made
+        self.arrived = 0
         concurrency = options.concurrency
-        # Slots that are begun and have not ended.
+        # The most slots that have begun and not ended.
         self.most_begun = (
             math.inf if options.batch else concurrency + min(concurrency - 1, _WAITING)
         )
         self.one_event = hasattr(type(factory).generate_person, "transactional")
 
     def run_one_by_one(self, numbers: range) -> None:
-        """Make the people of these numbers; each is told of those before."""
+        """Create the people of these numbers; each prompt mentions earlier people."""
         factory = self.factory
         with self._context(None):
             for number in numbers:
@@ -91,7 +97,7 @@ class JobRunner:
                 self.made(number, person)
 
     def _count_interrupted(self, number: int, head: str | None, known: int) -> None:
-        """Count a person whose commit was over when Ctrl-C was raised."""
+        """Count a person who was committed before Ctrl-C was raised."""
         factory, scope = self.factory, self.factory.scope()
         line = scope.begun_line_of(factory)
         stored = line is not None and line.head != head
@@ -102,11 +108,11 @@ class JobRunner:
             self.made(number, None if failed else people.get(factory.generated_names[-1]))
 
     def run_together(self, fork: Fork) -> None:
-        """Make the people of all open slots of a fork."""
+        """Create the people of all open slots of a fork."""
         if self.one_event:
             _Together(self, fork).run()
         else:
-            # A method of the user's own may make several events in a slot.
+            # A user's generate_person may record several events in a slot.
             for slot in fork.open_slots():
                 self.token.raise_if_cancelled()
                 with self._context(slot):
@@ -116,12 +122,12 @@ class JobRunner:
         fork.join()
 
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
-        """What runs in the block belongs to a slot, and its requests go through the sender."""
+        """Calls in the block belong to the slot and send requests through the job's sender."""
         here = current_context()
         return within(Context(here.transaction, slot, here.undo, self.sender))
 
     def draft(self, slot: Slot) -> PersonDraft:
-        """The draft of a slot's person, with its transaction opened and not looked up yet."""
+        """The draft of a slot's person, with its transaction opened but not looked up."""
         factory = self.factory
         arguments = self.arguments(slot.number)
         with within(Context(None, slot, None, self.sender)):
@@ -155,7 +161,7 @@ class _Together:
 
     def run(self) -> None:
         """Run until all slots have ended or one has failed; raises why."""
-        # Ctrl-C stops the waiting and nothing else: no request and no commit outlives the job.
+        # Ctrl-C is raised only while waiting, so no request and no commit outlives the job.
         with deferred_interrupts() as interrupts:
             try:
                 with interrupts.allowed():
@@ -166,14 +172,14 @@ class _Together:
                 for draft in self.drafts.values():
                     draft.transaction.roll_back()
                     draft.transaction.release()
-        # One that was cancelled because another failed says less than the one that failed.
+        # Raise the failure itself rather than a cancellation that it caused.
         for error in sorted(self.errors.items(), key=lambda e: (isinstance(e[1], Cancelled), e[0])):
             raise error[1]
 
     # -- on the event loop --------------------------------------------------------------
 
     async def _gather(self) -> None:
-        """Have all slots written, and hand what is ready to the committing thread."""
+        """Run all slots, and pass finished ones to the committing thread."""
         self.loop = asyncio.get_running_loop()
         self.runner.sender.on_collected = self.changed.set
         committing: asyncio.Future[None] | None = None
@@ -197,7 +203,7 @@ class _Together:
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     def _begin_more(self) -> None:
-        """Begin slots as far as the limits allow, and the one that was sent back."""
+        """Begin slots as far as the limits allow, and the slot that must be asked again."""
         most = self.runner.most_begun
         while (
             self.begun < len(self.open)
@@ -217,7 +223,7 @@ class _Together:
         self.tasks[slot.number] = task
 
     async def _write(self, slot: Slot) -> None:
-        """Look a slot's event up; where there is none, have its person written."""
+        """Look up a slot's event; if there is none, ask the model for the person."""
         number = slot.number
         try:
             draft = self.drafts.get(number)
@@ -227,6 +233,7 @@ class _Together:
                 with draft.transaction.active():
                     await draft.write(self.runner.sender)
             self.ready[number] = draft
+            self.runner.arrived = len(self.ready)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised by `run`
@@ -236,7 +243,7 @@ class _Together:
             self.changed.set()
 
     def _fail(self, number: int, error: BaseException, *, ended: bool = False) -> None:
-        """Let the slots before a failed one end, and stop those behind it."""
+        """Record a failure: slots before it continue, slots behind it stop."""
         self.errors[number] = error
         self.failed_at = min(self.failed_at, number + ended)
         self.runner.sender.last_slot = self.failed_at
@@ -244,7 +251,7 @@ class _Together:
             self.loop.call_soon_threadsafe(self._stop_behind)
 
     def _stop_behind(self) -> None:
-        """Cancel slots behind the failed one; a request in flight is paid for, and saved."""
+        """Cancel slots behind the failed one, except requests in flight: they are paid for."""
         for number, task in self.tasks.items():
             if number >= self.failed_at and number not in self.runner.sender.in_flight:
                 task.cancel()
@@ -252,7 +259,7 @@ class _Together:
     # -- in the committing thread -------------------------------------------------------
 
     def _next_ready(self, sent: int) -> PersonDraft | None:
-        """The draft that is next to be committed, behind so many that were sent; if it is ready."""
+        """The next draft to commit after `sent` others, or None if it is not ready."""
         if self.ended + sent >= self.begun:
             return None
         number = self.open[self.ended + sent].number
@@ -264,7 +271,7 @@ class _Together:
         while (draft := self._next_ready(len(sent))) is not None:
             try:
                 if draft.record is not None:
-                    # It changes the factory at once, so those before it must have ended.
+                    # A replay changes the factory at once, so earlier slots must have ended.
                     self._finish(sent)
                     self._replay(draft)
                 elif self._install(draft):
@@ -277,7 +284,7 @@ class _Together:
         self._finish(sent)
 
     def _replay(self, draft: PersonDraft) -> None:
-        """Take a stored person over; one whose name is taken now is written instead."""
+        """Replay a stored person; if its name is taken now, the slot is asked again."""
         tx = draft.transaction
         while draft.record is not None:
             self._lock(tx)
@@ -288,7 +295,7 @@ class _Together:
         del self.ready[draft.number]
 
     def _install(self, draft: PersonDraft) -> bool:
-        """Set a person up, or give it up; False if it is to be asked for again."""
+        """Set a person up, or give it up; False if the model must be asked again."""
         with draft.transaction.active():
             if draft.outcome.value is None:
                 draft.give_up()
@@ -296,10 +303,11 @@ class _Together:
             draft.person = draft.install()
         if draft.person is None:
             del self.ready[draft.number]
+            self.runner.arrived = len(self.ready)
         return draft.person is not None
 
     def _finish(self, sent: list[PersonDraft]) -> None:
-        """Wait until these are on disk, and end them in order."""
+        """Wait until these events are on disk, and end their slots in order."""
         while sent:
             draft = sent.pop(0)
             tx = draft.transaction
@@ -309,8 +317,8 @@ class _Together:
                 self._lock(tx)
                 if not tx.finish():
                     raise Cancelled(
-                        "Another kernel made this person at the same time. Its person counts; the "
-                        "same call again continues with it."
+                        "Another kernel made this person at the same time, and its person is the "
+                        "one that is saved. Run the same call again to continue with it."
                     )
                 self._end(draft, tx.result)
             except BaseException as error:  # noqa: BLE001 - raised by `run`
@@ -322,10 +330,11 @@ class _Together:
                 self._fail(draft.number, error, ended=True)
 
     def _end(self, draft: PersonDraft, person: TinyPerson | None) -> None:
-        """A slot has ended; the next one counts from here even if `made` fails."""
+        """End a slot; it has ended even if `made` raises."""
         number = draft.number
         self.fork.results[number] = person if self.runner.options.keep else None
         del self.ready[number], self.drafts[number]
+        self.runner.arrived = len(self.ready)
         draft.transaction.release()
         self.ended += 1
         self.runner.made(number, person)

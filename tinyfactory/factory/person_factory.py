@@ -1,4 +1,4 @@
-"""`TinyPersonFactory`: from a context to more factories, and to people."""
+"""`TinyPersonFactory`: creates people, and further factories, from a context."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from tinyfactory.factory.person_generator import (
     write_contexts,
 )
 from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.generation.arguments import check_count, language_or_default
 from tinyfactory.generation.pipeline import request_key
 from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
+from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
     from tinyfactory.budget import Budget
     from tinyfactory.people import People, TinyPerson
+    from tinyfactory.people.comparison import Twins
     from tinyfactory.populations import Demography
 
 
@@ -41,43 +44,44 @@ def _person_class() -> type:
     return TinyPerson
 
 
-# Imported late, for the sake of a quick start; a journal may hold people before we made one.
+# Slow to import (pydantic), so it is registered by a function: a journal may hold people before
+# the class was ever used.
 journaled_when_needed("TinyPerson", _person_class)
 
 
 class TinyPersonFactory(TinyFactory):
-    """Makes people who belong to a context, with the help of a language model.
+    """Creates people who belong to a context, using a language model.
 
     Parameters
     ----------
     context_text : str
-        Who the people are and where: the more particular, the better.
+        Who the people are and where they are. Specific contexts give better people.
     simulation_id : str, optional
-        The simulation that it belongs to; the current one unless given.
+        The simulation that it belongs to; the current one by default.
     model : str or ChatModel, optional
-        ``"offline"``, the name of a model, or a model object; by default what
-        `tinyfactory.configure` or the environment says when it is used.
+        ``"offline"``, the name of a model, or a model object. By default the model set by
+        `tinyfactory.configure` or the environment at the time of each call.
     language : str, optional
-        The language that people are written in; English unless given or configured.
+        The language that people are written in; English by default.
     template, instructions : str or path, optional
-        Own mustache templates in place of the packaged ones: `template` for the request,
-        `instructions` for the fixed part that stands before it. A text, or the path of a
-        ``.mustache`` file. Values: context, particularities, language, taken_names,
-        others, ordinal, rejected.
+        Your own mustache templates in place of the packaged ones: `template` for the request,
+        `instructions` for the fixed part before it. A string, or the path of a ``.mustache``
+        file. Variables: context, particularities, language, taken_names, others, ordinal,
+        rejected.
 
     Attributes
     ----------
     generated_names, generated_minibios : list of str
-        Of the people made so far, in order.
+        Names and minibios of the people made so far, in order.
     last_failure : str or None
-        Why the last `generate_person` gave None.
+        Why the last `generate_person` returned None.
     last_job : PeopleJob or None
-        The last `generate_people`; its `people` are there even when it was stopped.
+        The job of the last `generate_people`. Its `people` are there even if it was stopped.
 
     Raises
     ------
     InvalidInput
-        For a blank context or a template that cannot be filled in.
+        If the context is empty or a template cannot be rendered.
 
     Examples
     --------
@@ -128,23 +132,24 @@ class TinyPersonFactory(TinyFactory):
         Parameters
         ----------
         number_of_factories : int
-            Exactly so many are made.
+            How many factories to make.
         generic_context_text : str
-            What all the contexts have in common.
+            The general context that all specific contexts belong to.
         model, language
-            As for `TinyPersonFactory`; handed to each factory.
+            As for `TinyPersonFactory`; passed on to each factory.
 
         Returns
         -------
         list of TinyPersonFactory or None
-            None, with the reason in the log, when the model gives too few contexts.
+            None if the model gives too few different contexts; the log has the reason. Write
+            ``factories or []`` to loop over the result in any case.
 
         Raises
         ------
         InvalidInput
-            For a number below 1 or a blank context, before anything is sent.
+            If the number is below 1 or the context is empty. Nothing was sent.
         ModelError
-            When asking again cannot help, saying what to do.
+            If asking again cannot help; the message says what to do.
 
         Examples
         --------
@@ -153,12 +158,12 @@ class TinyPersonFactory(TinyFactory):
         >>> len({factory.context_text for factory in factories})
         2
         """
-        requests.check_count(number_of_factories, "number_of_factories")
+        check_count(number_of_factories, "number_of_factories")
         requests.check_context(generic_context_text)
         factories: list[Self] | None = cls._generate_factories(
             number_of_factories,
             generic_context_text,
-            requests.language_or_default(language),
+            language_or_default(language),
             models.resolve(model),
         )
         for factory in factories or []:
@@ -171,7 +176,7 @@ class TinyPersonFactory(TinyFactory):
         touches=(),
         ignore=("model",),
         request=lambda _cls, number, context, language, model: request_key(
-            model, requests.contexts_request(context, number, [], language, "")
+            model.identity, requests.contexts_request(context, number, [], language, "")
         ),
     )
     def _generate_factories(
@@ -190,25 +195,25 @@ class TinyPersonFactory(TinyFactory):
         seed: int = 0,
         **options: Any,
     ) -> Self:
-        """A factory whose people match a demography: `generate_people` keeps to its numbers.
+        """Make a factory whose people match a demography.
 
         Parameters
         ----------
         demography : Demography, dict, str or path
-            A demography; what `Demography.from_dict` takes; the path of a JSON or CSV file; or
-            the name of a shipped one (``"illustrative_town"``).
+            A demography, a dictionary as for `Demography.from_dict`, the path of a JSON or CSV
+            file, or the name of a shipped demography such as ``"illustrative_town"``.
         context_text : str, optional
-            Who the people are and where; by default, what the demography says it is about.
+            Who the people are and where they are; by default taken from the demography.
         simulation_id, **options
             As for `TinyPersonFactory`.
         seed : int
-            For another draw of the same numbers.
+            Another seed draws other people with the same numbers.
 
         Raises
         ------
         InvalidInput
-            For a demography that cannot be, or whose tables cannot be met together, naming the
-            cell.
+            If the demography is invalid or its tables contradict each other; the message names
+            the cell.
 
         Examples
         --------
@@ -218,7 +223,7 @@ class TinyPersonFactory(TinyFactory):
         >>> sorted(p.get("gender") for p in factory.generate_people(4))
         ['female', 'female', 'female', 'male']
         """
-        try:  # in the name of this method, before any table is read
+        try:  # so that the error names this method, and before any table is read
             inspect.signature(cls).bind(context_text, simulation_id, **options)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}.from_demography() {error}") from None
@@ -243,34 +248,33 @@ class TinyPersonFactory(TinyFactory):
         attempts: int = 5,
         profile: Json | None = None,
     ) -> TinyPerson | None:
-        """Make one person, as one atomic step.
+        """Create one person, as one atomic step.
 
         Parameters
         ----------
         agent_particularities : str or dict, optional
-            What is fixed about this person: in words ("a 34-year-old nurse named Ana
-            Souza"), or as fields (``{"name": "Ana Souza", "age": 34}``).
+            Requirements for this person: in words ("a 34-year-old nurse named Ana Souza"), or
+            as fields (``{"name": "Ana Souza", "age": 34}``).
         temperature : float or None
-            From 0 to 2; the higher, the more varied. None leaves it to the endpoint.
+            From 0 to 2; higher values give more varied people. None: the endpoint's default.
         attempts : int
-            How many replies to ask for at most.
+            The most replies to ask for.
         profile : dict, optional
-            Fields that code has decided (`Demography.profiles`). The person is checked
-            against them, and bears those that the schema does not know as ``demographics``.
+            Fields drawn from a demography (`Demography.profiles`). The person is checked
+            against them. Fields that the schema does not have are added as ``demographics``.
 
         Returns
         -------
         TinyPerson or None
-            None when no reply could be used; the reason is in the log and in `last_failure`.
+            None if no reply could be used; the reason is in the log and in `last_failure`.
 
         Raises
         ------
         InvalidInput
-            For arguments that cannot work, a fixed name that is taken among them; before
-            anything is sent.
+            If an argument is invalid or a required name is taken. Nothing was sent.
         ModelError
-            When asking again cannot help (no key, unknown model, no endpoint), saying what
-            to do. Factory, people and registries are then as they were.
+            If asking again cannot help (no key, unknown model, no endpoint); the message says
+            what to do. Factory, people and registries are unchanged.
         """
         return make_person(self, agent_particularities, temperature, attempts, profile)
 
@@ -278,11 +282,11 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         request=lambda self, messages, temperature: request_key(
-            self.chat_model(), requests.person_messages(messages, temperature)
+            self.chat_model().identity, requests.person_messages(messages, temperature)
         ),
     )
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
-        """Send messages that ask for a person; what came back is on disk before it is read.
+        """Send messages that ask for a person; the reply is on disk before it is parsed.
 
         Returns
         -------
@@ -291,13 +295,17 @@ class TinyPersonFactory(TinyFactory):
         """
         return model_call(self, messages, temperature)
 
+    def _twin_of(self, person: TinyPerson, changes: Json, attempts: int) -> Twins[TinyPerson]:
+        """Generate a twin of a person; see `TinyPerson.twin`."""
+        return twins.twin(self, person, changes, attempts)
+
     @classmethod
     @transactional(
         version="1",
         touches=(),
         ignore=("model",),
         request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
-            request_key(model, twins.request(values, asked, temperature, seed, texts))
+            request_key(model.identity, twins.request(values, asked, temperature, seed, texts))
         ),
     )
     def _write_twin(
@@ -310,12 +318,12 @@ class TinyPersonFactory(TinyFactory):
         texts: Json,
         model: ChatModel,
     ) -> TinyPerson | None:
-        """A twin, as a step on a line of its own: the factory's line is left as it is."""
+        """Create a twin. It has a line of its own, so the factory's line does not change."""
         return twins.write(values, asked, temperature, attempts, seed, texts, model)
 
     @transactional(version="1", touches=("agent",))
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
-        """Give a person all that a configuration says: all of it, or nothing."""
+        """Set all fields of a configuration on a person, or none of them."""
         agent.define_all(configuration)
 
     def generate_people(
@@ -335,55 +343,55 @@ class TinyPersonFactory(TinyFactory):
         keep: bool = True,
         poll: float = 10.0,
     ) -> People:
-        """Make several people; each is a step of its own that is kept at once.
+        """Create several people; each is an event of its own and is saved at once.
 
-        With a demography (`from_demography`), how many there are of each kind is decided
-        first, exactly; each person is then written to a profile and checked against it.
+        With a demography (`from_demography`), the profiles are drawn first, so that the numbers
+        match exactly; each person is then written to a profile and checked against it.
 
-        Interrupted (Ctrl-C, an error, a limit), the same call again goes on: those who are
-        made are not asked for again, in this kernel and, in a simulation, in another one.
+        After an interruption (Ctrl-C, an error, a limit), run the same call again to continue.
+        Finished people are not asked for again, in this kernel or, in a simulation, in another.
 
         Parameters
         ----------
         number_of_people : int
-            How many. Fewer come back only where `generate_person` gave None; who is missing,
-            and why, is in the log and in ``last_job.missing``.
+            How many. Fewer are returned only where `generate_person` returned None; the log and
+            ``last_job.missing`` say which, and why.
         agent_particularities, temperature, attempts
-            As for `generate_person`; the particularities hold for each of them.
+            As for `generate_person`; the particularities apply to each person.
         concurrency : int
-            How many are asked for at a time. The same people come out, in the same order,
-            whoever's answer was first. One by one (1), and without a demography, each is told
-            of those before, which makes for more variety.
+            The most requests at a time. The people and their order are the same regardless of
+            which reply arrives first. With 1 and without a demography, each prompt mentions the
+            people made before, which gives more variety.
         on_person : callable, optional
-            Called with each person, in order, as soon as they are there.
+            Called with each person, in order, as soon as the person is made.
         budget : Budget, optional
-            For this call; that of the simulation holds, too.
+            A budget for this call; the simulation's own budget applies as well.
         executor : concurrent.futures.Executor, optional
-            Workers that make the model calls; what they answer is checked and kept here. For
-            Dask: ``Client(...).get_executor()``. The model, its key included, is sent to
-            them. Requests that a worker has to repeat are counted after, not before.
+            Sends the model calls to workers; replies are checked and saved in this process. For
+            Dask: ``Client(...).get_executor()``. The workers receive the model with its key.
+            Requests that a worker repeats count against the budget afterwards.
         progress : bool or callable
-            True shows a bar; a function is called with a `Snapshot` now and then.
+            True shows a progress bar; a function is called with a `Snapshot` at intervals.
         time_limit : float, optional
-            Seconds for all of it.
+            The most seconds that the whole call may take.
         batch : bool
-            Ask through the endpoint's Batch API: within a day, for half the price. Needs a
-            simulation; a kernel that comes back finds its batch again.
+            Use the endpoint's Batch API: within a day, for half the price. Needs a simulation;
+            after a restart of the kernel the same call finds its batch again.
         keep : bool
-            False when there are more people than fit into memory: they are handed to
-            `on_person` (say, the `add` of a `PeopleWriter`), and only their names are kept.
+            Use False for more people than fit into memory: each is passed to `on_person` (such
+            as the `add` of a `PeopleWriter`), and only the names stay in memory.
         poll : float
-            Seconds between two looks at a batch, at first.
+            Seconds between the first two requests for a batch's status.
 
         Returns
         -------
         People
-            A list with a table of its own; empty with ``keep=False``.
+            A list that displays as a table; empty with ``keep=False``.
 
         Raises
         ------
         InvalidInput
-            For arguments that cannot work, before anything is sent.
+            If an argument is invalid. Nothing was sent.
         BudgetExceeded, TimeLimitReached, ModelError
             The people made before stay in `last_job.people` and, in a simulation, on disk.
 
@@ -416,9 +424,9 @@ class TinyPersonFactory(TinyFactory):
         attempts: int = 5,
         **options: Unpack[JobKeywords],
     ) -> PeopleJob:
-        """`generate_people` in a thread of its own: a job to look at, wait for, or cancel.
+        """Run `generate_people` in a background thread; returns the job, to wait for or cancel.
 
-        Iterating over the job gives the people as they come. The parameters are those of
+        Iterating over the job gives the people as they are made. The parameters are those of
         `generate_people`.
 
         Examples
@@ -439,7 +447,7 @@ class TinyPersonFactory(TinyFactory):
         attempts: int = 5,
         **options: Unpack[JobKeywords],
     ) -> People:
-        """`generate_people`, awaited; cancelling the await stops it and keeps what is done.
+        """`generate_people` as a coroutine; cancelling it keeps the people made so far.
 
         Examples
         --------
@@ -451,7 +459,7 @@ class TinyPersonFactory(TinyFactory):
         order = Order(number_of_people, agent_particularities, temperature, attempts)
         job = self._job(order, read_options("agenerate_people", options)).start()
         try:
-            # In a thread, which ends with the job whether or not this await does.
+            # In a thread, which ends with the job even if this await is cancelled.
             return await asyncio.to_thread(job.wait)
         except asyncio.CancelledError:
             job.cancel()
@@ -467,10 +475,11 @@ class TinyPersonFactory(TinyFactory):
         batch: bool = False,
         budget: Budget | None = None,
     ) -> Estimate:
-        """What making so many people will take; nothing is sent.
+        """Estimate calls, tokens and price of making so many people. Nothing is sent.
 
-        Prompts are counted at four characters a token, answers by those that this factory
-        had in this simulation, or by what the schema asks for. The prices of `budget` count.
+        Prompts are counted at four characters a token. The length of replies is taken from this
+        factory's earlier replies in the simulation, else from the schema. Prices given in
+        `budget` are used.
 
         Examples
         --------
@@ -490,15 +499,15 @@ class TinyPersonFactory(TinyFactory):
     # -- inner workings ----------------------------------------------------------------
 
     def chat_model(self) -> ChatModel:
-        """The model that it asks: its own, else the one that is configured now."""
+        """The factory's own model, else the one that is configured now."""
         return models.resolve(self.model)
 
     def scope(self) -> Scope:
-        """Where its people are registered: its simulation, or the current one, or none."""
+        """The scope in which its people are registered."""
         return scope(self.simulation_id)
 
     def _apply_change(self, change: Change) -> None:
-        """Make a change at the cost of the change, however many people were made before."""
+        """Apply a change; its cost does not grow with the number of people made before."""
         small = {key: items for key, items in change.items() if key != "append"}
         for key, items in change.get("append", {}).items():
             getattr(self, key).extend(items)
@@ -507,13 +516,18 @@ class TinyPersonFactory(TinyFactory):
             for key, value in apply(now, small).items():
                 setattr(self, key, value)
 
+    def __repr__(self) -> str:
+        """Show the context and how many people were made, below a cell and in errors."""
+        made = count(len(self.generated_names), "person", "people")
+        context = cut(" ".join(self.context_text.split()), 60)
+        return f"{type(self).__name__}({context!r}, name={self.name!r}, {made} made)"
+
     # -- state -------------------------------------------------------------------------
 
     def encode_complete_state(self) -> dict[str, Any]:
         """A deep copy of the factory's state, as plain JSON values.
 
-        A model given as an object is not part of it: code is no data. One given by its
-        name is.
+        A model given by name is part of the state; a model object is not, because it is code.
         """
         own: Json = {
             "context_text": self.context_text,
@@ -530,7 +544,7 @@ class TinyPersonFactory(TinyFactory):
         return super().encode_complete_state() | own
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
-        """Take on a state that `encode_complete_state` gave, and return the factory."""
+        """Restore a state from `encode_complete_state`, and return the factory."""
         state = copy.deepcopy(state)
         self.context_text = state["context_text"]
         self.last_job = getattr(self, "last_job", None)
@@ -547,7 +561,7 @@ class TinyPersonFactory(TinyFactory):
 
 
 def _template_text(given: str | Path | None, name: str) -> str | None:
-    """The text of an own template, refused now if it could not be filled in later."""
+    """The text of a custom template, checked now so that it cannot fail later."""
     if given is None:
         return None
     path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None

@@ -1,9 +1,10 @@
-"""How a person is made: asked for, read, checked, set up, and remembered by the factory."""
+"""Creates one person: requests it, reads and checks the reply, sets it up, registers it."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
@@ -18,7 +19,7 @@ from tinyfactory.generation.pipeline import (
     generate,
     provenance,
     request_key,
-    sender_for,
+    wait_for,
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.call import Method
@@ -26,24 +27,23 @@ from tinyfactory.journal.records import Record
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change
-from tinyfactory.journal.transaction import Transaction, current_transaction
-from tinyfactory.models import event_loop
+from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.prompts.particularities import Constraints, contradiction, read_constraints
-from tinyfactory.redaction import Secrets
+from tinyfactory.redaction import holds_secret
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
 
 logger = logging.getLogger("tinyfactory")
-# How often contexts that are missing are asked for.
+# The most requests for contexts that are still missing.
 ROUNDS = 5
 
 
 class PersonSource(Protocol):
-    """What a `TinyPersonFactory` has that making its people needs."""
+    """The part of a `TinyPersonFactory` that is needed to create its people."""
 
     name: str
     context_text: str
@@ -57,15 +57,15 @@ class PersonSource(Protocol):
     last_failure: str | None
 
     def chat_model(self) -> ChatModel:
-        """The model that it asks."""
+        """The model that requests are sent to."""
         ...
 
     def scope(self) -> Scope:
-        """Where its people are registered."""
+        """The scope in which its people are registered."""
         ...
 
     def generate_person(self, *arguments: Any) -> TinyPerson | None:
-        """Make one person."""
+        """Create one person."""
         ...
 
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json: ...
@@ -74,7 +74,7 @@ class PersonSource(Protocol):
 
 
 class PersonDraft:
-    """One person on the way: asked for by `write`, then set up by `install`.
+    """A person being created: `write` asks the model, then `install` sets the person up.
 
     A reply is a message, as `_aux_model_call` gives it: a dictionary with ``content``,
     ``finish_reason``, ``refusal`` and ``provenance``. A subclass that overrides
@@ -91,16 +91,16 @@ class PersonDraft:
     Attributes
     ----------
     outcome : Outcome
-        What the model wrote so far.
+        The result of `write` so far.
     record : dict or None
-        The stored event, if there is one to be replayed.
+        The stored event to replay, if there is one.
     person : TinyPerson or None
         The person that was set up.
 
     Raises
     ------
     InvalidInput, NameTaken
-        For arguments that cannot work; nothing was sent.
+        If an argument is invalid. Nothing was sent.
     """
 
     def __init__(
@@ -112,7 +112,6 @@ class PersonDraft:
         attempts: int,
         profile: Json | None = None,
     ) -> None:
-        requests.check_asking(particularities, temperature, attempts)
         self.factory = factory
         self.transaction = transaction
         self.outcome: Outcome[Json, Json] = Outcome()
@@ -122,15 +121,15 @@ class PersonDraft:
         self._particularities = particularities
         self._temperature = temperature
         self._profile = profile
-        self._wanted = profiles.asked(profile, particularities)
+        self._wanted = wanted(particularities, temperature, attempts, profile)
         self._fixed = fixed_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
         if self._fixed.name is not None and self._fixed.name in transaction.scope.registry(
             "person"
         ):
             raise NameTaken(
-                f"The name {self._fixed.name!r} is fixed in the particularities, and someone in "
-                "this simulation has it already. Nothing was sent. Choose another name."
+                f"The particularities require the name {self._fixed.name!r}, but someone in this "
+                "simulation has it already. Nothing was sent. Choose another name."
             )
 
     @property
@@ -146,7 +145,7 @@ class PersonDraft:
         return self.record
 
     async def write(self, sender: Sender) -> None:
-        """Ask the model until a reply can be used or the attempts are over."""
+        """Ask the model until a reply can be used or all attempts are used."""
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
@@ -156,23 +155,22 @@ class PersonDraft:
         await generate(self._task, fetch, self.transaction, self.outcome)
 
     def write_now(self) -> None:
-        """`write` for a single call, waited for in the calling thread."""
+        """Run `write` in the calling thread, for a single call."""
         tx = self.transaction
         if is_overridden(self.factory, "_aux_model_call"):
-            # In the caller's own thread, so that an interrupt reaches it.
+            # In the calling thread, so that Ctrl-C interrupts the user's method.
             async def fetch(request: ChatRequest, _: Transaction) -> Json:
                 return self._call_override(request)
 
             _run_without_waiting(generate(self._task, fetch, tx, self.outcome))
             return
-        with sender_for(self.factory.chat_model(), tx) as sender:
-            event_loop.run(self.write, sender, token=sender.token)
+        wait_for(self.write, self.factory.chat_model(), tx)
 
     def install(self) -> TinyPerson | None:
-        """Set the person up, register it, and have the factory remember it.
+        """Set the person up, register it, and stage the change of the factory.
 
-        None when what was written cannot be used after all, such as a name that someone has
-        taken since; `write` then asks again with the reason.
+        None if the person cannot be used after all, for example because its name was taken
+        meanwhile; `write` then asks again with the reason.
         """
         persona, message = self.outcome.value or {}, self.outcome.reply or {}
         try:
@@ -190,7 +188,7 @@ class PersonDraft:
         return None
 
     def give_up(self) -> None:
-        """End without a person: the reason is stored, logged, and `last_failure`."""
+        """End without a person: store and log the reason, and set `last_failure`."""
         why = gave_up(self.outcome, self.transaction)
         logger.error("%s made no person: %s", self.factory.name, why)
         self.transaction.stage({"set": {"last_failure": why}})
@@ -208,10 +206,9 @@ class PersonDraft:
 
     async def _fetch(self, sender: Sender, request: ChatRequest, tx: Transaction) -> Json:
         """Send a request as `_aux_model_call` would, without a transaction of its own."""
-        request = requests.person_messages(request.messages, self._temperature)
-        asked = request_key(sender.model, request)
+        asked = request_key(sender.identity, request)
         place = SavedReply(tx, self._call_key(tx, request, asked), asked)
-        return message_of(sender.model, await sender.reply_at(place, request))
+        return message_of(sender.identity, await sender.reply_at(place, request))
 
     def _call_key(self, tx: Transaction, request: ChatRequest, asked: Json) -> str:
         """The key of the call of `_aux_model_call` that this request stands for."""
@@ -234,7 +231,7 @@ class PersonDraft:
         return read_reply(message, self._fixed, self._wanted)
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
-        """A person with all that was written; not registered yet."""
+        """Create the person with all its fields, without registering it."""
         from tinyfactory.people.person import TinyPerson  # slow to import: pydantic
 
         scope, profile = self.transaction.scope, self._profile
@@ -256,12 +253,13 @@ class PersonDraft:
         return person
 
     def _recipe(self) -> Json:
-        """What, beside the factory's own state, the first request was made of.
+        """The inputs of the first request besides the factory's state, for twins.
 
-        Particularities that hold a key or the like are left out: a person may be given away.
+        Particularities that contain a key or another secret are left out, because people are
+        shared.
         """
         particularities = self._particularities
-        if particularities and Secrets().what_in(json.dumps(particularities, ensure_ascii=False)):
+        if particularities and holds_secret(json.dumps(particularities, ensure_ascii=False)):
             particularities = None
         names, _, ordinal = seen(self.factory, self.transaction.slot)
         return {
@@ -277,7 +275,7 @@ class PersonDraft:
             "append": {"generated_minibios": [person.minibio()], "generated_names": [person.name]}
         }
         slot = self.transaction.slot
-        # In a job it is always set, so that the event does not depend on those before it.
+        # In a job it is always set, so that an event does not depend on the slots before it.
         if self.factory.last_failure is not None or (
             slot is not None and slot.thing is self.factory
         ):
@@ -293,7 +291,7 @@ def make_person(
     profile: Json | None = None,
 ) -> TinyPerson | None:
     """The body of `generate_person`: one person, or None with the reason staged."""
-    tx = transaction()
+    tx = required_transaction()
     draft = PersonDraft(factory, tx, particularities, temperature, attempts, profile)
     while True:
         draft.write_now()
@@ -307,11 +305,10 @@ def make_person(
 
 def model_call(factory: PersonSource, messages: list[Json], temperature: float | None) -> Json:
     """The body of `_aux_model_call`: send messages that ask for a person."""
-    tx, model = transaction(), factory.chat_model()
+    tx, model = required_transaction(), factory.chat_model()
     request = requests.person_messages(messages, temperature)
-    with sender_for(model, tx) as sender:
-        reply = event_loop.run(sender.reply, request, tx, token=sender.token)
-    return message_of(model, reply)
+    reply = wait_for(lambda sender: sender.reply(request, tx), model, tx)
+    return message_of(model.identity, reply)
 
 
 def first_request(
@@ -322,11 +319,24 @@ def first_request(
     profile: Json | None = None,
 ) -> Json:
     """The first request of `generate_person`, as it enters the event's key."""
-    requests.check_asking(agent_particularities, temperature, attempts)
-    wanted = profiles.asked(profile, agent_particularities)
-    request = request_for(factory, current_context().slot, wanted, temperature)
+    asked = wanted(agent_particularities, temperature, attempts, profile)
+    request = request_for(factory, current_context().slot, asked, temperature)
     template = requests.template_digest(factory.template, factory.instructions)
-    return request_key(factory.chat_model(), request) | {"template": template}
+    return request_key(factory.chat_model().identity, request) | {"template": template}
+
+
+def wanted(
+    particularities: Particularities, temperature: float | None, attempts: int, profile: Json | None
+) -> Particularities:
+    """What the model is asked for: the profile and the user's own particularities.
+
+    Raises
+    ------
+    InvalidInput
+        For arguments that cannot work, or that contradict each other.
+    """
+    requests.check_asking(particularities, temperature, attempts)
+    return profiles.asked(profile, particularities) if profile else particularities
 
 
 def request_for(
@@ -337,18 +347,16 @@ def request_for(
     rejected: str = "",
 ) -> ChatRequest:
     """The request for the next person, or for the person of a slot."""
-    names, minibios, ordinal = seen(factory, slot)
-    language = requests.language_or_default(factory.language)
     values = requests.person_values(
-        factory.context_text, wanted, names, minibios, ordinal, language, rejected
+        factory.context_text, wanted, *seen(factory, slot), factory.language, rejected
     )
     return requests.person_request(values, temperature, factory.template, factory.instructions)
 
 
 def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str], int]:
-    """Names and bios that a prompt may mention, and the number of the person to be made.
+    """The names and bios that a prompt may mention, and the number of the next person.
 
-    All slots of a job see the same, in whatever order replies arrive.
+    All slots of a job get the same names and bios, regardless of the order of replies.
     """
     names, minibios = factory.generated_names, factory.generated_minibios
     if slot is None or slot.thing is not factory:
@@ -357,7 +365,7 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
 
 
 def fixed_in(particularities: Particularities) -> Constraints:
-    """What the particularities fix for certain; fields that were given outright all are."""
+    """The constraints parsed from the particularities."""
     return read_constraints(requests.particularities_text(particularities))
 
 
@@ -377,29 +385,21 @@ def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None
     return persona
 
 
-def message_of(model: ChatModel, reply: ChatReply) -> Json:
+def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
     """A reply as the message that `_aux_model_call` gives."""
     return {
         "role": "assistant",
         "content": reply.text,
         "finish_reason": reply.finish_reason,
         "refusal": reply.refusal,
-        "provenance": provenance(model, reply),
+        "provenance": provenance(identity, reply),
     }
 
 
 def is_overridden(factory: PersonSource, name: str) -> bool:
-    """Whether a subclass of the user's own overrides a method of `TinyPersonFactory`."""
+    """Whether the user's subclass overrides a method of `TinyPersonFactory`."""
     method = getattr(type(factory), name)
     return not method.__module__.startswith("tinyfactory.")
-
-
-def transaction() -> Transaction:
-    """The current transaction; for code that only runs in a transactional method."""
-    here = current_transaction()
-    if here is None:
-        raise RuntimeError("only called within a transactional method")
-    return here
 
 
 def _run_without_waiting(coroutine: Any) -> None:
@@ -412,7 +412,7 @@ def _run_without_waiting(coroutine: Any) -> None:
 
 
 def write_contexts(number: int, context: str, language: str, model: ChatModel) -> list[str] | None:
-    """Exactly `number` different contexts, or None when the model cannot be brought to it."""
+    """Exactly `number` different contexts, or None if the model does not give so many."""
     contexts: list[str] = []
 
     def request(rejected: str) -> ChatRequest:
@@ -428,7 +428,7 @@ def write_contexts(number: int, context: str, language: str, model: ChatModel) -
             raise ReplyRejected(f"only {len(contexts)} of {number} contexts are there")
         return contexts[:number]
 
-    tx = transaction()
+    tx = required_transaction()
     outcome = ask(Task(request, read, ROUNDS, "contexts"), model, tx)
     if outcome.value is None:
         why = f"no {number} different contexts in {ROUNDS} replies; last: {outcome.reason}"

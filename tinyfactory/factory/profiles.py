@@ -1,4 +1,4 @@
-"""Profiles: what code has decided about a person before a model is asked to write them."""
+"""Profiles: the fields of a person that code draws from a demography before asking a model."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.gazetteer.countries import names_place
-from tinyfactory.gazetteer.unique_names import draw_names
+from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.journal.serializer import digest
 from tinyfactory.prompts.particularities import Constraints, read_constraints
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
 
-# A person's own words beside the fields of a profile; `read_constraints` knows the name.
+# The field for the user's own words beside a profile; `read_constraints` knows the name.
 ALSO = "also"
 _SEX = ("sex", "gender")
 _PLACES = ("residence", "place", "city", "county", "state", "province", "region", "country")
@@ -27,7 +27,7 @@ _TOLD_ELSEWHERE = frozenset(("name", "age", "occupation", "nationality", *_SEX, 
 
 
 def draw(demography: Json, number: int, seed: int, made: int, taken: Iterable[str]) -> list[Json]:
-    """So many profiles, whose numbers match the demography; others after `made` people."""
+    """Draw profiles that match the demography; after `made` people, different ones."""
     if made:
         seed = int(digest("people after", seed, made)[:12], 16)
     found: list[Json] = fitted(demography).profiles(number, seed=seed, taken=list(taken))
@@ -35,9 +35,9 @@ def draw(demography: Json, number: int, seed: int, made: int, taken: Iterable[st
 
 
 def fitted(demography: Json) -> Demography:
-    """A demography whose tables are fitted to each other; refused where they cannot be met.
+    """A demography with its tables fitted to each other; raises if they contradict each other.
 
-    Once for all calls: large tables take seconds.
+    Cached, because large tables take seconds.
     """
     return _fitted(json.dumps(demography, ensure_ascii=False))
 
@@ -50,7 +50,7 @@ def _fitted(text: str) -> Demography:
 
 
 def another_name(profile: Json, taken: Iterable[str]) -> Json:
-    """The profile under a name that is free, where someone took its name meanwhile."""
+    """The profile with another free name, because its own was taken meanwhile."""
     country = profile.get("country", profile.get("region"))
     sex = next((profile[key] for key in _SEX if key in profile), None)
     seed = int(digest("another name", profile["name"])[:12], 16)
@@ -58,12 +58,12 @@ def another_name(profile: Json, taken: Iterable[str]) -> Json:
 
 
 def asked(profile: Json | None, particularities: Particularities) -> Particularities:
-    """What is asked of the model about a person: the profile and the user's own words.
+    """The particularities of a person: the profile and the user's own.
 
     Raises
     ------
     InvalidInput
-        When both say something different of the same field.
+        If both give different values for the same field.
     """
     if not profile:
         return particularities
@@ -72,8 +72,8 @@ def asked(profile: Json | None, particularities: Particularities) -> Particulari
         clash = [k for k, v in particularities.items() if k in fields and fields[k] != v]
         if clash:
             raise InvalidInput(
-                f"{', '.join(clash)}: the demography decides this, and agent_particularities say "
-                "something else. Nothing was sent. Leave it out of one of them."
+                f"{', '.join(clash)}: the demography decides this, but agent_particularities give "
+                "another value. Nothing was sent. Remove it from one of them."
             )
         return fields | particularities
     words = (particularities or "").strip()
@@ -81,7 +81,7 @@ def asked(profile: Json | None, particularities: Particularities) -> Particulari
 
 
 def without_bands(profile: Json) -> Json:
-    """A profile without the bands beside its numbers."""
+    """A profile without the bands of its numbers, such as ``age_band``."""
     return {key: value for key, value in profile.items() if not _is_band(key, profile)}
 
 
@@ -90,9 +90,9 @@ def _is_band(key: str, profile: Json) -> bool:
 
 
 def strays(asked: Particularities, persona: Json) -> str | None:
-    """Where a person's sex or home differs from the fields asked for, in words for the model.
+    """How a person's gender or home differs from the required fields, in words for the model.
 
-    What is missing in the person is not compared: `complete` puts it in.
+    Fields that the person lacks are not compared; `complete` adds them.
 
     Examples
     --------
@@ -120,10 +120,10 @@ def strays(asked: Particularities, persona: Json) -> str | None:
 
 
 def complete(profile: Json, persona: Json) -> Json:
-    """The person with what the profile says and the person does not, and its other fields.
+    """The person with the fields of the profile that it lacks.
 
-    Fields that are not read from the person's own description, such as a household or an
-    income, stand under ``demographics``.
+    Fields that the schema does not have, such as a household or an income, go under
+    ``demographics``.
     """
     added: Json = {}
     sex = next((profile[key] for key in _SEX if profile.get(key)), None)
@@ -154,7 +154,7 @@ def _wishes(asked: Json) -> Constraints:
 
 
 def read_demography(given: Demography | Json | str | Path) -> Demography:
-    """A demography, in whatever form it was given."""
+    """Read a demography from any of the accepted forms."""
     from tinyfactory.populations import Demography
 
     if isinstance(given, Demography):
@@ -163,8 +163,8 @@ def read_demography(given: Demography | Json | str | Path) -> Demography:
         return Demography.from_dict(given)
     if not isinstance(given, (str, PathLike)):
         raise InvalidInput(
-            "A demography is a Demography, a dictionary, the path of a file, or the name of a "
-            f"shipped one, not {type(given).__name__}. Nothing was sent. For a DataFrame: "
+            "demography must be a Demography, a dictionary, the path of a file, or the name of a "
+            f"shipped one, not {type(given).__name__}. For a DataFrame, use "
             "Demography.from_frame(frame)."
         )
     path = Path(given)
@@ -176,7 +176,7 @@ def read_demography(given: Demography | Json | str | Path) -> Demography:
 
 
 def context_of(demography: Demography) -> str:
-    """A context for people of whom nothing but the demography is known."""
+    """The default context, made from what the demography says about itself."""
     about = demography.to_dict().get("about", {})
     name = about.get("name")
     where = about.get("country")

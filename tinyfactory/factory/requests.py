@@ -1,4 +1,4 @@
-"""What a person factory asks of a model: prompts in, requests out. Nothing is sent here."""
+"""Builds the requests of a person factory from the prompts, and checks arguments."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from tinyfactory import prompts, settings
+from tinyfactory import prompts
 from tinyfactory.errors import InvalidInput
+from tinyfactory.generation.arguments import (
+    check_count,
+    check_temperature,
+    language_or_default,
+)
 from tinyfactory.journal.serializer import digest
 from tinyfactory.models.chat import ChatRequest
 
 Json = dict[str, Any]
 Particularities = str | dict[str, Any] | None
 
-# How much of what was made before enters a prompt: bounded, so that the thousandth
-# person costs what the first did.
+# How much of earlier people enters a prompt. Bounded, so that the thousandth person costs as much
+# as the first.
 RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
-DEFAULT_LANGUAGE = "English"
 
 
 def person_values(
@@ -29,14 +33,14 @@ def person_values(
     names: Sequence[str],
     minibios: Sequence[str],
     ordinal: int,
-    language: str,
+    language: str | None,
     rejected: str = "",
 ) -> Json:
-    """What may stand in a person's templates; the latest and some evenly spaced contrasts."""
+    """The variables of a person's templates, with the latest names and some earlier bios."""
     return {
         "context": context.strip(),
         "particularities": particularities_text(particularities),
-        "language": language,
+        "language": language_or_default(language),
         "taken_names": "; ".join(names[-RECENT_NAMES:]),
         "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
         "ordinal": ordinal,
@@ -53,7 +57,7 @@ def _spread(items: Sequence[str]) -> list[str]:
 
 
 def particularities_text(particularities: Particularities) -> str:
-    """The particularities as they stand in a prompt: words as they are, fields as JSON."""
+    """The particularities as prompt text: words unchanged, fields as JSON."""
     if particularities is None:
         return ""
     if isinstance(particularities, dict):
@@ -62,7 +66,7 @@ def particularities_text(particularities: Particularities) -> str:
 
 
 def person_messages(messages: Sequence[Json], temperature: float | None) -> ChatRequest:
-    """The request that sends these messages and expects a person."""
+    """A request with these messages and the schema of a person."""
     from tinyfactory.people.schema.layout import shared_reply_schema
 
     return ChatRequest(tuple(messages), temperature, shared_reply_schema(), "persona")
@@ -81,7 +85,7 @@ def person_request(
 
 
 def template_digest(template: str | None, instructions: str | None) -> str:
-    """Tells whether it was the template that changed, or only what was filled in."""
+    """A digest by which `explain` tells a changed template from changed values."""
     return digest(
         template or prompts.template("person.request"),
         instructions or prompts.template("person.instructions"),
@@ -91,7 +95,7 @@ def template_digest(template: str | None, instructions: str | None) -> str:
 def contexts_request(
     context: str, number: int, already: Sequence[str], language: str, rejected: str
 ) -> ChatRequest:
-    """The request for specific contexts out of a general one."""
+    """The request for specific contexts within a general one."""
     from tinyfactory.people.schema.layout import contexts_schema
 
     values = {
@@ -114,33 +118,18 @@ def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...
     )
 
 
-def language_or_default(language: str | None) -> str:
-    """The language that people are written in: asked for, configured, else English."""
-    chosen = language or settings.get("language") or DEFAULT_LANGUAGE
-    return str(chosen)
-
-
 def check_context(context: Any) -> str:
-    """The context, or a clear refusal before anything is sent."""
+    """Return the context, or raise `InvalidInput`."""
     if not isinstance(context, str) or not context.strip():
         raise InvalidInput(
-            f"A context is a text that is not blank, not {context!r}. Nothing was sent. "
+            f"The context must be a string that is not empty, not {context!r:.80}. "
             'Say who the people are, e.g. "Nurses of a night shift in a small town".'
         )
     return context
 
 
-def check_count(number: Any, what: str) -> int:
-    """A whole number of at least 1, or a clear refusal before anything is sent."""
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise InvalidInput(
-            f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
-        )
-    return number
-
-
 def check_seed(seed: Any) -> int:
-    """A whole number, or a clear refusal before anything is sent."""
+    """Return a whole number, or raise `InvalidInput`."""
     try:
         if isinstance(seed, bool):
             raise TypeError
@@ -150,15 +139,11 @@ def check_seed(seed: Any) -> int:
 
 
 def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
-    """Refuse what cannot work before anything is sent."""
+    """Raise `InvalidInput` for invalid arguments of `generate_person`."""
     check_count(attempts, "attempts")
-    number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
-    if temperature is not None and not (number and 0 <= temperature <= 2):
-        raise InvalidInput(
-            f"temperature must be a number from 0 to 2, not {temperature!r}. Nothing was sent."
-        )
+    check_temperature(temperature)
     if particularities is not None and not isinstance(particularities, (str, dict)):
         raise InvalidInput(
-            "agent_particularities must be a text or a dictionary of fields, "
+            "agent_particularities must be a string or a dictionary of fields, "
             f"not {type(particularities).__name__}. Nothing was sent."
         )

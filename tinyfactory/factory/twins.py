@@ -1,29 +1,29 @@
-"""Counterfactual twins: the same request once more, with one attribute changed.
+"""Counterfactual twins: the same request again with one attribute changed.
 
-The two texts show what a model makes of that attribute alone, such as other work for a woman
-than for a man. (The idea of changing one attribute and holding the rest: Kusner et al.,
+The two texts show the effect of that attribute alone on the model, such as a different job for a
+woman than for a man. (Changing one attribute and keeping the others: Kusner et al.,
 "Counterfactual Fairness", NeurIPS 2017, https://arxiv.org/abs/1703.06856.)
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.makers import maker_of
-from tinyfactory.factory.person_generator import fixed_in, message_of, read_reply, transaction
+from tinyfactory.factory.person_generator import PersonSource, fixed_in, message_of, read_reply
 from tinyfactory.factory.requests import Json
+from tinyfactory.generation.arguments import check_count
 from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
+from tinyfactory.journal.transaction import required_transaction
 
 if TYPE_CHECKING:
-    from tinyfactory.factory.person_factory import TinyPersonFactory
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
     from tinyfactory.people import TinyPerson
     from tinyfactory.people.comparison import Twins
 
-# Of one who was made without a profile: what makes them comparable, as far as it is known.
+# For a person without a profile: the fields that the twin should share.
 _FACTS = {
     "name": "name",
     "age": "age",
@@ -35,18 +35,20 @@ _FACTS = {
 _MOST_TOLD = 20  # categories in an error
 
 
+class TwinSource(PersonSource, Protocol):
+    """The methods and attributes of a `TinyPersonFactory` that a twin needs."""
+
+    @classmethod
+    def _write_twin(cls, *arguments: Any) -> TinyPerson | None: ...
+
+
 def twin(
-    person: TinyPerson, changes: Json, factory: TinyPersonFactory | None, attempts: int
+    factory: TwinSource, person: TinyPerson, changes: Json, attempts: int
 ) -> Twins[TinyPerson]:
     """See `TinyPerson.twin`."""
     from tinyfactory.people.comparison import Twins
 
-    requests.check_count(attempts, "attempts")
-    factory = _maker_of(person) if factory is None else factory
-    if not hasattr(factory, "_write_twin"):
-        raise InvalidInput(
-            f"factory is a TinyPersonFactory, not {type(factory).__name__}. Nothing was sent."
-        )
+    check_count(attempts, "attempts")
     profile = _profile_of(person)
     changed = _changed(profile, changes)
     if factory.demography is not None:
@@ -65,7 +67,7 @@ def twin(
     if made is None:
         raise ReplyRejected(
             f"The model gave no usable twin of {person.name} in {attempts} attempts; the log says "
-            "why. Nothing else was changed. Call it again with more attempts, or another change."
+            "why. Nothing was changed. Call it again with more attempts, or another change."
         )
     made.provenance |= {"twin_of": person.name}
     return Twins(person, made, changed)
@@ -83,10 +85,10 @@ def write(
     """The twin, not registered; None when no reply could be used."""
     from tinyfactory.people import TinyPerson
 
-    tx, fixed = transaction(), fixed_in(asked)
+    tx, fixed = required_transaction(), fixed_in(asked)
 
     def read(reply: ChatReply) -> Json:
-        return read_reply(message_of(model, reply), fixed, asked)
+        return read_reply(message_of(model.identity, reply), fixed, asked)
 
     task = Task(
         lambda rejected: request(values | {"rejected": rejected}, asked, temperature, seed, texts),
@@ -100,7 +102,7 @@ def write(
         return None
     return TinyPerson(
         persona=profiles.complete(asked, outcome.value),
-        provenance=provenance(model, outcome.reply) | {"profile": asked},
+        provenance=provenance(model.identity, outcome.reply) | {"profile": asked},
         register=False,
     )
 
@@ -112,16 +114,6 @@ def request(
     values = values | {"particularities": requests.particularities_text(asked)}
     made = requests.person_request(values, temperature, texts["template"], texts["instructions"])
     return replace(made, seed=seed)
-
-
-def _maker_of(person: TinyPerson) -> TinyPersonFactory:
-    factory = maker_of(person)
-    if factory is None:
-        raise InvalidInput(
-            f"No factory here made {person.name}, so what to ask again is not known. Nothing was "
-            "sent. Give one: person.twin(..., factory=factory)."
-        )
-    return factory
 
 
 def _profile_of(person: TinyPerson) -> Json:
@@ -137,17 +129,17 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
 
     if not changes:
         raise InvalidInput(
-            'A twin differs in something: person.twin(sex="male"). Nothing was sent.'
+            'A twin differs in something; say in what: person.twin(sex="male"). Nothing was sent.'
         )
     said_nothing = [
         k for k, new in changes.items() if new is None or new != new or not f"{new}".strip()
     ]
     if said_nothing:
         raise InvalidInput(
-            f"{', '.join(said_nothing)}: a twin has something else in place of what was. Say what. "
+            f"{', '.join(said_nothing)}: a twin has something else here; give the new value. "
             "Nothing was sent."
         )
-    normalise(changes, partial=True)  # an age of -3 would be asked for in vain
+    normalise(changes, partial=True)  # raises for impossible values, such as an age of -3
     names = {"gender": "sex", "sex": "gender"}
     changed = {}
     for key, new in changes.items():
@@ -161,7 +153,7 @@ def _changed(profile: Json, changes: Json) -> dict[str, tuple[Any, Any]]:
 
 
 def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, Any]]) -> None:
-    """A twin is one of those whom the demography of the person's factory knows."""
+    """Raise `InvalidInput` for a twin that the factory's demography does not allow."""
     fitted = profiles.fitted(demography)
     for key, (_, new) in changed.items():
         number = key.removesuffix("_band")
@@ -174,8 +166,8 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
             known = list(fitted.margins()[key])
             more = f" and {len(known) - _MOST_TOLD:,} more" if len(known) > _MOST_TOLD else ""
             raise InvalidInput(
-                f"{key}: the demography that this person is from has no {new!r:.80}; it has "
-                f"{', '.join(known[:_MOST_TOLD])}{more}. Nothing was sent. Take one of these, or "
+                f"{key}: the demography of this person has no {new!r:.80}; it has "
+                f"{', '.join(known[:_MOST_TOLD])}{more}. Nothing was sent. Use one of these, or "
                 "give a factory without a demography: person.twin(..., factory=factory)."
             )
     told = profile | {key: new for key, (_, new) in changed.items()}
@@ -183,14 +175,14 @@ def _check_fits(demography: Json, profile: Json, changed: dict[str, tuple[Any, A
         met = all(fitted.category_of(key, told.get(key)) == word for key, word in rule.items())
         if met and rule.keys() & changed.keys():
             raise InvalidInput(
-                f"{' and '.join(f'{key} {told[key]!r}' for key in rule)} are impossible together, "
-                "the demography says. Nothing was sent. Change the other along with it: "
+                f"{' and '.join(f'{key} {told[key]!r}' for key in rule)} are impossible together "
+                "in the demography. Nothing was sent. Change both: "
                 f"person.twin({', '.join(f'{key}=...' for key in rule)})."
             )
 
 
-def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float | None, int]:
-    """What filled the original's templates, its temperature, and a seed that it stands for."""
+def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None, int]:
+    """The values of the original's templates, its temperature, and its seed."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)
     values = requests.person_values(
@@ -199,16 +191,16 @@ def _recipe(factory: TinyPersonFactory, person: TinyPerson) -> tuple[Json, float
         factory.generated_names[:seen],
         factory.generated_minibios[:seen],
         recipe.get("ordinal", 1),
-        requests.language_or_default(factory.language),
+        factory.language,
     )
     temperature = recipe.get("temperature", 1.5)
     original = requests.person_request(values, temperature, factory.template, factory.instructions)
-    # For a model that draws by a seed: the twin draws as the original did.
+    # The offline model draws by this seed, so the twin is drawn like the original.
     return values, temperature, original.fingerprint()
 
 
 def _renamed(person: TinyPerson, profile: Json, changed: dict[str, tuple[Any, Any]]) -> Json:
-    """A name follows from sex and country; one that code had drawn is drawn again."""
+    """Replace the name if sex or country changed and the user did not choose the name."""
     follows = {"sex", "gender", "country", "region", "nationality", "residence"} & changed.keys()
     if "name" in changed or not follows:
         return profile

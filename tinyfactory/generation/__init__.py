@@ -1,1 +1,1 @@
-"""The one pipeline that asks a model: build, send, save, read, and ask again with the reason."""
+"""The pipeline that asks a model: build, send, save, read, and ask again with the reason."""

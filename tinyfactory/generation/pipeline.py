@@ -1,8 +1,8 @@
-"""Asking a model for something: build the request, send it, save the reply, read it.
+"""Asks a model: builds the request, sends it, saves the reply, reads it.
 
-Whatever is asked of a model goes through `generate`: people, contexts, twins, rewrites and
-answers. It asks again with the reason where a reply cannot be used. How a request is sent is
-the business of a `Sender`: directly, by an executor, or collected into batches.
+People, contexts, twins, rewrites and answers all go through `generate`. If a reply cannot be used,
+it asks again with the reason. A `Sender` sends the requests: directly, through an executor, or
+collected into batches.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
 
-from tinyfactory.budget import Cost, Meter
+from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
     BadResponse,
     Cancelled,
@@ -32,36 +32,41 @@ from tinyfactory.errors import (
     NotConfigured,
     ReplyRejected,
 )
-from tinyfactory.generation.cost import cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, before_request
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.pricing import price
 
-Json = dict[str, Any]
+# The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
+COMPLETION_BOUND = 4_000
+# Seconds between two checks whether calls in flight have left room in the budget.
+_PAUSE = 0.05
+# The schema that most requests share, and its tokens.
+_schema_tokens: tuple[Json, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[R, T]):
-    """What a model is asked for.
+    """Something to ask a model for.
 
     Attributes
     ----------
     request : callable
-        Builds the request; its argument is why the last reply was rejected, or empty.
+        Builds the request. Its argument is the reason why the last reply was rejected, or "".
     read : callable
         Reads a reply; raises `ReplyRejected`, `InvalidPersona` or `BadResponse` with a reason
-        that the model is told.
+        for the model.
     attempts : int
-        How many replies to ask for at most.
+        The most replies to ask for.
     what : str
-        For the log: ``"person"``.
+        A noun for the log, such as ``"person"``.
     """
 
     request: Callable[[str], ChatRequest]
@@ -72,18 +77,18 @@ class Task(Generic[R, T]):
 
 @dataclass(slots=True)
 class Outcome(Generic[R, T]):
-    """What came of a task so far.
+    """The result of a task so far.
 
     Attributes
     ----------
     value : object or None
-        What was read; None when no reply could be used.
+        The value that was read; None if no reply could be used.
     reply : object or None
-        The reply that it was read from.
+        The reply that the value was read from.
     reason : str
         Why the last reply was rejected.
     replied : bool
-        Whether the last attempt got a reply at all: only then the failure is worth storing.
+        Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
     """
@@ -95,7 +100,7 @@ class Outcome(Generic[R, T]):
     attempt: int = 0
 
     def reject(self, reason: str) -> None:
-        """Reject what was read; `generate` then asks again with the reason."""
+        """Reject the value; `generate` then asks again with the reason."""
         self.value, self.reply, self.reason, self.replied = None, None, reason, True
 
 
@@ -105,22 +110,22 @@ Fetch = Callable[[ChatRequest, Transaction], Awaitable[R]]
 async def generate(
     task: Task[R, T], fetch: Fetch[R], tx: Transaction, outcome: Outcome[R, T]
 ) -> Outcome[R, T]:
-    """Ask until a reply can be used or the task's attempts are over.
+    """Ask until a reply can be used or all attempts of the task are used.
 
     Parameters
     ----------
     task : Task
     fetch : coroutine function
-        Gives the reply to a request, such as `Sender.reply`.
+        Returns the reply to a request; for example `Sender.reply`.
     tx : Transaction
-        The call that asks; replies are saved below its event.
+        The transaction of the call; replies are saved below its event.
     outcome : Outcome
-        ``Outcome()``, or that of an earlier call whose value was rejected since.
+        A new ``Outcome()``, or the one of an earlier call whose value was rejected.
 
     Raises
     ------
     ModelError
-        When asking again cannot help.
+        If asking again cannot help.
     BudgetExceeded, ReplayMiss
         Before anything is sent.
     """
@@ -146,14 +151,21 @@ async def generate(
 
 
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
-    """`generate` for a single call, waited for in the calling thread."""
+    """Run `generate` in the calling thread, for a single call."""
+    outcome: Outcome[ChatReply, T] = Outcome()
+    return wait_for(lambda sender: generate(task, sender.reply, tx, outcome), model, tx)
+
+
+def wait_for(
+    work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
+) -> T:
+    """Run a coroutine that sends requests, and wait for it in the calling thread."""
     with sender_for(model, tx) as sender:
-        outcome: Outcome[ChatReply, T] = Outcome()
-        return event_loop.run(lambda: generate(task, sender.reply, tx, outcome), token=sender.token)
+        return event_loop.run(work, sender, token=sender.token)
 
 
 def sender_for(model: ChatModel, tx: Transaction) -> Sender:
-    """How a call sends its requests: as the job around it does, else directly."""
+    """The sender for a call: that of the job around it, else a direct one."""
     outer: Sender | None = current_context().sender
     return Sender(model, tx.scope.meter) if outer is None else outer.for_model(model)
 
@@ -189,16 +201,16 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
     return why
 
 
-def request_key(model: ChatModel, request: ChatRequest) -> Json:
-    """A request with the identity of its model, as it enters keys; the schema as a digest.
+def request_key(identity: Mapping[str, Any], request: ChatRequest) -> Json:
+    """A request and the identity of its model for event keys, with the schema as a digest.
 
     Raises
     ------
     NotSerialisable
-        For a model of one's own whose identity is not JSON.
+        If the identity of a user's own model is not JSON.
     """
-    identity = encode(dict(model.identity), "the identity of the model")
-    return {"model": identity, **request.to_json(), "schema": _schema_digest(request.schema)}
+    named = encode(dict(identity), "the identity of the model")
+    return {"model": named, **request.to_json(), "schema": _schema_digest(request.schema)}
 
 
 # The schema that most requests share, and its digest.
@@ -206,7 +218,7 @@ _digested: tuple[Json, str] | None = None
 
 
 def _schema_digest(schema: Json | None) -> str:
-    """The digest of a schema; that of the last one is remembered, as most requests share it."""
+    """The digest of a schema; the last one is cached, because most requests share it."""
     global _digested
     if schema is None:
         return digest(schema)
@@ -215,12 +227,12 @@ def _schema_digest(schema: Json | None) -> str:
     return _digested[1]
 
 
-def provenance(model: ChatModel, reply: ChatReply) -> Json:
-    """Where a text comes from, as it is stored with a person."""
-    # The reply says who wrote it: the offline model may answer at an address, too.
-    offline = "offline" in (model.identity.get("kind"), reply.model)
+def provenance(identity: Mapping[str, Any], reply: ChatReply) -> Json:
+    """The source of a reply, as it is stored with a person."""
+    # The reply names its model: `serve_offline` is the offline model behind a URL.
+    offline = "offline" in (identity.get("kind"), reply.model)
     source = "offline" if offline else "model"
-    return {"source": source, "model": reply.model or str(model.identity.get("model", ""))}
+    return {"source": source, "model": reply.model or str(identity.get("model", ""))}
 
 
 Saved = Callable[[], Awaitable[Json]]
@@ -231,25 +243,25 @@ Transport = Callable[[ChatModel, ChatRequest], Awaitable[ChatReply]]
 class Sender:
     """Sends the requests of one call or of one job.
 
-    A reply that the journal holds is returned at once. Otherwise the request waits for its
-    turn, the most that it can cost is reserved, and the reply is saved on arrival.
+    A reply that is in the journal is returned at once. Otherwise the request waits for the
+    concurrency limit, its highest possible cost is reserved, and the reply is saved on arrival.
 
     Attributes
     ----------
     model : ChatModel
-        One with a synchronous `complete` is called in a thread.
+        A model with a synchronous `complete` is called in a thread.
     meter : Meter
-        Counts what is spent, and holds it to the budgets.
+        Counts the cost and enforces the budgets.
     concurrency : int
-        Requests in flight at most.
+        The most requests in flight.
     transport : callable, optional
         Sends a request in place of the model, such as `ExecutorTransport.send`.
     token : CancelToken, optional
         Stops the requests.
     on_collected : callable, optional
-        Called when a request was collected, to be sent by `flush`.
+        Called when a request was collected that `flush` will send.
     last_slot : float
-        Requests of slots behind this one are no longer sent, because it has failed.
+        Requests of slots behind this one are not sent any more, because a slot has failed.
     """
 
     model: Any
@@ -259,12 +271,20 @@ class Sender:
     token: event_loop.CancelToken | None = None
     last_slot: float = math.inf
     on_collected: Callable[[], None] | None = None
+    _identity: Json | None = None
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int] = field(default_factory=set)
 
+    @property
+    def identity(self) -> Json:
+        """The identity of the model: its name, kind and endpoint."""
+        if self._identity is None:
+            self._identity = dict(self.model.identity)
+        return self._identity
+
     def for_model(self, model: ChatModel) -> Sender:
-        """One for another call within the same job: the same budget, token and transport."""
+        """A sender for another call within the job: same budget, token and transport."""
         return Sender(model, self.meter, self.concurrency, self.transport, self.token)
 
     async def reply(self, request: ChatRequest, tx: Transaction) -> ChatReply:
@@ -273,21 +293,21 @@ class Sender:
         Raises
         ------
         BudgetExceeded
-            When asking could exceed a budget; nothing is sent then.
+            If the request could exceed a budget. Nothing was sent.
         ModelError
-            When there is no reply, saying what to do.
+            If there is no reply; the message says what to do.
         """
         return await self.reply_at(
-            SavedReply(tx, tx.key, request_key(self.model, request)), request
+            SavedReply(tx, tx.key, request_key(self.identity, request)), request
         )
 
     async def reply_at(self, place: SavedReply, request: ChatRequest) -> ChatReply:
-        """`reply`, for a request whose place in the journal is known."""
+        """`reply`, for a request whose key in the journal is known."""
         stored = self.find(place)
         if stored is None:
             self._warn_when_nothing_is_saved(place.transaction)
             wait = await self.fetch(place, request)
-            # On the disk before it counts, without holding up other requests.
+            # The reply must be on disk first; other requests are not blocked meanwhile.
             stored = await wait()
         return ChatReply.from_json(stored)
 
@@ -296,7 +316,7 @@ class Sender:
         return place.find()
 
     async def fetch(self, place: SavedReply, request: ChatRequest) -> Saved:
-        """Send a request when it is its turn; gives what waits for the saved reply."""
+        """Send a request within the concurrency limit; returns a function to await its saving."""
         slot = place.transaction.slot
         async with self.turns:
             if slot is not None and slot.number > self.last_slot:
@@ -311,13 +331,13 @@ class Sender:
 
     @property
     def turns(self) -> asyncio.Semaphore:
-        """Limits the requests in flight."""
+        """The semaphore that limits the requests in flight."""
         if self._turns is None:
             self._turns = asyncio.Semaphore(self.concurrency)
         return self._turns
 
     async def flush(self, active: int) -> None:
-        """Send what was collected, if all `active` tasks wait for it; nothing here."""
+        """Send collected requests once all `active` tasks wait; a direct sender has none."""
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
         """Call a synchronous function in a thread of this sender's own."""
@@ -328,12 +348,12 @@ class Sender:
         return await loop.run_in_executor(self._threads, run, function, *args)
 
     async def _send(self, place: SavedReply, request: ChatRequest) -> Saved:
-        """Reserve, send, count what it cost, and save the reply."""
-        model, meter = self.model, self.meter or place.transaction.scope.meter
-        reservation = await reserve(model, [request], meter)
+        """Reserve the cost, send, settle the cost, and save the reply."""
+        meter = self.meter or place.transaction.scope.meter
+        reservation = await reserve(self.identity, [request], meter)
         try:
             reply = await self._complete(request, reservation.one_more)
-            cost = cost_of(model, request, meter, reply)
+            cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
             if reservation.bound.calls == 1 and isinstance(
@@ -341,7 +361,7 @@ class Sender:
             ):
                 reservation.release()  # certainly nothing was sent
             elif isinstance(error, EndpointUnavailable):
-                reservation.keep()  # the endpoint may have worked on it, and charge for it
+                reservation.keep()  # the endpoint may charge for it
             else:
                 reservation.settle(Cost(reservation.bound.calls, 0, 0.0))
             raise
@@ -351,42 +371,41 @@ class Sender:
         except BaseException:  # cancelled on the way
             reservation.keep()
             raise
-        # A model of the user's own may repeat requests without asking before.
+        # A user's own model may repeat requests without calling `before_retry`.
         calls = max(reservation.bound.calls, reply.requests)
         reservation.settle(Cost(calls, cost.tokens, cost.usd))
         return wait
 
     async def _complete(self, request: ChatRequest, before_retry: Callable[[], None]) -> ChatReply:
-        """The model's reply, however it is reached."""
+        """The model's reply, through the transport if there is one."""
         model = self.model
         if self.transport is not None:
             return await self.transport(model, request)
         if not type(model).__module__.startswith("tinyfactory."):
-            # It may change what it is given, and the schema is shared.
+            # A user's model may change the request, and the schema is shared.
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
-        told = before_request.set(before_retry)
-        try:
-            if inspect.iscoroutinefunction(model.complete):
-                reply: ChatReply = await model.complete(request)
-                return reply
-            answer: Any = await self.in_thread(model.complete, request)
-            replied: ChatReply = await answer if inspect.isawaitable(answer) else answer
-            return replied
-        finally:
-            before_request.reset(told)
+        answer: Any
+        if getattr(model, "_tells_before_retry", False):
+            answer = model.complete(request, before_retry=before_retry)
+        elif inspect.iscoroutinefunction(model.complete):
+            answer = model.complete(request)
+        else:
+            answer = await self.in_thread(model.complete, request)
+        reply: ChatReply = await answer if inspect.isawaitable(answer) else answer
+        return reply
 
     def _warn_when_nothing_is_saved(self, tx: Transaction) -> None:
-        offline = self.model.identity.get("kind") == "offline"
+        offline = self.identity.get("kind") == "offline"
         if tx.scope.store is not None or offline or "unkept" in _warned:
             return
         _warned.add("unkept")
         logger.warning(
-            "No simulation is open, so what the model answers is not kept, and running this again "
-            "asks again. To keep it: tinyfactory.control.begin() before the first call."
+            "No simulation is open, so replies are not saved and running this again asks the model "
+            "again. To save them, call tinyfactory.control.begin() before the first call."
         )
 
     def close(self) -> None:
-        """Let the threads go; calls in them are not waited for."""
+        """Shut the threads down without waiting for calls in them."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -395,3 +414,60 @@ class Sender:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+# -- costs ------------------------------------------------------------------------------
+
+
+async def reserve(
+    identity: Json, requests: Sequence[ChatRequest], meter: Meter, *, batch: bool = False
+) -> Reservation:
+    """Reserve the most that these requests can cost; waits for calls in flight if necessary.
+
+    Raises
+    ------
+    BudgetExceeded, UnknownPrice
+        As `Meter.try_reserve`; nothing was sent.
+    """
+    prompt = sum(prompt_tokens(request) for request in requests)
+    replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
+    bound = Cost(len(requests), prompt + replies, usd)
+    while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too
+        await asyncio.sleep(_PAUSE)
+    return reservation
+
+
+def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply) -> Cost:
+    """The cost of a reply; estimated if the endpoint does not count tokens."""
+    usage = reply.usage
+    if not usage.prompt_tokens + usage.completion_tokens:
+        usage = Usage(prompt_tokens(request), _tokens(reply.text))
+    batch = reply.sent.get("batch") is True
+    usd = usd_of(identity, usage, meter, reply.model, batch=batch)
+    return Cost(reply.requests, usage.prompt_tokens + usage.completion_tokens, usd)
+
+
+def usd_of(
+    identity: Json, usage: Usage, meter: Meter, answered_by: str = "", *, batch: bool = False
+) -> float | None:
+    """The price of these tokens in US dollars; None if no price is known."""
+    found = price(identity, usage, given=meter.prices, answered_by=answered_by, batch=batch)
+    return None if found is None else found.usd
+
+
+def prompt_tokens(request: ChatRequest) -> int:
+    """Tokens of a request, schema included, at four characters a token."""
+    global _schema_tokens
+    tokens = sum(_tokens(message.get("content", "")) for message in request.messages)
+    schema = request.schema
+    if schema is None:
+        return tokens
+    if _schema_tokens is None or _schema_tokens[0] is not schema:
+        _schema_tokens = schema, _tokens(json.dumps(schema, separators=(",", ":")))
+    return tokens + _schema_tokens[1]
+
+
+def _tokens(text: Any) -> int:
+    """Four bytes per token, rounded up. Bytes, so that other scripts are not underestimated."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)

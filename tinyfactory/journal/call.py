@@ -1,4 +1,4 @@
-"""What is known of a transactional method, and of one call of it."""
+"""A transactional method (`Method`) and one call of it (`Call`)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tinyfactory.journal.serializer import digest_text, type_name, with_state
 class Method:
     """A transactional method: its code, its version, and what it declares.
 
-    `touches` names the parameters (``"self"`` among them) whose objects the method changes;
-    None means: all objects with a state. `request` gives the model request as it will be
-    asked, which then is part of the key; parameters in `ignore` are not.
+    `touches` names the parameters (including ``"self"``) whose objects the method changes; None
+    means all objects with a state. `request` returns the model request, which enters the key;
+    parameters in `ignore` do not.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Method:
 
     @cached_property
     def version(self) -> str:
-        """What was given, else a digest of the source: an edited method is another one."""
+        """The given version, else a digest of the source, so that an edited method is new."""
         return self.given_version or _source_version(self.function)
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -61,7 +61,7 @@ class Method:
                 return Call(self, owner, arguments)
         try:
             bound = self.signature.bind(owner, *args, **kwargs)
-        except TypeError as error:  # which does not say of what
+        except TypeError as error:  # its message does not name the method
             raise TypeError(f"{self.function.__qualname__}() {error}") from None
         bound.apply_defaults()
         names = list(bound.arguments)
@@ -108,7 +108,7 @@ class Call:
         else:
             found = {name: things[name] for name in method.touches}
         if len(found) > 1:
-            # One that is given twice is one object: what it went through is made once.
+            # An object that is passed twice is copied and restored once.
             first = {id(thing): name for name, thing in reversed(found.items())}
             found = {name: thing for name, thing in found.items() if first[id(thing)] == name}
         self.participants = found
@@ -124,11 +124,11 @@ def check_method(function: Any, names_used: tuple[str, ...]) -> None:
     """Fail at decoration, not at the first call."""
     if not inspect.isfunction(function):
         raise InvalidInput(
-            f"@transactional goes on a method, not on {function!r}. Put it below @classmethod."
+            f"@transactional must decorate a method, not {function!r}. Put it below @classmethod."
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidInput(
-            f"{function.__qualname__} is a generator, which cannot be one step. Return a list."
+            f"{function.__qualname__} is a generator, which cannot be atomic. Return a list."
         )
     names = list(inspect.signature(function).parameters)
     if not names:
@@ -139,7 +139,7 @@ def check_method(function: Any, names_used: tuple[str, ...]) -> None:
 
 
 def _source_version(function: Callable[..., Any]) -> str:
-    """A digest of what the function does; comments and layout do not count."""
+    """A digest of the function's code; comments and layout do not enter it."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):

@@ -8,8 +8,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.key import next_head
-from tinyfactory.journal.recording.portable import Json, rows_in, rows_of
-from tinyfactory.journal.recording.recording import Recording
+from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
 from tinyfactory.journal.serializer import digest, seal
 
 # Rows of a recording that are imported in one commit.

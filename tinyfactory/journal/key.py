@@ -1,10 +1,10 @@
-"""The keys of events and replies, and the heads of lines: all digests that a journal is made of.
+"""The keys of events and replies, and the heads of lines: all digests in a journal.
 
-An event is found by its key. The key is the digest of the *base*, which says where in its line
-the call stands, and of *what was called* (`call_content`): the class, the method and its
-version, the arguments, the model request (with the model's identity, and the schema and the
-templates as digests), and the state of every object that the method may change. Nothing else
-enters a key; a key of the API, the time and the order of replies do not.
+An event is found by its key. The key is a digest of the *base*, which is the place of the call in
+its line, and of the *content* of the call (`call_content`): the class, the method and its version,
+the arguments, the model request (with the model's identity, and the schema and the templates as
+digests), and the state of every object that the method may change. Nothing else enters a key: no
+API key, no time, no order of replies.
 
 The base is, for
 
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 def call_content(call: Call, states: dict[str, State]) -> Json:
-    """All that enters the key of a call, besides its base.
+    """Everything that enters the key of a call besides its base.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
     Raises
     ------
     NotSerialisable
-        When an argument cannot be stored as JSON; nothing has run by then.
+        If an argument cannot be stored as JSON. The method has not run then.
     """
     method = call.method
     arguments = call.arguments
@@ -62,7 +62,7 @@ def event_key(base: str, content: Json) -> str:
 
 
 def retry_key(key: str) -> str:
-    """The key of the same call made again because the event under `key` is not to be used."""
+    """The key of the same call made again, because the event under `key` must not be used."""
     return digest("again", key)
 
 
@@ -72,10 +72,10 @@ def variant_key(key: str, steps: list[str]) -> str:
 
 
 def reply_key(key: str, request: Json) -> tuple[str, str]:
-    """Where the reply to a request is stored, and the digest of the request.
+    """The key of the reply to a request, and the digest of the request.
 
-    `key` is the key of the call that asks; the request differs with the reason that an attempt
-    is told, so a rejected reply is never returned to the attempt after it.
+    `key` is the key of the call that makes the request. The request of each attempt contains the
+    reason why the last reply was rejected, so a rejected reply is never returned to a retry.
     """
     asked = digest(request)
     return "reply:" + digest(key, asked), asked
@@ -97,7 +97,7 @@ def line_root(equal: str, occurrence: int) -> str:
 
 
 def slot_head(head: str, number: int) -> str:
-    """Where the line of a slot begins."""
+    """The head at which the line of a slot begins."""
     return digest("slot", head, number)
 
 

@@ -1,4 +1,4 @@
-"""Replies are saved on arrival: a reply that was paid for is on disk before it is parsed."""
+"""Saves each reply on arrival, so that a paid reply is on disk before it is parsed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
@@ -16,12 +15,11 @@ from tinyfactory.journal.transaction import Transaction
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class SavedReply:
-    """The reply to one request of a transaction: where it is stored, if it is.
+    """The place of the reply to one request of a transaction.
 
-    A process that was killed between a reply and its commit finds the reply when it makes the
-    same request at the same place again.
+    After a kill between a reply and its commit, the same request at the same place finds the
+    reply.
 
     Parameters
     ----------
@@ -30,37 +28,37 @@ class SavedReply:
         The key of the call that makes the request.
     request : dict
         The request with the identity of its model, as JSON.
+
+    Attributes
+    ----------
+    key : str
+        The key of the reply in the journal.
     """
 
-    transaction: Transaction
-    call_key: str
-    request: Json
-
-    @property
-    def key(self) -> str:
-        """The key of the reply in the journal."""
-        return keys.reply_key(self.call_key, self.request)[0]
+    def __init__(self, transaction: Transaction, call_key: str, request: Json) -> None:
+        self.transaction = transaction
+        self._call_key = call_key
+        self.key, self._digest = keys.reply_key(call_key, request)
 
     def find(self) -> Json | None:
-        """The reply if it is stored, else None; nothing may be paid for then without a place.
+        """The reply if it is stored, else None, after checking that a new one can be saved.
 
         Raises
         ------
         ReplayMiss
-            When a recording is opened for replay only, so that asking would be new.
+            If a recording is opened for replay only, so that no request may be sent.
         JournalUnavailable
-            When the journal can only be read.
+            If the journal is read-only.
         """
         scope = self.transaction.scope
         if scope.store is None:
             return None
-        key = self.key
         try:
-            stored = scope.store.get(key)
+            stored = scope.store.get(self.key)
         except DamagedRecord:
             stored = None
         if stored is not None:
-            return self._noted(key, stored)
+            return self._noted(stored)
         if scope.recorded is not None:
             scope.recorded.missed(self.transaction.content, "it asks a model")
         self.transaction.check_process()
@@ -68,38 +66,38 @@ class SavedReply:
         return None
 
     def save(self, reply: Json, usd: float | None) -> Callable[[], Coroutine[Any, Any, Json]]:
-        """Store a reply; await the result's call for the disk and for the reply that counts.
+        """Store a reply; returns a function to await, which gives the reply that counts.
 
-        Of two kernels that ask at the same place the first stored reply counts for both.
+        If two kernels send the same request at the same place, the first stored reply counts
+        for both.
         """
         scope = self.transaction.scope
         if scope.store is None:
             self.transaction.replies.append(_summary(None, reply, usd))
             return functools.partial(_itself, reply)
-        key, asked = keys.reply_key(self.call_key, self.request)
         record = {
-            "request": asked,
-            "for": self.call_key,
+            "request": self._digest,
+            "for": self._call_key,
             "attempt": self._attempt(),
             "at": round(time.time(), 3),
             "reply": reply,
             "usd": usd,
         }
-        stored = scope.store.submit([(key, record)])
+        stored = scope.store.submit([(self.key, record)])
         scope.model_calls += 1
 
         async def wait() -> Json:
-            return self._noted(key, (await asyncio.wrap_future(stored))[0])
+            return self._noted((await asyncio.wrap_future(stored))[0])
 
         return wait
 
-    def _noted(self, key: str, record: Json) -> Json:
-        """Add a stored reply to the transaction's account of what it took."""
-        self.transaction.replies.append(_summary(key, record["reply"], record.get("usd")))
+    def _noted(self, record: Json) -> Json:
+        """Add a stored reply to the summary that is saved with the transaction's event."""
+        self.transaction.replies.append(_summary(self.key, record["reply"], record.get("usd")))
         return dict(record["reply"])
 
     def _attempt(self) -> int:
-        """Which reply of its outermost call this is, from 1."""
+        """The number of this reply within its outermost call, from 1."""
         number = 1
         tx: Transaction | None = self.transaction
         while tx is not None:

@@ -1,8 +1,8 @@
-"""A scope: where names are unique and the events of each object form a line.
+"""Scopes: within a scope names are unique, and the events of each object form a line.
 
-An event's key is made from the head of its line and from the call; the next head is made from
-that key and the result. So a look-up costs the same however long a line is, branches lie side
-by side, and the same call made twice is two events.
+An event's key is a digest of the head of its line and of the call; the next head is a digest of
+that key and of the result. So a look-up costs the same for any length of a line, a line can have
+several branches, and the same call made twice is two events.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
 from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
+# All factories of this process by name. People find their maker here without the factories'
+# package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
+factories: dict[str, Any] = {}
 Undo = Callable[[], object]
 
 
-# -- what a call carries ----------------------------------------------------------------
+# -- the context of a call --------------------------------------------------------------
 
 
 class Context(NamedTuple):
-    """What the code that runs now belongs to.
+    """The call, slot and sender that the running code belongs to.
 
     Attributes
     ----------
@@ -39,10 +42,10 @@ class Context(NamedTuple):
     slot : Slot or None
         The slot of a job that this call fills.
     undo : list of callable or None
-        Where `on_rollback` adds steps: the undo log of the innermost transaction.
+        The undo log of the innermost transaction, to which `on_rollback` adds functions.
     sender : Sender or None
-        How requests to models are sent: the one of the job that runs here, with its budget
-        and its cancel token. Users' own methods and callbacks inherit it.
+        The sender of the current job, with its budget and its cancel token. Users' own methods
+        and callbacks inherit it.
     """
 
     transaction: Any = None
@@ -51,7 +54,7 @@ class Context(NamedTuple):
     sender: Any = None
 
 
-# The only context variable of the package: threads and tasks each have a current call.
+# The only context variable of the package; each thread and task has a current call.
 _context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - a tuple
 
 
@@ -73,7 +76,7 @@ def within(context: Context) -> Iterator[None]:
 def on_rollback(undo: Undo) -> None:
     """Call `undo` if the current transaction is rolled back; without one do nothing.
 
-    For code that changes something beside the object whose method runs, such as a registry.
+    For code that changes something other than the method's object, such as a registry.
 
     Examples
     --------
@@ -86,7 +89,7 @@ def on_rollback(undo: Undo) -> None:
 
 @contextmanager
 def undone_on_error() -> Iterator[None]:
-    """Run the steps that `on_rollback` collected in the block when an error leaves it."""
+    """If the block raises, call the functions that `on_rollback` collected in it."""
     log: list[Undo] = []
     with within(_context.get()._replace(undo=log)):
         try:
@@ -101,7 +104,7 @@ def undone_on_error() -> Iterator[None]:
 
 
 class Step(NamedTuple):
-    """One event on the path that a line took in this run: replayed (a hit) or done, and why."""
+    """One event of a line in this run: replayed (a hit) or new, and why."""
 
     key: str
     head: str
@@ -115,11 +118,11 @@ class Line:
     Parameters
     ----------
     root : str
-        Digest of where the line begins.
+        The digest of the line's origin.
     origin : dict
-        What the root is a digest of, to be kept with the line's first event.
+        The origin, which is stored with the line's first event.
     head : str, optional
-        Where to go on from, if not from the root.
+        The head to continue from; the root by default.
 
     Examples
     --------
@@ -142,7 +145,7 @@ class Line:
         self._beside = 0
 
     def start(self) -> str:
-        """The base of a new event: the head, or a place beside it while others are under way."""
+        """The base of a new event: the head, or a place beside it while other calls run."""
         with self._lock:
             self._under_way += 1
             if self._under_way == 1:
@@ -151,11 +154,11 @@ class Line:
             return key.beside_base(self.head, self._beside)
 
     def finish(self, step: Step | None = None) -> None:
-        """End an event: go on to its head, or stay when it was rolled back (None)."""
+        """End an event and move to its head; with None (rolled back) the head stays."""
         with self._lock:
             self._under_way -= 1
             if step is not None:
-                # Of two that ran side by side, the second continues from the first.
+                # If two calls ran at the same time, the second continues from the first.
                 alone = self._beside == 0
                 self.head = step.head if alone else key.joined_head(self.head, step.head)
                 self.steps.append(step)
@@ -163,24 +166,24 @@ class Line:
                 self._beside = 0
 
     def move(self, head: str, steps: list[Step]) -> None:
-        """Go to another place of the line, reached by these steps."""
+        """Move to another head of the line, which these steps lead to."""
         with self._lock:
             self.head, self.steps = head, steps
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """One of the people of a job: calls on the job's factory run on a line of their own.
+    """One person of a job; calls on the factory in a slot run on a line of their own.
 
     Attributes
     ----------
     thing : object
         The factory.
     number : int
-        From 0.
+        The number of the slot, from 0.
     seen : int
-        How many of the factory's people the prompts of the job may mention, so that a prompt
-        does not depend on which reply arrives first.
+        How many of the factory's people the job's prompts may mention. It is fixed at the start,
+        so that a prompt does not depend on which reply arrives first.
     line : Line
     """
 
@@ -193,18 +196,18 @@ class Slot:
 class Fork:
     """A line that forks into numbered slots and is joined when all have ended.
 
-    The key of a slot's event depends on the place of the fork and the slot's number only, so
-    the same job gives the same events in whatever order replies arrive. Until the join the
-    line's head stays; the same fork asked for again continues where it stopped.
+    The key of a slot's event depends only on the place of the fork and the slot's number, so a
+    job gives the same events regardless of which reply arrives first. The line's head stays until
+    the join, so the same fork made again continues where it stopped.
 
     Parameters
     ----------
     scope : Scope
-        Where the object's line is.
+        The scope of the object's line.
     thing : object
-        Whose calls run in the slots.
+        The object whose calls run in the slots.
     slots : int
-        How many.
+        The number of slots.
     seen : int
         See `Slot`.
 
@@ -230,7 +233,7 @@ class Fork:
         return [slot for slot in self.slots if slot.number not in self.results]
 
     def join(self) -> None:
-        """Continue the line behind all slots; to be called when each has ended."""
+        """Move the line's head behind all slots; call it when each has ended."""
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
@@ -244,12 +247,12 @@ class Fork:
 # -- names ------------------------------------------------------------------------------
 
 
-# Stands for a thing whose name stays taken, and which nobody needs to find any more.
+# Marks a name that stays taken although its object is no longer in memory.
 _GONE = object()
 
 
 class Registry:
-    """Named things; adding and removing are undone when the transaction around rolls back.
+    """Objects by name; adding and removing are undone if the transaction rolls back.
 
     Examples
     --------
@@ -269,7 +272,7 @@ class Registry:
         self._lock = new_lock()
 
     def add(self, name: str, thing: Any) -> None:
-        """Register `thing`; raise `NameTaken` when another bears the name already."""
+        """Register `thing`; raise `NameTaken` if another object has the name."""
         key = normalise_name(name)
         with self._lock:
             holder = self._things.setdefault(key, thing)
@@ -283,7 +286,7 @@ class Registry:
         )
 
     def remove(self, name: str) -> None:
-        """Take a thing out; nothing happens when it is not there."""
+        """Remove an object; does nothing if there is none of that name."""
         key = normalise_name(name)
         with self._lock:
             thing = self._things.pop(key, None)
@@ -296,22 +299,22 @@ class Registry:
                 del self._things[key]
 
     def get(self, name: str) -> Any | None:
-        """The thing of that name, or None."""
+        """The object of that name, or None."""
         found = self._things.get(normalise_name(name))
         return None if found is _GONE else found
 
     def let_go(self, name: str, thing: Any) -> None:
-        """Keep the name taken, and the thing no longer; for more than fit into memory."""
+        """Drop the object but keep its name taken; for more people than fit into memory."""
         with self._lock:
             if self._things.get(normalise_name(name)) is thing:
                 self._things[normalise_name(name)] = _GONE
 
     def names(self) -> list[str]:
-        """All names that are taken, as they are compared."""
+        """All names that are taken, normalised."""
         return list(self._things)
 
     def clear(self) -> None:
-        """Forget all; undone when the transaction around rolls back."""
+        """Remove everything; undone if the transaction rolls back."""
         with self._lock:
             before, self._things = self._things, {}
         on_rollback(lambda: self._things.update(before))
@@ -334,7 +337,7 @@ origins: Aside[str] = Aside()
 
 
 class Scope:
-    """Where names are unique and events are counted; the free scope has no journal.
+    """A space of unique names and counted events; the free scope has no journal.
 
     Parameters
     ----------
@@ -349,9 +352,9 @@ class Scope:
     Attributes
     ----------
     hits, misses : int
-        Outermost transactions that were replayed, and that were new.
+        The numbers of outermost transactions that were replayed, and that were new.
     model_calls : int
-        Replies that a model was asked for and that were saved.
+        The number of new replies that were saved.
     """
 
     def __init__(
@@ -369,19 +372,19 @@ class Scope:
         self.budget = budget
         self.simulation = simulation
         self._open_store = open_store
-        # The store once more, where it is a recording that is replayed.
+        # The store again if it is a recording, else None.
         self.recorded: Any = None
         self.lock = open_after_fork(threading.RLock())
         self._forget()
 
     def begin(self, store: Any, recorded: Any) -> None:
-        """Start a run from the beginning; this becomes the current scope.
+        """Start a run from the beginning and become the current scope.
 
         Parameters
         ----------
         store : Store or RecordedStore
         recorded : RecordedStore or None
-            The store once more, where it is a recording that is replayed.
+            The store again if it is a recording.
         """
         self.store, self.recorded = store, recorded
         with self.lock:
@@ -394,7 +397,7 @@ class Scope:
             _open[:] = [s for s in _open if s is not self] + [self]
 
     def end(self) -> None:
-        """Close the store; the current scope is again the one before."""
+        """Close the store; the previous scope becomes the current one."""
         with _lock:
             _open[:] = [s for s in _open if s is not self]
         store, self.store = self.store, None
@@ -403,7 +406,7 @@ class Scope:
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
-        """The store; one that is opened for the block when the scope has ended."""
+        """The store; if the scope has ended, a store that is open during the block."""
         if self.store is not None or self._open_store is None:
             yield self.store
             return
@@ -411,7 +414,7 @@ class Scope:
             yield store
 
     def _forget(self) -> None:
-        """Go back to the beginning: no names, no numbers, every line at its root."""
+        """Reset to the beginning: no names, no numbers, every line at its root."""
         self.registries: dict[str, Registry] = {}
         self.numbers: Counter[str] = Counter()
         self.hits = 0
@@ -421,8 +424,8 @@ class Scope:
         self.last_key: str | None = None
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
-        # A line is remembered together with this token, so that one of an earlier run
-        # is never taken up again.
+        # Lines are stored together with this token, so that a line of an earlier run is never
+        # continued.
         self._run = object()
 
     def registry(self, kind: str) -> Registry:
@@ -431,13 +434,13 @@ class Scope:
             return self.registries.setdefault(kind, Registry(kind))
 
     def number(self, kind: str) -> int:
-        """The next number of a kind, from 1; starts again with the simulation."""
+        """The next number of a kind, from 1 in each run."""
         with self.lock:
             self.numbers[kind] += 1
             return self.numbers[kind]
 
     def line_of(self, thing: Any) -> Line:
-        """The line of an object, begun at its present state when it has none yet."""
+        """The line of an object; begins one at its present state if it has none."""
         line = self.begun_line_of(thing)
         if line is not None:
             return line
@@ -450,18 +453,18 @@ class Scope:
             return line
 
     def begun_line_of(self, thing: Any) -> Line | None:
-        """The line of an object in this run, or None; looking begins none."""
+        """The line of an object in this run, or None; does not begin one."""
         found = _lines.get(thing)
         return found[1] if found is not None and found[0] is self._run else None
 
     def count(self, *, hit: bool) -> None:
-        """Count an outermost transaction as replayed or done."""
+        """Count an outermost transaction as replayed or new."""
         with self.lock:
             self.hits += hit
             self.misses += not hit
 
     def uncount(self) -> None:
-        """Take back that a transaction ran: it was put off, and will be counted when it runs."""
+        """Undo the count of a new transaction that was postponed."""
         with self.lock:
             self.misses -= 1
 
@@ -475,7 +478,7 @@ class Scope:
         return self._steps.get(key)
 
     def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A line rooted in where it comes from and in how many equal ones came before."""
+        """A new line; its root depends on its origin and the number of earlier equal lines."""
         with self.lock:
             recorded = self.recorded
             name = self.id if recorded is None else recorded.recording.simulation
@@ -486,7 +489,7 @@ class Scope:
             return Line(key.line_root(equal, place["occurrence"]), place)
 
 
-# For calls made while no simulation is open: atomic, and nothing is saved.
+# For calls while no simulation is open: they are atomic but not saved.
 free = Scope(FREE)
 # Scopes that are open, the current one last. A process-wide stack and not a context
 # variable: a notebook's cells and a widget's threads share the simulation of the notebook.
@@ -496,12 +499,12 @@ _at_begin: list[Callable[[Scope], None]] = []
 
 
 def at_begin(forget: Callable[[Scope], None]) -> None:
-    """Have `forget(scope)` called whenever a simulation begins anew."""
+    """Call `forget(scope)` whenever a simulation begins."""
     _at_begin.append(forget)
 
 
 def scope(simulation_id: str | None = None) -> Scope:
-    """The open scope of that id; without an id the current one; else the free scope."""
+    """The open scope of that id, or the current one; the free scope if there is none."""
     if simulation_id is None:
         return _open[-1] if _open else free
     for candidate in reversed(_open):
@@ -511,5 +514,5 @@ def scope(simulation_id: str | None = None) -> Scope:
 
 
 def origin_of(thing: Any) -> str:
-    """The key of the event that an object came from in this run, or an empty text."""
+    """The key of the event that an object came from in this run, or an empty string."""
     return origins.get(thing) or ""

@@ -1,4 +1,4 @@
-"""One transactional call: looked up, run, then stored or rolled back."""
+"""One transactional call: look it up, run it, then store it or roll it back."""
 
 from __future__ import annotations
 
@@ -47,17 +47,25 @@ OTHERWISE = "a step within it was done otherwise"
 
 
 def current_transaction() -> Transaction | None:
-    """The innermost transactional call that runs here, or None."""
+    """The innermost transactional call in this thread or task, or None."""
     found: Transaction | None = current_context().transaction
+    return found
+
+
+def required_transaction() -> Transaction:
+    """Return the current transaction; for code that only runs in a transactional method."""
+    found = current_transaction()
+    if found is None:
+        raise RuntimeError("only called within a transactional method")
     return found
 
 
 class Transaction:
     """A call of a transactional method, from its look-up to its commit or rollback.
 
-    The steps, in order: `try_lock`, `open`, `look_up`; with a stored event `replay`; else the
-    body runs within `active`, and `commit` (or `send`, and later `finish`) stores the event.
-    After an error `roll_back`; in any case `release`.
+    The steps, in order: `try_lock`, `open`, `look_up`. If there is a stored event, `replay`. If
+    not, the body runs within `active`, and `commit` (or `send`, and later `finish`) stores the
+    event. After an error `roll_back`; in any case `release`.
 
     Objects that the method may change (`Call.participants`) are copied by `open`, locked until
     `release`, and restored by `roll_back`. A method that declares ``touches=()`` changes
@@ -104,11 +112,11 @@ class Transaction:
     # -- locks --------------------------------------------------------------------------
 
     def try_lock(self, seconds: float) -> bool:
-        """Lock the objects that are copied or changed; False if not all were free in time."""
+        """Lock the objects that are copied or changed; False after a timeout."""
         if not self._to_lock:
             return True
         things = {id(thing := self.call.things[name]): thing for name in self._to_lock}
-        # In one order everywhere, so that two calls never wait for each other.
+        # Always in the same order, so that two calls never wait for each other.
         for number in sorted(things) if len(things) > 1 else things:
             if not self._holds(number):
                 lock = lock_of(things[number])
@@ -136,7 +144,7 @@ class Transaction:
     # -- look-up and replay -------------------------------------------------------------
 
     def open(self) -> None:
-        """Copy the objects that the method may change, and make the event's key."""
+        """Copy the objects that the method may change, and compute the event's key."""
         states: dict[str, State] = {}
         for name, thing in self.call.participants.items():
             self.before[name] = state = thing.encode_complete_state()
@@ -174,13 +182,12 @@ class Transaction:
         self._serial += 1
 
     def look_up(self) -> Record | None:
-        """The stored event if it is to be replayed, else None; call it again after `replay`
-        refused one.
+        """The stored event to replay, or None; call it again after `replay` returned False.
 
         Raises
         ------
         ReplayMiss
-            When a recording is opened for replay only and does not hold the event.
+            If a recording is opened for replay only and does not have the event.
         """
         store = self.scope.store
         if store is None or (self.parent is not None and not self.parent.rerun):
@@ -200,7 +207,7 @@ class Transaction:
         return record
 
     def _find(self) -> Record | None:
-        """The stored event under this key, or under the keys of the same call made again."""
+        """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
         if recorded is not None and not self.why:
             self.key = recorded.key_of(self.key, self.base, self.content)
@@ -209,7 +216,7 @@ class Transaction:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
             except DamagedRecord as error:
-                logger.warning("%s Event %s is done anew and replaced.", error, self.key[:12])
+                logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
             if record is None:
@@ -229,7 +236,7 @@ class Transaction:
         self.key, self.why = keys.retry_key(self.key), why
 
     def replay(self, record: Record) -> bool:
-        """Take over a stored event; False when a name in it is taken by another object now."""
+        """Apply a stored event; False if another object has taken a name in it."""
         try:
             self._take_over(record)
         except NameTaken as error:
@@ -244,7 +251,7 @@ class Transaction:
         return True
 
     def _take_over(self, record: Record) -> None:
-        """Make an event's changes here and decode its result, all or nothing."""
+        """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
@@ -261,7 +268,7 @@ class Transaction:
         self.replies = record["meta"]["replies"]
 
     def _enter(self, thing: Any) -> Any:
-        """Register an object that came out of the journal, as when it was made."""
+        """Register an object from the journal, as when it was made."""
         origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
         return thing if join is None else join(self.scope.id)
@@ -273,7 +280,7 @@ class Transaction:
         return within(Context(self, self.slot, self.undo, current_context().sender))
 
     def stage(self, change: Change, name: str = "self") -> None:
-        """Change the method's object (or another parameter) when the event is stored."""
+        """Add a change of the object (or another parameter), made when the event is stored."""
         self.staged.append((name, change))
         self._to_lock.append(name)
 
@@ -282,29 +289,29 @@ class Transaction:
         self.failure, self.kept = reason, keep
 
     def check_process(self) -> None:
-        """Refuse to store or to pay for anything in a process that was forked off meanwhile.
+        """Raise an error in a process that was forked during the call.
 
         Raises
         ------
         ForkedTransaction
-            In the child; the parent continues unharmed.
+            In the child process; the parent continues.
         """
         tx: Transaction | None = self
         while tx is not None:
             if tx._pid != os.getpid():  # noqa: SLF001 - the same class
                 raise ForkedTransaction(
                     f"{tx.call.method.name} began in another process, before a fork. Nothing was "
-                    "stored here, and the other process continues. Call it again."
+                    "stored in this process; the other one continues. Call it again."
                 )
             tx = tx.parent
 
     # -- commit -------------------------------------------------------------------------
 
     def commit(self, result: Any) -> bool:
-        """Store the event and make the staged changes; `result` is what then counts.
+        """Store the event and make the staged changes; afterwards `result` is the valid result.
 
-        False when another kernel stored a different event first, whose inner events changed
-        other objects: call `begin_again` and run the body once more, over those events.
+        False if another kernel stored a different event first, whose inner events changed other
+        objects. Then call `begin_again` and run the body again over those events.
         """
         self.send(result)
         return self.finish()
@@ -320,7 +327,7 @@ class Transaction:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
         if self.parent is not None:
             self._make_staged()
-            # A method that declares what it touches is replayed by that alone.
+            # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
@@ -337,14 +344,14 @@ class Transaction:
         return True
 
     def _publish(self) -> Record | None:
-        """Wait for the stored event; where another kernel was first, continue with its event."""
+        """Wait for the stored event; if another kernel was first, continue with its event."""
         mine, standing = self._stored()
         if standing["composite"] and standing["head"] != mine["head"] and not self.rerun:
-            logger.info("Another kernel did %s first; its steps count.", self.call.method.name)
+            logger.info("Another kernel ran %s first; its events count.", self.call.method.name)
             return None
         while standing["composite"] and standing["head"] != mine["head"]:
-            # The objects that its inner events changed are no part of its key, and were in
-            # another state. Its own changes alone would miss those: it is another event.
+            # The objects that its inner events changed do not enter its key and were in another
+            # state, so its own changes are not enough to replay it: this is a different event.
             self.key = keys.variant_key(self.key, [key for key, _ in self.children])
             known = self.scope.store.get("event:" + self.key) is not None
             self.why = REPLAYED if known else OTHERWISE
@@ -354,15 +361,15 @@ class Transaction:
             for thing in objects_in(self.result):
                 origins.put(thing, self.key)
             return standing
-        logger.info("Another kernel did %s first; its result counts.", self.call.method.name)
+        logger.info("Another kernel ran %s first; its result counts.", self.call.method.name)
         self._put_back()
         try:
             self._take_over(standing)
         except NameTaken as error:
             raise NameTaken(
-                f"Another kernel did {self.call.method.name} first, and a name in its result is "
-                "taken by someone else here by now. Its result is saved, and so is all that was "
-                "made here; the same call again continues with both."
+                f"Another kernel ran {self.call.method.name} first, and a name in its result is "
+                "taken here. Both results are saved; run the same call again to continue with "
+                "both."
             ) from error
         return standing
 
@@ -376,13 +383,13 @@ class Transaction:
         return record, self.scope.store.submit(items).result
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the one that is stored under its key."""
+        """The record of this call, and the record that is stored under its key."""
         sent, self._sent = self._sent or self._submit(), None
         record, wait = sent
         return record, wait()[0]
 
     def _record(self) -> Record:
-        """All that is stored of a call: what was called, what came of it, what it took."""
+        """The record of a call: its content, its result and its cost."""
         changes = self._changes()
         encoded = encode(self.result, "the result")
         content = self.content
@@ -414,7 +421,7 @@ class Transaction:
         }
 
     def _changes(self) -> dict[str, Change]:
-        """The changes by parameter: staged ones, else the difference of before and after."""
+        """The changes by parameter: staged ones, or the difference between before and after."""
         changes: dict[str, Change] = {}
         for name, before in self.before.items():
             thing = self.call.things[name]
@@ -423,7 +430,7 @@ class Transaction:
                 changes[name] = encode(change, f"the change of {name}")
         for name, change in self.staged:
             if name in changes:
-                raise ValueError(f"{name} was changed twice in one draft; stage one change.")
+                raise ValueError(f"{name} was changed twice in one call; stage one change.")
             changes[name] = encode(change, f"the change of {name}")
         return changes
 
@@ -437,7 +444,7 @@ class Transaction:
             _make_change(thing, change)
 
     def _end(self, record: Record | None) -> None:
-        """Continue the line behind this event, or leave it where it was (None)."""
+        """Move the line's head behind this event; with None leave it unchanged."""
         self._done = True
         if self.line is None:
             return
@@ -448,7 +455,7 @@ class Transaction:
             self.scope.went(step)
 
     def _hand_up(self, record: Record | None) -> None:
-        """End within another call: the outer one stores this event, and may yet undo it."""
+        """End within another call: the outer call stores this event or rolls it back."""
         parent = self.parent
         self._done = True
         if parent is None:
@@ -468,8 +475,8 @@ class Transaction:
         touched = {id(self.call.things[name]) for name, _ in self.staged} | {
             id(thing) for thing in self.call.participants.values()
         }
-        # An outer event that changed more than its own objects cannot be replayed by their
-        # changes alone; it is replayed by running its body over the inner events.
+        # The changes of an outer event's own objects cannot replay an inner change of another
+        # object. Such an event is replayed by running its body over the inner events.
         if touched - {id(thing) for thing in others}:
             parent.composite = True
 
@@ -484,12 +491,12 @@ class Transaction:
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
-        """Restore everything as it was before the call; nothing after a commit."""
+        """Restore everything as before the call; does nothing after a commit."""
         if self._done:
             return
         if self._sent is not None:
             # Wait for it: the same call made at once must find it, not do it anew.
-            with suppress(Exception):  # the error that led here is raised anyway
+            with suppress(Exception):  # the original error is raised anyway
                 self._sent[1]()
         self._put_back()
         if self.rerun and self.parent is None and not self._overtaken:
@@ -507,7 +514,7 @@ class Transaction:
 
 
 def _make_change(thing: Any, change: Change) -> None:
-    """Change an object, by its own method where it has one that costs only the change."""
+    """Apply a change to an object, with its faster `_apply_change` if it has one."""
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

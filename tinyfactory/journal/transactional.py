@@ -1,4 +1,4 @@
-"""`@transactional`: a method as one atomic step that is kept, and replayed when it recurs."""
+"""`@transactional`: makes a method atomic, and saves and replays its calls."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ def transactional(
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
 ) -> Any:
-    """Make a method one atomic step, kept in the journal of the simulation that is open.
+    """Make a method atomic, and save its calls in the journal of the open simulation.
 
-    Whatever leaves the method (an error, Ctrl-C, a cancelled task), its object and its
-    arguments that have a state are as they were before. In a simulation the result and
-    the change of state are kept, and the same call at the same place is replayed without
-    running the method. Without one the step is atomic, and nothing is kept.
+    If the method raises (an error, Ctrl-C, a cancelled task), its object and its arguments with a
+    state are restored. In a simulation the result and the change of state are saved, and the same
+    call at the same place is replayed without running the method. Without a simulation the method
+    is atomic and nothing is saved.
 
     Parameters
     ----------
     version : str, optional
         The method's version in the event's key; by default a digest of its source, so that
-        an edited method is done anew.
+        an edited method runs again.
     touches : tuple of str, optional
-        The parameters (``"self"`` among them) whose objects the method changes. By default
-        all that have a state; they are copied before, and locked. With ``()`` the method
-        works on a draft and calls ``current_transaction().stage(change)``.
+        The parameters (including ``"self"``) whose objects the method changes. By default all
+        that have a state; they are copied before the call and locked during it. With ``()`` the
+        method changes nothing itself and calls ``current_transaction().stage(change)``.
     request : callable, optional
-        Called with the method's arguments; gives the model request as JSON for the key.
+        Called with the method's arguments; returns the model request as JSON for the key.
     ignore : tuple of str
-        Parameters that are no part of the key, such as a progress callback.
+        Parameters that do not enter the key, such as a progress callback.
 
     Raises
     ------
     InvalidInput
-        At decoration, for anything but a method, a coroutine method, or a class's method.
+        At decoration, for anything but a method, a coroutine method or a class method.
     NotSerialisable
-        At the call, before the method runs, for an argument that the journal cannot hold.
+        At the call, before the method runs, for an argument that is not JSON.
 
     Examples
     --------
@@ -109,15 +109,15 @@ def transactional(
             def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
                 return run(method, self, args, kwargs)
 
-        step.transactional = method  # type: ignore[attr-defined]  # for those who look
+        step.transactional = method  # type: ignore[attr-defined]  # used by the job runner
         return step
 
     return decorate if function is None else decorate(function)
 
 
 def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    # Ctrl-C is raised in the method's body and while waiting, and nowhere else: between two
-    # lines of what follows it could leave a lock held, or a call neither stored nor undone.
+    # Ctrl-C is raised only in the method's body and while waiting. Anywhere else it could leave a
+    # lock held, or a call neither stored nor rolled back.
     with deferred_interrupts() as interrupts:
         tx = Transaction(method.bind(owner, args, kwargs))
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -127,20 +125,3 @@ class ChatModel(Protocol):
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request, or raise a `ModelError`."""
         ...
-
-
-Send = Callable[[ChatModel, ChatRequest], Coroutine[Any, Any, ChatReply]]
-
-# Called before every HTTP request of a call but the first. If it raises, the request is not sent.
-before_request: ContextVar[Callable[[], None] | None] = ContextVar(
-    "tinyfactory_before_request", default=None
-)
-
-# Awaited instead of the model's `complete`.
-sending: ContextVar[Send | None] = ContextVar("tinyfactory_sending", default=None)
-
-
-async def complete(model: ChatModel, request: ChatRequest) -> ChatReply:
-    """The model's reply, through the sender of this context if there is one."""
-    send = sending.get()
-    return await (model.complete(request) if send is None else send(model, request))

@@ -18,7 +18,6 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from tinyfactory.errors import Cancelled, InvalidInput
@@ -89,21 +88,6 @@ class CancelToken:
                 self._callbacks.pop(key, None)
 
 
-# Used if no token is passed to `run` and `arun`.
-current_token: ContextVar[CancelToken | None] = ContextVar("tinyfactory_cancel_token", default=None)
-token = current_token
-
-
-@contextmanager
-def cancellable(switch: CancelToken) -> Iterator[CancelToken]:
-    """Within the block, `run` and `arun` use this token."""
-    before = current_token.set(switch)
-    try:
-        yield switch
-    finally:
-        current_token.reset(before)
-
-
 def run(
     function: Callable[..., Coroutine[Any, Any, T]],
     *args: Any,
@@ -143,7 +127,6 @@ def run(
             "run() was called by a coroutine on the private loop; nothing was started. Await the "
             "coroutine instead."
         )
-    token = token or current_token.get()
     if token is not None:
         token.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
@@ -186,7 +169,6 @@ async def arun(
     """
     if _on_private_loop():
         return await function(*args, **kwargs)
-    token = token or current_token.get()
     if token is not None:
         token.raise_if_cancelled()
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
@@ -235,8 +217,7 @@ class _PrivateLoop:
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         while True:
-            # These two leave `run_forever` as well as the task that raised them, which keeps
-            # them for the one who waits. The loop goes on for all others.
+            # asyncio ends the loop if a task raises one of these; `result` raises it instead.
             with suppress(KeyboardInterrupt, SystemExit):
                 self.loop.run_forever()
 

@@ -121,6 +121,3 @@ class ExecutorSender:
 def _is_cancelling() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-Elsewhere = ExecutorSender

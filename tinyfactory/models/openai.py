@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
-from tinyfactory.models import chat, event_loop
+from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
-from tinyfactory.models.http.connections import connections
-from tinyfactory.models.http.endpoint import Target, target
+from tinyfactory.models.http.endpoint import Target, connections, target
 from tinyfactory.models.http.request import Call
 from tinyfactory.models.http.retry import RetryPolicy
 
@@ -37,6 +36,9 @@ class OpenAIModel:
     >>> model.identity
     {'kind': 'openai', 'model': 'llama3.2', 'endpoint': 'http://localhost:11434/v1'}
     """
+
+    # `complete` takes `before_retry`, so that a budget is asked before each further request.
+    _tells_before_retry = True
 
     def __init__(
         self,
@@ -86,8 +88,7 @@ class OpenAIModel:
         """
         where = self.target()
         where.check_key()
-        hook = before_retry or chat.before_request.get()
-        return await event_loop.arun(self._complete, where, request, hook)
+        return await event_loop.arun(self._complete, where, request, before_retry)
 
     async def _complete(
         self, where: Target, request: ChatRequest, before_retry: Callable[[], None] | None

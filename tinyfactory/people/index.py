@@ -3,19 +3,159 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import compress
+from itertools import accumulate, compress
 from operator import attrgetter, is_not
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.person import TinyPerson
 from tinyfactory.people.schema.layout import ALIASES
-from tinyfactory.people.text_search import Texts, words_of
 from tinyfactory.utils.text import fold_for_search
+
+# People in one piece of text: building one takes some milliseconds.
+PIECE = 500
+
+
+def words_of(query: str) -> list[str]:
+    """Return the words of a query that are not part of others, the most selective first."""
+    words = sorted(set(fold_for_search(query).split()), key=len, reverse=True)
+    return [word for n, word in enumerate(words) if not any(word in w for w in words[:n])]
+
+
+def text_of(persona: dict[str, Any]) -> str:
+    r"""Return all text of a person, folded, one line for each value, without field names.
+
+    Examples
+    --------
+    >>> text_of({"name": "Zoë", "occupation": {"title": "Nurse"}, "age": 34, "skills": ["Judo"]})
+    'zoe\nnurse\n34\njudo'
+    """
+    found: list[str] = []
+    _gather(persona.values(), found)
+    return fold_for_search("\n".join(found))
+
+
+def _gather(values: Iterable[Any], found: list[str]) -> None:
+    # Called for some fifty values of each of 100,000 people before a first search.
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            found.append(value)
+        elif kind is dict:
+            _gather(value.values(), found)
+        elif kind is list:
+            _gather(value, found)
+        elif value is not None:
+            found.append(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The text of some people in UTF-8, and the offset of each; the last offset is the end."""
+
+    text: bytes
+    starts: list[int]
+
+    def all_with(self, word: bytes) -> Iterable[int]:
+        """Yield the positions of the people whose text has a word."""
+        find, starts, place, at = self.text.find, self.starts, 0, 0
+        while (at := find(word, at)) >= 0:
+            place = bisect_right(starts, at, place) - 1
+            yield place
+            place += 1
+            at = starts[place]
+
+
+class Texts:
+    """Searchable text of people. Threads may share it.
+
+    Parameters
+    ----------
+    personas : sequence of dict
+        Read whenever a piece is built; after a change call `forget`.
+
+    Examples
+    --------
+    >>> texts = Texts([{"name": "Ana", "skills": ["sewing"]}, {"name": "Bo", "skills": ["Saws"]}])
+    >>> texts.search(["aw"]), texts.search(["s", "ana"])
+    ([1], [0])
+    """
+
+    def __init__(self, personas: Sequence[dict[str, Any]]) -> None:
+        self._personas = personas
+        self._pieces: list[_Piece | None] = [None] * -(-len(personas) // PIECE)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """The number of pieces."""
+        return len(self._pieces)
+
+    @property
+    def unread(self) -> int:
+        """The number of pieces that are not built yet."""
+        return self._pieces.count(None)
+
+    def read(self, number: int) -> None:
+        """Build a piece, if it is not built yet."""
+        self._piece(number)
+
+    def forget(self, row: int) -> None:
+        """Drop the piece of a person who has changed; it is built again when needed."""
+        self._pieces[row // PIECE] = None
+
+    def search(self, words: Sequence[str], among: Sequence[int] | None = None) -> list[int]:
+        """Return the rows of people who have every word, in order; `among` these or all."""
+        rows = among
+        for word in (word.encode("utf-8", "replace") for word in words):
+            few = rows is not None and len(rows) * 4 < len(self._personas)
+            if few and rows is not None:
+                rows = self._of(rows, word)
+                continue
+            found = self._all_with(word)
+            if rows is None:
+                rows = found
+            else:
+                known = bytearray(len(self._personas))
+                for row in rows:
+                    known[row] = 1
+                rows = [row for row in found if known[row]]
+        return list(range(len(self._personas)) if rows is None else rows)
+
+    def _all_with(self, word: bytes) -> list[int]:
+        found: list[int] = []
+        for number in range(len(self._pieces)):
+            first = number * PIECE
+            found += [first + place for place in self._piece(number).all_with(word)]
+        return found
+
+    def _of(self, rows: Sequence[int], word: bytes) -> list[int]:
+        found = []
+        for row in rows:
+            number, place = divmod(row, PIECE)
+            piece = self._pieces[number] or self._piece(number)
+            if piece.text.find(word, piece.starts[place], piece.starts[place + 1]) >= 0:
+                found.append(row)
+        return found
+
+    def _piece(self, number: int) -> _Piece:
+        piece = self._pieces[number]
+        if piece is None:
+            with self._lock:
+                piece = self._pieces[number]
+                if piece is None:
+                    first = number * PIECE
+                    people = self._personas[first : first + PIECE]
+                    # A word of a query has no line feed, so it never matches across two texts.
+                    lines = [(text_of(p) + "\n").encode("utf-8", "replace") for p in people]
+                    starts = [0, *accumulate(map(len, lines))]
+                    piece = self._pieces[number] = _Piece(b"".join(lines), starts)
+        return piece
+
 
 # The fields offered as filters; `country` is the end of the residence.
 FACETS = {

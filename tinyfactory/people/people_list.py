@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.serializer import journaled
@@ -13,11 +13,9 @@ from tinyfactory.people.formats.edsl import read_edsl, to_edsl
 from tinyfactory.people.formats.files import read_agents, save_people
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.formats.rows import to_frame
+from tinyfactory.people.panel import Panel, ask_all
 from tinyfactory.people.person import TinyPerson
 from tinyfactory.people.render.person import people_html, people_text
-
-if TYPE_CHECKING:
-    from tinyfactory.people.panel import Panel
 
 Json = dict[str, Any]
 
@@ -96,12 +94,7 @@ class People(list[TinyPerson]):
         >>> panel.question, "sewing" in panel.answers[0]
         ('What are your skills?', True)
         """
-        from tinyfactory.people.abilities import ability
-
-        panel: Panel[People] = ability("ask_all")(
-            self, question, model, temperature, concurrency, on_answer
-        )
-        return panel
+        return ask_all(self, question, model, temperature, concurrency, on_answer)
 
     def to_frame(self) -> Any:
         """Return a pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""

@@ -10,9 +10,9 @@ from tinyfactory.journal.scope import Registry, on_rollback, scope
 from tinyfactory.journal.serializer import Change, apply, journaled
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
-from tinyfactory.people.abilities import ability
 from tinyfactory.people.comparison import Twins
-from tinyfactory.people.proposal import Proposal
+from tinyfactory.people.conversation import answer, answer_async, twin_of
+from tinyfactory.people.proposal import Proposal, rewrite
 from tinyfactory.people.render.person import person_html, person_text
 from tinyfactory.people.revisions import Revision, Source
 from tinyfactory.people.schema import edits
@@ -177,8 +177,7 @@ class TinyPerson:
     @staticmethod
     def all_people(simulation_id: str | None = None) -> People:
         """Return all people registered in a simulation, by default the current one."""
-        # A list of people is made of this class, so its module imports this one. It is taken
-        # from the package when it is needed.
+        # Its module imports this one, so it is taken from the package at the call.
         from tinyfactory.people import People
 
         return People(scope(simulation_id).registry("person"))
@@ -324,8 +323,8 @@ class TinyPerson:
         wish : str
             How the new value should be, in words.
         factory : TinyPersonFactory, optional
-            The factory whose model, context and language are used; by default the one that
-            made the person, else the configured model and language.
+            Its model, context and language are used; by default it is the factory that made
+            the person, else the configured model and language are used.
         attempts : int
             The maximum number of replies to ask for.
 
@@ -352,8 +351,7 @@ class TinyPerson:
         >>> proposal.accept().source, baker.get("beliefs") == proposal.after
         ('rewritten', True)
         """
-        proposal: Proposal = ability("rewrite")(self, path, wish, factory, attempts)
-        return proposal
+        return rewrite(self, path, wish, factory, attempts)
 
     @property
     def proposals(self) -> int:
@@ -437,15 +435,13 @@ class TinyPerson:
         >>> [line["role"] for line in ana.conversation]
         ['user', 'assistant']
         """
-        answer: str = ability("ask")(self, question, model, temperature)
-        return answer
+        return answer(self, question, model, temperature)
 
     async def aask(
         self, question: str, *, model: Any = None, temperature: float | None = 1.0
     ) -> str:
         """Await the answer of `ask`; cancelling the await cancels the question."""
-        answer: str = await ability("aask")(self, question, model, temperature)
-        return answer
+        return await answer_async(self, question, model, temperature)
 
     @property
     def conversation(self) -> list[Json]:
@@ -490,8 +486,7 @@ class TinyPerson:
         >>> twins.original.get("age"), twins.twin.get("age")
         (40, 60)
         """
-        twins: Twins[TinyPerson] = ability("twin")(self, changes, factory, attempts)
-        return twins
+        return twin_of(self, changes, factory, attempts)
 
     # -- as data -----------------------------------------------------------------------
 
@@ -562,8 +557,6 @@ class TinyPerson:
         self._joins = bool(state.get("registered"))
         return self
 
-    # -- for the journal ---------------------------------------------------------------
-
     def _apply_change(self, change: Change) -> None:
         """Apply a change; the cost of one more answer does not grow with the conversation."""
         said = change.get("append", {}).get("conversation")
@@ -591,8 +584,6 @@ class TinyPerson:
 
     def __eq__(self, other: object) -> bool:
         return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented
-
-    # -- shown -------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         parts = [("name", "name"), ("age", "age"), ("occupation", "occupation.title")]

@@ -19,6 +19,7 @@ Person = TypeVar("Person", bound="PersonLike")
 class PersonLike(Protocol):
     """A person."""
 
+    simulation_id: str | None
     provenance: Json
 
     @property
@@ -28,6 +29,10 @@ class PersonLike(Protocol):
     @property
     def revisions(self) -> Sequence[Revision]: ...  # noqa: D102
     def get(self, key: str, default: Any = None) -> Any: ...  # noqa: D102
+    @property
+    def conversation(self) -> list[Json]: ...  # noqa: D102
+    @property
+    def proposals(self) -> int: ...  # noqa: D102
     def minibio(self) -> str: ...  # noqa: D102
     def origins(self) -> dict[str, Origin]: ...  # noqa: D102
     def to_dict(self) -> Json: ...  # noqa: D102
@@ -36,6 +41,7 @@ class PersonLike(Protocol):
 class Revisable(PersonLike, Protocol):
     """A person that can be edited."""
 
+    def _with_persona(self, persona: Json) -> PersonLike: ...
     def _revised(
         self, changes: Mapping[str, Any], source: Source, origin: Origin
     ) -> Revision | None: ...

@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 from tinyfactory.errors import DemographyError
 from tinyfactory.people.render.tables import demography_html, demography_text
 from tinyfactory.populations import readers, schema
-from tinyfactory.populations.bands import Band, band_of, check_ages, read_bands
-from tinyfactory.populations.schema import Cells, Json, Shares
+from tinyfactory.populations.schema import (
+    Band,
+    Cells,
+    Json,
+    Shares,
+    band_of,
+    check_ages,
+    read_bands,
+)
 from tinyfactory.utils.imports import require
 
 if TYPE_CHECKING:

@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import DemographyError
-from tinyfactory.populations.bands import check_ages, read_bands
-from tinyfactory.populations.schema import ABOUT, WEIGHTS, Json, read_shares, read_weight
+from tinyfactory.populations.schema import (
+    ABOUT,
+    WEIGHTS,
+    Json,
+    check_ages,
+    read_bands,
+    read_shares,
+    read_weight,
+)
 
 Row = dict[str, Any]
 # The names of weights that are never the name of a field.

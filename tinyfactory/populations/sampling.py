@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyfactory.gazetteer.unique_names import draw_names
-from tinyfactory.populations.bands import Band
+from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.populations.joint import Block
 from tinyfactory.populations.quotas import (
     Array,
@@ -22,6 +21,7 @@ from tinyfactory.populations.quotas import (
     round_sums,
     round_table,
 )
+from tinyfactory.populations.schema import Band
 
 Names = tuple[str, ...]
 # One person, and the rounding error of a product.

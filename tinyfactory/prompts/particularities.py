@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from tinyfactory.gazetteer.genders import gender_in
+from tinyfactory.gazetteer.names import gender_in
 from tinyfactory.utils.text import fold_words
 
 __all__ = ["Constraints", "contradiction", "read_constraints", "read_particularities"]

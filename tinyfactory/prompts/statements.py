@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tinyfactory.gazetteer.genders import NOUNS
+from tinyfactory.gazetteer.names import NOUNS
 
 __all__ = ["OTHERS", "read_prose"]
 

@@ -1,4 +1,4 @@
-"""Loopback only: an audit hook that refuses every other address and writes the attempt down.
+"""Loopback only: an audit hook that refuses every other address and records the attempt.
 
 An audit hook sees what a patched `socket` would miss, cannot be removed by the code under
 test, and the note outlives an `except Exception` that swallows the refusal.
@@ -21,7 +21,7 @@ _state = {"installed": False, "open": False}
 
 
 class NetworkForbidden(RuntimeError):
-    """A test tried to reach another machine. No OSError, so that no retry takes it for one."""
+    """A test tried to reach another machine. Not an OSError, so that no code retries it."""
 
 
 def is_local(host: object) -> bool:

@@ -112,7 +112,6 @@ async def complete_batch(
         )
     if not requests:
         return {}
-    token = token or event_loop.current_token.get()
     run = BatchRun(model, requests, remembered, remember, arrived, progress, most_rows, token)
     try:
         await run.submit()

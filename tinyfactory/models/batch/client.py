@@ -12,8 +12,7 @@ from tinyfactory.errors import ModelError, RequestRejected
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
 from tinyfactory.models.event_loop import CancelToken
-from tinyfactory.models.http.connections import connections
-from tinyfactory.models.http.endpoint import Target
+from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
 

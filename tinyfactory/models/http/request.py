@@ -18,8 +18,7 @@ from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
-from tinyfactory.models.http.connections import Connections
-from tinyfactory.models.http.endpoint import Target
+from tinyfactory.models.http.endpoint import Connections, Target
 from tinyfactory.models.http.responses import (
     Failure,
     Retryable,

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tinyfactory.errors import (
     AuthenticationFailed,
@@ -21,7 +21,6 @@ from tinyfactory.errors import (
     UnknownModel,
 )
 from tinyfactory.models.chat import ChatReply, Json, Usage
-from tinyfactory.models.http.endpoint import Target
 from tinyfactory.redaction import scrub
 
 # An exhausted balance arrives as 429 like a rate limit, but waiting does not help.
@@ -31,6 +30,29 @@ _NOT_A_MODEL = re.compile(
     r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+class Source(Protocol):
+    """The model and endpoint of a response, as a `Target` has them."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def endpoint(self) -> str:
+        """The address without secrets."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """Model and endpoint, for messages."""
+        ...
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must not appear in messages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +108,7 @@ class Retryable(Exception):
 # --- completions ---------------------------------------------------------------------------------
 
 
-def read_completion(content: bytes, headers: Mapping[str, str], target: Target) -> Json | Failure:
+def read_completion(content: bytes, headers: Mapping[str, str], target: Source) -> Json | Failure:
     """The chat completion in the body of a 200, or the error that some servers send with it.
 
     Raises
@@ -112,7 +134,7 @@ def read_completion(content: bytes, headers: Mapping[str, str], target: Target) 
 
 
 def read_reply(
-    completion: Json, target: Target, parameters: Json, *, requests: int, seconds: float
+    completion: Json, target: Source, parameters: Json, *, requests: int, seconds: float
 ) -> ChatReply:
     """The reply in a chat completion.
 
@@ -120,7 +142,7 @@ def read_reply(
     ----------
     completion : dict
         From `read_completion`.
-    target : Target
+    target : Source
     parameters : dict
         The parameters that were sent.
     requests : int
@@ -194,7 +216,7 @@ def _count(value: Any) -> int:
 # --- errors --------------------------------------------------------------------------------------
 
 
-def read_error(status: int, body: Any, headers: Mapping[str, str], target: Target) -> Failure:
+def read_error(status: int, body: Any, headers: Mapping[str, str], target: Source) -> Failure:
     """Read an error response of OpenAI, Azure, vLLM, Ollama, llama.cpp or FastAPI.
 
     Parameters
@@ -204,7 +226,7 @@ def read_error(status: int, body: Any, headers: Mapping[str, str], target: Targe
         Decoded JSON, or the text if it is not JSON.
     headers : mapping
         With lower-case names, or case-insensitive.
-    target : Target
+    target : Source
         Its secrets are removed from the message.
     """
     if isinstance(body, list) and body:  # Gemini's endpoint wraps the error in a list
@@ -249,7 +271,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def as_error(failure: Failure, target: Target) -> ModelError | Retryable:
+def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
     """The error to raise for a failure: a `Retryable` if another attempt may succeed."""
     if failure.status is None:
         return _without_response(failure, target.endpoint)
@@ -308,7 +330,7 @@ def _without_response(failure: Failure, endpoint: str) -> Retryable:
     return Retryable(EndpointUnavailable(f"{endpoint} did not answer ({failure.message})."))
 
 
-def bad_response(fault: str, content: bytes, target: Target) -> Retryable:
+def bad_response(fault: str, content: bytes, target: Source) -> Retryable:
     """A 200 without a chat completion in it. A proxy may cause that once, so retry it once."""
     text = " ".join(content[:200].decode("utf-8", "replace").split())
     error = BadResponse(

@@ -137,10 +137,10 @@ class LoopbackServer:
 
     def _forget_predecessor(self) -> None:
         # Another server of this process may have had this port, with other capabilities.
-        from tinyfactory.models.http import capabilities, connections
+        from tinyfactory.models.http import capabilities, endpoint
 
         capabilities.known.forget(self.base_url)
-        connections.forget(self.base_url)
+        endpoint.forget(self.base_url)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -147,7 +147,7 @@ def _format_of(path: Path) -> str:
         return path.suffix[1:]
     if path.suffix == "" or path.is_dir():
         return "folder"
-    raise InvalidInput(f"{path.name} has no known ending; nothing was written. {_HOW}")
+    raise InvalidInput(f"The format of {path.name} is not known; nothing was written. {_HOW}")
 
 
 def _json(value: Any, indent: int | None = None) -> str:

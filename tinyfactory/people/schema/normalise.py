@@ -17,8 +17,13 @@ from typing import Any
 
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people.schema.big_five import TRAITS
+from tinyfactory.people.schema.foreign_layouts import (
+    NAME_SOURCES,
+    PLACE_SOURCES,
+    WRAPPERS,
+    canonical,
+)
 from tinyfactory.people.schema.layout import ALIASES, PART_ALIASES, TIMES, TOP
-from tinyfactory.people.schema.shapes import NAME_SOURCES, PLACE_SOURCES, WRAPPERS, canonical
 from tinyfactory.people.schema.values import MAX_DEPTH, shown
 from tinyfactory.utils.text import clean
 

@@ -15,8 +15,8 @@ from pydantic import (
 )
 
 from tinyfactory.errors import InvalidPersona
+from tinyfactory.people.schema.foreign_layouts import canonical
 from tinyfactory.people.schema.layout import empty
-from tinyfactory.people.schema.shapes import canonical
 from tinyfactory.people.schema.values import shown
 
 Json = dict[str, Any]

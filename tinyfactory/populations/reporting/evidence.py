@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.gazetteer.genders import NOUNS, gender_of
+from tinyfactory.gazetteer.names import NOUNS, gender_of
 from tinyfactory.models.offline.mark import OFFLINE_MARK
 from tinyfactory.people.formats.rows import KNOWN
 from tinyfactory.utils.text import fold_words

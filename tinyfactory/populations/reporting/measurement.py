@@ -10,7 +10,7 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.populations.demography import Demography
-from tinyfactory.populations.reporting import association, margins, repetition, word_choice
+from tinyfactory.populations.reporting import margins, repetition, word_choice
 from tinyfactory.populations.reporting.big_five import big_five_row
 from tinyfactory.populations.reporting.card import ReportCard, Row
 from tinyfactory.populations.reporting.evidence import (
@@ -142,7 +142,7 @@ def _against(target: Target, readings: dict[str, Reading]) -> list[Row]:
     ]
     if target.impossible:
         rows.append(margins.impossible_row(target, readings))
-    rows += association.association_rows(readings, target)
+    rows += margins.association_rows(readings, target)
     for field, margin in shares.items():
         rows.append(margins.coverage_row(readings[field], margin))
         rows.append(margins.evenness_row(readings[field], margin))

@@ -1,4 +1,4 @@
-"""Talking to a person: what the model is told, and what becomes of its answer."""
+"""Asking a person: the prompt, the event of a question, and reading the answer."""
 
 from __future__ import annotations
 
@@ -9,43 +9,93 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from tinyfactory import prompts
+from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
-from tinyfactory.factory import requests
-from tinyfactory.factory.makers import model_for
-from tinyfactory.factory.person_generator import transaction
 from tinyfactory.generation import pipeline
+from tinyfactory.generation.arguments import check_question, check_temperature
 from tinyfactory.generation.pipeline import Task, request_key
+from tinyfactory.journal.scope import Scope, factories, scope
+from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.comparison import Twins
+from tinyfactory.people.protocols import Json, Person, PersonLike
 from tinyfactory.utils.text import clean
 
-if TYPE_CHECKING:
-    from tinyfactory.people import TinyPerson
 
-Json = dict[str, Any]
+class Maker(Protocol):
+    """What a person needs of a `TinyPersonFactory`."""
+
+    language: str | None
+    generated_names: Sequence[str]
+
+    @property
+    def context_text(self) -> str: ...  # noqa: D102
+    def scope(self) -> Scope: ...  # noqa: D102
+    def chat_model(self) -> ChatModel: ...  # noqa: D102
+    def _twin_of(self, person: Any, changes: Json, attempts: int) -> Any: ...
+
+
+def maker_of(person: PersonLike) -> Maker | None:
+    """Return the factory of this process that made the person, also if renamed since."""
+    here = scope(person.simulation_id)
+    names = {person.name, *(r.changes["name"][0] for r in person.revisions if "name" in r.changes)}
+    for factory in list(factories.values()):
+        if (
+            hasattr(factory, "_twin_of")
+            and factory.scope() is here
+            and not names.isdisjoint(factory.generated_names)
+        ):
+            maker: Maker = factory
+            return maker
+    return None
+
+
+def model_for(person: PersonLike, model: str | ChatModel | None) -> ChatModel:
+    """Return the model that speaks for a person: the given, its maker's, or the configured one."""
+    if model is None and (maker := maker_of(person)) is not None:
+        return maker.chat_model()
+    return models.resolve(model)
+
+
+def twin_of(person: Person, changes: Json, factory: Any, attempts: int) -> Twins[Person]:
+    """Have a factory generate a twin of a person; see `TinyPerson.twin`."""
+    maker = maker_of(person) if factory is None else factory
+    if maker is None:
+        raise InvalidInput(
+            f"No factory here made {person.name}, so the request to repeat is unknown. Nothing "
+            "was sent. Give a factory: person.twin(..., factory=factory)."
+        )
+    if not hasattr(maker, "_twin_of"):
+        raise InvalidInput(
+            f"factory must be a TinyPersonFactory, not {type(maker).__name__}. Nothing was sent."
+        )
+    twins: Twins[Person] = maker._twin_of(person, changes, attempts)  # noqa: SLF001
+    return twins
+
+
 logger = logging.getLogger("tinyfactory")
 
-# How much of a conversation a prompt holds: the hundredth question costs what the twentieth
-# did. What falls out does so in blocks, so that the prompts between two blocks begin alike and
-# a provider can cache them.
+# A prompt holds at most so much of a conversation: the hundredth question costs as much as the
+# twentieth. Older exchanges are dropped in blocks, so that the prompts between two blocks have
+# the same beginning, which a provider can cache.
 MOST_EXCHANGES = 20
 BLOCK = 10
 MOST_CHARACTERS = 30_000
 ATTEMPTS = 3
-# Memories of another tool; they may be megabytes.
-_NOT_TOLD = ("agent_state",)
+# Not in the prompt: memories of another tool, which may be megabytes.
+_NOT_IN_PROMPT = ("agent_state",)
 
 
 def answer(
-    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.ask`."""
     check_question(question)
-    requests.check_asking(None, temperature, ATTEMPTS)
+    check_temperature(temperature)
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
@@ -55,8 +105,8 @@ def answer(
     return text
 
 
-async def answer_soon(
-    person: TinyPerson, question: str, model: str | ChatModel | None, temperature: float | None
+async def answer_async(
+    person: PersonLike, question: str, model: str | ChatModel | None, temperature: float | None
 ) -> str:
     """See `TinyPerson.aask`."""
     switch = event_loop.CancelToken()
@@ -66,7 +116,7 @@ async def answer_soon(
         with pipeline.cancellable(switch):
             return answer(person, question, model, temperature)
 
-    # A thread of its own: those that `asyncio.to_thread` has are few.
+    # A thread of its own: `asyncio.to_thread` has few.
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
     with ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False)
@@ -77,7 +127,7 @@ async def answer_soon(
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             switch.cancel()
-            await asyncio.wait([asked])  # seen here when it has been rolled back there
+            await asyncio.wait([asked])  # until the thread has rolled back
             if not asked.cancelled():
                 asked.exception()
             raise
@@ -88,14 +138,14 @@ async def answer_soon(
     touches=(),
     ignore=("model",),
     request=lambda person, question, temperature, model: request_key(
-        model, request_for(person, question, temperature)
+        model.identity, request_for(person, question, temperature)
     ),
 )
 def ask(
-    person: TinyPerson, question: str, temperature: float | None, model: ChatModel
+    person: PersonLike, question: str, temperature: float | None, model: ChatModel
 ) -> str | None:
-    """One question and its answer, as an event on the person's own line."""
-    tx = transaction()
+    """Ask one question; the question and its answer are one event of the person."""
+    tx = required_transaction()
     task = Task(
         lambda rejected: request_for(person, question, temperature, rejected),
         _read,
@@ -119,10 +169,10 @@ def ask(
 
 
 def request_for(
-    person: TinyPerson, question: str, temperature: float | None, rejected: str = ""
+    person: PersonLike, question: str, temperature: float | None, rejected: str = ""
 ) -> ChatRequest:
-    """The request: who the person is, which is the same each time, then what was said last."""
-    told = {key: value for key, value in person.persona.items() if key not in _NOT_TOLD}
+    """Build the request: the persona, which is always the same, then the last exchanges."""
+    told = {key: value for key, value in person.persona.items() if key not in _NOT_IN_PROMPT}
     system = prompts.render(
         prompts.template("talk.instructions"),
         {"person": json.dumps(told, ensure_ascii=False)},
@@ -138,7 +188,7 @@ def request_for(
 
 
 def latest(conversation: Sequence[Json]) -> list[Json]:
-    r"""The last part of a conversation, bounded; its beginning says so where some is left out.
+    r"""Return the last part of a conversation; its first line says how much is left out.
 
     Examples
     --------
@@ -162,21 +212,8 @@ def latest(conversation: Sequence[Json]) -> list[Json]:
     return told
 
 
-def check_question(question: Any) -> None:
-    """A question that can be asked, or a clear refusal before anything is sent."""
-    if not isinstance(question, str) or not question.strip():
-        raise InvalidInput(
-            f"A question is a text that is not blank, not {question!r}. Nothing was sent."
-        )
-    if question != clean(question):
-        raise InvalidInput(
-            "The question holds half of a character pair or a NUL, which cannot be sent. Nothing "
-            "was sent."
-        )
-
-
 def _read(reply: ChatReply) -> str:
-    """What the person says."""
+    """Read the answer in a reply."""
     if reply.refusal:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."

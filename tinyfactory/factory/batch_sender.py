@@ -1,4 +1,4 @@
-"""Making people through a Batch API: the requests that all slots wait for go in one file."""
+"""Sends a job's requests through a Batch API: the requests of all slots go in one file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 from tinyfactory.budget import Cost, Meter
 from tinyfactory.errors import EndpointUnavailable
 from tinyfactory.factory.requests import Json
-from tinyfactory.generation.cost import cost_of, reserve
-from tinyfactory.generation.pipeline import Saved, Sender
+from tinyfactory.generation.pipeline import Saved, Sender, cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.models.event_loop import CancelToken
@@ -38,11 +37,11 @@ class BatchSender(Sender):
     meter : Meter
     token : CancelToken
     notes : BatchNotes
-        Where the ids of batches are remembered.
+        Stores the ids of batches.
     poll : float
-        Seconds between two looks at a batch, at first.
+        Seconds between the first two requests for a batch's status.
     progress : callable
-        Told what is being waited for, in words.
+        Called with what the job waits for, in words.
     """
 
     def __init__(
@@ -61,18 +60,18 @@ class BatchSender(Sender):
         self._waiting: dict[str, _Waiting] = {}
 
     def for_model(self, model: ChatModel) -> Sender:
-        """A call that the job does not make itself is sent directly."""
+        """A direct sender, for calls within the job that are not its own."""
         return Sender(model, self.meter, token=self.token)
 
     def find(self, place: SavedReply) -> Json | None:
-        """A saved reply, unless its batch was submitted by a kernel that did not see the end.
+        """The saved reply; None while its batch has not been read to the end.
 
-        The batch is found again only by all of its requests, so they are made once more.
+        A batch is found again by the full set of its requests, so all of them are collected.
         """
         return None if place.key in self._notes.open_places() else place.find()
 
     async def fetch(self, place: SavedReply, request: ChatRequest) -> Saved:
-        """Wait for the batch that the request goes into."""
+        """Add the request to the next batch and wait for its reply."""
         waiting = _Waiting(place, request, asyncio.get_running_loop().create_future())
         self._waiting[place.key] = waiting
         if self.on_collected is not None:
@@ -80,38 +79,38 @@ class BatchSender(Sender):
         return await waiting.saved
 
     async def flush(self, active: int) -> None:
-        """Send what was collected, once all `active` slots wait for it.
+        """Send the collected requests once all `active` slots wait for one.
 
         Raises
         ------
         ModelError
-            When no reply is to be had.
+            If there is no reply.
         """
         if not self._waiting or len(self._waiting) < active:
             return
         places = self._notes.open_places()
         waiting = {k: w for k, w in self._waiting.items() if not places or k in places}
-        if not waiting:  # what that batch was for is not asked any more
+        if not waiting:  # none of that batch's requests is made any more
             self._notes.write(None, ())
             waiting = dict(self._waiting)
         await self._send_batch(waiting)
 
     async def _send_batch(self, waiting: dict[str, _Waiting]) -> None:
-        """Send requests, and save every reply; requests that failed go on waiting."""
+        """Send requests and save every reply; failed requests stay in the queue."""
         from tinyfactory.models.batch.batch import BatchProgress, complete_batch
 
         meter = self.meter or Meter()
         known = self._notes.for_places(waiting)
         requests = {key: one.request for key, one in waiting.items()}
-        # What another kernel submitted is paid for, and no budget of this run.
+        # A batch submitted by another kernel is paid for already, outside this run's budget.
         reservation = (
-            None if known else await reserve(self.model, [*requests.values()], meter, batch=True)
+            None if known else await reserve(self.identity, [*requests.values()], meter, batch=True)
         )
         costs: dict[str, Cost] = {}
 
         def arrived(key: str, reply: ChatReply) -> None:
             one = waiting[key]
-            costs[key] = cost_of(self.model, one.request, meter, reply)
+            costs[key] = cost_of(self.identity, one.request, meter, reply)
             saved = one.place.save(reply.to_json(), costs[key].usd)
             del self._waiting[key]
             if not one.saved.done():
@@ -136,6 +135,7 @@ class BatchSender(Sender):
                 arrived=arrived,
                 progress=progress,
                 poll=self._poll,
+                token=self.token,
             )
         except BaseException:
             if reservation is not None:
@@ -147,12 +147,12 @@ class BatchSender(Sender):
             reservation.settle(_sum(costs.values(), reservation.bound))
         self._notes.write(None, ())
         if failed:
-            logger.warning("%d requests of a batch were not answered; asking again.", len(failed))
+            logger.warning("%d requests of a batch got no reply; asking again.", len(failed))
         if not costs:
-            why = next(iter(failed.values()), "no row was answered")
+            why = next(iter(failed.values()), "there was no reply")
             raise EndpointUnavailable(
-                f"None of {len(waiting)} requests of a batch was answered; the first: {why} What "
-                "was finished before is saved. Run it again, or ask one by one: batch=False."
+                f"None of {len(waiting)} requests of a batch got a reply. The first: {why} People "
+                "made before are saved. Run it again, or use batch=False."
             )
 
 
@@ -163,13 +163,13 @@ def _sum(costs: Collection[Cost], bound: Cost) -> Cost:
 
 
 class BatchNotes:
-    """What is remembered of batches where a line forks; the last note counts.
+    """The stored notes about the batches of a fork; the last note is valid.
 
     Parameters
     ----------
     store : Store
     head : str
-        The head of the line where it forks.
+        The head of the line at the fork.
     """
 
     def __init__(self, store: Any, head: str) -> None:
@@ -184,18 +184,18 @@ class BatchNotes:
         return f"batch:{self._head}:{self._number}"
 
     def open_places(self) -> Collection[str]:
-        """Where the replies of a batch belong whose end nobody has seen."""
+        """The keys of the replies of a batch that has not been read to the end."""
         return self._last["places"] if self._last.get("note") else ()
 
     def for_places(self, places: Collection[str]) -> Json | None:
-        """What was remembered of exactly these requests."""
+        """The note about the batch of exactly these requests, if there is one."""
         same = self._last.get("note") and set(self._last["places"]) == set(places)
         return self._last["note"] if same else None
 
     def write(self, note: Json | None, places: Collection[str]) -> None:
-        """Remember a note; None once a batch has been read to its end."""
+        """Store a note; None once a batch has been read to the end."""
         self._last = {"note": note, "places": sorted(places)}
-        # Another kernel may write here, too: its note stands, and ours comes after it.
+        # Another kernel may write here too; this note goes behind its notes.
         while self._store.add(self._key(), self._last) != self._last:
             self._number += 1
         self._number += 1
