@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.serializer import digest_text, is_journaled, type_name
+from tinyfactory.journal.serializer import digest_text, type_name, with_state
 
 
 class Method:
@@ -52,9 +52,13 @@ class Method:
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with defaults filled in: f(1) and f(x=1) are the same call."""
-        arguments = self._bind_plainly(args, kwargs)
-        if arguments is not None:
-            return Call(self, owner, arguments)
+        plain = self._plain
+        if plain is not None:
+            if not kwargs and len(args) == len(plain):
+                return Call(self, owner, dict(zip(plain, args, strict=True)))
+            arguments = _bind_plainly(plain, args, kwargs)
+            if arguments is not None:
+                return Call(self, owner, arguments)
         try:
             bound = self.signature.bind(owner, *args, **kwargs)
         except TypeError as error:  # its message does not name the method
@@ -71,20 +75,18 @@ class Method:
         ordinary = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
         return {p.name: p.default for p in parameters[1:]} if ordinary else None
 
-    def _bind_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-        """What `Signature.bind` gives, in a tenth of its time; None where it is to be asked."""
-        plain = self._plain
-        if plain is None or len(args) > len(plain):
-            return None
-        given = dict(zip(plain, args, strict=False))
-        if not kwargs and len(given) == len(plain):
-            return given
-        if not kwargs.keys() <= plain.keys() or not given.keys().isdisjoint(kwargs):
-            return None
-        given |= kwargs
-        arguments = {name: given.get(name, default) for name, default in plain.items()}
-        missing = any(value is inspect.Parameter.empty for value in arguments.values())
-        return None if missing else arguments
+
+def _bind_plainly(
+    plain: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
+    """What `Signature.bind` gives, in a tenth of its time; None where it is to be asked."""
+    given = dict(zip(plain, args, strict=False))
+    if len(args) > len(plain) or not kwargs.keys() <= plain.keys() - given.keys():
+        return None
+    given |= kwargs
+    arguments = {name: given.get(name, default) for name, default in plain.items()}
+    missing = any(value is inspect.Parameter.empty for value in arguments.values())
+    return None if missing else arguments
 
 
 class Call:
@@ -102,19 +104,20 @@ class Call:
         self.arguments = arguments
         self.things = things = {"self": owner, **arguments}
         if method.touches is None:
-            found = [(name, thing) for name, thing in things.items() if is_journaled(thing)]
+            found = {name: thing for name, thing in things.items() if type(thing) in with_state}
         else:
-            found = [(name, things[name]) for name in method.touches]
+            found = {name: things[name] for name in method.touches}
         if len(found) > 1:
             # An object that is passed twice is copied and restored once.
-            first = {id(thing): name for name, thing in reversed(found)}
-            found = [(name, thing) for name, thing in found if first[id(thing)] == name]
-        self.participants = dict(found)
+            first = {id(thing): name for name, thing in reversed(found.items())}
+            found = {name: thing for name, thing in found.items() if first[id(thing)] == name}
+        self.participants = found
 
     @property
     def class_name(self) -> str:
         """The class under whose name the call is recorded."""
-        return type_name(self.owner if isinstance(self.owner, type) else type(self.owner))
+        owner = self.owner
+        return type_name(owner if isinstance(owner, type) else type(owner))
 
 
 def check_method(function: Any, names_used: tuple[str, ...]) -> None:

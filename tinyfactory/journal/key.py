@@ -32,12 +32,12 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
     ----------
     call : Call
     states : dict
-        The state of each object that the method may change, by parameter.
+        The encoded state of each object that the method may change, by parameter.
 
     Raises
     ------
     NotSerialisable
-        If an argument or a state cannot be stored as JSON. The method has not run then.
+        If an argument cannot be stored as JSON. The method has not run then.
     """
     method = call.method
     arguments = call.arguments
@@ -52,8 +52,7 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
     }
     if states:
         # An object that was edited between two calls makes the second call a new event.
-        encoded = {name: encode(state, f"the state of {name}") for name, state in states.items()}
-        content["state"] = digest(encoded)
+        content["state"] = digest(states)
     return content
 
 

@@ -22,6 +22,8 @@ from tinyfactory.errors import DamagedRecord, NotSerialisable
 # Marks an encoded value that JSON has no form for. A user's dictionary with this key is
 # written as pairs, so it cannot be mistaken for a mark.
 MARK = "$"
+# The length of a digest.
+_DIGITS = 40
 
 Class = TypeVar("Class", bound=type)
 # Types that most values are made of.
@@ -56,8 +58,8 @@ _QUOTED_MARK = f'"{MARK}"'
 # The beginning, in sorted text, of a dictionary that is stored as pairs.
 _PAIRS = f'{{"{MARK}":"dict",'
 _types: dict[str, type] = {}
-# Those of them whose objects have a state, and are not lists.
-_with_state: set[type] = set()
+# The classes whose objects have a state and are not lists, with their names in the journal.
+with_state: dict[type, str] = {}
 _loaders: dict[str, Callable[[], type]] = {}
 
 
@@ -68,13 +70,11 @@ def journaled(cls: Class, name: str | None = None) -> Class:
     a subclass of list. The latest definition of a name counts, so that a class can be
     edited in a notebook.
     """
-    own = type_name(cls)
+    own = _name_of(cls)
     if name in (None, own):
-        before = _types.get(own)
-        if before is not None:
-            _with_state.discard(before)
+        with_state.pop(_types.get(own, cls), None)
         if not issubclass(cls, list):
-            _with_state.add(cls)
+            with_state[cls] = own
     _types[name or own] = cls
     return cls
 
@@ -86,6 +86,10 @@ def journaled_when_needed(name: str, load: Callable[[], type]) -> None:
 
 def type_name(cls: type) -> str:
     """The name of a class in the journal: short for this package's own."""
+    return with_state.get(cls) or _name_of(cls)
+
+
+def _name_of(cls: type) -> str:
     if cls.__module__.startswith("tinyfactory."):
         return cls.__qualname__
     return f"{cls.__module__}.{cls.__qualname__}"
@@ -93,7 +97,7 @@ def type_name(cls: type) -> str:
 
 def is_journaled(value: object) -> bool:
     """Whether the value is an object (not a list) of a registered class."""
-    return type(value) in _with_state
+    return type(value) in with_state
 
 
 def journal_state(value: Any, state: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -317,7 +321,7 @@ def digest(*parts: Any) -> str:
     text = _sorted_text(parts)
     if _PAIRS in text:  # not part of a user's text, where quotes are escaped
         text = _sorted_text(_with_sorted_pairs(parts))
-    return digest_text(text)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
 
 
 def _with_sorted_pairs(value: Any) -> Any:
@@ -334,12 +338,10 @@ def _with_sorted_pairs(value: Any) -> Any:
 
 def digest_text(text: str) -> str:
     """SHA-256 of a text, as 40 hex digits (160 bits: collisions stay out of reach)."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
 
 
 # -- stored text -------------------------------------------------------------------------------
-
-_DIGITS = 40
 
 
 class Sealed(str):

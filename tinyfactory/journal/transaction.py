@@ -136,21 +136,22 @@ class Transaction:
 
     def release(self) -> None:
         """Unlock the objects."""
-        here = self._pid == os.getpid()  # in a forked child they are open already
-        while self._locks:
-            _, lock = self._locks.popitem()
-            if here:
+        if self._pid == os.getpid():  # in a forked child they are open already
+            for lock in self._locks.values():
                 lock.release()
+        self._locks.clear()
 
     # -- look-up and replay -------------------------------------------------------------
 
     def open(self) -> None:
         """Copy the objects that the method may change, and compute the event's key."""
-        things = self.call.participants
-        self.before = {name: thing.encode_complete_state() for name, thing in things.items()}
+        states: dict[str, State] = {}
+        for name, thing in self.call.participants.items():
+            self.before[name] = state = thing.encode_complete_state()
+            if self.scope.store is not None:
+                states[name] = encode(journal_state(thing, state), f"the state of {name}")
         if self.scope.store is None:
             return
-        states = {name: journal_state(thing, self.before[name]) for name, thing in things.items()}
         self.content = keys.call_content(self.call, states)
         self._take_place()
         self.key = keys.event_key(self.base, self.content)
