@@ -117,7 +117,7 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
     return usd / 2 if batched == usd and official else batched
 
 
-@functools.lru_cache(maxsize=256)  # looking for a model in vain takes longer than a price
+@functools.lru_cache(maxsize=256)  # an unlisted model takes longest to look up
 def _is_listed(name: str, endpoint: str, azure: bool) -> bool:
     """Whether genai-prices knows the endpoint and the model."""
     import genai_prices  # slow to import
