@@ -80,6 +80,11 @@ def test_importing_loads_nothing_heavy():
     assert set(loaded.split()) & HEAVY == set()
 
 
+def test_importing_the_factory_loads_no_event_loop_and_no_client():
+    loaded = run_python("import sys, tinyfactory.factory; print(*sys.modules)").split()
+    assert not {"asyncio", "tinyfactory.models.openai", "tinyfactory.models.http"} & set(loaded)
+
+
 def test_the_version_is_the_same_everywhere():
     assert metadata.version("tinyfactory") == PROJECT["version"]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tinyfactory.budget import Meter
 from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
 from tinyfactory.factory import profiles
-from tinyfactory.factory.batch_sender import BatchNotes, BatchSender
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
-from tinyfactory.factory.job_runner import JobRunner
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Fork, Line, origin_of
@@ -22,6 +20,7 @@ from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
+    from tinyfactory.factory.job_runner import JobRunner
     from tinyfactory.factory.requests import Json
     from tinyfactory.people import People, TinyPerson
 from collections.abc import Callable
@@ -134,6 +133,8 @@ class PeopleJob:
         return self.people
 
     def _make_people(self) -> None:
+        from tinyfactory.factory.job_runner import JobRunner  # slow to import: asyncio
+
         self._note_line()
         sender = self._sender()
         self._runner = runner = JobRunner(
@@ -161,6 +162,9 @@ class PeopleJob:
                     f"batch=True does not work with {type(self.factory).__name__}, because it "
                     "overrides generate_person. Nothing was sent. Use batch=False."
                 )
+            # Slow to import: asyncio.
+            from tinyfactory.factory.batch_sender import BatchNotes, BatchSender
+
             notes = BatchNotes(store, self._fork().head)
             return BatchSender(model, self.meter, self.token, notes, options.poll, self._set_note)
         transport = None

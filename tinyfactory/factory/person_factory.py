@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import inspect
 from collections.abc import Callable
@@ -451,11 +450,14 @@ class TinyPersonFactory(TinyFactory):
 
         Examples
         --------
+        >>> import asyncio
         >>> from tinyfactory import TinyPersonFactory
         >>> factory = TinyPersonFactory("Customers of a bakery", model="offline")
         >>> len(asyncio.run(factory.agenerate_people(2)))
         2
         """
+        import asyncio  # slow to import
+
         order = Order(number_of_people, agent_particularities, temperature, attempts)
         job = self._job(order, read_options("agenerate_people", options)).start()
         try:

@@ -7,7 +7,6 @@ collected into batches.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import json
@@ -17,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
@@ -39,6 +38,9 @@ from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.pricing import price
+
+if TYPE_CHECKING:
+    import asyncio
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
@@ -333,6 +335,8 @@ class Sender:
     def turns(self) -> asyncio.Semaphore:
         """The semaphore that limits the requests in flight."""
         if self._turns is None:
+            import asyncio  # slow to import
+
             self._turns = asyncio.Semaphore(self.concurrency)
         return self._turns
 
@@ -341,6 +345,8 @@ class Sender:
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
         """Call a synchronous function in a thread of this sender's own."""
+        import asyncio  # slow to import
+
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.concurrency, "tinyfactory-model")
         run = contextvars.copy_context().run
@@ -429,6 +435,8 @@ async def reserve(
     BudgetExceeded, UnknownPrice
         As `Meter.try_reserve`; nothing was sent.
     """
+    import asyncio  # slow to import
+
     prompt = sum(prompt_tokens(request) for request in requests)
     replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
     usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Callable, Coroutine
@@ -87,6 +86,8 @@ class SavedReply:
         scope.model_calls += 1
 
         async def wait() -> Json:
+            import asyncio  # slow to import
+
             return self._noted((await asyncio.wrap_future(stored))[0])
 
         return wait

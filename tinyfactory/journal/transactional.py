@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable
@@ -182,6 +181,8 @@ async def _run_async(
 
 
 async def _lock_async(tx: Transaction) -> None:
+    import asyncio  # slow to import
+
     while True:
         with deferred_interrupts():
             if tx.try_lock(0):

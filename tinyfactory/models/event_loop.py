@@ -11,17 +11,19 @@ remain.
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.utils.concurrency import new_lock
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -162,6 +164,7 @@ async def arun(
 
     Examples
     --------
+    >>> import asyncio
     >>> async def double(number):
     ...     return 2 * number
     >>> asyncio.run(arun(double, 21))
@@ -174,6 +177,8 @@ async def arun(
     job: _Job[T] = _Job(lambda: function(*args, **kwargs))
     with token.calling(job.cancel) if token is not None else nullcontext():
         job.start()
+        import asyncio  # slow to import
+
         # `wait` does not cancel the future when this await is cancelled; `wrap_future` alone
         # would report the end before the coroutine has rolled back.
         ended = asyncio.wrap_future(job.ended)
@@ -208,13 +213,17 @@ class _PrivateLoop:
     """An event loop in a daemon thread."""
 
     def __init__(self) -> None:
+        import asyncio  # slow to import
+
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self.objects: dict[Hashable, Any] = {}
-        thread = threading.Thread(target=self._serve, name="tinyfactory-loop", daemon=True)
-        thread.start()
+        self.thread = threading.Thread(target=self._serve, name="tinyfactory-loop", daemon=True)
+        self.thread.start()
 
     def _serve(self) -> None:
+        import asyncio  # slow to import
+
         asyncio.set_event_loop(self.loop)
         while True:
             # asyncio ends the loop if a task raises one of these; `result` raises it instead.
@@ -239,11 +248,7 @@ def _private_loop() -> _PrivateLoop:
 
 
 def _on_private_loop() -> bool:
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:  # no loop runs in this thread
-        return False
-    return _current is not None and running is _current.loop
+    return _current is not None and threading.current_thread() is _current.thread
 
 
 class _Job(Generic[T]):
@@ -281,6 +286,8 @@ class _Job(Generic[T]):
         if self._task is None or self._task.cancelled():
             if token is not None and token.cancelled:
                 raise _stopped() from None
+            import asyncio  # slow to import
+
             raise asyncio.CancelledError
         return self._task.result()
 

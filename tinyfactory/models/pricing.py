@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from tinyfactory import settings
 from tinyfactory.models.chat import Json, Usage
-from tinyfactory.models.http.endpoint import Target
 
 MILLION = 1_000_000
 
@@ -100,6 +99,8 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
     if not _is_listed(name, endpoint, azure):
         return None
     import genai_prices  # slow to import
+
+    from tinyfactory.models.http.endpoint import Target  # slow to import: asyncio
 
     where: dict[str, Any] = {"provider_id": "azure"} if azure else {"provider_api_url": endpoint}
     tokens = genai_prices.Usage(
