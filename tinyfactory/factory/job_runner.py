@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinyfactory.errors import Cancelled
+from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.factory.job_options import JobOptions
 from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
-from tinyfactory.journal.transaction import Transaction
+from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.utils.concurrency import deferred_interrupts
 
@@ -96,6 +97,7 @@ class JobRunner:
     def run_together(self, fork: Fork) -> None:
         """Create the people of all open slots of a fork."""
         if not is_overridden(self.factory, "generate_person"):
+            self._check_not_locked()
             _Together(self, fork).run()
             fork.join()
             return
@@ -140,6 +142,16 @@ class JobRunner:
             raise
         end(person)
 
+    def _check_not_locked(self) -> None:
+        """Raise an error if a call around the job has locked the factory."""
+        tx = current_transaction()
+        if tx is not None and tx.has_locked(self.factory):
+            raise InvalidInput(
+                f"{tx.call.method.name} locks this factory until it ends, so people cannot be made "
+                "several at a time in it. Nothing was sent. Use concurrency=1 and no demography, "
+                "or make the people outside of it."
+            )
+
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
         """Calls in the block belong to the slot and send requests through the job's sender."""
         here = current_context()
@@ -153,14 +165,19 @@ class JobRunner:
             method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
             tx = Transaction(method.bind(factory, arguments, {}))
             tx.open()
-            return PersonDraft(factory, tx, *arguments)
+            try:
+                return PersonDraft(factory, tx, *arguments)
+            except BaseException:
+                tx.roll_back()  # else the slot's next call would count as one beside this one
+                raise
 
 
 class _Together:
     """One run over the open slots of a fork.
 
     Its state is changed by the event loop and by the committing thread: the loop adds to
-    `ready`, the thread takes from it, and each other attribute has one writer.
+    `ready` and `drafts`, the thread takes from them, both call `_fail`, and each other attribute
+    has one writer.
     """
 
     def __init__(self, runner: JobRunner, fork: Fork) -> None:
@@ -174,6 +191,7 @@ class _Together:
         self.begun = 0  # how many of the open slots were begun
         self.ended = 0  # how many have ended
         self.failed_at = math.inf  # slots from this number on are not committed
+        self.failing = threading.Lock()  # the loop and the committing thread may fail at once
         self.pool = ThreadPoolExecutor(1, "tinyfactory-commit")
         self.loop: asyncio.AbstractEventLoop | None = None
         self.changed = asyncio.Event()
@@ -183,8 +201,11 @@ class _Together:
         # Ctrl-C is raised only while waiting, so no request and no commit outlives the job.
         with deferred_interrupts() as interrupts:
             try:
-                with interrupts.allowed():
+                with self._context(), interrupts.allowed():
                     event_loop.run(self._gather, token=self.runner.token)
+            except KeyboardInterrupt:
+                self.runner.token.cancel()  # stops calls that the user's methods make
+                raise
             finally:
                 self.pool.submit(self._commit_ready).result()
                 self.pool.shutdown()
@@ -194,6 +215,10 @@ class _Together:
         # Raise the failure itself rather than a cancellation that it caused.
         for error in sorted(self.errors.items(), key=lambda e: (isinstance(e[1], Cancelled), e[0])):
             raise error[1]
+
+    def _context(self) -> AbstractContextManager[None]:
+        """Calls of the user's methods and callbacks in the block use the job's budget and token."""
+        return within(Context(None, None, None, self.runner.sender))
 
     # -- on the event loop --------------------------------------------------------------
 
@@ -207,6 +232,7 @@ class _Together:
                 self.changed.clear()
                 self._begin_more()
                 if committing is not None and committing.done():
+                    committing.result()  # it raises nothing, unless a rollback failed
                     committing = None
                 if committing is None and self._next_ready(0) is not None:
                     committing = self.loop.run_in_executor(self.pool, self._commit_ready)
@@ -254,7 +280,12 @@ class _Together:
             self.ready[number] = draft
             self.runner.arrived = len(self.ready)
         except asyncio.CancelledError:
-            raise
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # A user's model raised it; without an error the slot would begin again and again.
+            why = "The call of the model was cancelled, but not by this job. Run it again."
+            self._fail(number, Cancelled(why))
         except BaseException as error:  # noqa: BLE001 - raised by `run`
             self._fail(number, error)
         finally:
@@ -263,9 +294,10 @@ class _Together:
 
     def _fail(self, number: int, error: BaseException, *, ended: bool = False) -> None:
         """Record a failure: slots before it continue, slots behind it stop."""
-        self.errors[number] = error
-        self.failed_at = min(self.failed_at, number + ended)
-        self.runner.sender.last_slot = self.failed_at
+        with self.failing:
+            self.errors[number] = error
+            self.failed_at = min(self.failed_at, number + ended)
+            self.runner.sender.last_slot = self.failed_at - 1
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self._stop_behind)
 
@@ -287,20 +319,22 @@ class _Together:
     def _commit_ready(self) -> None:
         """Commit the finished prefix of slots, in order, as one group."""
         sent: list[PersonDraft] = []
-        while (draft := self._next_ready(len(sent))) is not None:
-            try:
-                if draft.record is not None:
-                    # A replay changes the factory at once, so earlier slots must have ended.
-                    self._finish(sent)
-                    self._replay(draft)
-                elif self._install(draft):
-                    draft.transaction.send(draft.person)
-                    sent.append(draft)
-                else:
-                    break
-            except BaseException as error:  # noqa: BLE001 - raised by `run`
-                self._fail(draft.number, error)
-        self._finish(sent)
+        with self._context():
+            while (draft := self._next_ready(len(sent))) is not None:
+                try:
+                    if draft.record is not None and sent:
+                        # A replay changes the factory at once, so earlier slots must have ended.
+                        self._finish(sent)
+                    elif draft.record is not None:
+                        self._replay(draft)
+                    elif self._install(draft):
+                        draft.transaction.send(draft.person)
+                        sent.append(draft)
+                    else:
+                        break
+                except BaseException as error:  # noqa: BLE001 - raised by `run`
+                    self._fail(draft.number, error)
+            self._finish(sent)
 
     def _replay(self, draft: PersonDraft) -> None:
         """Replay a stored person; if its name is taken now, the slot is asked again."""
@@ -345,6 +379,7 @@ class _Together:
                     self._fail(draft.number, error)
                     for other in reversed([draft, *sent]):
                         other.transaction.roll_back()
+                    sent.clear()
                     return
                 self._fail(draft.number, error, ended=True)
 
@@ -352,10 +387,11 @@ class _Together:
         """End a slot; it has ended even if `made` raises."""
         number = draft.number
         self.fork.results[number] = person if self.runner.options.keep else None
+        # First, because the loop begins the first open slot again when it is not ready.
+        self.ended += 1
         del self.ready[number], self.drafts[number]
         self.runner.arrived = len(self.ready)
         draft.transaction.release()
-        self.ended += 1
         self.runner.made(number, person)
 
     def _lock(self, tx: Transaction) -> None:

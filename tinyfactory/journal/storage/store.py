@@ -60,6 +60,7 @@ class StoreBase(ABC):
 def mapped(future: Future[Any], function: Callable[[Any], Any]) -> Future[Any]:
     """A future of a function of another future's result; the thread that sets it calls it."""
     result: Future[Any] = Future()
+    result.set_running_or_notify_cancel()  # a task that is cancelled while it waits cancels it
 
     def settle(done: Future[Any]) -> None:
         try:
