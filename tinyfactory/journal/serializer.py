@@ -309,7 +309,9 @@ def from_text(text: str) -> Any:
         value = _parse(text, 0)[0]
     except StopIteration:
         raise DamagedRecord("The journal holds a value that is no JSON.") from None
-    return Plain(value) if type(value) is dict and _QUOTED_MARK not in text else value
+    # One character is found in a twentieth of the time of three.
+    marked = MARK in text and _QUOTED_MARK in text
+    return value if marked or type(value) is not dict else Plain(value)
 
 
 def digest(*parts: Any) -> str:
@@ -323,7 +325,7 @@ def digest(*parts: Any) -> str:
     4
     """
     text = _sorted_text(parts)
-    if _PAIRS in text:  # not part of a user's text, where quotes are escaped
+    if MARK in text and _PAIRS in text:  # not part of a user's text, where quotes are escaped
         text = _sorted_text(_with_sorted_pairs(parts))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
 
