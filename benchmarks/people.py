@@ -70,8 +70,8 @@ def person(number: int) -> dict[str, Any]:
         ],
         "behaviors": {
             "routines": {
-                "morning": "Coffee standing up, then the workshop before the others come.",
-                "evening": "Sweeps the floor, walks home along the river, cooks for two.",
+                "morning": ["Coffee standing up, then the workshop before the others come."],
+                "evening": ["Sweeps the floor, walks home along the river, cooks for two."],
             }
         },
         "health": "A back that announces the weather.",

@@ -13,6 +13,7 @@ from tests.support.chat_server import answer
 from tests.support.people import person as persona
 from tinyfactory import TinyPersonFactory, control
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatReply
 
 CONTEXT = "A group of friends are on a camping trip."
@@ -138,3 +139,36 @@ def test_a_batch_refuses_a_generate_person_of_ones_own_before_anything_is_sent(s
     with pytest.raises(InvalidInput, match="Twice, because it overrides generate_person"):
         Twice(CONTEXT).generate_people(2, batch=True)
     assert server.requests == [] and server.batches.uploaded == 0
+
+
+class Counted(TinyPersonFactory):
+    """Whose `generate_person` is decorated, too."""
+
+    made = 0
+
+    @transactional(version="1")
+    def generate_person(self, agent_particularities=None, temperature=1.5, attempts=5):  # type: ignore[override]
+        self.made += 1
+        return super().generate_person(agent_particularities, temperature, attempts)
+
+    def encode_complete_state(self):
+        return super().encode_complete_state() | {"made": self.made}
+
+    def decode_complete_state(self, state):
+        self.made = state["made"]
+        return super().decode_complete_state(state)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_decorated_generate_person_of_ones_own_is_called_for_every_person(
+    serve, tmp_path, concurrency
+):
+    server = serve()
+    control.begin(tmp_path / "j")
+    factory = Counted(CONTEXT)
+    people = factory.generate_people(3, concurrency=concurrency)
+    assert len(people) == factory.made == len(server.requests) == 3
+    control.begin(tmp_path / "j")
+    again = Counted(CONTEXT)
+    assert again.generate_people(3, concurrency=concurrency) == people
+    assert again.made == 3 == len(server.requests)

@@ -167,7 +167,7 @@ class TinyFactory:
         return history_of(scope(self.simulation_id), self)
 
     def checkout(self, event: str | int | None) -> Self:
-        """Go back to the state after an event; the next call from there starts a new branch.
+        """Go back to the state after an event; continuing from there branches.
 
         People made later leave the simulation. Nothing is deleted from the journal, so the same
         calls made again replay them.

@@ -262,13 +262,14 @@ class PeopleJob:
     def _arguments(self, number: int) -> tuple[Any, ...]:
         """The arguments of `generate_person` for the person of that number."""
         order = self.order
-        profile = None
-        if self.profiles is not None:
-            profile = self.profiles[number]
-            names = self.factory.scope().registry("person")
-            if profile["name"] in names:
-                profile = self.profiles[number] = profiles.another_name(profile, names.names())
-        return order.particularities, order.temperature, order.attempts, profile
+        arguments = (order.particularities, order.temperature, order.attempts)
+        if self.profiles is None:
+            return arguments
+        profile = self.profiles[number]
+        names = self.factory.scope().registry("person")
+        if profile["name"] in names:
+            profile = self.profiles[number] = profiles.another_name(profile, names.names())
+        return (*arguments, profile)
 
     def _made(self, number: int, person: TinyPerson | None) -> None:
         """Count a person; None for one who was given up."""

@@ -14,13 +14,14 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import Cancelled
 from tinyfactory.factory.job_options import JobOptions
-from tinyfactory.factory.person_generator import PersonDraft, PersonSource
+from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
-from tinyfactory.journal.scope import Context, Fork, Slot, current_context, within
+from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
 from tinyfactory.utils.concurrency import deferred_interrupts
@@ -78,48 +79,66 @@ class JobRunner:
         self.most_begun = (
             math.inf if options.batch else concurrency + min(concurrency - 1, _WAITING)
         )
+        # Whether a person is one event, also in a subclass that overrides the method.
         self.one_event = hasattr(type(factory).generate_person, "transactional")
 
     def run_one_by_one(self, numbers: range) -> None:
-        """Create the people of these numbers; each prompt mentions earlier people."""
+        """Create the people of these numbers; each prompt mentions earlier ones."""
         factory = self.factory
         with self._context(None):
             for number in numbers:
-                self.token.raise_if_cancelled()
-                line = factory.scope().begun_line_of(factory)
-                head = line.head if line is not None else None
-                known = len(factory.generated_names)
-                try:
-                    person = factory.generate_person(*self.arguments(number))
-                except KeyboardInterrupt:
-                    self._count_interrupted(number, head, known)
-                    raise
-                self.made(number, person)
-
-    def _count_interrupted(self, number: int, head: str | None, known: int) -> None:
-        """Count a person who was committed before Ctrl-C was raised."""
-        factory, scope = self.factory, self.factory.scope()
-        line = scope.begun_line_of(factory)
-        stored = line is not None and line.head != head
-        unstored = scope.store is None and len(factory.generated_names) > known
-        if self.one_event and (stored or unstored):
-            failed = factory.last_failure is not None
-            people = scope.registry("person")
-            self.made(number, None if failed else people.get(factory.generated_names[-1]))
+                self._make(
+                    number,
+                    lambda: factory.scope().begun_line_of(factory),
+                    partial(self.made, number),
+                )
 
     def run_together(self, fork: Fork) -> None:
         """Create the people of all open slots of a fork."""
-        if self.one_event:
+        if not is_overridden(self.factory, "generate_person"):
             _Together(self, fork).run()
-        else:
-            # A user's generate_person may record several events in a slot.
-            for slot in fork.open_slots():
-                self.token.raise_if_cancelled()
-                with self._context(slot):
-                    person = self.factory.generate_person(*self.arguments(slot.number))
-                fork.results[slot.number] = person if self.options.keep else None
-                self.made(slot.number, person)
+            fork.join()
+            return
+
+        # A user's generate_person may record several events in a slot, so one slot follows the
+        # other.
+        def end(slot: Slot, person: TinyPerson | None) -> None:
+            fork.results[slot.number] = person if self.options.keep else None
+            self.made(slot.number, person)
+
+        for slot in fork.open_slots():
+            with self._context(slot):
+                self._make(slot.number, partial(getattr, slot, "line"), partial(end, slot))
         fork.join()
+
+    def _make(
+        self,
+        number: int,
+        line_of: Callable[[], Line | None],
+        end: Callable[[TinyPerson | None], None],
+    ) -> None:
+        """Call `generate_person` for one person, and count the person who is made.
+
+        Ctrl-C is held back during a commit and raised after it: a person who was committed by
+        then counts.
+        """
+        self.token.raise_if_cancelled()
+        factory, scope = self.factory, self.factory.scope()
+        line = line_of()
+        head = None if line is None else line.head
+        known = len(factory.generated_names)
+        try:
+            person = factory.generate_person(*self.arguments(number))
+        except KeyboardInterrupt:
+            line = line_of()
+            stored = line is not None and line.head != head
+            unstored = scope.store is None and len(factory.generated_names) > known
+            if self.one_event and (stored or unstored):
+                failed = factory.last_failure is not None
+                people = scope.registry("person")
+                end(None if failed else people.get(factory.generated_names[-1]))
+            raise
+        end(person)
 
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
         """Calls in the block belong to the slot and send requests through the job's sender."""

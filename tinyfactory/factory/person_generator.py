@@ -22,7 +22,7 @@ from tinyfactory.generation.pipeline import (
     wait_for,
 )
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.call import Method
+from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context

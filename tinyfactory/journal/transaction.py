@@ -12,7 +12,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.call import Call
+from tinyfactory.journal.key import Call
 from tinyfactory.journal.records import NEW, REPLAYED, Record, outline
 from tinyfactory.journal.scope import (
     Context,

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from tinyfactory.journal.call import Method, check_method
+from tinyfactory.journal.key import Method, check_method
 from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 

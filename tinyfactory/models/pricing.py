@@ -96,6 +96,8 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
     azure = identity.get("kind") == "azure"
     if not azure and urlsplit(endpoint).scheme not in ("http", "https"):
         return None
+    if not _is_listed(name, endpoint, azure):
+        return None
     import genai_prices  # slow to import
 
     from tinyfactory.models.http.endpoint import Target  # slow to import: asyncio
@@ -106,17 +108,27 @@ def _listed(name: str, identity: Json, usage: Usage, *, batch: bool) -> float | 
         output_tokens=usage.completion_tokens,
         cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
     )
-    try:
-        usd = float(genai_prices.calc_price(tokens, name, **where).total_price)
-        if not batch:
-            return usd
-        where["price_context"] = {"processing": "batch"}
-        batched = float(genai_prices.calc_price(tokens, name, **where).total_price)
-    except LookupError:  # the endpoint or the model is not listed
-        return None
+    usd = float(genai_prices.calc_price(tokens, name, **where).total_price)
+    if not batch:
+        return usd
+    where["price_context"] = {"processing": "batch"}
+    batched = float(genai_prices.calc_price(tokens, name, **where).total_price)
     # Without a price for batches, the package returns the usual price.
     official = azure or Target(endpoint, name, None).official
     return usd / 2 if batched == usd and official else batched
+
+
+@functools.lru_cache(maxsize=256)  # an unlisted model takes longest to look up
+def _is_listed(name: str, endpoint: str, azure: bool) -> bool:
+    """Whether genai-prices knows the endpoint and the model."""
+    import genai_prices  # slow to import
+
+    where: dict[str, Any] = {"provider_id": "azure"} if azure else {"provider_api_url": endpoint}
+    try:
+        genai_prices.calc_price(genai_prices.Usage(), name, **where)
+    except LookupError:
+        return False
+    return True
 
 
 @functools.cache  # reading the package's metadata takes longer than the price
