@@ -45,15 +45,11 @@ class Method:
         ignore: tuple[str, ...] = (),
     ) -> None:
         self.function = function
+        self.name = function.__name__
         self.given_version = given_version
         self.touches = touches
         self.request = request
         self.ignore = ignore
-
-    @property
-    def name(self) -> str:
-        """The method's bare name."""
-        return self.function.__name__
 
     @cached_property
     def signature(self) -> inspect.Signature:

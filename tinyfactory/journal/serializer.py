@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
+from json.scanner import make_scanner
 from typing import Any, TypeVar
 
 from tinyfactory.errors import DamagedRecord, NotSerialisable
@@ -53,7 +54,7 @@ def _writer(*, sort_keys: bool) -> Callable[[Any], str]:
 
 _text = _writer(sort_keys=False)
 _sorted_text = _writer(sort_keys=True)
-_parse = json.JSONDecoder().raw_decode
+_parse = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # its stub is wrong
 _QUOTED_MARK = f'"{MARK}"'
 # The beginning, in sorted text, of a dictionary that is stored as pairs.
 _PAIRS = f'{{"{MARK}":"dict",'
@@ -304,8 +305,13 @@ def from_text(text: str) -> Any:
     >>> from_text(to_text({"a": [1]})), type(from_text("{}"))
     ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
     """
-    value = _parse(text)[0]
-    return Plain(value) if type(value) is dict and _QUOTED_MARK not in text else value
+    try:
+        value = _parse(text, 0)[0]
+    except StopIteration:
+        raise DamagedRecord("The journal holds a value that is no JSON.") from None
+    # One character is found in a twentieth of the time of three.
+    marked = MARK in text and _QUOTED_MARK in text
+    return value if marked or type(value) is not dict else Plain(value)
 
 
 def digest(*parts: Any) -> str:
@@ -319,7 +325,7 @@ def digest(*parts: Any) -> str:
     4
     """
     text = _sorted_text(parts)
-    if _PAIRS in text:  # not part of a user's text, where quotes are escaped
+    if MARK in text and _PAIRS in text:  # not part of a user's text, where quotes are escaped
         text = _sorted_text(_with_sorted_pairs(parts))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
 

@@ -115,14 +115,14 @@ class Transaction:
         """Lock the objects that are copied or changed; False after a timeout."""
         if not self._to_lock:
             return True
-        things = {id(thing := self.call.things[name]): thing for name in self._to_lock}
+        things = map(self.call.things.__getitem__, self._to_lock)
         # Always in the same order, so that two calls never wait for each other.
-        for number in sorted(things) if len(things) > 1 else things:
-            if not self._holds(number):
-                lock = lock_of(things[number])
+        for thing in sorted(things, key=id):
+            if not self._holds(id(thing)):
+                lock = lock_of(thing)
                 if not lock.acquire(True, seconds):
                     return False
-                self._locks[number] = lock
+                self._locks[id(thing)] = lock
         self._to_lock.clear()
         return True
 
@@ -131,12 +131,10 @@ class Transaction:
         return self._holds(id(thing))
 
     def _holds(self, number: int) -> bool:
-        tx: Transaction | None = self
-        while tx is not None:
-            if number in tx._locks:  # noqa: SLF001 - the same class
-                return True
-            tx = tx.parent
-        return False
+        """Whether this call or one around it holds the lock of the object of that identity."""
+        if number in self._locks:
+            return True
+        return self.parent is not None and self.parent._holds(number)  # noqa: SLF001 - the same class
 
     def release(self) -> None:
         """Unlock the objects."""

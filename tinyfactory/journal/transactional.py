@@ -120,16 +120,19 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
     with deferred_interrupts() as interrupts:
         tx = Transaction(method.bind(owner, args, kwargs))
         try:
-            _lock(tx, interrupts)
+            while not tx.try_lock(0.1):
+                interrupts.check()
             tx.open()
             while (record := tx.look_up()) is not None:
-                _lock(tx, interrupts)
+                while not tx.try_lock(0.1):
+                    interrupts.check()
                 if tx.replay(record):
                     return tx.result
             while True:
                 with tx.active(), interrupts.allowed():
                     result = method.function(owner, *args, **kwargs)
-                _lock(tx, interrupts)
+                while not tx.try_lock(0.1):
+                    interrupts.check()
                 if tx.commit(result):
                     return tx.result
                 tx.begin_again()
@@ -138,11 +141,6 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             raise
         finally:
             tx.release()
-
-
-def _lock(tx: Transaction, interrupts: deferred_interrupts) -> None:
-    while not tx.try_lock(0.1):
-        interrupts.check()
 
 
 async def _run_async(

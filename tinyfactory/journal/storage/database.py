@@ -292,11 +292,6 @@ class Folder:
 
     # -- from any thread ---------------------------------------------------------------
 
-    def get(self, key: str) -> Any | None:
-        """The value under a key, or None; raises as `query` does."""
-        rows = self.query(READ, key)
-        return unseal(*rows[0]) if rows else None
-
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query.
 
@@ -305,10 +300,16 @@ class Folder:
         DamagedRecord, JournalUnavailable
             When the database cannot be read, and could not be replaced.
         """
-        why: BaseException = sqlite3.ProgrammingError("its connection is closed again and again")
+        why: BaseException | None = None
         replaced = False
         for _ in range(_ATTEMPTS):
-            reader = self._current_reader()
+            reader = self.reader
+            # The file may have been removed or replaced.
+            if reader is None or (
+                self.read_only is None and reader.identity != identity(self._file_name)
+            ):
+                self._open_or_only_read(self.opened)
+                reader = self.reader
             if reader is None:
                 continue  # another thread has just closed it
             try:
@@ -321,11 +322,12 @@ class Folder:
                 break
             self._in_writer(partial(self._found_damaged, reader, why))
             replaced = True
-        if is_damage(why):
+        if why is not None and is_damage(why):
             raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
         raise JournalUnavailable(
-            f"The journal in {self.path} cannot be read ({why}). Nothing was changed. Run this "
-            "again, or give another folder."
+            f"The journal in {self.path} cannot be read "
+            f"({why or 'its connection is closed again and again'}). Nothing was changed. Run "
+            "this again, or give another folder."
         ) from why
 
     def close(self) -> None:
@@ -334,15 +336,6 @@ class Folder:
             reader, self.reader = self.reader, None
         if reader is not None:
             reader.close()
-
-    def _current_reader(self) -> Reader | None:
-        """A reader of the present file, not of one that was removed."""
-        reader = self.reader
-        if reader is None or (
-            self.read_only is None and reader.identity != identity(self._file_name)
-        ):
-            self._open_or_only_read(self.opened)
-        return self.reader
 
     def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
         """Open for writing; if that fails, for reading only."""

@@ -20,8 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, unseal_text
-from tinyfactory.journal.storage.database import FAILURES, KEYS, Folder, is_busy, reason
+from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
+from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
 
 Items = list[tuple[str, Any]]
@@ -139,7 +139,8 @@ class Store(StoreBase):
         waiting = self._waiting.rows.get(key)
         if waiting is not None:
             return unseal_text(waiting)
-        return self._own_files().get(key)
+        rows = self._own_files().query(READ, key)
+        return unseal(*rows[0]) if rows else None
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""
