@@ -27,8 +27,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass  # was an import
 logger = logging.getLogger("tinyfactory")
 
 
