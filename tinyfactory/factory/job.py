@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
     from tinyfactory.factory.requests import Json
     from tinyfactory.people import People, TinyPerson
-from collections.abc import Callable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 logger = logging.getLogger("tinyfactory")
 
