@@ -10,7 +10,7 @@ from typing import Any
 
 from tinyfactory.budget import Cost, Meter
 from tinyfactory.errors import EndpointUnavailable
-from tinyfactory.factory.requests import Json
+from tinyfactory.factory.person_generator import Json
 from tinyfactory.generation.pipeline import Saved, Sender, cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Order
-from tinyfactory.factory.person_generator import PersonSource, request_for
-from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory.factory.person_generator import Json, PersonSource, request_for
 from tinyfactory.generation.pipeline import prompt_tokens, usd_of
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
+from tinyfactory.prompts.particularities import Particularities
 
 # How many requests are built to measure the length of prompts.
 _SAMPLE = 20

@@ -21,7 +21,7 @@ from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
-    from tinyfactory.factory.requests import Json
+    from tinyfactory.factory.person_generator import Json
     from tinyfactory.people import People, TinyPerson
 
 logger = logging.getLogger("tinyfactory")

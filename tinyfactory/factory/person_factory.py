@@ -10,24 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tinyfactory import models, prompts
-from tinyfactory.factory import profiles, requests, twins
+from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
 from tinyfactory.factory.job import PeopleJob
 from tinyfactory.factory.job_options import JobKeywords, JobOptions, Order, Snapshot, read_options
 from tinyfactory.factory.person_generator import (
+    Json,
+    check_context,
+    check_seed,
+    contexts_request,
     first_request,
     make_person,
     model_call,
+    person_messages,
+    person_values,
     write_contexts,
 )
-from tinyfactory.factory.requests import Json, Particularities
-from tinyfactory.generation.arguments import check_count, language_or_default
-from tinyfactory.generation.pipeline import request_key
+from tinyfactory.generation.pipeline import check_count, language_or_default, request_key
 from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
+from tinyfactory.prompts.particularities import Particularities
 from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
@@ -102,7 +107,7 @@ class TinyPersonFactory(TinyFactory):
         template: str | Path | None = None,
         instructions: str | Path | None = None,
     ) -> None:
-        self.context_text = requests.check_context(context_text)
+        self.context_text = check_context(context_text)
         self.generated_minibios: list[str] = []
         self.generated_names: list[str] = []
         self.last_failure: str | None = None
@@ -158,7 +163,7 @@ class TinyPersonFactory(TinyFactory):
         2
         """
         check_count(number_of_factories, "number_of_factories")
-        requests.check_context(generic_context_text)
+        check_context(generic_context_text)
         factories: list[Self] | None = cls._generate_factories(
             number_of_factories,
             generic_context_text,
@@ -175,7 +180,7 @@ class TinyPersonFactory(TinyFactory):
         touches=(),
         ignore=("model",),
         request=lambda _cls, number, context, language, model: request_key(
-            model.identity, requests.contexts_request(context, number, [], language, "")
+            model.identity, contexts_request(context, number, [], language, "")
         ),
     )
     def _generate_factories(
@@ -227,7 +232,7 @@ class TinyPersonFactory(TinyFactory):
         except TypeError as error:
             raise TypeError(f"{cls.__name__}.from_demography() {error}") from None
         read = profiles.read_demography(demography)
-        seed, tables = requests.check_seed(seed), read.to_dict()
+        seed, tables = check_seed(seed), read.to_dict()
         profiles.fitted(tables)
         factory = cls(context_text or profiles.context_of(read), simulation_id, **options)
         factory.demography, factory.seed = tables, seed
@@ -281,7 +286,7 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         request=lambda self, messages, temperature: request_key(
-            self.chat_model().identity, requests.person_messages(messages, temperature)
+            self.chat_model().identity, person_messages(messages, temperature)
         ),
     )
     def _aux_model_call(self, messages: list[Json], temperature: float | None) -> Json:
@@ -568,5 +573,5 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
         return None
     path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = path.read_text(encoding="utf-8") if path else str(given)
-    prompts.check(text, requests.person_values("-", None, [], [], 1, "-"), name)
+    prompts.check(text, person_values("-", None, [], [], 1, "-"), name)
     return text

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinyfactory.errors import InvalidPersona, NameTaken, ReplyRejected
-from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.requests import Json, Particularities
+from tinyfactory import prompts
+from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken, ReplyRejected
+from tinyfactory.factory import profiles
 from tinyfactory.generation.pipeline import (
     Outcome,
     Sender,
     Task,
     ask,
+    check_count,
+    check_temperature,
     gave_up,
     generate,
+    language_or_default,
     provenance,
     request_key,
     wait_for,
@@ -26,17 +30,30 @@ from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
-from tinyfactory.journal.serializer import Change
+from tinyfactory.journal.serializer import Change, digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
-from tinyfactory.prompts.particularities import Constraints, contradiction, read_constraints
+from tinyfactory.prompts.particularities import (
+    Constraints,
+    Particularities,
+    contradiction,
+    particularities_text,
+    read_constraints,
+)
 from tinyfactory.redaction import holds_secret
 
 if TYPE_CHECKING:
     from tinyfactory.people.person import TinyPerson
 
+Json = dict[str, Any]
+
+# How much of earlier people enters a prompt. Bounded, so that the thousandth person costs as much
+# as the first.
+RECENT_NAMES = 30
+CONTRASTS = 6
+CONTRAST_LENGTH = 160
 logger = logging.getLogger("tinyfactory")
 # The most requests for contexts that are still missing.
 ROUNDS = 5
@@ -306,7 +323,7 @@ def make_person(
 def model_call(factory: PersonSource, messages: list[Json], temperature: float | None) -> Json:
     """The body of `_aux_model_call`: send messages that ask for a person."""
     tx, model = required_transaction(), factory.chat_model()
-    request = requests.person_messages(messages, temperature)
+    request = person_messages(messages, temperature)
     reply = wait_for(lambda sender: sender.reply(request, tx), model, tx)
     return message_of(model.identity, reply)
 
@@ -321,7 +338,7 @@ def first_request(
     """The first request of `generate_person`, as it enters the event's key."""
     asked = wanted(agent_particularities, temperature, attempts, profile)
     request = request_for(factory, current_context().slot, asked, temperature)
-    template = requests.template_digest(factory.template, factory.instructions)
+    template = template_digest(factory.template, factory.instructions)
     return request_key(factory.chat_model().identity, request) | {"template": template}
 
 
@@ -335,7 +352,7 @@ def wanted(
     InvalidInput
         For arguments that cannot work, or that contradict each other.
     """
-    requests.check_asking(particularities, temperature, attempts)
+    check_asking(particularities, temperature, attempts)
     return profiles.asked(profile, particularities) if profile else particularities
 
 
@@ -347,10 +364,10 @@ def request_for(
     rejected: str = "",
 ) -> ChatRequest:
     """The request for the next person, or for the person of a slot."""
-    values = requests.person_values(
+    values = person_values(
         factory.context_text, wanted, *seen(factory, slot), factory.language, rejected
     )
-    return requests.person_request(values, temperature, factory.template, factory.instructions)
+    return person_request(values, temperature, factory.template, factory.instructions)
 
 
 def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str], int]:
@@ -366,7 +383,7 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
 
 def fixed_in(particularities: Particularities) -> Constraints:
     """The constraints parsed from the particularities."""
-    return read_constraints(requests.particularities_text(particularities))
+    return read_constraints(particularities_text(particularities))
 
 
 def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None) -> Json:
@@ -417,7 +434,7 @@ def write_contexts(number: int, context: str, language: str, model: ChatModel) -
 
     def request(rejected: str) -> ChatRequest:
         missing = number - len(contexts)
-        return requests.contexts_request(context, missing, contexts, language, rejected)
+        return contexts_request(context, missing, contexts, language, rejected)
 
     def read(reply: ChatReply) -> list[str]:
         missing = number - len(contexts)
@@ -435,3 +452,119 @@ def write_contexts(number: int, context: str, language: str, model: ChatModel) -
         logger.error("No factories were made: %s", why)
         tx.fail(why, keep=outcome.replied)
     return outcome.value
+
+
+# -- requests ---------------------------------------------------------------------------
+
+
+def person_values(
+    context: str,
+    particularities: Particularities,
+    names: Sequence[str],
+    minibios: Sequence[str],
+    ordinal: int,
+    language: str | None,
+    rejected: str = "",
+) -> Json:
+    """The variables of a person's templates, with the latest names and some earlier bios."""
+    return {
+        "context": context.strip(),
+        "particularities": particularities_text(particularities),
+        "language": language_or_default(language),
+        "taken_names": "; ".join(names[-RECENT_NAMES:]),
+        "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
+        "ordinal": ordinal,
+        "rejected": rejected,
+    }
+
+
+def _spread(items: Sequence[str]) -> list[str]:
+    """At most `CONTRASTS` items, evenly spaced, the last one among them."""
+    if len(items) <= CONTRASTS:
+        return list(items)
+    step = (len(items) - 1) / (CONTRASTS - 1)
+    return [items[round(i * step)] for i in range(CONTRASTS)]
+
+
+def person_messages(messages: Sequence[Json], temperature: float | None) -> ChatRequest:
+    """A request with these messages and the schema of a person."""
+    from tinyfactory.people.schema.layout import shared_reply_schema
+
+    return ChatRequest(tuple(messages), temperature, shared_reply_schema(), "persona")
+
+
+def person_request(
+    values: Json, temperature: float | None, template: str | None, instructions: str | None
+) -> ChatRequest:
+    """The request for one person: the fixed part first, so that providers can cache it."""
+    messages = _messages(
+        instructions or prompts.template("person.instructions"),
+        template or prompts.template("person.request"),
+        values,
+    )
+    return person_messages(messages, temperature)
+
+
+def template_digest(template: str | None, instructions: str | None) -> str:
+    """A digest by which `explain` tells a changed template from changed values."""
+    return digest(
+        template or prompts.template("person.request"),
+        instructions or prompts.template("person.instructions"),
+    )
+
+
+def contexts_request(
+    context: str, number: int, already: Sequence[str], language: str, rejected: str
+) -> ChatRequest:
+    """The request for specific contexts within a general one."""
+    from tinyfactory.people.schema.layout import contexts_schema
+
+    values = {
+        "context": context.strip(),
+        "number": number,
+        "already": "\n".join(f"- {text}" for text in already[-RECENT_NAMES:]),
+        "language": language,
+        "rejected": rejected,
+    }
+    messages = _messages(
+        prompts.template("contexts.instructions"), prompts.template("contexts.request"), values
+    )
+    return ChatRequest(messages, 1.0, contexts_schema(), "contexts")
+
+
+def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...]:
+    return (
+        {"role": "system", "content": prompts.render(instructions, values, "the instructions")},
+        {"role": "user", "content": prompts.render(template, values, "the template")},
+    )
+
+
+def check_context(context: Any) -> str:
+    """Return the context, or raise `InvalidInput`."""
+    if not isinstance(context, str) or not context.strip():
+        raise InvalidInput(
+            f"The context must be a string that is not empty, not {context!r:.80}. "
+            'Say who the people are, e.g. "Nurses of a night shift in a small town".'
+        )
+    return context
+
+
+def check_seed(seed: Any) -> int:
+    """Return a whole number, or raise `InvalidInput`."""
+    try:
+        if isinstance(seed, bool):
+            raise TypeError
+        return operator.index(seed)  # numpy's whole numbers, too
+    except TypeError:
+        raise InvalidInput(f"seed is a whole number, not {seed!r:.80}. Nothing was sent.") from None
+
+
+def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
+    """Raise `InvalidInput` for invalid arguments of `generate_person`."""
+    check_count(attempts, "attempts")
+    check_temperature(temperature)
+    if particularities is not None and not isinstance(particularities, (str, dict)):
+        raise InvalidInput(
+            "agent_particularities must be a string or a dictionary of fields, "
+            f"not {type(particularities).__name__}. Nothing was sent."
+        )

@@ -7,18 +7,23 @@ from collections.abc import Iterable
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.requests import Json, Particularities
 from tinyfactory.gazetteer.countries import names_place
 from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.journal.serializer import digest
-from tinyfactory.prompts.particularities import Constraints, read_constraints
+from tinyfactory.prompts.particularities import (
+    Constraints,
+    Particularities,
+    particularities_text,
+    read_constraints,
+)
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
 
+Json = dict[str, Any]
 # The field for the user's own words beside a profile; `read_constraints` knows the name.
 ALSO = "also"
 _SEX = ("sex", "gender")
@@ -148,8 +153,6 @@ def complete(profile: Json, persona: Json) -> Json:
 
 
 def _wishes(asked: Json) -> Constraints:
-    from tinyfactory.factory.requests import particularities_text
-
     return read_constraints(particularities_text(asked))
 
 

@@ -11,12 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyfactory.errors import InvalidInput, ReplyRejected
-from tinyfactory.factory import profiles, requests
-from tinyfactory.factory.person_generator import PersonSource, fixed_in, message_of, read_reply
-from tinyfactory.factory.requests import Json
-from tinyfactory.generation.arguments import check_count
-from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance
+from tinyfactory.factory import profiles
+from tinyfactory.factory.person_generator import (
+    Json,
+    PersonSource,
+    fixed_in,
+    message_of,
+    person_request,
+    person_values,
+    read_reply,
+)
+from tinyfactory.generation.pipeline import Task, ask, check_count, gave_up, provenance
 from tinyfactory.journal.transaction import required_transaction
+from tinyfactory.prompts.particularities import particularities_text
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
@@ -111,8 +118,8 @@ def request(
     values: Json, asked: Json, temperature: float | None, seed: int, texts: Json
 ) -> ChatRequest:
     """The original's request with the twin's profile."""
-    values = values | {"particularities": requests.particularities_text(asked)}
-    made = requests.person_request(values, temperature, texts["template"], texts["instructions"])
+    values = values | {"particularities": particularities_text(asked)}
+    made = person_request(values, temperature, texts["template"], texts["instructions"])
     return replace(made, seed=seed)
 
 
@@ -185,7 +192,7 @@ def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None
     """The values of the original's templates, its temperature, and its seed."""
     recipe = person.provenance.get("recipe") or {}
     seen = recipe.get("seen", 0)
-    values = requests.person_values(
+    values = person_values(
         factory.context_text,
         profiles.asked(person.provenance.get("profile"), recipe.get("particularities")),
         factory.generated_names[:seen],
@@ -194,7 +201,7 @@ def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None
         factory.language,
     )
     temperature = recipe.get("temperature", 1.5)
-    original = requests.person_request(values, temperature, factory.template, factory.instructions)
+    original = person_request(values, temperature, factory.template, factory.instructions)
     # The offline model draws by this seed, so the twin is drawn like the original.
     return values, temperature, original.fingerprint()
 

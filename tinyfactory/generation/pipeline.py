@@ -42,11 +42,15 @@ from tinyfactory.models.pricing import price
 if TYPE_CHECKING:
     import asyncio
 
+from tinyfactory import settings
+from tinyfactory.utils.text import clean
+
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
+DEFAULT_LANGUAGE = "English"
 COMPLETION_BOUND = 4_000
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
@@ -479,3 +483,42 @@ def prompt_tokens(request: ChatRequest) -> int:
 def _tokens(text: Any) -> int:
     """Four bytes per token, rounded up. Bytes, so that other scripts are not underestimated."""
     return -(-len(text.encode("utf-8", "replace")) // 4)
+
+
+# -- arguments --------------------------------------------------------------------------
+
+
+def language_or_default(language: str | None) -> str:
+    """Return the language of replies: the given one, the configured one, or English."""
+    return str(language or settings.get("language") or DEFAULT_LANGUAGE)
+
+
+def check_count(number: Any, what: str) -> int:
+    """Check that a number is a whole number of at least 1, and return it."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InvalidInput(
+            f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
+        )
+    return number
+
+
+def check_temperature(temperature: Any) -> None:
+    """Check that a temperature is a number from 0 to 2, or None."""
+    number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+    if temperature is not None and not (number and 0 <= temperature <= 2):
+        raise InvalidInput(
+            f"temperature must be a number from 0 to 2, not {temperature!r}. Nothing was sent."
+        )
+
+
+def check_question(question: Any) -> None:
+    """Check that a question is a text that is not blank and can be sent."""
+    if not isinstance(question, str) or not question.strip():
+        raise InvalidInput(
+            f"A question must be a text that is not blank, not {question!r}. Nothing was sent."
+        )
+    if question != clean(question):
+        raise InvalidInput(
+            "The question has a NUL or half of a surrogate pair, which cannot be sent. Nothing "
+            "was sent."
+        )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.serializer import digest
 from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import cut
 
@@ -135,15 +134,6 @@ def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
                 continue  # reported when it is looked up; `journal verify` lists them all
             if record is not None and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
-
-
-def outline(value: Any) -> Any:
-    """A value in short, to tell what differs: small parts as they are, long texts as digests."""
-    if isinstance(value, dict):
-        return {key: outline(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [outline(part) for part in value]
-    return digest(value) if isinstance(value, str) and len(value) > 200 else value
 
 
 def in_short(value: Any, length: int = 60) -> str:

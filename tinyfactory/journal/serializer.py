@@ -487,3 +487,12 @@ def same(a: Any, b: Any) -> bool:
 def _grew(old: Any, new: Any) -> bool:
     longer = type(old) is list and type(new) is list and len(new) > len(old)
     return longer and same(new[: len(old)], old)
+
+
+def outline(value: Any) -> Any:
+    """A value in short, to tell what differs: small parts as they are, long texts as digests."""
+    if isinstance(value, dict):
+        return {key: outline(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [outline(part) for part in value]
+    return digest(value) if isinstance(value, str) and len(value) > 200 else value

@@ -13,7 +13,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.records import NEW, REPLAYED, Record, outline
+from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.scope import (
     Context,
     Line,
@@ -37,6 +37,7 @@ from tinyfactory.journal.serializer import (
     inverse,
     journal_state,
     objects_in,
+    outline,
 )
 from tinyfactory.utils.concurrency import lock_of
 

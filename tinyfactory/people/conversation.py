@@ -14,8 +14,7 @@ from typing import Any, Protocol
 from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
-from tinyfactory.generation.arguments import check_question, check_temperature
-from tinyfactory.generation.pipeline import Task, request_key
+from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
 from tinyfactory.journal.scope import Scope, factories, scope
 from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional

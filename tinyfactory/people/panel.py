@@ -22,7 +22,7 @@ from tinyfactory.errors import (
     UnknownModel,
 )
 from tinyfactory.generation import pipeline
-from tinyfactory.generation.arguments import check_count, check_question, check_temperature
+from tinyfactory.generation.pipeline import check_count, check_question, check_temperature
 from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import current_transaction

@@ -10,8 +10,15 @@ from typing import Any
 
 from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
-from tinyfactory.generation.arguments import check_count, language_or_default
-from tinyfactory.generation.pipeline import Task, ask, gave_up, provenance, request_key
+from tinyfactory.generation.pipeline import (
+    Task,
+    ask,
+    check_count,
+    gave_up,
+    language_or_default,
+    provenance,
+    request_key,
+)
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional

@@ -17,9 +17,20 @@ from typing import Any
 from tinyfactory.gazetteer.names import gender_in
 from tinyfactory.utils.text import fold_words
 
-__all__ = ["Constraints", "contradiction", "read_constraints", "read_particularities"]
+__all__ = [
+    "Constraints",
+    "Particularities",
+    "contradiction",
+    "particularities_text",
+    "read_constraints",
+    "read_particularities",
+]
 
 _LONGEST = 20_000  # characters that are read
+
+
+# What a user wants of a person: words, fields, or nothing.
+Particularities = str | dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,15 @@ _KEY_LINE = re.compile(
     re.IGNORECASE,
 )
 _NEXT_KEY = re.compile(r"[,.]\s*[\"']?[A-Za-z][A-Za-z _]{1,24}[\"']?\s*[:=]")
+
+
+def particularities_text(particularities: Particularities) -> str:
+    """The particularities as prompt text: words unchanged, fields as JSON."""
+    if particularities is None:
+        return ""
+    if isinstance(particularities, dict):
+        return json.dumps(particularities, ensure_ascii=False) if particularities else ""
+    return particularities.strip()
 
 
 @lru_cache(maxsize=256)

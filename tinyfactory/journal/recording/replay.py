@@ -9,8 +9,8 @@ from typing import Any
 from tinyfactory.errors import ReplayMiss
 from tinyfactory.journal.explain import differences, nearest
 from tinyfactory.journal.recording.recording import Recording
-from tinyfactory.journal.records import NEW, Record, outline
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.records import NEW, Record
+from tinyfactory.journal.serializer import digest, outline
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 
 from tinyfactory.errors import Cancelled, InvalidInput
-from tinyfactory.generation.arguments import check_question
+from tinyfactory.generation.pipeline import check_question
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people import Panel as Answered
 from tinyfactory.people import People, TinyPerson
