@@ -262,6 +262,8 @@ class Sender:
         Called when a request was collected that `flush` will send.
     last_slot : float
         Requests of slots behind this one are not sent any more, because a slot has failed.
+    in_flight : set of int or None
+        The slots whose request was sent and has no reply yet; None stands for no slot.
     """
 
     model: Any
@@ -274,7 +276,7 @@ class Sender:
     _identity: Json | None = None
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
-    in_flight: set[int] = field(default_factory=set)
+    in_flight: set[int | None] = field(default_factory=set)
 
     @property
     def identity(self) -> Json:
@@ -321,13 +323,7 @@ class Sender:
         async with self.turns:
             if slot is not None and slot.number > self.last_slot:
                 raise Cancelled("A person before this one could not be made. Run it again.")
-            if slot is None:
-                return await self._send(place, request)
-            self.in_flight.add(slot.number)
-            try:
-                return await self._send(place, request)
-            finally:
-                self.in_flight.discard(slot.number)
+            return await self._send(place, request)
 
     @property
     def turns(self) -> asyncio.Semaphore:
@@ -351,6 +347,9 @@ class Sender:
         """Reserve the cost, send, settle the cost, and save the reply."""
         meter = self.meter or place.transaction.scope.meter
         reservation = await reserve(self.identity, [request], meter)
+        slot = place.transaction.slot
+        number = None if slot is None else slot.number
+        self.in_flight.add(number)
         try:
             reply = await self._complete(request, reservation.one_more)
             cost = cost_of(self.identity, request, meter, reply)
@@ -371,6 +370,8 @@ class Sender:
         except BaseException:  # cancelled on the way
             reservation.keep()
             raise
+        finally:
+            self.in_flight.discard(number)
         # A user's own model may repeat requests without calling `before_retry`.
         calls = max(reservation.bound.calls, reply.requests)
         reservation.settle(Cost(calls, cost.tokens, cost.usd))

@@ -126,10 +126,6 @@ class Transaction:
         self._to_lock.clear()
         return True
 
-    def has_locked(self, thing: Any) -> bool:
-        """Whether this call or one around it has locked an object."""
-        return self._holds(id(thing))
-
     def _holds(self, number: int) -> bool:
         tx: Transaction | None = self
         while tx is not None:
