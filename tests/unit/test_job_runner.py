@@ -180,6 +180,24 @@ def test_who_waits_for_the_budget_is_not_asked_after_a_failure(serve):
     assert len(server.requests) == 2
 
 
+def test_an_overridden_call_in_flight_at_a_failure_is_not_made_twice(serve):
+    refuse = [True]
+
+    def rule(request):
+        if ordinal(request) == 1 and refuse:
+            refuse.clear()
+            return replace(wrong_key()(request), delay=0.3)
+        return replace(by_ordinal(request), delay=0.8)
+
+    server = serve(rules=[rule])
+    factory = Own(CONTEXT)
+    control.begin()
+    with pytest.raises(AuthenticationFailed):
+        factory.generate_people(4, concurrency=3)
+    assert len(factory.generate_people(4, concurrency=3)) == 4
+    assert sorted(map(ordinal, server.requests)) == [1, 1, 2, 3, 4]
+
+
 def test_a_slot_that_could_not_begin_keeps_its_key(serve, tmp_path):
     serve(rules=[lambda _: answer(persona(1) | {"name": "Ana Souza"})])
     keys = []

@@ -13,9 +13,17 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
 
@@ -33,7 +41,7 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.scope import current_context, within
+from tinyfactory.journal.scope import Slot, current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
@@ -319,11 +327,26 @@ class Sender:
 
     async def fetch(self, place: SavedReply, request: ChatRequest) -> Saved:
         """Send a request within the concurrency limit; returns a function to await its saving."""
-        slot = place.transaction.slot
+        async with self._turn(place.transaction.slot):
+            return await self._send(place, request)
+
+    async def call(self, slot: Slot | None, function: Callable[..., T], *args: Any) -> T:
+        """Call a synchronous function that sends a request, within the concurrency limit."""
+        number = None if slot is None else slot.number
+        async with self._turn(slot):
+            self.in_flight.add(number)
+            try:
+                return await self.in_thread(function, *args)
+            finally:
+                self.in_flight.discard(number)
+
+    @asynccontextmanager
+    async def _turn(self, slot: Slot | None) -> AsyncIterator[None]:
+        """Wait until a request of a slot may be sent; raise `Cancelled` if it may not any more."""
         async with self.turns:
             if slot is not None and slot.number > self.last_slot:
                 raise Cancelled("A person before this one could not be made. Run it again.")
-            return await self._send(place, request)
+            yield
 
     @property
     def turns(self) -> asyncio.Semaphore:
