@@ -10,12 +10,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.chat_server import answer
+from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
 from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.budget import Budget
-from tinyfactory.errors import BudgetExceeded, Cancelled, InvalidInput, NameTaken
+from tinyfactory.errors import (
+    AuthenticationFailed,
+    BudgetExceeded,
+    Cancelled,
+    InvalidInput,
+    NameTaken,
+)
 from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.journal.transactional import transactional
@@ -159,6 +165,37 @@ def test_after_an_error_in_on_person_nobody_behind_is_asked_again(serve):
     with pytest.raises(LookupError):
         TinyPersonFactory(CONTEXT).generate_people(2, concurrency=2, on_person=look)
     assert len(server.requests) == 2
+
+
+def test_who_waits_for_the_budget_is_not_asked_after_a_failure(serve):
+    def rule(request):
+        if ordinal(request) == 1:
+            return replace(wrong_key()(request), delay=0.3)
+        return replace(by_ordinal(request), delay=0.8)
+
+    server = serve(rules=[rule])
+    with pytest.raises(AuthenticationFailed):
+        # Two calls fit at a time; one that failed costs no tokens.
+        TinyPersonFactory(CONTEXT).generate_people(4, concurrency=4, budget=Budget(tokens=12_000))
+    assert len(server.requests) == 2
+
+
+def test_an_overridden_call_in_flight_at_a_failure_is_not_made_twice(serve):
+    refuse = [True]
+
+    def rule(request):
+        if ordinal(request) == 1 and refuse:
+            refuse.clear()
+            return replace(wrong_key()(request), delay=0.3)
+        return replace(by_ordinal(request), delay=0.8)
+
+    server = serve(rules=[rule])
+    factory = Own(CONTEXT)
+    control.begin()
+    with pytest.raises(AuthenticationFailed):
+        factory.generate_people(4, concurrency=3)
+    assert len(factory.generate_people(4, concurrency=3)) == 4
+    assert sorted(map(ordinal, server.requests)) == [1, 1, 2, 3, 4]
 
 
 def test_a_slot_that_could_not_begin_keeps_its_key(serve, tmp_path):

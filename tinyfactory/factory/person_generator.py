@@ -166,7 +166,7 @@ class PersonDraft:
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
-                return await sender.in_thread(self._call_override, request)
+                return await sender.call(tx.slot, self._call_override, request)
             return await self._fetch(sender, request, tx)
 
         await generate(self._task, fetch, self.transaction, self.outcome)

@@ -12,9 +12,17 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -32,7 +40,7 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.scope import current_context, within
+from tinyfactory.journal.scope import Slot, current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
@@ -268,6 +276,8 @@ class Sender:
         Called when a request was collected that `flush` will send.
     last_slot : float
         Requests of slots behind this one are not sent any more, because a slot has failed.
+    in_flight : set of int or None
+        The slots whose request was sent and has no reply yet; None stands for no slot.
     """
 
     model: Any
@@ -280,7 +290,7 @@ class Sender:
     _identity: Json | None = None
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
-    in_flight: set[int] = field(default_factory=set)
+    in_flight: set[int | None] = field(default_factory=set)
 
     @property
     def identity(self) -> Json:
@@ -323,17 +333,26 @@ class Sender:
 
     async def fetch(self, place: SavedReply, request: ChatRequest) -> Saved:
         """Send a request within the concurrency limit; returns a function to await its saving."""
-        slot = place.transaction.slot
+        async with self._turn(place.transaction.slot):
+            return await self._send(place, request)
+
+    async def call(self, slot: Slot | None, function: Callable[..., T], *args: Any) -> T:
+        """Call a synchronous function that sends a request, within the concurrency limit."""
+        number = None if slot is None else slot.number
+        async with self._turn(slot):
+            self.in_flight.add(number)
+            try:
+                return await self.in_thread(function, *args)
+            finally:
+                self.in_flight.discard(number)
+
+    @asynccontextmanager
+    async def _turn(self, slot: Slot | None) -> AsyncIterator[None]:
+        """Wait until a request of a slot may be sent; raise `Cancelled` if it may not any more."""
         async with self.turns:
             if slot is not None and slot.number > self.last_slot:
                 raise Cancelled("A person before this one could not be made. Run it again.")
-            if slot is None:
-                return await self._send(place, request)
-            self.in_flight.add(slot.number)
-            try:
-                return await self._send(place, request)
-            finally:
-                self.in_flight.discard(slot.number)
+            yield
 
     @property
     def turns(self) -> asyncio.Semaphore:
@@ -361,6 +380,9 @@ class Sender:
         """Reserve the cost, send, settle the cost, and save the reply."""
         meter = self.meter or place.transaction.scope.meter
         reservation = await reserve(self.identity, [request], meter)
+        slot = place.transaction.slot
+        number = None if slot is None else slot.number
+        self.in_flight.add(number)
         try:
             reply = await self._complete(request, reservation.one_more)
             cost = cost_of(self.identity, request, meter, reply)
@@ -381,6 +403,8 @@ class Sender:
         except BaseException:  # cancelled on the way
             reservation.keep()
             raise
+        finally:
+            self.in_flight.discard(number)
         # A user's own model may repeat requests without calling `before_retry`.
         calls = max(reservation.bound.calls, reply.requests)
         reservation.settle(Cost(calls, cost.tokens, cost.usd))

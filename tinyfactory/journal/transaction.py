@@ -127,10 +127,6 @@ class Transaction:
         self._to_lock.clear()
         return True
 
-    def has_locked(self, thing: Any) -> bool:
-        """Whether this call or one around it has locked an object."""
-        return self._holds(id(thing))
-
     def _holds(self, number: int) -> bool:
         """Whether this call or one around it holds the lock of the object of that identity."""
         if number in self._locks:
