@@ -17,12 +17,13 @@ from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Fork, Line, origin_of
 from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.people.people_list import People
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
     from tinyfactory.factory.person_generator import Json
-    from tinyfactory.people import People, TinyPerson
+    from tinyfactory.people.person import TinyPerson
 
 logger = logging.getLogger("tinyfactory")
 
@@ -67,8 +68,6 @@ class PeopleJob:
         *,
         before: PeopleJob | None = None,
     ) -> None:
-        from tinyfactory.people.people_list import People  # slow to import: pydantic
-
         self.factory = factory
         self.order = order
         self.options = options or JobOptions()

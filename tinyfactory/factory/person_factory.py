@@ -29,7 +29,7 @@ from tinyfactory.factory.person_generator import (
 )
 from tinyfactory.generation.pipeline import check_count, language_or_default, request_key
 from tinyfactory.journal.scope import Scope, scope
-from tinyfactory.journal.serializer import Change, apply, journaled_when_needed
+from tinyfactory.journal.serializer import Change, apply
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
@@ -40,17 +40,6 @@ if TYPE_CHECKING:
     from tinyfactory.people import People, TinyPerson
     from tinyfactory.people.comparison import Twins
     from tinyfactory.populations import Demography
-
-
-def _person_class() -> type:
-    from tinyfactory.people import TinyPerson
-
-    return TinyPerson
-
-
-# Slow to import (pydantic), so it is registered by a function: a journal may hold people before
-# the class was ever used.
-journaled_when_needed("TinyPerson", _person_class)
 
 
 class TinyPersonFactory(TinyFactory):

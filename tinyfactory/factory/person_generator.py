@@ -6,7 +6,7 @@ import json
 import logging
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tinyfactory import prompts
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken, ReplyRejected
@@ -33,6 +33,7 @@ from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import Change, digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
+from tinyfactory.people.person import TinyPerson
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.prompts.particularities import (
@@ -43,9 +44,6 @@ from tinyfactory.prompts.particularities import (
     read_constraints,
 )
 from tinyfactory.redaction import holds_secret
-
-if TYPE_CHECKING:
-    from tinyfactory.people.person import TinyPerson
 
 Json = dict[str, Any]
 
@@ -249,8 +247,6 @@ class PersonDraft:
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
         """Create the person with all its fields, without registering it."""
-        from tinyfactory.people.person import TinyPerson  # slow to import: pydantic
-
         scope, profile = self.transaction.scope, self._profile
         origin = message["provenance"] | {"recipe": self._recipe()}
         if profile:

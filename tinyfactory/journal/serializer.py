@@ -61,7 +61,6 @@ _PAIRS = f'{{"{MARK}":"dict",'
 _types: dict[str, type] = {}
 # The classes whose objects have a state and are not lists, with their names in the journal.
 with_state: dict[type, str] = {}
-_loaders: dict[str, Callable[[], type]] = {}
 
 
 def journaled(cls: Class, name: str | None = None) -> Class:
@@ -78,11 +77,6 @@ def journaled(cls: Class, name: str | None = None) -> Class:
             with_state[cls] = own
     _types[name or own] = cls
     return cls
-
-
-def journaled_when_needed(name: str, load: Callable[[], type]) -> None:
-    """Register `load`, which imports the class of that name when it is first decoded."""
-    _loaders[name] = load
 
 
 def type_name(cls: type) -> str:
@@ -259,8 +253,6 @@ def decode(value: Any, swap: Callable[[Any], Any] | None = None) -> Any:
 
 
 def _type_of(name: str) -> Any:
-    if name not in _types and name in _loaders:
-        _loaders[name]()
     try:
         return _types[name]
     except KeyError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import json
 import logging
@@ -114,6 +113,8 @@ async def answer_async(
     def work() -> str:
         with pipeline.cancellable(switch):
             return answer(person, question, model, temperature)
+
+    import asyncio  # slow to import
 
     # A thread of its own: `asyncio.to_thread` has few.
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
