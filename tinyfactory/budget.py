@@ -133,7 +133,7 @@ class Meter:
     def __init__(self, budget: Budget | None = None, within: Meter | None = None) -> None:
         self.budget = budget or Budget()
         self._within = within
-        self._changed = threading.Condition(open_after_fork(threading.RLock()))
+        self._lock = open_after_fork(threading.RLock())
         self._calls = self._tokens = 0
         self._usd = 0.0
         self._priced = self._unpriced = 0
@@ -149,23 +149,21 @@ class Meter:
     @property
     def spent(self) -> Spent:
         """What is spent so far, without reservations."""
-        with self._changed:
+        with self._lock:
             usd = self._usd if self._priced or not self._unpriced else None
             return Spent(self._calls, self._tokens, usd, self._unpriced > 0)
 
-    def try_reserve(self, bound: Cost, seconds: float = 0.0) -> Reservation | None:
+    def try_reserve(self, bound: Cost) -> Reservation | None:
         """Reserve the most that a call can cost.
 
         Parameters
         ----------
         bound : Cost
-        seconds : float
-            How long to wait for running calls, if their actual cost decides.
 
         Returns
         -------
         Reservation or None
-            None if that is still undecided after the wait; try again.
+            None if the actual cost of running calls decides; try again later.
 
         Raises
         ------
@@ -175,12 +173,12 @@ class Meter:
             If there is a limit in US dollars and no price is known.
         """
         if self._within is None:
-            return self._try_reserve(bound, seconds)
-        outer = self._within.try_reserve(bound, seconds)
+            return self._try_reserve(bound)
+        outer = self._within.try_reserve(bound)
         if outer is None:
             return None
         try:
-            reservation = self._try_reserve(bound, seconds)
+            reservation = self._try_reserve(bound)
         except BaseException:
             outer.release()
             raise
@@ -190,7 +188,7 @@ class Meter:
         reservation.outer = outer
         return reservation
 
-    def _try_reserve(self, bound: Cost, seconds: float) -> Reservation | None:
+    def _try_reserve(self, bound: Cost) -> Reservation | None:
         if self.budget.usd is not None and bound.usd is None:
             raise UnknownPrice(
                 f"The budget of this run allows {self.budget.usd:g} USD, and the price of this "
@@ -198,27 +196,23 @@ class Meter:
                 'and of reply, Budget(usd=..., prices={"model": (0.4, 1.6)}), or limit calls or '
                 "tokens instead."
             )
-        with self._changed:
+        with self._lock:
             if self._exceeded_by(bound, *self._reserved.values()):
                 self._refuse_if_hopeless(bound)
-                self._changed.wait(seconds)
-                if self._exceeded_by(bound, *self._reserved.values()):
-                    self._refuse_if_hopeless(bound)
-                    return None
+                return None
             self._serial += 1
             self._reserved[self._serial] = bound
             return Reservation(self, self._serial, bound)
 
     def settle(self, number: int, cost: Cost | None) -> None:
         """Replace a reservation by the actual cost of its call; None if it cost nothing."""
-        with self._changed:
+        with self._lock:
             if self._reserved.pop(number, None) is not None and cost is not None:
                 self._calls += cost.calls
                 self._tokens += cost.tokens
                 self._usd += cost.usd or 0.0
                 self._priced += cost.usd is not None
                 self._unpriced += cost.usd is None
-            self._changed.notify_all()
 
     def enlarge(self, number: int, bound: Cost) -> None:
         """Raise a reservation to `bound`, without waiting for other calls.
@@ -228,7 +222,7 @@ class Meter:
         BudgetExceeded
             If all reservations together could then exceed the budget.
         """
-        with self._changed:
+        with self._lock:
             others = [cost for key, cost in self._reserved.items() if key != number]
             over = self._exceeded_by(bound, *others)
             if over is not None:

@@ -145,7 +145,7 @@ class JobRunner:
     def _check_not_locked(self) -> None:
         """Raise an error if a call around the job has locked the factory."""
         tx = current_transaction()
-        if tx is not None and tx._holds(id(self.factory)):  # noqa: SLF001 - for this check alone
+        if tx is not None and tx.has_locked(self.factory):
             raise InvalidInput(
                 f"{tx.call.method.name} locks this factory until it ends, so people cannot be made "
                 "several at a time in it. Nothing was sent. Use concurrency=1 and no demography, "

@@ -463,11 +463,6 @@ class Scope:
             self.hits += hit
             self.misses += not hit
 
-    def uncount(self) -> None:
-        """Undo the count of a new transaction that was postponed."""
-        with self.lock:
-            self.misses -= 1
-
     def went(self, step: Step) -> None:
         """Remember an outermost event of this run."""
         self.last_key = step.key

@@ -119,7 +119,7 @@ class Transaction:
         things = map(self.call.things.__getitem__, self._to_lock)
         # Always in the same order, so that two calls never wait for each other.
         for thing in sorted(things, key=id):
-            if not self._holds(id(thing)):
+            if not self.has_locked(thing):
                 lock = lock_of(thing)
                 if not lock.acquire(True, seconds):
                     return False
@@ -127,11 +127,11 @@ class Transaction:
         self._to_lock.clear()
         return True
 
-    def _holds(self, number: int) -> bool:
-        """Whether this call or one around it holds the lock of the object of that identity."""
-        if number in self._locks:
+    def has_locked(self, thing: Any) -> bool:
+        """Whether this call or one around it has locked an object."""
+        if id(thing) in self._locks:
             return True
-        return self.parent is not None and self.parent._holds(number)  # noqa: SLF001 - the same class
+        return self.parent is not None and self.parent.has_locked(thing)
 
     def release(self) -> None:
         """Unlock the objects."""
