@@ -17,6 +17,7 @@ from tinyfactory.errors import InvalidInput
 DEFAULT_MODEL = "gpt-4.1-mini"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_JOURNAL = ".tinyfactory"
+DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
 
 
@@ -180,6 +181,11 @@ def get(name: str) -> Any:
         case "prices":
             return {}
     raise InvalidInput(f"There is no setting {name!r}.")
+
+
+def language(given: str | None) -> str:
+    """The language of replies: the given one, the configured one, or English."""
+    return str(given or get("language") or DEFAULT_LANGUAGE)
 
 
 @dataclass(frozen=True, slots=True)

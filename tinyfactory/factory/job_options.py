@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.person_generator import Json, check_asking
-from tinyfactory.generation.pipeline import check_count
+from tinyfactory.factory.person_generator import Json
+from tinyfactory.generation.pipeline import check_asking, check_count
 from tinyfactory.prompts.particularities import Particularities
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from tinyfactory import models, prompts
+from tinyfactory import models, prompts, settings
 from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
@@ -27,7 +27,7 @@ from tinyfactory.factory.person_generator import (
     person_values,
     write_contexts,
 )
-from tinyfactory.generation.pipeline import check_count, language_or_default, request_key
+from tinyfactory.generation.pipeline import check_count, request_key
 from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.serializer import Change, apply
 from tinyfactory.journal.transactional import transactional
@@ -156,7 +156,7 @@ class TinyPersonFactory(TinyFactory):
         factories: list[Self] | None = cls._generate_factories(
             number_of_factories,
             generic_context_text,
-            language_or_default(language),
+            settings.language(language),
             models.resolve(model),
         )
         for factory in factories or []:

@@ -15,15 +15,20 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.person_generator import (
     Json,
     PersonSource,
-    fixed_in,
-    message_of,
     person_request,
     person_values,
     read_reply,
 )
-from tinyfactory.generation.pipeline import Task, ask, check_count, gave_up, provenance
+from tinyfactory.generation.pipeline import (
+    Task,
+    ask,
+    check_count,
+    gave_up,
+    message_of,
+    provenance,
+)
 from tinyfactory.journal.transaction import required_transaction
-from tinyfactory.prompts.particularities import particularities_text
+from tinyfactory.prompts.particularities import constraints_in, particularities_text
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
@@ -92,7 +97,7 @@ def write(
     """The twin, not registered; None when no reply could be used."""
     from tinyfactory.people import TinyPerson
 
-    tx, fixed = required_transaction(), fixed_in(asked)
+    tx, fixed = required_transaction(), constraints_in(asked)
 
     def read(reply: ChatReply) -> Json:
         return read_reply(message_of(model.identity, reply), fixed, asked)

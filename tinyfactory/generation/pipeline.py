@@ -50,7 +50,6 @@ from tinyfactory.models.pricing import price
 if TYPE_CHECKING:
     import asyncio
 
-from tinyfactory import settings
 from tinyfactory.utils.text import clean
 
 # The most tokens assumed for a reply where the request has no bound.
@@ -58,7 +57,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("tinyfactory")
 _warned: set[str] = set()
-DEFAULT_LANGUAGE = "English"
 COMPLETION_BOUND = 4_000
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
@@ -249,6 +247,17 @@ def provenance(identity: Mapping[str, Any], reply: ChatReply) -> Json:
     return {"source": source, "model": reply.model or str(identity.get("model", ""))}
 
 
+def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
+    """A reply and its source as a message, which users' subclasses of a factory may give, too."""
+    return {
+        "role": "assistant",
+        "content": reply.text,
+        "finish_reason": reply.finish_reason,
+        "refusal": reply.refusal,
+        "provenance": provenance(identity, reply),
+    }
+
+
 Saved = Callable[[], Awaitable[Json]]
 Transport = Callable[[ChatModel, ChatRequest], Awaitable[ChatReply]]
 
@@ -303,8 +312,21 @@ class Sender:
         """A sender for another call within the job: same budget, token and transport."""
         return Sender(model, self.meter, self.concurrency, self.transport, self.token)
 
-    async def reply(self, request: ChatRequest, tx: Transaction) -> ChatReply:
+    async def reply(
+        self,
+        request: ChatRequest,
+        tx: Transaction,
+        key_of: Callable[[Json], str] | None = None,
+    ) -> ChatReply:
         """The reply to a request, saved before it is returned.
+
+        Parameters
+        ----------
+        request : ChatRequest
+        tx : Transaction
+        key_of : callable, optional
+            The key of the call that makes the request, from the request as JSON; by default the
+            key of the transaction.
 
         Raises
         ------
@@ -313,19 +335,24 @@ class Sender:
         ModelError
             If there is no reply; the message says what to do.
         """
-        return await self.reply_at(
-            SavedReply(tx, tx.key, request_key(self.identity, request)), request
-        )
-
-    async def reply_at(self, place: SavedReply, request: ChatRequest) -> ChatReply:
-        """`reply`, for a request whose key in the journal is known."""
+        asked = request_key(self.identity, request)
+        place = SavedReply(tx, tx.key if key_of is None else key_of(asked), asked)
         stored = self.find(place)
         if stored is None:
-            self._warn_when_nothing_is_saved(place.transaction)
+            self._warn_when_nothing_is_saved(tx)
             wait = await self.fetch(place, request)
             # The reply must be on disk first; other requests are not blocked meanwhile.
             stored = await wait()
         return ChatReply.from_json(stored)
+
+    async def message(
+        self,
+        request: ChatRequest,
+        tx: Transaction,
+        key_of: Callable[[Json], str] | None = None,
+    ) -> Json:
+        """`reply`, as a message; see `message_of`."""
+        return message_of(self.identity, await self.reply(request, tx, key_of))
 
     def find(self, place: SavedReply) -> Json | None:
         """The saved reply, if there is one."""
@@ -512,11 +539,6 @@ def _tokens(text: Any) -> int:
 # -- arguments --------------------------------------------------------------------------
 
 
-def language_or_default(language: str | None) -> str:
-    """Return the language of replies: the given one, the configured one, or English."""
-    return str(language or settings.get("language") or DEFAULT_LANGUAGE)
-
-
 def check_count(number: Any, what: str) -> int:
     """Check that a number is a whole number of at least 1, and return it."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -524,6 +546,17 @@ def check_count(number: Any, what: str) -> int:
             f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
         )
     return number
+
+
+def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
+    """Check the arguments of `generate_person`."""
+    check_count(attempts, "attempts")
+    check_temperature(temperature)
+    if particularities is not None and not isinstance(particularities, (str, dict)):
+        raise InvalidInput(
+            "agent_particularities must be a string or a dictionary of fields, "
+            f"not {type(particularities).__name__}. Nothing was sent."
+        )
 
 
 def check_temperature(temperature: Any) -> None:

@@ -531,11 +531,11 @@ class TinyPerson:
             "proposals": self._proposals,
         }
         return {
-            "persona": self.persona,
-            "provenance": copy_json(self.provenance),
+            **copy_json({"persona": self._persona, "provenance": self.provenance}),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        } | {key: copy_json(value) for key, value in added.items() if value}
+            **copy_json({key: value for key, value in added.items() if value}),
+        }
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Restore a state of `encode_complete_state`; a registered person stays registered.

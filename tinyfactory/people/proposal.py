@@ -8,14 +8,13 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from tinyfactory import models, prompts
+from tinyfactory import models, prompts, settings
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation.pipeline import (
     Task,
     ask,
     check_count,
     gave_up,
-    language_or_default,
     provenance,
     request_key,
 )
@@ -123,7 +122,7 @@ def rewrite(
     factory = factory or maker_of(person)
     around = {
         "context": factory.context_text if factory is not None else "",
-        "language": language_or_default(factory.language if factory is not None else None),
+        "language": settings.language(factory.language if factory is not None else None),
     }
     model = factory.chat_model() if factory is not None else models.resolve(None)
     found: Json | None = propose(person, part.path, wish.strip(), attempts, around, model)
