@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
@@ -69,15 +69,16 @@ class PeopleJob:
         before: PeopleJob | None = None,
     ) -> None:
         self.factory = factory
+        self._scope = factory.scope()
         self.order = order
         self.options = options or JobOptions()
         self.people: People = People()
         self.missing: list[Missing] = []
         self.token = CancelToken()
         self.note = ""
-        self.meter = Meter(self.options.budget, factory.scope().meter)
+        self.meter = Meter(self.options.budget, self._scope.meter)
         self.fork: Fork | None = None
-        self.line = Line("none")
+        self.line: Line | None = None
         self._head = ""
         self._state: State = "waiting"
         self._done = self._replayed = 0
@@ -134,7 +135,7 @@ class PeopleJob:
         self._runner = runner = JobRunner(
             self.factory, self.options, sender, self.token, self._arguments, self._made
         )
-        with sender:
+        with closing(sender):
             if self.options.one_by_one and self.profiles is None:
                 runner.run_one_by_one(range(self.ended, self.order.total))
             else:
@@ -144,7 +145,7 @@ class PeopleJob:
         """The sender of the job's requests."""
         options, model = self.options, self.factory.chat_model()
         if options.batch:
-            store = self.factory.scope().store
+            store = self._scope.store
             if store is None:
                 raise InvalidInput(
                     "batch=True needs an open simulation: a batch takes up to a day, and there is "
@@ -171,7 +172,7 @@ class PeopleJob:
     def _fork(self) -> Fork:
         """The fork with the job's slots; the previous job's fork if this one continues it."""
         if self.fork is None:
-            self.fork = Fork(self.factory.scope(), self.factory, self.order.total, self.seen)
+            self.fork = Fork(self._scope, self.factory, self.order.total, self.seen)
         return self.fork
 
     def _set_note(self, note: str) -> None:
@@ -224,24 +225,26 @@ class PeopleJob:
             self._replayed = before._replayed  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
         elif factory.demography is not None:
-            taken = factory.scope().registry("person").names()
+            taken = self._scope.registry("person").names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
             profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether this job continues that one: same order, stopped, factory unchanged since."""
-        here, line, options = self.factory.scope(), before.line, before.options
         if before.order != self.order or not before.was_stopped:
             return False
         alone = self.options.one_by_one and self.factory.demography is None
         return (
             alone == (before.fork is None)
-            and self.options.keep == options.keep
-            and (here.store is None or here.line_of(self.factory) is line)
-            and (here.store is None or line.head == before._head)
+            and self.options.keep == before.options.keep
+            and (self._scope.store is None or self._is_at_end_of(before))
             and len(self.factory.generated_names) == before.seen + before._done
         )
+
+    def _is_at_end_of(self, before: PeopleJob) -> bool:
+        line = self._scope.line_of(self.factory)
+        return line is before.line and line.head == before._head
 
     @property
     def was_stopped(self) -> bool:
@@ -260,7 +263,7 @@ class PeopleJob:
         if self.profiles is None:
             return arguments
         profile = self.profiles[number]
-        names = self.factory.scope().registry("person")
+        names = self._scope.registry("person")
         if profile["name"] in names:
             profile = self.profiles[number] = profiles.another_name(profile, names.names())
         return (*arguments, profile)
@@ -283,7 +286,7 @@ class PeopleJob:
             self._changed.notify_all()
 
     def _count(self, person: TinyPerson) -> None:
-        step = self.factory.scope().step_of(origin_of(person))
+        step = self._scope.step_of(origin_of(person))
         self._replayed += step is not None and step.hit
         if self.options.keep:
             self.people.append(person)
@@ -291,9 +294,9 @@ class PeopleJob:
 
     def _note_line(self) -> None:
         """Remember the head of the factory's line, for a job that continues from here."""
-        here = self.factory.scope()
-        self.line = here.line_of(self.factory) if here.store is not None else Line("none")
-        self._head = self.line.head
+        if self._scope.store is not None:
+            self.line = self._scope.line_of(self.factory)
+            self._head = self.line.head
 
     # -- waiting for the job ---------------------------------------------------------
 

@@ -274,7 +274,8 @@ class _Together:
             draft = self.drafts.get(number)
             if draft is None:
                 draft = self.drafts[number] = self.runner.draft(slot)
-            if draft.look_up() is None:
+                draft.record = draft.transaction.look_up()
+            if draft.record is None:
                 with draft.transaction.active():
                     await draft.write(self.runner.sender)
             self.ready[number] = draft

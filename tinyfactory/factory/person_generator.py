@@ -105,7 +105,7 @@ class PersonDraft:
     outcome : Outcome
         The result of `write` so far.
     record : dict or None
-        The stored event to replay, if there is one.
+        The stored event to replay, if one was found.
     person : TinyPerson or None
         The person that was set up.
     number : int
@@ -132,7 +132,6 @@ class PersonDraft:
         self.record: Record | None = None
         self.person: TinyPerson | None = None
         self.number = 0 if transaction.slot is None else transaction.slot.number
-        self._looked_up = False
         self._particularities = particularities
         self._temperature = temperature
         self._profile = profile
@@ -146,12 +145,6 @@ class PersonDraft:
                 f"The particularities require the name {self._fixed.name!r}, but someone in this "
                 "simulation has it already. Nothing was sent. Choose another name."
             )
-
-    def look_up(self) -> Record | None:
-        """The stored event of this person, looked up once; sets `record`."""
-        if not self._looked_up:
-            self._looked_up, self.record = True, self.transaction.look_up()
-        return self.record
 
     async def write(self, sender: Sender) -> None:
         """Ask the model until a reply can be used or all attempts are used."""

@@ -22,9 +22,9 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
@@ -172,7 +172,7 @@ def wait_for(
     work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
 ) -> T:
     """Run a coroutine that sends requests, and wait for it in the calling thread."""
-    with sender_for(model, tx) as sender:
+    with closing(sender_for(model, tx)) as sender:
         return event_loop.run(work, sender, token=sender.token)
 
 
@@ -377,9 +377,12 @@ class Sender:
     async def _turn(self, slot: Slot | None) -> AsyncIterator[None]:
         """Wait until a request of a slot may be sent; raise `Cancelled` if it may not any more."""
         async with self.turns:
-            if slot is not None and slot.number > self.last_slot:
-                raise Cancelled("A person before this one could not be made. Run it again.")
+            self._check_wanted(slot)
             yield
+
+    def _check_wanted(self, slot: Slot | None) -> None:
+        if slot is not None and slot.number > self.last_slot:
+            raise Cancelled("A person before this one could not be made. Run it again.")
 
     @property
     def turns(self) -> asyncio.Semaphore:
@@ -408,6 +411,11 @@ class Sender:
         meter = self.meter or place.transaction.scope.meter
         reservation = await reserve(self.identity, [request], meter)
         slot = place.transaction.slot
+        try:
+            self._check_wanted(slot)  # another slot may have failed while this one waited
+        except Cancelled:
+            reservation.release()
+            raise
         number = None if slot is None else slot.number
         self.in_flight.add(number)
         try:
@@ -469,12 +477,6 @@ class Sender:
         """Shut the threads down without waiting for calls in them."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 # -- costs ------------------------------------------------------------------------------
