@@ -76,6 +76,9 @@ class Budget:
         settings.check_prices(self.prices)
 
 
+_NO_BUDGET = Budget()
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What a run has spent so far.
@@ -136,7 +139,7 @@ class Meter:
     """
 
     def __init__(self, budget: Budget | None = None, within: Meter | None = None) -> None:
-        self.budget = budget or Budget()
+        self.budget = budget or _NO_BUDGET
         self.prices: Prices = self.budget.prices
         if within is not None:
             self.prices = {**within.prices, **self.prices}

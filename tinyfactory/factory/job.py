@@ -136,7 +136,7 @@ class PeopleJob:
             self.factory, self.options, sender, self.token, self._arguments, self._made
         )
         with closing(sender):
-            if self.options.one_by_one and self.profiles is None:
+            if self._one_by_one():
                 runner.run_one_by_one(range(self.ended, self.order.total))
             else:
                 runner.run_together(self._fork())
@@ -225,7 +225,7 @@ class PeopleJob:
             self._replayed = before._replayed  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
         elif factory.demography is not None:
-            taken = self._scope.registry("person").names()
+            taken = self._scope.people.names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
             profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
@@ -234,9 +234,8 @@ class PeopleJob:
         """Whether this job continues that one: same order, stopped, factory unchanged since."""
         if before.order != self.order or not before.was_stopped:
             return False
-        alone = self.options.one_by_one and self.factory.demography is None
         return (
-            alone == (before.fork is None)
+            self._one_by_one() == (before.fork is None)
             and self.options.keep == before.options.keep
             and (self._scope.store is None or self._is_at_end_of(before))
             and len(self.factory.generated_names) == before.seen + before._done
@@ -245,6 +244,12 @@ class PeopleJob:
     def _is_at_end_of(self, before: PeopleJob) -> bool:
         line = self._scope.line_of(self.factory)
         return line is before.line and line.head == before._head
+
+    def _one_by_one(self) -> bool:
+        """Whether each prompt mentions the people made before."""
+        options = self.options
+        alone = options.concurrency == 1 and options.executor is None and not options.batch
+        return alone and self.factory.demography is None
 
     @property
     def was_stopped(self) -> bool:
@@ -263,7 +268,7 @@ class PeopleJob:
         if self.profiles is None:
             return arguments
         profile = self.profiles[number]
-        names = self._scope.registry("person")
+        names = self._scope.people
         if profile["name"] in names:
             profile = self.profiles[number] = profiles.another_name(profile, names.names())
         return (*arguments, profile)

@@ -89,11 +89,6 @@ class JobOptions:
     keep: bool = True
     poll: float = 10.0
 
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each prompt may mention the people made before."""
-        return self.concurrency == 1 and self.executor is None and not self.batch
-
     def __post_init__(self) -> None:
         check_count(self.concurrency, "concurrency")
         if self.budget is not None and not isinstance(self.budget, Budget):

@@ -137,7 +137,7 @@ class JobRunner:
             unstored = scope.store is None and len(factory.generated_names) > known
             if self.one_event and (stored or unstored):
                 failed = factory.last_failure is not None
-                people = scope.registry("person")
+                people = scope.people
                 end(None if failed else people.get(factory.generated_names[-1]))
             raise
         end(person)

@@ -229,11 +229,7 @@ class TinyPersonFactory(TinyFactory):
 
     # -- making people -----------------------------------------------------------------
 
-    @transactional(
-        version="1",
-        touches=(),
-        request=lambda self, **asked: first_request(self, **asked),
-    )
+    @transactional(version="1", touches=(), request=first_request)
     def generate_person(
         self,
         agent_particularities: Particularities = None,

@@ -138,9 +138,7 @@ class PersonDraft:
         self._wanted = wanted(particularities, temperature, attempts, profile)
         self._fixed = constraints_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
-        if self._fixed.name is not None and self._fixed.name in transaction.scope.registry(
-            "person"
-        ):
+        if self._fixed.name is not None and self._fixed.name in transaction.scope.people:
             raise NameTaken(
                 f"The particularities require the name {self._fixed.name!r}, but someone in this "
                 "simulation has it already. Nothing was sent. Choose another name."

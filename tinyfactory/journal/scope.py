@@ -415,7 +415,7 @@ class Scope:
 
     def _forget(self) -> None:
         """Reset to the beginning: no names, no numbers, every line at its root."""
-        self.registries: dict[str, Registry] = {}
+        self.people = Registry("person")
         self.numbers: Counter[str] = Counter()
         self.hits = 0
         self.misses = 0
@@ -427,11 +427,6 @@ class Scope:
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
-
-    def registry(self, kind: str) -> Registry:
-        """The registry of one kind of thing, such as ``"person"``."""
-        with self.lock:
-            return self.registries.setdefault(kind, Registry(kind))
 
     def number(self, kind: str) -> int:
         """The next number of a kind, from 1 in each run."""

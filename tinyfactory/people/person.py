@@ -152,7 +152,7 @@ class TinyPerson:
     # -- the name in the registry ------------------------------------------------------
 
     def _registry(self) -> Registry:
-        return scope(self.simulation_id).registry("person")
+        return scope(self.simulation_id).people
 
     @property
     def is_registered(self) -> bool:
@@ -180,12 +180,12 @@ class TinyPerson:
         # Its module imports this one, so it is taken from the package at the call.
         from tinyfactory.people import People
 
-        return People(scope(simulation_id).registry("person"))
+        return People(scope(simulation_id).people)
 
     @staticmethod
     def clear_people(simulation_id: str | None = None) -> None:
         """Release all names of a simulation, by default the current one."""
-        scope(simulation_id).registry("person").clear()
+        scope(simulation_id).people.clear()
 
     def _rename(self, name: str) -> None:
         """Move the registration to a new name, if this person is registered."""

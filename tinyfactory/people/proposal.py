@@ -210,6 +210,6 @@ def request_for(
 
 
 def _check_name(person: Revisable, name: str) -> None:
-    holder = required_transaction().scope.registry("person").get(name)
+    holder = required_transaction().scope.people.get(name)
     if name != person.name and holder not in (None, person):
         raise ReplyRejected(f"The name {name} is taken by someone else; give another name.")
