@@ -185,7 +185,7 @@ def test_who_waits_for_the_budget_is_not_asked_after_a_failure(serve):
 
 
 def test_a_slot_that_waits_for_the_budget_is_given_up_when_one_before_it_fails():
-    asked = []
+    asked: list[ChatRequest] = []
     model = SimpleNamespace(identity={"kind": "own"}, complete=asked.append)
     meter = Meter(Budget(calls=1))
     sender, other = Sender(model, meter), meter.try_reserve(Cost(1, 10, None))
