@@ -20,8 +20,17 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
-from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
+from tinyfactory.journal.serializer import Sealed, seal, unseal_text
+from tinyfactory.journal.storage.database import (
+    FAILURES,
+    KEYS,
+    READ,
+    Check,
+    Folder,
+    checked,
+    is_busy,
+    reason,
+)
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
 
 Items = list[tuple[str, Any]]
@@ -83,11 +92,15 @@ class Store(StoreBase):
     ----------
     folder : path
         Created with mode 0700 when it does not exist. ``~`` and ``$`` are not expanded.
+    check : callable, optional
+        Called with each key and value that is read, and whether the key is part of the value's
+        digest. It raises DamagedRecord for what is no record.
 
     Raises
     ------
     JournalUnavailable
-        When the folder can be neither written nor read.
+        When the folder can be neither written nor read, belongs to another program, or has a
+        newer format.
 
     Examples
     --------
@@ -98,8 +111,9 @@ class Store(StoreBase):
     >>> store.close()
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, check: Check | None = None) -> None:
         self.folder = Path(folder).absolute()
+        self._check = check
         self._waiting = _waiting.setdefault(self.folder, Waiting())
         self._start()
         _stores[id(self)] = self
@@ -109,7 +123,7 @@ class Store(StoreBase):
         self._pid = os.getpid()
         self._writer = Writer(self._commit)
         try:
-            self._files = Folder(self.folder, self._writer.call)
+            self._files = Folder(self.folder, self._writer.call, self._check)
         except BaseException:
             self._writer.stop()
             raise
@@ -140,7 +154,7 @@ class Store(StoreBase):
         if waiting is not None:
             return unseal_text(waiting)
         rows = self._own_files().query(READ, key)
-        return unseal(*rows[0]) if rows else None
+        return checked(rows[0], self._check) if rows else None
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""
