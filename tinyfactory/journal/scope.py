@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
 from tinyfactory.utils.text import normalise_name
@@ -112,7 +113,7 @@ class Step(NamedTuple):
     why: str
 
 
-class Line:
+class Line(Calls):
     """One object's events within one run of a simulation.
 
     Parameters
@@ -127,48 +128,66 @@ class Line:
     Examples
     --------
     >>> line = Line("root")
-    >>> base = line.start()
-    >>> line.finish(Step("event key", "next head", False, "it is new"))
-    >>> line.start() == "next head"
+    >>> member = line.enter(None, line.next_base(), "event key", 1)
+    >>> line.leave(member, Step("event key", "next head", False, "it is new"))
+    >>> line.next_base() == "next head"
     True
     """
 
     def __init__(
         self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
     ) -> None:
+        super().__init__(lambda _: self.head)
         self.root = root
         self.origin = origin or {}
         self.head = head or root
         self.steps: list[Step] = []
-        self._lock = new_lock()
-        self._under_way = 0
-        self._beside = 0
+        self._joined: tuple[str, dict[str, Any]] | None = None
 
-    def start(self) -> str:
-        """The base of a new event: the head, or a place beside it while other calls run."""
-        with self._lock:
-            self._under_way += 1
-            if self._under_way == 1:
-                return self.head
-            self._beside += 1
-            return key.beside_base(self.head, self._beside)
-
-    def finish(self, step: Step | None = None) -> None:
+    def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
         """End an event and move to its head; with None (rolled back) the head stays."""
+        super().leave(member, step, failed=failed or step is None)
+        if step is None:
+            return
         with self._lock:
-            self._under_way -= 1
-            if step is not None:
-                # If two calls ran at the same time, the second continues from the first.
-                alone = self._beside == 0
-                self.head = step.head if alone else key.joined_head(self.head, step.head)
+            group = member.group
+            if group is not self.group:  # the line was moved meanwhile
+                self.head = key.joined_head(self.head, step.head)
                 self.steps.append(step)
-            if self._under_way == 0:
-                self._beside = 0
+                return
+            self.head = step.head
+            if len(group.ended) == 1:
+                self.steps.append(step)
+                return
+            self.head, row = _join_of(group)
+            self._joined = self.head, row
+            steps = [one.step for one in group.ended]
+            # The line continues from the last one.
+            steps[-1] = steps[-1]._replace(head=self.head)
+            self.steps[1 - len(steps) :] = steps
 
     def move(self, head: str, steps: list[Step]) -> None:
         """Move to another head of the line, which these steps lead to."""
         with self._lock:
-            self.head, self.steps = head, steps
+            self.head, self.steps, self.group = head, steps, None
+
+    def joins(self, member: Member, head: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows about groups to store with an event: the one before it, and its own."""
+        group = member.group
+        rows = [] if group.join is None else [group.join]
+        if group.ended and not group.running:
+            rows.append(_join_of(group, head))
+        return [("join:" + end, row) for end, row in rows]
+
+    def _join(self) -> tuple[str, dict[str, Any]] | None:
+        joined = self._joined
+        return joined if joined is not None and joined[0] == self.head else None
+
+
+def _join_of(group: Group, *more: str) -> tuple[str, dict[str, Any]]:
+    """The head behind all calls of a group, and the row that explains it."""
+    heads = [*(one.step.head for one in group.ended), *more]
+    return key.fork_head(group.fork, heads), {"parent": group.fork, "heads": heads}
 
 
 @dataclass(eq=False, slots=True)

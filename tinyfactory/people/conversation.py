@@ -136,6 +136,7 @@ async def answer_async(
 @transactional(
     version="1",
     touches=(),
+    locks=("self",),
     ignore=("model",),
     request=lambda person, question, temperature, model: request_key(
         model.identity, request_for(person, question, temperature)

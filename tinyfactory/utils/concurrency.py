@@ -1,4 +1,4 @@
-"""Locks that a forked process finds open, interrupts that wait, and locks of objects.
+"""Locks that a forked process finds open, interrupts that wait, and values beside objects.
 
 A fork copies a lock as it is, but not the thread that holds it: without `open_after_fork`, a
 child waits for ever for a lock that another thread held at that moment.
@@ -185,12 +185,3 @@ class Aside(Generic[Value]):
         with self._lock:
             value = self.get(thing)
             return value if value is not None else self.put(thing, make())
-
-
-locks: Aside[Any] = Aside()
-
-
-def lock_of(thing: Any) -> Any:
-    """The lock of an object: held by a call that copies and may restore it."""
-    lock = locks.get(thing)
-    return locks.of(thing, new_lock) if lock is None else lock
