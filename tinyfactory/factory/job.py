@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
-from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
+from tinyfactory.errors import Cancelled, Deadlock, InvalidInput, TimeLimitReached
 from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Fork, Line, origin_of
+from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.text import price_in_words
@@ -321,6 +322,7 @@ class PeopleJob:
 
     def _ended_or_more(self, given: int) -> bool:
         """Wait for another person or the end; returns whether the job has ended."""
+        self._check_not_locked()
         while len(self.people) == given and not self.snapshot().ended:
             self._changed.wait(0.2)
         return self.snapshot().ended
@@ -358,9 +360,20 @@ class PeopleJob:
             self._until_ended()
 
     def _until_ended(self, timeout: float | None = None) -> bool:
+        self._check_not_locked()
         # Not Thread.join: after Ctrl-C it reports a running thread as ended.
         with self._changed:
             return self._changed.wait_for(lambda: self.snapshot().ended, timeout)
+
+    def _check_not_locked(self) -> None:
+        """Raise an error where the job waits for the end of a call that waits for the job."""
+        tx = current_transaction()
+        if tx is not None and tx.has_locked(self.factory) and not self.snapshot().ended:
+            raise Deadlock(
+                f"{tx.locks.title} locks this factory until it ends, so a job that makes people of "
+                f"the factory waits for it, and {tx.locks.title} cannot wait for the job. Wait "
+                "after the call, or call generate_people(...) with concurrency=1 in its place."
+            )
 
     def snapshot(self) -> Snapshot:
         """The progress of the job; cheap, and safe to call from any thread."""

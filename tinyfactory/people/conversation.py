@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from tinyfactory import models, prompts
@@ -15,12 +15,13 @@ from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
 from tinyfactory.journal.scope import Scope, factories, scope
-from tinyfactory.journal.transaction import required_transaction
+from tinyfactory.journal.transaction import current_transaction, required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.protocols import Json, Person, PersonLike
+from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.text import clean
 
 
@@ -116,21 +117,48 @@ async def answer_async(
 
     import asyncio  # slow to import
 
-    # A thread of its own: `asyncio.to_thread` has few.
-    pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
     with ExitStack() as stack:
-        stack.callback(pool.shutdown, wait=False)
+        thread = stack.enter_context(_asking(person))
         if outer is not None:
             stack.enter_context(outer.calling(switch.cancel))
-        asked = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
+        asked = asyncio.wrap_future(thread.submit(contextvars.copy_context().run, work))
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             switch.cancel()
+            asked.cancel()  # if it still waits for an earlier question
             await asyncio.wait([asked])  # until the thread has rolled back
             if not asked.cancelled():
                 asked.exception()
             raise
+
+
+_threads: dict[tuple[int, int], tuple[ThreadPoolExecutor, int]] = {}
+_threads_lock = new_lock()
+
+
+@contextmanager
+def _asking(person: PersonLike) -> Iterator[ThreadPoolExecutor]:
+    """A thread that asks a person one question after another, in the order of the calls.
+
+    Calls within a transaction have one of their own: they do not wait for calls outside of it,
+    which may wait for the end of the transaction. Not `asyncio.to_thread`, which has few threads.
+    """
+    key = id(person), id(current_transaction())
+    with _threads_lock:
+        thread, users = _threads.get(key, (None, 0))
+        if thread is None:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
+        _threads[key] = thread, users + 1
+    try:
+        yield thread
+    finally:
+        with _threads_lock:
+            thread, users = _threads.pop(key)
+            if users > 1:
+                _threads[key] = thread, users - 1
+            else:
+                thread.shutdown(wait=False)
 
 
 @transactional(
