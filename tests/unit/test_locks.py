@@ -61,6 +61,14 @@ class Shop(TinyFactory):
         self.on_the_way()
 
 
+def meeting(inside, go_on):
+    def meet():
+        inside.set()
+        assert go_on.wait(10)
+
+    return meet
+
+
 @pytest.fixture(params=["in a simulation", "free"])
 def shops(request, tmp_path):
     if request.param != "free":
@@ -77,7 +85,7 @@ def test_the_commit_of_another_thread_is_not_lost_when_the_outer_call_rolls_back
 ):
     shop, friend = shops
     inside, go_on = threading.Event(), threading.Event()
-    shop.on_the_way = lambda: (inside.set(), go_on.wait(10))
+    shop.on_the_way = meeting(inside, go_on)
     with ThreadPoolExecutor(2) as pool:
         outer = pool.submit(getattr(shop, method), "uncommitted", fail=True)
         assert inside.wait(10)
@@ -94,7 +102,7 @@ def test_the_commit_of_another_thread_is_not_lost_when_the_outer_call_rolls_back
 def test_another_thread_does_not_see_what_is_not_committed(shops):
     shop, friend = shops
     inside, go_on = threading.Event(), threading.Event()
-    shop.on_the_way = lambda: (inside.set(), go_on.wait(10))
+    shop.on_the_way = meeting(inside, go_on)
     with ThreadPoolExecutor(2) as pool:
         outer = pool.submit(shop.put_in_friend, "first")
         assert inside.wait(10)
@@ -109,7 +117,7 @@ def test_another_thread_does_not_see_what_is_not_committed(shops):
 def test_an_object_can_be_locked_in_the_middle_of_a_body(shops):
     shop, friend = shops
     inside, go_on = threading.Event(), threading.Event()
-    shop.on_the_way = lambda: (inside.set(), go_on.wait(10))
+    shop.on_the_way = meeting(inside, go_on)
     with ThreadPoolExecutor(2) as pool:
         outer = pool.submit(shop.join_friend, "x")
         assert inside.wait(10) and lock_of(friend).locked()
@@ -135,8 +143,7 @@ def test_an_inner_call_that_failed_does_not_keep_its_object(shops):
 
 
 def test_what_a_call_locks_its_inner_calls_lock_too_one_after_another(shops):
-    shop, _ = shops
-    seen = []
+    seen: list[int] = []
 
     class Fan(Shop):
         @transactional(version="1")

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -245,7 +246,7 @@ def test_parallel_calls_are_one_line_without_branches(serve, tmp_path):
 class Boss(Shop):
     """Changes other shops in threads or tasks within one call."""
 
-    workers: list[Shop]
+    workers: list[Any]
 
     @transactional(version="1")
     def fan_out(self, number):
@@ -333,6 +334,9 @@ def test_people_of_several_factories_in_one_call(serve, tmp_path):
     random_delays(serve())
 
     class Head(TinyPersonFactory):
+        a: Any
+        b: Any
+
         @transactional(version="1")
         def found(self):
             contexts = [contextvars.copy_context() for _ in range(6)]

@@ -15,7 +15,7 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
-from tinyfactory.journal.scope import Fork, Line, origin_of
+from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
@@ -76,7 +76,8 @@ class PeopleJob:
         self.missing: list[Missing] = []
         self.token = CancelToken()
         self.note = ""
-        self.meter = Meter(self.options.budget, factory.scope().meter)
+        self._scope = factory.scope()
+        self.meter = Meter(self.options.budget, self._scope.meter)
         self.fork: Fork | None = None
         self.line = Line("none")
         self._head = ""
@@ -103,11 +104,22 @@ class PeopleJob:
             target=self._run_quietly, name="tinyfactory-job", daemon=True
         )
         self._state, self._started = "running", time.monotonic()
+        self._scope = self._open_scope()
+        self._scope.hold(self)
         self._thread.start()
         return self
 
     def run(self) -> People:
         """Run the job in this thread; an error or Ctrl-C leaves finished people in `people`."""
+        self._scope = self._open_scope()
+        with working(self._scope, self):
+            return self._run()
+
+    def _open_scope(self) -> Scope:
+        """The scope in which the job was made, unless it ended before the job was started."""
+        return self.factory.scope() if self._scope.store is None else self._scope
+
+    def _run(self) -> People:
         self._state, self._started = "running", time.monotonic()
         try:
             with ExitStack() as stack:

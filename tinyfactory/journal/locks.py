@@ -27,7 +27,6 @@ Which deadlocks are found
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -37,7 +36,7 @@ from typing import Any
 
 from tinyfactory import settings
 from tinyfactory.errors import Deadlock, ObjectLocked
-from tinyfactory.utils.concurrency import Aside, deferred_interrupts, open_after_fork
+from tinyfactory.utils.concurrency import Aside, deferred_interrupts, open_after_fork, running_loop
 from tinyfactory.utils.text import cut
 
 # Guards all locks and the graph. Reentrant: a signal handler may make a call while its own thread
@@ -118,7 +117,7 @@ class _Waiter:
         self.granted = False
         # A call that awaits the lock blocks neither its thread nor its loop.
         self.thread = None if loop is not None else threading.get_ident()
-        self.blocked_loop = _running_loop() if loop is None else None
+        self.blocked_loop = running_loop() if loop is None else None
         self.wake: Callable[[], object] = lambda: None
 
     def end(self) -> None:
@@ -195,6 +194,9 @@ class Locks:
     def title(self) -> str:
         """The call in messages, such as ``Shop.sell``."""
         return f"{self._call.class_name.rpartition('.')[2]}.{self._call.method.name}"
+
+    def __str__(self) -> str:
+        return self.title
 
     def chain(self) -> Iterator[Locks]:
         """The call and those around it, from the inside."""
@@ -394,12 +396,6 @@ def _in_order(things: Iterable[Any]) -> list[Any]:
     """Always in the same order: two calls that lock the same objects do not meet half way."""
     found = list(things)
     return found if len(found) < 2 else sorted(found, key=id)
-
-
-def _running_loop() -> Any:
-    """The event loop of this thread; asyncio is slow to import, and without it there is none."""
-    events = sys.modules.get("asyncio.events")
-    return None if events is None else events._get_running_loop()  # noqa: SLF001 - documented
 
 
 def name_of(thing: Any) -> str:

@@ -18,6 +18,7 @@ from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.scope import (
+    FREE,
     Context,
     Line,
     Scope,
@@ -126,6 +127,11 @@ class Transaction:
         self.undo: list[Undo] = []
         self._pid = os.getpid()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
+        # The outermost call keeps its simulation open.
+        self._holds = self.parent is None and self.scope.hold(self.locks)
+        if self.parent is None and not self._holds and self.scope.id != FREE:
+            self.scope = scope(owner)  # it has ended just now
+            self._holds = self.scope.hold(self.locks)
         # Objects that are to be locked before the next step.
         self._to_lock = [*call.participants.values(), *(call.things[n] for n in call.method.locks)]
         self._locks_owner = any(thing is call.owner for thing in self._to_lock)
@@ -183,6 +189,9 @@ class Transaction:
     def release(self) -> None:
         """Unlock the objects; an inner call that has ended hands them up to the outer one."""
         self.locks.release(hand_up=self._done and not self._rolled_back)
+        if self._holds:
+            self._holds = False
+            self.scope.let_go(self.locks)
 
     # -- look-up and replay -------------------------------------------------------------
 
@@ -405,7 +414,8 @@ class Transaction:
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
-        return within(Context(self, self.slot, self.undo, current_context().sender))
+        mine = None if self.scope.store is None else self.scope
+        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""

@@ -14,7 +14,7 @@ from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
-from tinyfactory.journal.scope import Scope, factories, scope
+from tinyfactory.journal.scope import Scope, current_context, factories, scope, within
 from tinyfactory.journal.transaction import current_transaction, required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop
@@ -117,11 +117,17 @@ async def answer_async(
 
     import asyncio  # slow to import
 
+    here = scope(person.simulation_id)
+    pending = _Pending(asyncio.get_running_loop())
     with ExitStack() as stack:
         thread = stack.enter_context(_asking(person))
         if outer is not None:
             stack.enter_context(outer.calling(switch.cancel))
-        asked = asyncio.wrap_future(thread.submit(contextvars.copy_context().run, work))
+        stack.callback(here.let_go, pending)
+        mine = here if here.hold(pending) else None
+        with within(current_context()._replace(scope=mine)):
+            context = contextvars.copy_context()
+        asked = asyncio.wrap_future(thread.submit(context.run, work))
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
@@ -131,6 +137,16 @@ async def answer_async(
             if not asked.cancelled():
                 asked.exception()
             raise
+
+
+class _Pending:
+    """A question that a coroutine of an event loop waits for."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+
+    def __str__(self) -> str:
+        return "TinyPerson.aask"
 
 
 _threads: dict[tuple[int, int], tuple[ThreadPoolExecutor, int]] = {}

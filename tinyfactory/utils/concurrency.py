@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import weakref
 
@@ -48,6 +49,15 @@ def _open_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_all)
+
+
+def running_loop() -> Any:
+    """The event loop of this thread, or None.
+
+    It does not import asyncio, which is slow to import: without it there is no loop.
+    """
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()  # noqa: SLF001 - documented
 
 
 _SIGINT = int(signal.SIGINT)
