@@ -27,6 +27,8 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   │   ├── NotAJournal             the folder belongs to another program
     │   │   └── NewerJournal            the journal has a format of a newer release
     │   ├── ForkedTransaction           a transaction that was carried into a forked process
+    │   ├── ObjectLocked                another call has locked an object for too long
+    │   │   └── Deadlock                calls that would wait for each other for ever
     │   └── ReplayMiss                  a call that is not in the recording
     ├── MissingPackage (ImportError)    a package of an extra that is not installed
     ├── BudgetExceeded                  the next call could cost more than the budget
@@ -140,6 +142,14 @@ class NewerJournal(JournalUnavailable):
 
 class ForkedTransaction(JournalError):
     """A transaction was carried into a forked process, where it cannot be committed."""
+
+
+class ObjectLocked(JournalError):
+    """Another call has locked the object and makes no progress. This call changed nothing."""
+
+
+class Deadlock(ObjectLocked):
+    """Calls that would wait for each other for ever. This one changed nothing; others go on."""
 
 
 class ReplayMiss(JournalError):

@@ -6,15 +6,19 @@ import functools
 import logging
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
+from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.scope import (
+    FREE,
     Context,
     Line,
     Scope,
@@ -33,17 +37,17 @@ from tinyfactory.journal.serializer import (
     apply,
     decode,
     difference,
+    earlier,
     encode,
     inverse,
     journal_state,
     objects_in,
     outline,
 )
-from tinyfactory.utils.concurrency import lock_of
+from tinyfactory.utils.concurrency import deferred_interrupts
 
 Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
-
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -59,6 +63,19 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
+
+
+class _Place(NamedTuple):
+    """A place that a call can take, in a group or alone, and the key that it has there."""
+
+    group: Group | None
+    fork: str
+    first_key: str
+    number: int
+    base: str
+    key: str
+    content: Json
+    slot: Slot | None
 
 
 class Transaction:
@@ -87,8 +104,10 @@ class Transaction:
     rerun = False
     composite = False
     _sent: tuple[Record, Callable[[], list[Record]]] | None = None
-    _serial = 0
+    member: Member | None = None
+    _inner: Calls | None = None
     _done = False
+    _rolled_back = False
     _overtaken = False
 
     def __init__(self, call: Call) -> None:
@@ -102,43 +121,77 @@ class Transaction:
         self.before: dict[str, State] = {}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
+        self._places: list[tuple[int, int]] = []  # of each of them
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
         self._pid = os.getpid()
-        # Names of objects that are to be locked before the next step, and the locks that are held.
-        self._to_lock = list(call.participants)
-        self._locks: dict[int, Any] = {}
+        self.locks = Locks(None if self.parent is None else self.parent.locks, call)
+        # The outermost call keeps its simulation open.
+        self._holds = self.parent is None and self.scope.hold(self.locks)
+        if self.parent is None and not self._holds and self.scope.id != FREE:
+            self.scope = scope(owner)  # it has ended just now
+            self._holds = self.scope.hold(self.locks)
+        # Objects that are to be locked before the next step.
+        self._to_lock = [*call.participants.values(), *(call.things[n] for n in call.method.locks)]
+        self._locks_owner = any(thing is call.owner for thing in self._to_lock)
+        self._looks = not self._locks_owner and self._looks_in_line()
+        if self._looks:
+            self._to_lock.append(call.owner)
 
     # -- locks --------------------------------------------------------------------------
 
+    def _looks_in_line(self) -> bool:
+        """Whether the object is locked for a look-up only, and again for the commit."""
+        owner, slot = self.call.owner, self.slot
+        if self.parent is not None or self.scope.store is None or isinstance(owner, type):
+            return False
+        return slot is None or slot.thing is not owner
+
     def try_lock(self, seconds: float) -> bool:
-        """Lock the objects that are copied or changed; False after a timeout."""
-        if not self._to_lock:
-            return True
-        things = map(self.call.things.__getitem__, self._to_lock)
-        # Always in the same order, so that two calls never wait for each other.
-        for thing in sorted(things, key=id):
-            if not self.has_locked(thing):
-                lock = lock_of(thing)
-                if not lock.acquire(True, seconds):
-                    return False
-                self._locks[id(thing)] = lock
-        self._to_lock.clear()
+        """Lock the objects that are copied, looked up or changed; False after a timeout."""
+        if self._to_lock:
+            if not self.locks.try_lock(self._to_lock, seconds):
+                return False
+            self._to_lock.clear()
         return True
+
+    async def lock_async(self) -> None:
+        """`try_lock` for a coroutine: other tasks run while it waits."""
+        if self._to_lock:
+            await self.locks.lock_async(self._to_lock)
+            self._to_lock.clear()
+
+    def lock(self, thing: Any) -> None:
+        """Lock one more object in the middle of the body; Ctrl-C is raised while waiting.
+
+        Raises
+        ------
+        Deadlock, ObjectLocked
+            As `Locks.try_lock`.
+        """
+        if not self.locks.has(thing):
+            with deferred_interrupts() as interrupts:
+                while not self.locks.try_lock([thing], 0.1):
+                    interrupts.check()
 
     def has_locked(self, thing: Any) -> bool:
         """Whether this call or one around it has locked an object."""
-        if id(thing) in self._locks:
-            return True
-        return self.parent is not None and self.parent.has_locked(thing)
+        return self.locks.has(thing)
+
+    def looked_up(self) -> None:
+        """Release an object that was locked for the look-up; the commit locks it again."""
+        if self._looks:
+            owner = self.call.owner
+            self.locks.release_one(owner)
+            self._to_lock.append(owner)
 
     def release(self) -> None:
-        """Unlock the objects."""
-        if self._pid == os.getpid():  # in a forked child they are open already
-            for lock in self._locks.values():
-                lock.release()
-        self._locks.clear()
+        """Unlock the objects; an inner call that has ended hands them up to the outer one."""
+        self.locks.release(hand_up=self._done and not self._rolled_back)
+        if self._holds:
+            self._holds = False
+            self.scope.let_go(self.locks)
 
     # -- look-up and replay -------------------------------------------------------------
 
@@ -152,14 +205,14 @@ class Transaction:
         if self.scope.store is None:
             return
         self.content = keys.call_content(self.call, states)
-        self._take_place()
-        self.key = keys.event_key(self.base, self.content)
+        calls = self._calls()
+        while self.member is None:
+            self._take_place(calls, states)
 
-    def _take_place(self) -> None:
-        """Find the base of the event: its place in a line, or within the call around it."""
+    def _calls(self) -> Calls:
+        """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
-            self.base = self.parent.next_base()
-            return
+            return self.parent.inner
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -168,17 +221,77 @@ class Transaction:
             self.line = slot.line
         else:
             self.line = self.scope.line_of(owner)
-        self.parent_head = self.line.head
-        self.base = self.line.start()
+        return self.line
+
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Try to find the base, and with it the key, of the event."""
+        places = [self._place(group, calls, states) for group in calls.choices()]
+        place = places[0]
+        if len(places) > 1:
+            again = [p for p in places if p.group is not None and p.group.has_failed(p.first_key)]
+            place = next(filter(self._is_stored, places), (*again, place)[0])
+        self.member = calls.enter(place.group, place.fork, place.first_key, place.number)
+        if self.member is None:
+            return
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
+        self.member.thing = owner = self.call.owner
+        self.member.group.seen.setdefault(id(owner), _people_of(owner))
+        if self.parent is None:
+            self.parent_head = place.fork
+
+    def _place(self, group: Group | None, calls: Calls, states: dict[str, State]) -> _Place:
+        """The place and the key that this call has in a group."""
+        content, slot = self.content, self.slot
+        if group is None:
+            base = calls.next_base()
+            key = keys.event_key(base, content)
+            return _Place(group, base, key, 1, base, key, content, slot)
+        owner = self.call.owner
+        seen = group.seen.get(id(owner))
+        if seen is not None and slot is None and not self._locks_owner:
+            # Its prompt must not depend on which of the others has ended.
+            slot = Slot(owner, 0, seen, self.line or Line("none"))
+            if self.call.method.request is not None:
+                with within(current_context()._replace(slot=slot)):
+                    content = keys.call_content(self.call, states)
+        first_key = keys.event_key(group.fork, content)
+        number = group.number_for(first_key)
+        base, key = group.key(first_key, number, content)
+        return _Place(group, group.fork, first_key, number, base, key, content, slot)
+
+    def _is_stored(self, place: _Place) -> bool:
+        """Whether there is an event at a place, which in a group had others beside it."""
+        scope, key = self.scope, place.key
+        if self.parent is not None and not self.parent.rerun:
+            return False
+        if scope.recorded is not None:
+            key = scope.recorded.key_of(key, place.base, place.content)
+        try:
+            record = scope.store.get("event:" + key)
+        except DamagedRecord:
+            return True
+        if record is None:
+            return False
+        idle = place.group is not None and not place.group.running
+        return not idle or place.number > 1 or "beside" in record["meta"]
+
+    @property
+    def inner(self) -> Calls:
+        """The calls within this one."""
+        if self._inner is None:
+            self._inner = Calls(functools.partial(keys.nested_base, self.key))
+        return self._inner
 
     def next_base(self) -> str:
-        """The base of the next call within this one."""
-        self._serial += 1
-        return keys.nested_base(self.key, self._serial)
+        """The base of the next request within this call."""
+        base = self.inner.next_base()
+        self.inner.serial += 1
+        return base
 
     def skip_base(self) -> None:
         """Count an inner call that runs without a transaction of its own."""
-        self._serial += 1
+        self.inner.serial += 1
 
     def look_up(self) -> Record | None:
         """The stored event to replay, or None; call it again after `replay` returned False.
@@ -202,7 +315,8 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
-        self._to_lock += record["changes"].keys() - self.call.participants.keys()
+        more = record["changes"].keys() - self.call.participants.keys()
+        self._to_lock += [self.call.things[name] for name in more]
         return record
 
     def _find(self) -> Record | None:
@@ -241,6 +355,8 @@ class Transaction:
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
+        self._settle(record["meta"].get("beside"))
+        self._bring_in_order(record)
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -266,6 +382,28 @@ class Transaction:
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
+    def _settle(self, order: int | None = None) -> None:
+        """Give the call its order among those that overlapped with it."""
+        if self.member is not None:
+            calls = self.line if self.parent is None else self.parent.inner
+            if calls is not None:
+                calls.settle(self.member, order)
+
+    def _bring_in_order(self, record: Record) -> None:
+        """Put the change of a replayed call before those that were made later when recorded."""
+        member, change = self.member, record["changes"].get("self")
+        if member is None or change is None:
+            return
+        member.change = change
+        later = member.later()
+        if later:
+            thing = self.call.owner
+            state = thing.encode_complete_state()
+            ordered = earlier(state, decode(change), [decode(other) for other in later])
+            if self.parent is not None:
+                self.undo.append(functools.partial(thing.decode_complete_state, state))
+            thing.decode_complete_state(ordered)
+
     def _enter(self, thing: Any) -> Any:
         """Register an object from the journal, as when it was made."""
         origins.put(thing, self.key)
@@ -276,12 +414,13 @@ class Transaction:
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
-        return within(Context(self, self.slot, self.undo, current_context().sender))
+        mine = None if self.scope.store is None else self.scope
+        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
         self.staged.append((name, change))
-        self._to_lock.append(name)
+        self._to_lock.append(self.call.things[name])
 
     def fail(self, reason: str, *, keep: bool = True) -> None:
         """Mark the result as a failure; with ``keep=False`` its event is not stored."""
@@ -377,6 +516,8 @@ class Transaction:
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
             items.append(("line:" + self.line.root, self.line.origin))
+        if self.line is not None and self.member is not None:
+            items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
         return record, self.scope.store.submit(items).result
@@ -389,10 +530,17 @@ class Transaction:
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
+        self._settle()
         changes = self._changes()
         encoded = encode(self.result, "the result")
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
+        member = self.member
+        beside = {}
+        if member is not None:
+            member.change = changes.get("self")
+            if member.group.parallel:
+                beside["beside"] = member.order
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -416,6 +564,7 @@ class Transaction:
                 "seconds": round(time.time() - self.started, 3),
                 "why": self.why,
                 "replies": self.replies,
+                **beside,
             },
         }
 
@@ -445,11 +594,11 @@ class Transaction:
     def _end(self, record: Record | None) -> None:
         """Move the line's head behind this event; with None leave it unchanged."""
         self._done = True
-        if self.line is None:
+        if self.line is None or self.member is None:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.finish(step)
+        self.line.leave(self.member, step)
         if step is not None:
             self.scope.went(step)
 
@@ -459,6 +608,8 @@ class Transaction:
         self._done = True
         if parent is None:
             return
+        if self.member is not None:
+            parent.inner.leave(self.member)
         others = parent.call.participants.values()
         for name, state in self.before.items():
             thing = self.call.things[name]
@@ -468,9 +619,12 @@ class Transaction:
         parent.replies.extend(self.replies)
         if record is None:
             return
-        parent.children.append((self.key, record))
-        if self.composite:
-            parent.children.extend(self.children)
+        # In the order of their places, which does not depend on the schedule.
+        place = (0, 0) if self.member is None else self.member.place
+        new = [(self.key, record), *(self.children if self.composite else ())]
+        at = bisect_right(parent._places, place)  # noqa: SLF001 - the same class
+        parent._places[at:at] = [place] * len(new)  # noqa: SLF001
+        parent.children[at:at] = new
         touched = {id(self.call.things[name]) for name, _ in self.staged} | {
             id(thing) for thing in self.call.participants.values()
         }
@@ -486,7 +640,7 @@ class Transaction:
         self._put_back()
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
-        self._serial = 0
+        self._places, self._inner = [], None
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -500,6 +654,9 @@ class Transaction:
         self._put_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
+        self._rolled_back = True
+        if self.parent is not None and self.member is not None:
+            self.parent.inner.leave(self.member, failed=True)
         self._end(None)
 
     def _put_back(self) -> None:
@@ -510,6 +667,11 @@ class Transaction:
     def _undo_all(self) -> None:
         while self.undo:
             self.undo.pop()()
+
+
+def _people_of(thing: Any) -> int:
+    """How many people a factory has made, which its prompts may mention."""
+    return len(getattr(thing, "generated_names", ()))
 
 
 def _make_change(thing: Any, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""Locks that a forked process finds open, interrupts that wait, and locks of objects.
+"""Locks that a forked process finds open, interrupts that wait, and values beside objects.
 
 A fork copies a lock as it is, but not the thread that holds it: without `open_after_fork`, a
 child waits for ever for a lock that another thread held at that moment.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import weakref
 
@@ -48,6 +49,15 @@ def _open_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_all)
+
+
+def running_loop() -> Any:
+    """The event loop of this thread, or None.
+
+    It does not import asyncio, which is slow to import: without it there is no loop.
+    """
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()  # noqa: SLF001 - documented
 
 
 _SIGINT = int(signal.SIGINT)
@@ -185,12 +195,3 @@ class Aside(Generic[Value]):
         with self._lock:
             value = self.get(thing)
             return value if value is not None else self.put(thing, make())
-
-
-locks: Aside[Any] = Aside()
-
-
-def lock_of(thing: Any) -> Any:
-    """The lock of an object: held by a call that copies and may restore it."""
-    lock = locks.get(thing)
-    return locks.of(thing, new_lock) if lock is None else lock
