@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.scope import Fork, Line, origin_of
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tinyfactory.factory.person_generator import Json
     from tinyfactory.people.person import TinyPerson
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class PeopleJob:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 import json
-import logging
 import math
 from collections.abc import (
     AsyncIterator,
@@ -51,12 +50,13 @@ if TYPE_CHECKING:
     import asyncio
 
 from tinyfactory import settings
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import clean
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 _warned: set[str] = set()
 DEFAULT_LANGUAGE = "English"
 COMPLETION_BOUND = 4_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -40,9 +39,10 @@ from tinyfactory.journal.serializer import (
     outline,
 )
 from tinyfactory.utils.concurrency import lock_of
+from tinyfactory.utils.logs import get_logger
 
 Json = dict[str, Any]
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 OTHERWISE = "a step within it was done otherwise"
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import os
 import tempfile
 import weakref
@@ -27,8 +26,9 @@ from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable, 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.redaction import Secrets, strings_replaced
 from tinyfactory.utils.files import AtomicFile
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Parts of an event that a replay does not need.
 _NOT_REPLAYED = ("arguments", "request", "failure", "meta")
 

@@ -15,7 +15,6 @@ each against a fault that was measured on diskcache 5.6.3:
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import sqlite3
 import threading
@@ -30,8 +29,9 @@ import diskcache
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
 from tinyfactory.journal.serializer import Sealed, seal, unseal
 from tinyfactory.utils.concurrency import new_lock, open_after_fork
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 NAME: str = diskcache.core.DBNAME
 SETTINGS: dict[str, Any] = {
     "eviction_policy": "none",

@@ -7,7 +7,6 @@ submission; a later call with the same requests continues to wait instead of pay
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +33,11 @@ from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.responses import Failure, as_error
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.redaction import scrub
+from tinyfactory.utils.logs import get_logger
 
 __all__ = ["BatchProgress", "complete_batch"]
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 
 async def complete_batch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,9 +14,10 @@ from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.utils.logs import get_logger
 
 T = TypeVar("T")
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # Enough for 200 MB over a home connection; the limit of a chat completion is too short.
 _FILE_SECONDS = 900.0

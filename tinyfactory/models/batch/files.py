@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,8 +23,9 @@ from tinyfactory.models.http.responses import (
     read_reply,
 )
 from tinyfactory.redaction import scrub
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # The most that one file may hold, from OpenAI's documentation.
 MOST_ROWS = 50_000
