@@ -13,6 +13,7 @@ from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.records import NEW, REPLAYED, Record
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
     Context,
     Line,
@@ -30,6 +31,7 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
+    check_names,
     decode,
     difference,
     encode,
@@ -216,6 +218,10 @@ class Transaction:
                 record: Record | None = self.scope.store.get("event:" + self.key)
             except DamagedRecord as error:
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
+                self.why = "the stored event is damaged"
+                return None
+            if record is not None and not is_row("event:" + self.key, record):
+                logger.warning("Event %s is not one; it runs again.", self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
             if record is None:
@@ -514,6 +520,7 @@ class Transaction:
 
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
+    check_names(type(thing), change.get("set", {}))
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

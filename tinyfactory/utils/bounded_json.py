@@ -33,7 +33,7 @@ def parse(text: str | bytes, *, object_pairs_hook: Hook | None = None) -> Any:
     >>> parse("[" * 500 + "]" * 500)
     Traceback (most recent call last):
         ...
-    tinyfactory.errors.LimitExceeded: The JSON has more than 100 levels, which is the limit ...
+    tinyfactory.errors.LimitExceeded: The JSON is nested too deeply: more than 100 levels, ...
     """
     limits = settings.limits()
     if isinstance(text, bytes):
@@ -42,7 +42,7 @@ def parse(text: str | bytes, *, object_pairs_hook: Hook | None = None) -> Any:
     if containers + text.count(",") > limits.json_values:
         raise LimitExceeded(
             f"The JSON has more than {limits.json_values:,} values, which is the limit "
-            f"json_values. {how_to_raise('json_values')}"
+            f"json_values. {how_to_raise('json_values', 4 * limits.json_values)}"
         )
     try:
         value = json.loads(text, object_pairs_hook=object_pairs_hook)
@@ -72,6 +72,6 @@ def check_depth(value: Any) -> None:
 
 def _too_deep(most: int) -> LimitExceeded:
     return LimitExceeded(
-        f"The JSON has more than {most} levels, which is the limit json_depth. "
-        f"{how_to_raise('json_depth')}"
+        f"The JSON is nested too deeply: more than {most} levels, which is the limit json_depth. "
+        f"{how_to_raise('json_depth', 200)}"
     )

@@ -111,7 +111,7 @@ def open_file(path: Path, limit: str) -> BinaryIO:
     """
     # Opening a device may already change it, so its kind is looked up first; and it is looked up
     # again when it is open, because another file may have taken its place.
-    _check_regular(path, os.stat(path))
+    _check_regular(path, path.stat())
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         found = os.fstat(handle)

@@ -127,11 +127,11 @@ def _described(headers: httpx2.Headers) -> list[tuple[bytes, bytes]]:
 def _too_large(response: httpx2.Response, most: int, limit: str) -> ResponseTooLarge:
     return ResponseTooLarge(
         f"The response of {_address(response.request.url)} has more than {most:,} bytes, which is "
-        f"the limit {limit}. The rest of it was not read. {how_to_raise(limit)}"
+        f"the limit {limit}. The rest of it was not read. {how_to_raise(limit, 4 * most)}"
     )
 
 
-def _address(url: httpx2.URL) -> str:
+def _address(url: Any) -> str:
     """An address without user, password, query and fragment, in which a key may be."""
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))[:300]
 
@@ -142,7 +142,7 @@ class _WithoutQuery(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
-                _address(arg) if hasattr(arg, "copy_with") else arg for arg in record.args
+                _address(arg) if type(arg).__name__ == "URL" else arg for arg in record.args
             )
         return True
 
