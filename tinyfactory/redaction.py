@@ -15,15 +15,20 @@ from tinyfactory import settings
 _NAMES = r"(?:x[-_])?api[-_ ]?key|access[-_ ]?token|subscription[-_]key"
 _SET = r"([\"']?\s*[:=]\s*[\"']?)"
 _VALUE = r"[^\s\"'&,;}]"
-# Kind, pattern and replacement of each secret. A key holds a digit; words do not.
+# Kind, pattern and replacement of each secret. A key holds a digit; words do not. No pattern looks
+# further than a bound from each place, so that the time grows with the length of a text only.
 _SHAPES: tuple[tuple[str, str, str], ...] = (
-    ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?=[\w-]*\d)[\w-]{12,}", "[key]"),
+    ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?=[\w-]{0,200}\d)[\w-]{12,}", "[key]"),
     ("a key", r"\bAIza[\w-]{30,}", "[key]"),
-    ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{8,}", r"\1 [key]"),
-    ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{16,}", r"\1 [key]"),
+    ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]{0,200}\d)[\w.~+/=-]{8,}", r"\1 [key]"),
+    ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]{0,200}\d)[\w.~+/=-]{16,}", r"\1 [key]"),
     ("a key", rf"(?i)\b({_NAMES}){_SET}(?!\[key\]){_VALUE}{{6,}}", r"\1\2[key]"),
     # "Her secret: chocolate" is not one.
-    ("a key", rf"(?i)\b(password|passwd|secret){_SET}(?={_VALUE}*\d){_VALUE}{{6,}}", r"\1\2[key]"),
+    (
+        "a key",
+        rf"(?i)\b(password|passwd|secret){_SET}(?={_VALUE}{{0,200}}\d){_VALUE}{{6,}}",
+        r"\1\2[key]",
+    ),
     ("a password", r"(?<=://)[^/@\s:]*:[^/@\s]+@", ""),
     ("a home folder", r"(?<![\w.~])/(?:home|Users)/[\w.@-]+", "[home]"),
     ("a home folder", r"(?i)\b[a-z]:[\\/]+Users[\\/]+[\w.@ -]+?(?=[\\/]|$|[\"'\n])", "[home]"),
@@ -113,7 +118,8 @@ _IN_MESSAGES = (
         re.compile(r"(?i)((?:api[-_ ]?key|authorization|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"),
         r"\1[key]",
     ),
-    (re.compile(r"[\w.-]*\*{4,}[\w.-]*"), "[key]"),  # a key partly replaced by stars
+    # A key partly replaced by stars; each run of characters is looked at once.
+    (re.compile(r"(?<![\w.-])[\w.-]*+\*{4,}[\w.-]*"), "[key]"),
     (re.compile(r"://[^/@\s]+@"), "://"),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import price_in_words
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tinyfactory.factory.person_generator import Json
     from tinyfactory.people.person import TinyPerson
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class PeopleJob:

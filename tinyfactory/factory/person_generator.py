@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
@@ -41,6 +40,7 @@ from tinyfactory.prompts.particularities import (
     particularities_text,
 )
 from tinyfactory.redaction import holds_secret
+from tinyfactory.utils.logs import get_logger
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ Json = dict[str, Any]
 RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # The most requests for contexts that are still missing.
 ROUNDS = 5
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 import json
-import logging
 import math
 from collections.abc import (
     AsyncIterator,
@@ -44,20 +43,32 @@ from tinyfactory.journal.scope import Slot, current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.chat import (
+    TOO_LONG,
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    Json,
+    Usage,
+    within_limits,
+)
 from tinyfactory.models.pricing import price
 
 if TYPE_CHECKING:
     import asyncio
 
-from tinyfactory.utils.text import clean
+from tinyfactory import settings
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import clean, cut
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 _warned: set[str] = set()
 COMPLETION_BOUND = 4_000
+# A reason is sent to the model and saved, and may repeat a part of a reply.
+_LONGEST_REASON = 4_000
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -145,11 +156,12 @@ async def generate(
         outcome.attempt += 1
         try:
             outcome.reply = await fetch(task.request(outcome.reason), tx)
+            _check_length(outcome.reply)
             outcome.value = task.read(outcome.reply)
         except (ReplyRejected, InvalidPersona) as error:
-            outcome.reason, outcome.replied = str(error), True
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
         except BadResponse as error:
-            outcome.reason, outcome.replied = str(error), False
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
             return outcome
         logger.info(
@@ -160,6 +172,15 @@ async def generate(
             outcome.reason,
         )
     return outcome
+
+
+def _check_length(reply: Any) -> None:
+    """Reject a reply that was cut because it was longer than the limit."""
+    if isinstance(reply, ChatReply) and reply.finish_reason == TOO_LONG:
+        raise ReplyRejected(
+            f"The reply was longer than {settings.limits().reply_characters:,} characters, which "
+            "is the limit reply_characters. Answer again and be much shorter."
+        )
 
 
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
@@ -420,7 +441,7 @@ class Sender:
         number = None if slot is None else slot.number
         self.in_flight.add(number)
         try:
-            reply = await self._complete(request, reservation.one_more)
+            reply = within_limits(await self._complete(request, reservation.one_more))
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import apply, decode, objects_in
+from tinyfactory.journal.serializer import apply, check_names, decode, objects_in
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
@@ -49,6 +49,7 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         _each_made(leaving, "_leave_simulation", scope)
         # Fields that a state leaves out, such as a conversation not yet begun, were empty.
         hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
+        check_names(type(thing), state)
         thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]

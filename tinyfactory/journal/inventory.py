@@ -9,6 +9,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.key import next_head
 from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.serializer import digest, seal
 
 # Rows of a recording that are imported in one commit.
@@ -56,8 +57,10 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             yield name, str(error)
             continue
         kind, _, own = name.partition(":")
-        if kind == "event" and value["head"] != next_head(
-            own, value["result"], value["changes"], value["steps"]
+        if not is_row(name, value):
+            yield name, "It is not a row of a journal."
+        elif kind == "event" and value["head"] != next_head(
+            own, value["result"], value["changes"], value.get("steps", [])
         ):
             yield name, "Its head does not match its contents."
         elif kind == "join" and own != digest("join", value["parent"], value["heads"]):
@@ -108,6 +111,10 @@ def one_event(store: Any, beginning: str) -> tuple[str, Json]:
             + ("more of the key." if found else "a key as `history()` and `verify` show it.")
         )
     record: Json = store.get(found[0])
+    if not is_row(found[0], record):
+        raise DamagedRecord(
+            f"{found[0]} is not an event. Run: python -m tinyfactory journal verify"
+        )
     return found[0].removeprefix("event:"), record
 
 
@@ -157,7 +164,11 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
 
 def _line(events: dict[str, Json], record: Json) -> str | None:
     """The line of an event; of a nested event, the line of the outermost one."""
+    seen: set[str] = set()
     while record["line"] is None:
+        if record["head"] in seen:  # a damaged journal may have a circle of events
+            return None
+        seen.add(record["head"])
         outer = events.get(record.get("within") or "")
         if outer is None:
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 from bisect import bisect_right
@@ -17,6 +16,7 @@ from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.records import NEW, REPLAYED, Record
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
     FREE,
     Context,
@@ -35,6 +35,7 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
+    check_names,
     decode,
     difference,
     earlier,
@@ -45,9 +46,11 @@ from tinyfactory.journal.serializer import (
     outline,
 )
 from tinyfactory.utils.concurrency import deferred_interrupts
+from tinyfactory.utils.logs import get_logger
 
 Json = dict[str, Any]
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
+
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -330,6 +333,10 @@ class Transaction:
                 record: Record | None = self.scope.store.get("event:" + self.key)
             except DamagedRecord as error:
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
+                self.why = "the stored event is damaged"
+                return None
+            if record is not None and not is_row("event:" + self.key, record):
+                logger.warning("Event %s is not one; it runs again.", self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
             if record is None:
@@ -676,6 +683,7 @@ def _people_of(thing: Any) -> int:
 
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
+    check_names(type(thing), change.get("set", {}))
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +28,9 @@ from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.provenance import Origin
 from tinyfactory.people.schema.reply_parser import read_part
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Not in the prompt: memories of another tool, which may be megabytes.
 _NOT_IN_PROMPT = ("agent_state",)
 

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Any
 
+from tinyfactory.errors import visible
+
 # Letters with a stroke, which no Unicode decomposition takes apart.
 _STROKES = str.maketrans("łŁøØđĐıß", "lLoOdDis")
 # `fold_words` puts a space for each of these.
@@ -93,9 +95,6 @@ def fold_for_search(text: str) -> str:
 
 
 _NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
-# Control characters move a terminal's cursor; bidi overrides and isolates show text in
-# another order than it has. Line feed and tab are harmless.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
@@ -114,14 +113,15 @@ def clean(text: str) -> str:
 def legible(value: Any) -> str:
     """Write `value` as text without control characters and without bidi overrides.
 
-    Each of them is replaced by one character, so the length stays.
+    Each of them is replaced by one character, so the length stays. Line feeds and tabs stay, too.
+    Every text form and every log message goes through it; the data itself is never changed.
 
     Examples
     --------
     >>> legible("Ana" + chr(27) + "[2J")
     'Ana�[2J'
     """
-    return _UNSEEN.sub("\ufffd", "" if value is None else str(value))
+    return visible("" if value is None else str(value))
 
 
 def cut(text: str, length: int) -> str:

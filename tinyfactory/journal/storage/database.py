@@ -18,7 +18,6 @@ each against a fault that was measured on diskcache 5.6.3:
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import shutil
 import sqlite3
@@ -50,8 +49,9 @@ from tinyfactory.journal.storage.format import (
 from tinyfactory.journal.storage.rescue import Row, rescued
 from tinyfactory.utils.concurrency import new_lock, open_after_fork
 from tinyfactory.utils.files import sync_folder
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 NAME: str = diskcache.core.DBNAME
 SETTINGS: dict[str, Any] = {
     "eviction_policy": "none",

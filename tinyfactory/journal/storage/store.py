@@ -8,7 +8,6 @@ disk refuses wait in memory, so that nobody loses a reply that was paid for.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -32,6 +31,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
+from tinyfactory.utils.logs import get_logger
 
 Items = list[tuple[str, Any]]
 Batch = list[tuple[str, Sealed]]
@@ -40,7 +40,7 @@ Present = list[Any]
 Work = tuple[Batch | Callable[[], Any], "Future[Any]"]
 # At most so many batches go into one commit, so that none waits for too many others.
 MAX_TOGETHER = 100
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class StoreBase(ABC):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -27,8 +26,9 @@ from tinyfactory.models.http.responses import (
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 
 async def complete(
