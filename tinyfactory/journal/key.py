@@ -27,13 +27,17 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.serializer import State, digest, digest_text, encode, type_name, with_state
 
+# The derived parameters of methods that have some, by the name of the method.
+derived_parameters: dict[str, tuple[str, ...]] = {}
+
 
 class Method:
     """A transactional method: its code, its version, and what it declares.
 
     `touches` names the parameters (including ``"self"``) whose objects the method changes; None
     means all objects with a state. `request` returns the model request, which enters the key;
-    parameters in `ignore` do not.
+    parameters in `ignore` do not. An `edit` asks no model, so it may run in a recording. Parameters
+    in `derived` follow from the state of objects; a recording is searched without them.
     """
 
     def __init__(
@@ -43,6 +47,9 @@ class Method:
         touches: tuple[str, ...] | None = None,
         request: Callable[..., Any] | None = None,
         ignore: tuple[str, ...] = (),
+        *,
+        edit: bool = False,
+        derived: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -50,6 +57,10 @@ class Method:
         self.touches = touches
         self.request = request
         self.ignore = ignore
+        self.edit = edit
+        self.derived = derived
+        if derived:
+            derived_parameters[self.name] = derived
 
     @cached_property
     def signature(self) -> inspect.Signature:

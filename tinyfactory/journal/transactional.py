@@ -27,6 +27,8 @@ def transactional(
     touches: tuple[str, ...] | None = None,
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -38,6 +40,8 @@ def transactional(
     touches: tuple[str, ...] | None = None,
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Any:
     """Make a method atomic, and save its calls in the journal of the open simulation.
 
@@ -59,6 +63,12 @@ def transactional(
         Called with the method's arguments; returns the model request as JSON for the key.
     ignore : tuple of str
         Parameters that do not enter the key, such as a progress callback.
+    edit : bool
+        Whether the method only changes its object, with no model. In a recording that is opened
+        for replay, an edit that was not recorded runs and is kept in memory.
+    derived : tuple of str
+        Parameters that follow from the state of objects, such as the values of a prompt. A
+        recording is searched without them.
 
     Raises
     ------
@@ -93,8 +103,8 @@ def transactional(
     """
 
     def decorate(wrapped: Any) -> Any:
-        check_method(wrapped, (*(touches or ()), *ignore))
-        method = Method(wrapped, version, touches, request, ignore)
+        check_method(wrapped, (*(touches or ()), *ignore, *derived))
+        method = Method(wrapped, version, touches, request, ignore, edit=edit, derived=derived)
         run = _run_async if inspect.iscoroutinefunction(wrapped) else _run
 
         if inspect.iscoroutinefunction(wrapped):
