@@ -15,7 +15,9 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.scope import Fork, Line, origin_of
+from tinyfactory.journal.serializer import encode, type_name
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.text import price_in_words
@@ -77,6 +79,8 @@ class PeopleJob:
         self.note = ""
         self.meter = Meter(self.options.budget, factory.scope().meter)
         self.fork: Fork | None = None
+        self.execution = current_execution()
+        self._recorded_profiles = 0
         self.line = Line("none")
         self._head = ""
         self._state: State = "waiting"
@@ -132,7 +136,13 @@ class PeopleJob:
         self._note_line()
         sender = self._sender()
         self._runner = runner = JobRunner(
-            self.factory, self.options, sender, self.token, self._arguments, self._made
+            self.factory,
+            self.options,
+            sender,
+            self.token,
+            self._arguments,
+            self._made,
+            self.execution,
         )
         with sender:
             if self.options.one_by_one and self.profiles is None:
@@ -222,18 +232,46 @@ class PeopleJob:
             self.people.extend(before.people)
             self._done = before._done  # noqa: SLF001 - the same class
             self._replayed = before._replayed  # noqa: SLF001 - the same class
+            self._recorded_profiles = before._recorded_profiles  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
         elif factory.demography is not None:
             taken = factory.scope().registry("person").names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
+            self._use_recorded_profiles()
             profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
+
+    def _use_recorded_profiles(self) -> None:
+        """Take the profiles out of a recording that is replayed.
+
+        Draws depend on the people made before, and cells may be run in any order and again.
+        """
+        scope, factory, order = self.factory.scope(), self.factory, self.order
+        if scope.recorded is None or self.profiles is None:
+            return
+        call = {
+            "class": type_name(type(factory)),
+            "method": "generate_person",
+            "arguments": encode(
+                {
+                    "agent_particularities": order.particularities,
+                    "temperature": order.temperature,
+                    "attempts": order.attempts,
+                }
+            ),
+        }
+        root = scope.line_of(factory).root
+        recorded = scope.recorded.planned(root, call, "profile", self.profiles, self.execution)
+        self.profiles[: len(recorded)] = recorded
+        self._recorded_profiles = len(recorded)
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether this job continues that one: same order, stopped, factory unchanged since."""
         here, line, options = self.factory.scope(), before.line, before.options
         if before.order != self.order or not before.was_stopped:
             return False
+        if here.recorded is not None and before.execution != self.execution:
+            return False  # the cell is run again, and finds its people in the recording
         alone = self.options.one_by_one and self.factory.demography is None
         return (
             alone == (before.fork is None)
@@ -261,6 +299,8 @@ class PeopleJob:
             return arguments
         profile = self.profiles[number]
         names = self.factory.scope().registry("person")
+        if number < self._recorded_profiles:
+            return (*arguments, profile)
         if profile["name"] in names:
             profile = self.profiles[number] = profiles.another_name(profile, names.names())
         return (*arguments, profile)

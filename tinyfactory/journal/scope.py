@@ -224,6 +224,7 @@ class Fork:
     def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
         self.results: dict[int, Any] = {}
         self._store = scope.store
+        self._replayed = scope.recorded is not None
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
         root, origin = self.line.root, self.line.origin
@@ -241,6 +242,8 @@ class Fork:
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if not steps and self._replayed:
+            return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
         if self._store is not None and self._store.get("join:" + head) is None:

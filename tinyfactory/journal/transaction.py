@@ -281,10 +281,8 @@ class Transaction:
             self.scope.note_new_call(self.call.method.name, digest(parts), self.execution)
 
     def _turns(self) -> Any:
-        """What this run has had of the recording, if this call is recorded; else None."""
-        recorded = self.scope.recorded
-        there = recorded is not None and "event:" + self.key in recorded.recording
-        return recorded.turns if there else None
+        """What this run has had of the recording that is replayed, or None."""
+        return None if self.scope.recorded is None else self.scope.recorded.turns
 
     def _has_changed(self, things: Iterable[Any]) -> bool:
         """Whether this event was replayed in this run, and changed all these objects."""
@@ -436,8 +434,9 @@ class Transaction:
             record = self._publish()
             if record is None:
                 return False
-            if self._made_again:
-                self.scope.recorded.turns.note(self._made_again, self._changed_things(()), ())
+            turns, made = self._turns(), objects_in(self.result)
+            for key in filter(None, (self.key, self._made_again) if turns is not None else ()):
+                turns.note(key, self._changed_things(record["changes"]), made)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)

@@ -19,7 +19,6 @@ from tinyfactory.journal.records import Record, name_in
 from tinyfactory.journal.serializer import digest
 
 
-
 @dataclass(slots=True)
 class RecordedCall:
     """What is kept in memory of an event.
@@ -83,6 +82,8 @@ class RecordedCalls:
         The keys of events within others, by base.
     first : dict of str to RecordedCall
         The first event of each line.
+    on_line : dict of str to list of RecordedCall
+        The events of each line, in no order.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -91,6 +92,7 @@ class RecordedCalls:
         self.lines: dict[str, list[RecordedLine]] = defaultdict(list)
         self.inner: dict[str, list[str]] = defaultdict(list)
         self.first: dict[str, RecordedCall] = {}
+        self.on_line: dict[str, list[RecordedCall]] = defaultdict(list)
         self._grown: dict[str, set[str]] = defaultdict(set)
         self._events: dict[str, list[RecordedCall]] = defaultdict(list)
         self._joins: dict[str, list[list[str]]] = defaultdict(list)
@@ -187,6 +189,7 @@ class RecordedCalls:
 
     def _enter(self, root: str, events: list[RecordedCall]) -> None:
         for event in events:
+            self.on_line[event.root].append(event)
             numbers = self.calls.setdefault((root, event.call), {})
             numbers.setdefault(event.number, []).append(event)
             known = self.first.get(event.root)
@@ -310,4 +313,3 @@ def _alike(one: Record, other: Record, grown: set[str]) -> bool:
         if one[name] != other[name] and not encoded_otherwise:
             return False
     return True
-

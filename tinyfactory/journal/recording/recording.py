@@ -325,6 +325,16 @@ class Recording:
         return header, footer
 
 
+def begins_as_recording(path: Path) -> bool:
+    """Whether a file begins as a recording does: packed, with a header that names the format."""
+    try:
+        with path.open("rb") as file:
+            begin = zlib.decompressobj(31).decompress(file.read(_PIECE), _PIECE)
+    except (OSError, zlib.error):
+        return False
+    return FORMAT.encode() in begin.partition(b"\n")[0]
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a gzipped file, up to the first that is damaged."""
     number, rest = 1, b""

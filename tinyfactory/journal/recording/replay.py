@@ -13,7 +13,7 @@ from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls, cal
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
 from tinyfactory.journal.records import NEW, Record
-from tinyfactory.journal.serializer import digest, outline
+from tinyfactory.journal.serializer import decode, digest, outline
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
 from tinyfactory.utils.concurrency import new_lock
 
@@ -191,9 +191,50 @@ class RecordedStore(StoreBase):
         turn = self.turns.take(kind, execution, lambda: options)
         return None if turn is None else turn.option.key
 
-    def _events(
-        self, asked: Record, root: str, derived: tuple[str, ...]
-    ) -> list[RecordedCall]:
+    def planned(
+        self, root: str, call: Record, name: str, drawn: list[Any], execution: Execution | None
+    ) -> list[Any]:
+        """One argument of the next calls of a job, as it was recorded.
+
+        Parameters
+        ----------
+        root : str
+            The root of the line of the job's object.
+        call : dict
+            The class and method that the job calls, and the other arguments.
+        name : str
+            The argument that differs from call to call.
+        drawn : list
+            Its values without a recording; as many are returned at most.
+        execution : Execution or None
+            The execution of the cell that begins the job.
+        """
+        places: dict[str, list[tuple[str, Any]]] = {}
+        likeness: dict[str, int] = {}
+        for event in sorted(self.calls.on_line[root], key=lambda event: event.order):
+            record = self.recording.get("event:" + event.key) or {}
+            value = record["arguments"].get(name)
+            others = {key: part for key, part in record["arguments"].items() if key != name}
+            if value is not None and call == {
+                "class": record["class"], "method": record["method"], "arguments": others
+            }:  # fmt: skip
+                places.setdefault(event.base, []).append((event.key, decode(value)))
+                like = 0 if execution is None else execution.likeness(event.cell)
+                likeness[event.base] = max(like, likeness.get(event.base, 0))
+        taken, own, now = self.turns.had_by(execution)
+        again = [[o for o in found if o[0] in own - now] for found in places.values()]
+        fresh = [
+            places[base]
+            for base in sorted(places, key=lambda base: -likeness[base])
+            if taken.isdisjoint(key for key, _ in places[base])
+        ]
+        following = [*filter(None, again), *fresh][: len(drawn)]
+        return [
+            next((value for _, value in options if value == wanted), options[0][1])
+            for options, wanted in zip(following, drawn, strict=False)
+        ]
+
+    def _events(self, asked: Record, root: str, derived: tuple[str, ...]) -> list[RecordedCall]:
         """The recorded events of a call on an object."""
         calls = self.calls.calls
         found = calls.get((root, call_digest(asked, derived)))
@@ -293,4 +334,3 @@ class RecordedStore(StoreBase):
             wanted["request"]["model"] = recorded["request"].get("model")
         words = "; ".join(differences(self, recorded, wanted)) or "it is a further call of it"
         return f"compared with the nearest event that it holds ({nearest_key[:8]}), {words}"
-

@@ -116,6 +116,7 @@ class Turns:
         # What each cell got, by cell and kind, and what is left, by kind.
         self._got: dict[tuple[str, str], list[Option]] = defaultdict(list)
         self._kinds: dict[str, _Kind] = {}
+        self._had: dict[str, list[str]] = defaultdict(list)  # keys, by execution
         # Cells of executions whose source is that of an earlier cell.
         self._copies: dict[str, str] = {}
         self._decided: set[str] = set()
@@ -158,6 +159,7 @@ class Turns:
                 following = left.best(None, exact, base)
                 if execution is None or not self._is_copy(execution, had[count], following):
                     self._counts[number, kind] += 1
+                    self._had[number].append(had[count].key)
                     self._say_again(number)
                     return Turn(had[count], True, kind, cell, number)
                 cell = self._cell(execution)
@@ -166,6 +168,7 @@ class Turns:
                 return None
             self._counts[number, kind] += 1
             self._got[cell, kind].append(best)
+            self._had[number].append(best.key)
             left.take(best)
             return Turn(best, False, kind, cell, number)
 
@@ -173,9 +176,18 @@ class Turns:
         """Undo a turn, for a call that was rolled back."""
         with self._lock:
             self._counts[turn.execution, turn.kind] -= 1
+            self._had[turn.execution].remove(turn.option.key)
             if not turn.repeated:
                 self._got[turn.cell, turn.kind].remove(turn.option)
                 self._kinds[turn.kind].give_back(turn.option)
+
+    def had_by(self, execution: Execution | None) -> tuple[set[str], set[str], set[str]]:
+        """The keys that any cell has had, that this cell has had, and that this execution has."""
+        with self._lock:
+            cell = self._cell(execution)
+            own = {o.key for (c, _), had in self._got.items() if c == cell for o in had}
+            other = {o.key for had in self._got.values() for o in had}
+            return other, own, set(self._had["" if execution is None else execution.number])
 
     def forget(self, keys: Iterable[str]) -> None:
         """Let these events be had again, because their object went back to before them."""
@@ -248,9 +260,7 @@ class Turns:
 
     # -- edits ---------------------------------------------------------------------------
 
-    def once(
-        self, execution: Execution, thing: Any, what: str, make: Callable[[], Any]
-    ) -> Any:
+    def once(self, execution: Execution, thing: Any, what: str, make: Callable[[], Any]) -> Any:
         """Make an edit, or return the result of this cell's first run."""
         kind = f"{what} {id(thing)}"
         count, had = self._counts[execution.number, kind], self._edits[execution.id, kind]
@@ -262,4 +272,3 @@ class Turns:
         self._counts[execution.number, kind] += 1
         had[count:] = [(weakref.ref(thing), result)]
         return result
-
