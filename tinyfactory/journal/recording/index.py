@@ -10,13 +10,17 @@ branches, or of different models.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tinyfactory.journal.key import derived_parameters, fork_head, slot_head
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.records import Record, name_in
 from tinyfactory.journal.serializer import digest
+
+# The parts of an event that say what was called.
+CALL = ("class", "method", "version", "arguments")
 
 
 @dataclass(slots=True)
@@ -93,11 +97,19 @@ class RecordedCalls:
         self.inner: dict[str, list[str]] = defaultdict(list)
         self.first: dict[str, RecordedCall] = {}
         self.on_line: dict[str, list[RecordedCall]] = defaultdict(list)
+        # By class, the attributes that recorded calls change: by the way, or at all. Under "" are
+        # those of objects that were passed as arguments.
         self._grown: dict[str, set[str]] = defaultdict(set)
+        self._changed: dict[str, set[str]] = defaultdict(set)
+        # The attributes of each class, and the classes and names of objects that calls made.
+        self._attributes: dict[str, set[str]] = defaultdict(set)
+        self._made: set[tuple[str, str]] = set()
         self._events: dict[str, list[RecordedCall]] = defaultdict(list)
         self._joins: dict[str, list[list[str]]] = defaultdict(list)
         self._class_lines: dict[str, int] = {}
-        self._read()
+        with_objects = self._read()
+        for event, content in with_objects:
+            event.call = self.call_of(content, derived_parameters.get(content["method"], ()))
         on_classes = []
         for root, events in self._events.items():
             self._number(root, events)
@@ -114,7 +126,9 @@ class RecordedCalls:
 
     # -- reading -----------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _read(self) -> list[tuple[RecordedCall, Record]]:
+        """Read all rows; returns the calls with objects as arguments, which need all others."""
+        with_objects = []
         ranks = {digest(model): n for n, model in enumerate(self._recording.identities)}
         for name in self._recording:
             kind, _, own = name.partition(":")
@@ -122,7 +136,9 @@ class RecordedCalls:
             if row is None:
                 continue
             if kind == "event":
-                self._read_event(own, row, ranks)
+                event = self._read_event(own, row, ranks)
+                if event is not None and self._note_objects(row["arguments"]):
+                    with_objects.append((event, {part: row[part] for part in CALL}))
             elif kind == "join":
                 self._joins[row["parent"]].append(row["heads"])
             elif kind == "line" and row.get("kind") == "class":
@@ -130,32 +146,43 @@ class RecordedCalls:
             elif kind == "line":
                 line = RecordedLine(own, row["class"], row["state"], row.get("occurrence", 1))
                 self.lines[line.class_name].append(line)
+                self._attributes[line.class_name] |= line.state.keys()
+        return with_objects
 
-    def _read_event(self, key: str, row: Record, ranks: dict[str, int]) -> None:
+    def _read_event(self, key: str, row: Record, ranks: dict[str, int]) -> RecordedCall | None:
+        for name, change in row["changes"].items():
+            _add_names(self._changed[row["class"] if name == "self" else ""], change)
+        self._note_objects(row["result"], made=True)
         if row["line"] is None:
             self.inner[row["base"]].append(key)
-            self._note_growth(row["class"], row["changes"].get("self", {}))
-            return
+            _add_names(self._grown[row["class"]], row["changes"].get("self", {}))
+            return None
         for name, change in row["changes"].items():
             if name != "self":
-                self._note_growth("", change)
+                _add_names(self._grown[""], change)
         model = (row["request"] or {}).get("model")
-        self._events[row["line"]].append(
-            RecordedCall(
-                key,
-                call_digest(row, derived_parameters.get(row["method"], ())),
-                row["line"],
-                row["parent"],
-                row["base"],
-                row["head"],
-                row["meta"].get("cell", ""),
-                ranks.get(digest(model), len(ranks)),
-            )
+        event = RecordedCall(
+            key,
+            _digest_of_call(row, row["arguments"], derived_parameters.get(row["method"], ())),
+            row["line"],
+            row["parent"],
+            row["base"],
+            row["head"],
+            row["meta"].get("cell", ""),
+            ranks.get(digest(model), len(ranks)),
         )
+        self._events[row["line"]].append(event)
+        return event
 
-    def _note_growth(self, class_name: str, change: Record) -> None:
-        for part in change.values():
-            self._grown[class_name].update(part)
+    def _note_objects(self, value: Any, *, made: bool = False) -> bool:
+        """Note the attributes of all objects in a value; whether there is one."""
+        found = False
+        for thing in _objects_in(value):
+            found = True
+            self._attributes[thing["type"]] |= thing["state"].keys()
+            if made and (name := name_in(thing["state"])):
+                self._made.add((thing["type"], name))
+        return found
 
     # -- numbers of equal calls --------------------------------------------------------
 
@@ -195,6 +222,38 @@ class RecordedCalls:
             known = self.first.get(event.root)
             if known is None or event.order < known.order:
                 self.first[event.root] = event
+
+    # -- calls -------------------------------------------------------------------------
+
+    def call_of(self, content: Record, derived: Iterable[str] = ()) -> str:
+        """A digest of what is called, without its object and its request.
+
+        Objects among the arguments are known by what does not change: those that a call made by
+        their names, others by their class and the attributes that no recorded call changes.
+
+        Parameters
+        ----------
+        content : dict
+            An event, or the content of a call.
+        derived : iterable of str
+            Arguments to leave out.
+        """
+        return _digest_of_call(content, self._plain(content["arguments"]), derived)
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._plain(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("$") != "object":
+            return {key: self._plain(part) for key, part in value.items()}
+        kind, state = value["type"], value["state"]
+        name = name_in(state)
+        if (kind, name) in self._made:
+            return {"type": kind, "name": name}
+        changing = self._changed[kind] | self._changed[""]
+        names = (state.keys() & self._attributes[kind]) - changing
+        return {"type": kind, "state": {name: self._plain(state[name]) for name in names}}
 
     # -- objects -----------------------------------------------------------------------
 
@@ -290,18 +349,24 @@ class _Walk:
         self.most[event.call] = max(self.most.get(event.call, 0), event.number + 1)
 
 
-def call_digest(content: Record, derived: Iterable[str] = ()) -> str:
-    """A digest of what is called, without its object and its request.
+def _digest_of_call(content: Record, arguments: Record, derived: Iterable[str]) -> str:
+    compared = {key: part for key, part in arguments.items() if key not in derived}
+    return digest(content["class"], content["method"], content["version"], compared)
 
-    Parameters
-    ----------
-    content : dict
-        An event, or the content of a call.
-    derived : iterable of str
-        Arguments to leave out.
-    """
-    arguments = {k: v for k, v in content["arguments"].items() if k not in derived}
-    return digest(content["class"], content["method"], content["version"], arguments)
+
+def _add_names(names: set[str], change: Record) -> None:
+    for part in change.values():
+        names.update(part)
+
+
+def _objects_in(value: Any) -> Iterator[Record]:
+    """The encoded objects in an encoded value, outermost only."""
+    if isinstance(value, dict) and value.get("$") == "object":
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            if isinstance(part, (dict, list)):
+                yield from _objects_in(part)
 
 
 def _alike(one: Record, other: Record, grown: set[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from tinyfactory.errors import ReplayMiss
 from tinyfactory.journal.cells import Execution, say
 from tinyfactory.journal.explain import differences, nearest
-from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls, call_digest
+from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
 from tinyfactory.journal.records import NEW, Record
@@ -144,7 +144,7 @@ class RecordedStore(StoreBase):
             Arguments that are not compared.
         """
         exact = self._key_of(key, base, asked)
-        kind = f"{root} {call_digest(asked, derived)}"
+        kind = f"{root} {self.calls.call_of(asked, derived)}"
 
         def options() -> list[Option]:
             return [
@@ -164,7 +164,7 @@ class RecordedStore(StoreBase):
             return exact
         for other in self.calls.inner.get(base, ()):
             record = self.recording.get("event:" + other)
-            if record is not None and call_digest(record) == call_digest(asked):
+            if record is not None and self.calls.call_of(record) == self.calls.call_of(asked):
                 self._compare_prompts(asked, other)
                 return other
         return key
@@ -237,11 +237,11 @@ class RecordedStore(StoreBase):
     def _events(self, asked: Record, root: str, derived: tuple[str, ...]) -> list[RecordedCall]:
         """The recorded events of a call on an object."""
         calls = self.calls.calls
-        found = calls.get((root, call_digest(asked, derived)))
+        found = calls.get((root, self.calls.call_of(asked, derived)))
         if found is None:
             # Secrets in arguments were removed when the recording was written.
             asked = asked | {"arguments": Portable(strip=True).public(asked["arguments"])}
-            found = calls.get((root, call_digest(asked, derived)), {})
+            found = calls.get((root, self.calls.call_of(asked, derived)), {})
         return [event for number in sorted(found) for event in found[number]]
 
     def _key_of(self, key: str, base: str, asked: Record) -> str:
