@@ -510,8 +510,9 @@ class Scope:
             if number == execution.number or execution.number in self._told:
                 return
             self._told.add(execution.number)
+        same = "This cell" if execution.id else "A cell of this source"
         say(
-            f"This cell was run before, so {name} is a second call and its result is new. To have "
+            f"{same} was run before, so {name} is a second call and its result is new. To have "
             "the first result again, call control.begin() and run the cells from there."
         )
 

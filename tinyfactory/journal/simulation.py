@@ -217,8 +217,8 @@ class Simulation:
     def _say_if_unused(self) -> None:
         if self._recording is not None and not self.hits:
             say(
-                f"Nothing of the recording {self._recording.path.name} has been replayed. Calls are "
-                "replayed while its simulation is the one that was begun last."
+                f"Nothing of the recording {self._recording.path.name} has been replayed. "
+                "Calls are replayed while its simulation is the one that was begun last."
             )
 
     def lines(self) -> list[LineInfo]:

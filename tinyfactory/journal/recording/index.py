@@ -280,7 +280,8 @@ class RecordedCalls:
         return [
             line
             for line in lines
-            if name_in(line.state) == name and _alike(line.state, state, grown)
+            if not name or name_in(line.state) in ("", name)
+            if _alike(line.state, state, grown)
         ]
 
 

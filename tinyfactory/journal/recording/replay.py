@@ -9,6 +9,7 @@ from typing import Any
 from tinyfactory.errors import ReplayMiss
 from tinyfactory.journal.cells import Execution, say
 from tinyfactory.journal.explain import differences, nearest
+from tinyfactory.journal.key import derived_parameters
 from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
@@ -303,14 +304,26 @@ class RecordedStore(StoreBase):
         """
         if self.own is not None:
             return
-        if why == NEW:
+        call, lacks = f"{asked['class']}.{asked['method']}", "does not hold this call"
+        number = self._number_of(asked, line) if why == NEW else 0
+        if number:
+            times = "once" if number == 1 else f"{number} times"
+            lacks, why = "holds no further call", f"it was recorded {times}, and all was replayed"
+        elif why == NEW:
             why = self._difference(asked, key, base, line)
         raise ReplayMiss(
-            f"The recording {self.recording.path.name} does not hold this call, "
-            f"{asked['class']}.{asked['method']}: {why}. Nothing was sent, and nothing was "
+            f"The recording {self.recording.path.name} {lacks}, "
+            f"{call}: {why}. Nothing was sent, and nothing was "
             "changed. Run the same calls as in the recording; or open it with "
             'mode="extend" and choose a model, to save new events in your journal.'
         )
+
+    def _number_of(self, asked: Record, line: tuple[str, Record] | None) -> int:
+        """How often a call was recorded."""
+        root, origin = line or ("", {})
+        root = "" if origin.get("kind") == "class" else root
+        derived = derived_parameters.get(asked["method"], ())
+        return len({event.number for event in self._events(asked, root, derived)})
 
     def _difference(
         self, asked: Record, key: str, base: str, line: tuple[str, Record] | None
