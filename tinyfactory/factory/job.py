@@ -14,7 +14,9 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
+from tinyfactory.journal.serializer import encode, type_name
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
@@ -80,6 +82,8 @@ class PeopleJob:
         self.meter = Meter(self.options.budget, self._scope.meter)
         self.fork: Fork | None = None
         self.line: Line | None = None
+        self.execution = current_execution()
+        self._recorded_profiles = 0
         self._head = ""
         self._state: State = "waiting"
         self._done = self._replayed = 0
@@ -145,7 +149,13 @@ class PeopleJob:
         self._note_line()
         sender = self._sender()
         self._runner = runner = JobRunner(
-            self.factory, self.options, sender, self.token, self._arguments, self._made
+            self.factory,
+            self.options,
+            sender,
+            self.token,
+            self._arguments,
+            self._made,
+            self.execution,
         )
         with closing(sender):
             if self._one_by_one():
@@ -235,17 +245,45 @@ class PeopleJob:
             self.people.extend(before.people)
             self._done = before._done  # noqa: SLF001 - the same class
             self._replayed = before._replayed  # noqa: SLF001 - the same class
+            self._recorded_profiles = before._recorded_profiles  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
         elif factory.demography is not None:
             taken = self._scope.people.names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
+            self._use_recorded_profiles()
             profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
+
+    def _use_recorded_profiles(self) -> None:
+        """Take the profiles out of a recording that is replayed.
+
+        Draws depend on the people made before, and cells may be run in any order and again.
+        """
+        scope, factory, order = self._scope, self.factory, self.order
+        if scope.recorded is None or self.profiles is None:
+            return
+        call = {
+            "class": type_name(type(factory)),
+            "method": "generate_person",
+            "arguments": encode(
+                {
+                    "agent_particularities": order.particularities,
+                    "temperature": order.temperature,
+                    "attempts": order.attempts,
+                }
+            ),
+        }
+        root = scope.line_of(factory).root
+        recorded = scope.recorded.planned(root, call, "profile", self.profiles, self.execution)
+        self.profiles[: len(recorded)] = recorded
+        self._recorded_profiles = len(recorded)
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether this job continues that one: same order, stopped, factory unchanged since."""
         if before.order != self.order or not before.was_stopped:
             return False
+        if self._scope.recorded is not None and before.execution != self.execution:
+            return False  # the cell is run again, and finds its people in the recording
         return (
             self._one_by_one() == (before.fork is None)
             and self.options.keep == before.options.keep
@@ -280,6 +318,8 @@ class PeopleJob:
         if self.profiles is None:
             return arguments
         profile = self.profiles[number]
+        if number < self._recorded_profiles:
+            return (*arguments, profile)
         names = self._scope.people
         if profile["name"] in names:
             profile = self.profiles[number] = profiles.another_name(profile, names.names())

@@ -22,6 +22,7 @@ from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.factory.job_options import JobOptions
 from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.cells import Execution
 from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
 from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
@@ -52,6 +53,8 @@ class JobRunner:
         The arguments of `generate_person` for the person of a number.
     made : callable
         Called with each person, in order; with None for one who was given up.
+    execution : Execution or None
+        The execution of the notebook's cell that began the job.
 
     Attributes
     ----------
@@ -67,6 +70,7 @@ class JobRunner:
         token: event_loop.CancelToken,
         arguments: Arguments,
         made: Made,
+        execution: Execution | None = None,
     ) -> None:
         self.factory = factory
         self.options = options
@@ -74,6 +78,7 @@ class JobRunner:
         self.token = token
         self.arguments = arguments
         self.made = made
+        self.execution = execution
         self.arrived = 0
         concurrency = options.concurrency
         # The most slots that have begun and not ended.
@@ -155,14 +160,14 @@ class JobRunner:
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
         """Calls in the block belong to the slot and send requests through the job's sender."""
         here = current_context()
-        return within(here._replace(slot=slot, sender=self.sender))
+        return within(here._replace(slot=slot, sender=self.sender, execution=self.execution))
 
     def draft(self, slot: Slot) -> PersonDraft:
         """The draft of a slot's person, with its transaction opened but not looked up."""
         factory = self.factory
         arguments = self.arguments(slot.number)
         here = current_context().scope
-        with within(Context(None, slot, None, self.sender, here)):
+        with within(Context(None, slot, None, self.sender, here, self.execution)):
             method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
             tx = Transaction(method.bind(factory, arguments, {}))
             try:
@@ -221,7 +226,9 @@ class _Together:
 
     def _context(self) -> AbstractContextManager[None]:
         """Calls of the user's methods and callbacks in the block use the job's budget and token."""
-        return within(Context(None, None, None, self.runner.sender, self.scope))
+        return within(
+            Context(None, None, None, self.runner.sender, self.scope, self.runner.execution)
+        )
 
     # -- on the event loop --------------------------------------------------------------
 

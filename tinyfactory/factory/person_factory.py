@@ -294,6 +294,7 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         ignore=("model",),
+        derived=("values", "seed", "texts"),
         request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
             request_key(model.identity, twins.request(values, asked, temperature, seed, texts))
         ),
@@ -311,7 +312,7 @@ class TinyPersonFactory(TinyFactory):
         """Create a twin. It has a line of its own, so the factory's line does not change."""
         return twins.write(values, asked, temperature, attempts, seed, texts, model)
 
-    @transactional(version="1", touches=("agent",))
+    @transactional(version="1", touches=("agent",), edit=True)
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
         """Set all fields of a configuration on a person, or none of them."""
         agent.define_all(configuration)

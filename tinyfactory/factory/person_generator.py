@@ -113,7 +113,7 @@ class PersonDraft:
 
     Raises
     ------
-    InvalidInput, NameTaken
+    InvalidInput
         If an argument is invalid. Nothing was sent.
     """
 
@@ -138,14 +138,19 @@ class PersonDraft:
         self._wanted = wanted(particularities, temperature, attempts, profile)
         self._fixed = constraints_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
-        if self._fixed.name is not None and self._fixed.name in transaction.scope.people:
+
+    def _check_name(self) -> None:
+        name = self._fixed.name
+        if name is not None and name in self.transaction.scope.people:
             raise NameTaken(
-                f"The particularities require the name {self._fixed.name!r}, but someone in this "
+                f"The particularities require the name {name!r}, but someone in this "
                 "simulation has it already. Nothing was sent. Choose another name."
             )
 
     async def write(self, sender: Sender) -> None:
         """Ask the model until a reply can be used or all attempts are used."""
+        if not self.outcome.replied:
+            self._check_name()
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):

@@ -54,6 +54,8 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)
+        if scope.recorded is not None:
+            scope.recorded.turns.forget(there - wanted)
 
 
 def _each_made(events: Sequence[tuple[str, Record | None]], hook: str, scope: Scope) -> None:

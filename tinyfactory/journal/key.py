@@ -27,6 +27,9 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.serializer import State, digest, digest_text, encode, type_name, with_state
 
+# The derived parameters of methods that have some, by the name of the method.
+derived_parameters: dict[str, tuple[str, ...]] = {}
+
 
 class Method:
     """A transactional method: its code, its version, and what it declares.
@@ -34,7 +37,9 @@ class Method:
     `touches` names the parameters (including ``"self"``) whose objects the method changes; None
     means all objects with a state. `request` returns the model request, which enters the key;
     parameters in `ignore` do not. The objects of the parameters in `locks` are locked during the
-    call, although it does not change them before it commits.
+    call, although it does not change them before it commits. An `edit` asks no model, so it may
+    run in a recording. Parameters in `derived` follow from the state of objects; a recording is
+    searched without them.
     """
 
     def __init__(
@@ -45,6 +50,9 @@ class Method:
         request: Callable[..., Any] | None = None,
         ignore: tuple[str, ...] = (),
         locks: tuple[str, ...] = (),
+        *,
+        edit: bool = False,
+        derived: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -53,6 +61,10 @@ class Method:
         self.request = request
         self.ignore = ignore
         self.locks = locks
+        self.edit = edit
+        self.derived = derived
+        if derived:
+            derived_parameters[self.name] = derived
 
     @cached_property
     def signature(self) -> inspect.Signature:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import InvalidInput, NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.cells import Execution, current_execution, say
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.utils.concurrency import (
@@ -62,6 +63,8 @@ class Context(NamedTuple):
         and callbacks inherit it.
     scope : Scope or None
         The scope of the simulation that the work belongs to; None if there was none when it began.
+    execution : Execution or None
+        The execution of the cell that began the current job; None for the one that runs now.
     """
 
     transaction: Any = None
@@ -69,6 +72,7 @@ class Context(NamedTuple):
     undo: list[Undo] | None = None
     sender: Any = None
     scope: Any = None
+    execution: Execution | None = None
 
 
 # The only context variable of the package; each thread and task has a current call.
@@ -255,6 +259,7 @@ class Fork:
     def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
         self.results: dict[int, Any] = {}
         self._store = scope.store
+        self._replayed = scope.recorded is not None
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
         root, origin = self.line.root, self.line.origin
@@ -272,6 +277,8 @@ class Fork:
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if not steps and self._replayed:
+            return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
         if self._store is not None and self._store.get("join:" + head) is None:
@@ -369,6 +376,8 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
+# The execution of the cell that made an object, while a recording is replayed.
+births: Aside[Execution] = Aside()
 
 
 class Scope:
@@ -433,6 +442,8 @@ class Scope:
         for one in (self, *others):
             one.wait_until_idle("begins again")
         self.store, self.recorded = store, recorded
+        if recorded is not None:
+            recorded.restart()
         with self.lock:
             self._forget()
         for forget in _at_begin:
@@ -554,6 +565,9 @@ class Scope:
         self.last_key: str | None = None
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
+        # The executions of cells that made new calls, by cell and call.
+        self._new_calls: dict[tuple[str, str], str] = {}
+        self._told: set[str] = set()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
@@ -573,9 +587,23 @@ class Scope:
             line = self.begun_line_of(thing)
             if line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
-                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
+                origin = {"class": type_name(type(thing)), "state": state}
+                line = self._recorded_line(thing, origin) or self.new_line("object", origin)
                 _lines.put(thing, (self._run, line))
             return line
+
+    def _recorded_line(self, thing: Any, origin: dict[str, Any]) -> Line | None:
+        """The line of an object in the recording that is replayed, or None."""
+        if self.recorded is None:
+            return None
+        born = births.get(thing) or current_execution()
+        root = self.recorded.root_of(origin, born, made=bool(origin_of(thing)))
+        if root is None:
+            return None
+        place = self.recorded.get("line:" + root)
+        equal = digest(self.recorded.recording.simulation, "object", origin)
+        self._occurrences[equal] = max(self._occurrences[equal], place["occurrence"])
+        return Line(root, place)
 
     def begun_line_of(self, thing: Any) -> Line | None:
         """The line of an object in this run, or None; does not begin one."""
@@ -587,6 +615,31 @@ class Scope:
         with self.lock:
             self.hits += hit
             self.misses += not hit
+
+    def note_new_call(self, name: str, call: str, execution: Execution | None) -> None:
+        """Say once that a cell is run again and makes new results.
+
+        Parameters
+        ----------
+        name : str
+            The method's name.
+        call : str
+            The same for equal calls.
+        execution : Execution or None
+            The execution of the cell that makes the call.
+        """
+        if execution is None:
+            return
+        with self.lock:
+            number = self._new_calls.setdefault((execution.cell, call), execution.number)
+            if number == execution.number or execution.number in self._told:
+                return
+            self._told.add(execution.number)
+        same = "This cell" if execution.id else "A cell of this source"
+        say(
+            f"{same} was run before, so {name} is a second call and its result is new. To have "
+            "the first result again, call control.begin() and run the cells from there."
+        )
 
     def went(self, step: Step) -> None:
         """Remember an outermost event of this run."""
@@ -663,6 +716,33 @@ def scope(simulation_id: str | None = None) -> Scope:
         if candidate.id == simulation_id:
             return candidate
     return free
+
+
+def note_birth(thing: Any) -> None:
+    """Remember the cell that makes an object, so that the cell may be run again in a recording."""
+    if _open and _open[-1].recorded is not None:
+        execution = current_execution()
+        if execution is not None:
+            births.put(thing, execution)
+
+
+def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -> Any:
+    """Make an edit; in a recording's cell that is run again, return the first run's result.
+
+    Parameters
+    ----------
+    here : Scope
+    thing : object
+        The object that is edited.
+    what : str
+        The same for equal edits.
+    make : callable
+    """
+    execution = None if here.recorded is None else current_execution()
+    # Without the ids of cells, two cells may have one source.
+    if execution is None or not execution.id or _context.get().transaction is not None:
+        return make()
+    return here.recorded.turns.once(execution, thing, what, make)
 
 
 def origin_of(thing: Any) -> str:

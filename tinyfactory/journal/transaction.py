@@ -6,12 +6,13 @@ import functools
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, NamedTuple
 
 from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
@@ -38,6 +39,7 @@ from tinyfactory.journal.serializer import (
     check_names,
     decode,
     difference,
+    digest,
     earlier,
     encode,
     inverse,
@@ -106,6 +108,9 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
+    _turn: Any = None
+    _repeated = False
+    _made_again = ""
     _sent: tuple[Record, Callable[[], list[Record]]] | None = None
     member: Member | None = None
     _inner: Calls | None = None
@@ -118,6 +123,7 @@ class Transaction:
         self.call = call
         self.parent: Transaction | None = here.transaction
         self.slot: Slot | None = here.slot
+        self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
@@ -216,6 +222,7 @@ class Transaction:
         """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
             return self.parent.inner
+        self.execution = self.execution or current_execution()
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -313,8 +320,15 @@ class Transaction:
             store.check_writable()
             if self.parent is None:
                 self.scope.count(hit=False)
+                self._note_second_run()
             return None
-        if record["composite"]:
+        if self._is_edit_of_other_state(record):
+            # Its recorded change would undo later ones, and it needs no model.
+            self._made_again = self.key
+            self.key = keys.event_key(self.base, self.content)
+            self.rerun, self.why = True, REPLAYED
+            return None
+        if record["composite"] and not self._has_changed(self.call.participants.values()):
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
@@ -326,7 +340,7 @@ class Transaction:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
         if recorded is not None and not self.why:
-            self.key = recorded.key_of(self.key, self.base, self.content)
+            self._find_recorded(recorded)
         self.why = self.why or NEW
         while True:
             try:
@@ -340,7 +354,7 @@ class Transaction:
                 self.why = "the stored event is damaged"
                 return None
             if record is None:
-                if recorded is not None:
+                if recorded is not None and not self.call.method.edit:
                     line = None if self.line is None else (self.line.root, self.line.origin)
                     recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
@@ -350,6 +364,57 @@ class Transaction:
             if not self.scope.retry_failures and self.scope.store.get(again) is None:
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _find_recorded(self, recorded: Any) -> None:
+        """Take the key of the recorded event of this call, wherever it was made."""
+        asked = {"key": self.key, "base": self.base}
+        if self.parent is not None:
+            self.key = recorded.inner_key(asked=self.content, **asked)
+            return
+        on_class = isinstance(self.call.owner, type)
+        root = "" if on_class or self.line is None else self.line.root
+        method = self.call.method
+        self._turn = recorded.turn(
+            self.content, root=root, execution=self.execution, derived=method.derived, **asked
+        )
+        if self._turn is None:
+            return
+        self.key = self._turn.option.key
+        if on_class:  # of several equal calls, the line of the one that was found
+            root = recorded.recording.get("event:" + self.key)["line"]
+            if self.line is not None and self.member is not None:
+                self.line.leave(self.member, failed=True)
+            self.line = Line(root, recorded.get("line:" + root))
+            self.member = self.line.enter(None, self.line.next_base(), self.key, 1)
+
+    def _is_edit_of_other_state(self, record: Record) -> bool:
+        """Whether this is a recorded edit that is made for the first time, on another state."""
+        return (
+            self.call.method.edit
+            and self._turn is not None
+            and not self._turn.repeated
+            and record["state"] != self.content.get("state")
+        )
+
+    def _note_second_run(self) -> None:
+        """Say that a call costs again when its cell is run a second time."""
+        if self.execution is not None and not self.call.method.edit:
+            content = self.content
+            parts = [content[part] for part in ("class", "method", "arguments")]
+            self.scope.note_new_call(self.call.method.name, digest(parts), self.execution)
+
+    def _turns(self) -> Any:
+        """What this run has had of the recording that is replayed, or None."""
+        return None if self.scope.recorded is None else self.scope.recorded.turns
+
+    def _has_changed(self, things: Iterable[Any]) -> bool:
+        """Whether this event was replayed in this run, and changed all these objects."""
+        turns = self._turns()
+        return (
+            turns is not None
+            and turns.made_by(self.key) is not None
+            and all(turns.has_changed(self.key, thing) for thing in things)
+        )
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -375,16 +440,35 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
+        turns = self._turns()
+        made: list[Any] = []
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
+            before = None if turns is None else turns.made_by(self.key)
+
+            def enter(thing: Any) -> Any:
+                known = None if before is None else next(before, None)
+                made.append(known if known is not None else self._enter(thing, before is not None))
+                return made[-1]
+
             with self.active():
                 try:
-                    result = decode(result, self._enter)
+                    result = decode(result, enter)
                 except BaseException:
                     self._undo_all()
                     raise
             changes = decode(changes)
         self.result = result
+        if turns is not None:
+            # A call that is repeated changes only objects that it did not change before.
+            things = self._changed_things(changes)
+            self._repeated = self._has_changed(things)
+            changes = {
+                name: change
+                for name, change in changes.items()
+                if not turns.has_changed(self.key, self.call.things[name])
+            }
+            self.undo.append(turns.note(self.key, things, made))
         self.staged = list(changes.items())
         self._make_staged()
         self.replies = record["meta"]["replies"]
@@ -411,18 +495,30 @@ class Transaction:
                 self.undo.append(functools.partial(thing.decode_complete_state, state))
             thing.decode_complete_state(ordered)
 
-    def _enter(self, thing: Any) -> Any:
-        """Register an object from the journal, as when it was made."""
+    def _changed_things(self, names: Iterable[str]) -> list[Any]:
+        """The owner and the objects of these parameters."""
+        owner = [] if isinstance(self.call.owner, type) else [self.call.owner]
+        things = [*owner, *map(self.call.things.__getitem__, names)]
+        return [*{id(thing): thing for thing in things}.values()]
+
+    def _enter(self, thing: Any, known: bool = False) -> Any:
+        """Register an object from the journal, as when it was made.
+
+        Its name may be taken if it is `known`, but no longer in memory.
+        """
         origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
-        return thing if join is None else join(self.scope.id)
+        with suppress(*[NameTaken] if known else []):
+            return thing if join is None else join(self.scope.id)
+        return thing
 
     # -- the body -----------------------------------------------------------------------
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
+        here = current_context()
         mine = None if self.scope.store is None else self.scope
-        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
+        return within(Context(self, self.slot, self.undo, here.sender, mine, self.execution))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
@@ -465,28 +561,58 @@ class Transaction:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
         self.result = result
+        if self.rerun and self._is_all_recorded():
+            return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
+        recorded = self._end_as_recorded() if self.rerun and self._is_all_recorded() else None
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = None
+        record: Record | None = recorded
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
+            turns, made = self._turns(), objects_in(self.result)
+            for key in filter(None, (self.key, self._made_again) if turns is not None else ()):
+                turns.note(key, self._changed_things(record["changes"]), made)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
+
+    def _is_all_recorded(self) -> bool:
+        """Whether this call and all calls within it are in the recording."""
+        recorded = self.scope.recorded
+        own = [self.key, *(key for key, _ in self.children)]
+        return recorded is not None and all("event:" + key in recorded.recording for key in own)
+
+    def _end_as_recorded(self) -> Record:
+        """End a call whose body ran over recorded events: with its recorded result."""
+        turns, record = self._turns(), self.scope.recorded.get("event:" + self.key)
+        for name, state in self.before.items():
+            if turns.has_changed(self.key, self.call.participants[name]):
+                self.call.participants[name].decode_complete_state(state)
+        made = objects_in(self.result)
+        for thing in made:
+            origins.put(thing, self.key)
+        stored: list[Any] = []
+        decode(record["result"], lambda thing: stored.append(thing))
+        if len(stored) == len(made):
+            left = iter(made)
+            self.result = decode(record["result"], lambda _: next(left))
+        self.undo.append(turns.note(self.key, self.call.participants.values(), made))
+        found: Record = record
+        return found
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -548,6 +674,8 @@ class Transaction:
             member.change = changes.get("self")
             if member.group.parallel:
                 beside["beside"] = member.order
+        execution = self.execution if self.parent is None else None
+        cell = {"cell": execution.mark} if execution is not None else {}
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -572,6 +700,7 @@ class Transaction:
                 "why": self.why,
                 "replies": self.replies,
                 **beside,
+                **cell,
             },
         }
 
@@ -605,7 +734,7 @@ class Transaction:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.leave(self.member, step)
+        self.line.leave(self.member, None if self._repeated else step)
         if step is not None:
             self.scope.went(step)
 
@@ -659,6 +788,8 @@ class Transaction:
             with suppress(Exception):  # the original error is raised anyway
                 self._sent[1]()
         self._put_back()
+        if self._turn is not None:
+            self.scope.recorded.turns.give_back(self._turn)
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
         self._rolled_back = True

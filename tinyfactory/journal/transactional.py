@@ -29,6 +29,8 @@ def transactional(
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
     locks: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -41,6 +43,8 @@ def transactional(
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
     locks: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Any:
     """Make a method atomic, and save its calls in the journal of the open simulation.
 
@@ -65,6 +69,12 @@ def transactional(
     locks : tuple of str
         With ``touches=()`` several calls on one object run at the same time. Those of a method
         that reads what it will change run one after another with ``locks=("self",)``.
+    edit : bool
+        Whether the method only changes its object, with no model. In a recording that is opened
+        for replay, an edit that was not recorded runs and is kept in memory.
+    derived : tuple of str
+        Parameters that follow from the state of objects, such as the values of a prompt. A
+        recording is searched without them.
 
     Raises
     ------
@@ -99,8 +109,10 @@ def transactional(
     """
 
     def decorate(wrapped: Any) -> Any:
-        check_method(wrapped, (*(touches or ()), *ignore, *locks))
-        method = Method(wrapped, version, touches, request, ignore, locks)
+        check_method(wrapped, (*(touches or ()), *ignore, *locks, *derived))
+        method = Method(
+            wrapped, version, touches, request, ignore, locks, edit=edit, derived=derived
+        )
         run = _run_async if inspect.iscoroutinefunction(wrapped) else _run
 
         if inspect.iscoroutinefunction(wrapped):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.scope import Registry, on_rollback, scope
-from tinyfactory.journal.serializer import Change, apply, journaled
+from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
+from tinyfactory.journal.serializer import Change, apply, digest, encode, journaled
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins
@@ -100,6 +100,7 @@ class TinyPerson:
         self._conversation, self._revisions, self._proposals = [], [], 0
         if register:
             self.register()
+        note_birth(self)
 
     # -- reading -----------------------------------------------------------------------
 
@@ -302,6 +303,10 @@ class TinyPerson:
         NameTaken
             When another person has taken the earlier name since; nothing is changed.
         """
+        undone: Revision = once_per_cell(scope(self.simulation_id), self, "undo", self._undo)
+        return undone
+
+    def _undo(self) -> Revision:
         standing = [revision.number for revision in self.revisions if not revision.undone]
         if not standing:
             raise InvalidInput("There is no edit to undo. Nothing was changed.")
@@ -369,14 +374,21 @@ class TinyPerson:
             raise InvalidInput(
                 'changes must map fields to new values, e.g. {"age": 35}. Nothing was changed.'
             )
-        if not records.differences(
-            self._persona, edits.defined(self._persona, list(changes.items()))
-        ):
-            return None
-        self._revise(plain(dict(changes)), source, origin)
-        return self.revisions[-1]
+        asked = plain(dict(changes))
 
-    @transactional(version="1", touches=("self",))
+        def revise() -> Revision | None:
+            if not records.differences(
+                self._persona, edits.defined(self._persona, list(asked.items()))
+            ):
+                return None
+            self._revise(asked, source, origin)
+            return self.revisions[-1]
+
+        what = f"{source} {digest(encode(asked))}"
+        revision: Revision | None = once_per_cell(scope(self.simulation_id), self, what, revise)
+        return revision
+
+    @transactional(version="1", touches=("self",), edit=True)
     def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
         before = self._persona
         self._change(edits.defined(before, list(changes.items())))
@@ -387,7 +399,7 @@ class TinyPerson:
         ways = [change["way"] for change in record["changes"]]
         self.provenance = with_origins(self.provenance, ways, origin)
 
-    @transactional(version="1", touches=("self",))
+    @transactional(version="1", touches=("self",), edit=True)
     def _take_back(self, number: int) -> None:
         record = next(r for r in self._revisions if r.get("number") == number)
         self._change(normalise(records.without(self._persona, record["changes"]), partial=True))

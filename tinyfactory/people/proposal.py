@@ -143,6 +143,7 @@ def rewrite(
     touches=(),
     locks=("self",),
     ignore=("model",),
+    derived=("around",),
     request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
         model.identity, request_for(person, path, wish, around)
     ),

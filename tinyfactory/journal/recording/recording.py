@@ -112,14 +112,14 @@ class Portable:
         if kind == "reply":
             reply = {k: v for k, v in value["reply"].items() if k != "seconds"}
             kept = {k: v for k, v in value.items() if k != "at"} | {"reply": reply}
-            cleaned: Json = self._cleaned(kept)
+            cleaned: Json = self.public(kept)
             return cleaned
         if kind != "event":
             needed: Json = self.needed(value, name[:13])
             return needed
         what = f"event {name[6:14]} ({value['class']}.{value['method']})"
         return {
-            part: self._cleaned(_without_clock(content) if part == "meta" else content)
+            part: self.public(_without_clock(content) if part == "meta" else content)
             if part in _NOT_REPLAYED
             else self.needed(content, f"{what}: {part}")
             for part, content in value.items()
@@ -150,7 +150,8 @@ class Portable:
 
         return strings_replaced(value, check, where)
 
-    def _cleaned(self, value: Any) -> Any:
+    def public(self, value: Any) -> Any:
+        """A value without secrets."""
         return strings_replaced(value, lambda text, _: self._secrets.without(text), "")
 
 
@@ -339,6 +340,16 @@ class Recording:
             raise _damaged(self.path, f"line {number} counts other rows than there are")
         self._file.flush()
         return header, footer
+
+
+def begins_as_recording(path: Path) -> bool:
+    """Whether a file begins as a recording does: packed, with a header that names the format."""
+    try:
+        with path.open("rb") as file:
+            begin = zlib.decompressobj(31).decompress(file.read(_PIECE), _PIECE)
+    except (OSError, zlib.error):
+        return False
+    return FORMAT.encode() in begin.partition(b"\n")[0]
 
 
 def _lines(path: Path) -> Iterator[bytes]:
