@@ -170,6 +170,7 @@ class JobRunner:
         with within(Context(None, slot, None, self.sender, here, self.execution)):
             method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
             tx = Transaction(method.bind(factory, arguments, {}))
+            tx.stopped = lambda: self.token.cancelled
             try:
                 tx.open()
                 return PersonDraft(factory, tx, *arguments)

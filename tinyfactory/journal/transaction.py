@@ -8,9 +8,9 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import Cancelled, DamagedRecord, ForkedTransaction, NameTaken
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Group, Member
@@ -47,12 +47,16 @@ from tinyfactory.journal.serializer import (
     objects_in,
     outline,
 )
-from tinyfactory.utils.concurrency import deferred_interrupts
+from tinyfactory.utils.concurrency import deferred_interrupts, result_of
 from tinyfactory.utils.logs import get_logger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Json = dict[str, Any]
 logger = get_logger("tinyfactory")
-
+# Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
+_GRACE = 0.25
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -83,6 +87,14 @@ class _Place(NamedTuple):
     slot: Slot | None
 
 
+class _Sent(NamedTuple):
+    """A record that was handed to the writer thread, with the other rows of its commit."""
+
+    record: Record
+    items: list[tuple[str, Any]]
+    future: Future[list[Record]]
+
+
 class Transaction:
     """A call of a transactional method, from its look-up to its commit or rollback.
 
@@ -111,7 +123,9 @@ class Transaction:
     _turn: Any = None
     _repeated = False
     _made_again = ""
-    _sent: tuple[Record, Callable[[], list[Record]]] | None = None
+    _sent: _Sent | None = None
+    # Whether to stop waiting for the disk, as for a job that was cancelled.
+    stopped: Callable[[], bool] | None = None
     member: Member | None = None
     _inner: Calls | None = None
     _done = False
@@ -644,7 +658,7 @@ class Transaction:
             ) from error
         return standing
 
-    def _submit(self) -> tuple[Record, Callable[[], list[Record]]]:
+    def _submit(self) -> _Sent:
         record = self._record()
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
@@ -653,13 +667,27 @@ class Transaction:
             items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
-        return record, self.scope.store.submit(items).result
+        return _Sent(record, items, self.scope.store.submit(items))
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the record that is stored under its key."""
+        """The record of this call, and the record that is stored under its key.
+
+        Ctrl-C ends the waiting at once when another process locks the journal. The call is rolled
+        back then; its event is stored when it can be, and the same call is replayed until then.
+        """
         sent, self._sent = self._sent or self._submit(), None
-        record, wait = sent
-        return record, wait()[0]
+        try:
+            stored = result_of(sent.future, _GRACE, self.stopped)
+        except KeyboardInterrupt:
+            self.scope.store.leave(sent.items, sent.future)
+            raise
+        if stored is None:
+            self.scope.store.leave(sent.items, sent.future)
+            raise Cancelled(
+                f"{self.call.method.name} was cancelled while the journal could not be written. "
+                "Its event is saved as soon as that is possible. Run it again to continue."
+            )
+        return sent.record, stored[0]
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
@@ -784,9 +812,10 @@ class Transaction:
         if self._done:
             return
         if self._sent is not None:
-            # Wait for it: the same call made at once must find it, not do it anew.
+            # The same call made at once must find it, not do it anew.
+            self.scope.store.leave(self._sent.items, self._sent.future)
             with suppress(Exception):  # the original error is raised anyway
-                self._sent[1]()
+                result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
         if self._turn is not None:
             self.scope.recorded.turns.give_back(self._turn)
