@@ -183,11 +183,7 @@ class RecordedStore(StoreBase):
             Whether a call made the object.
         """
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
-        first = self.calls.first
-        options = [
-            Option(line.root, number, first[line.root].cell if line.root in first else "")
-            for number, line in enumerate(lines)
-        ]
+        options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
         turn = self.turns.take(kind, execution, lambda: options)
         return None if turn is None else turn.option.key
