@@ -35,6 +35,7 @@ class RecordedStore(StoreBase):
     def __init__(self, recording: Recording, simulation: str, own: Store | None) -> None:
         self.recording = recording
         self.own = own
+        self.used = False  # whether a call was looked up
         self._simulation = simulation
         # New events without a journal, such as edits, and origins of lines that are not recorded.
         self._added: dict[str, Any] = {}
@@ -144,6 +145,7 @@ class RecordedStore(StoreBase):
         derived : tuple of str
             Arguments that are not compared.
         """
+        self.used = True
         exact = self._key_of(key, base, asked)
         kind = f"{root} {self.calls.call_of(asked, derived)}"
 
