@@ -376,7 +376,7 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
-# The execution of the cell that made an object, while a recording is replayed.
+# The execution of the cell that made an object, while a simulation is open.
 births: Aside[Execution] = Aside()
 
 
@@ -588,7 +588,7 @@ class Scope:
             if line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
                 origin = {"class": type_name(type(thing)), "state": state}
-                line = self._recorded_line(thing, origin) or self.new_line("object", origin)
+                line = self._recorded_line(thing, origin) or self.new_line("object", origin, thing)
                 _lines.put(thing, (self._run, line))
             return line
 
@@ -650,8 +650,18 @@ class Scope:
         """The event of this run with that key, or None."""
         return self._steps.get(key)
 
-    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A new line; its root depends on its origin and the number of earlier equal lines."""
+    def new_line(self, kind: str, origin: dict[str, Any], thing: Any = None) -> Line:
+        """A new line; its root depends on its origin and the number of earlier equal lines.
+
+        Parameters
+        ----------
+        kind : str
+            ``"object"`` or ``"class"``.
+        origin : dict
+        thing : object, optional
+            The object. The cell that made it is stored with the line.
+        """
+        born = None if thing is None else births.get(thing) or current_execution()
         with self.lock:
             recorded = self.recorded
             name = self.id if recorded is None else recorded.recording.simulation
@@ -659,7 +669,8 @@ class Scope:
             self._occurrences[equal] += 1
             place = {"simulation": self.id, "kind": kind, **origin}
             place["occurrence"] = self._occurrences[equal]
-            return Line(key.line_root(equal, place["occurrence"]), place)
+            root = key.line_root(equal, place["occurrence"])
+            return Line(root, place if born is None else place | {"cell": born.mark})
 
 
 # For calls while no simulation is open: they are atomic but not saved.
@@ -720,7 +731,7 @@ def scope(simulation_id: str | None = None) -> Scope:
 
 def note_birth(thing: Any) -> None:
     """Remember the cell that makes an object, so that the cell may be run again in a recording."""
-    if _open and _open[-1].recorded is not None:
+    if _open:
         execution = current_execution()
         if execution is not None:
             births.put(thing, execution)

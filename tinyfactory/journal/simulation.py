@@ -183,7 +183,7 @@ class Simulation:
         top makes the same calls, and they are replayed. As `end` it waits for work under way.
         """
         before = current_simulation()
-        if before is not None and before is not self:
+        if before is not None and before is not self and not self._replays_as(before):
             before._say_if_unused()  # noqa: SLF001 - the same class
         if self._scope.store is None:
             store = self._open_store()
@@ -224,8 +224,12 @@ class Simulation:
             self._say_if_unused()
         self._scope.end()
 
+    def _replays_as(self, other: Simulation) -> bool:
+        mine, its = self._recording, other._recording
+        return mine is not None and its is not None and mine.path == its.path
+
     def _say_if_unused(self) -> None:
-        if self._recording is not None and not self.hits:
+        if self._recording is not None and not self._scope.recorded.used:
             say(
                 f"Nothing of the recording {self._recording.path.name} has been replayed. "
                 "Calls are replayed while its simulation is the one that was begun last."

@@ -67,6 +67,7 @@ class RecordedLine:
     class_name: str
     state: Record
     occurrence: int
+    cell: str
 
 
 class RecordedCalls:
@@ -84,8 +85,6 @@ class RecordedCalls:
         By the class of the object.
     inner : dict of str to list of str
         The keys of events within others, by base.
-    first : dict of str to RecordedCall
-        The first event of each line.
     on_line : dict of str to list of RecordedCall
         The events of each line, in no order.
     """
@@ -95,7 +94,6 @@ class RecordedCalls:
         self.calls: dict[tuple[str, str], dict[int, list[RecordedCall]]] = {}
         self.lines: dict[str, list[RecordedLine]] = defaultdict(list)
         self.inner: dict[str, list[str]] = defaultdict(list)
-        self.first: dict[str, RecordedCall] = {}
         self.on_line: dict[str, list[RecordedCall]] = defaultdict(list)
         # By class, the attributes that recorded calls change: by the way, or at all. Under "" are
         # those of objects that were passed as arguments.
@@ -144,7 +142,9 @@ class RecordedCalls:
             elif kind == "line" and row.get("kind") == "class":
                 self._class_lines[own] = row.get("occurrence", 1)
             elif kind == "line":
-                line = RecordedLine(own, row["class"], row["state"], row.get("occurrence", 1))
+                line = RecordedLine(
+                    own, row["class"], row["state"], row.get("occurrence", 1), row.get("cell", "")
+                )
                 self.lines[line.class_name].append(line)
                 self._attributes[line.class_name] |= line.state.keys()
         return with_objects
@@ -219,9 +219,6 @@ class RecordedCalls:
             self.on_line[event.root].append(event)
             numbers = self.calls.setdefault((root, event.call), {})
             numbers.setdefault(event.number, []).append(event)
-            known = self.first.get(event.root)
-            if known is None or event.order < known.order:
-                self.first[event.root] = event
 
     # -- calls -------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ class RecordedStore(StoreBase):
     def __init__(self, recording: Recording, simulation: str, own: Store | None) -> None:
         self.recording = recording
         self.own = own
+        self.used = False  # whether a call was looked up
         self._simulation = simulation
         # New events without a journal, such as edits, and origins of lines that are not recorded.
         self._added: dict[str, Any] = {}
@@ -150,6 +151,7 @@ class RecordedStore(StoreBase):
             Arguments that are not compared.
         """
         exact = self.key_of(key, base, asked)
+        self.used = True
         kind = f"{root} {self.calls.call_of(asked, derived)}"
 
         def options() -> list[Option]:
@@ -188,11 +190,7 @@ class RecordedStore(StoreBase):
             Whether a call made the object.
         """
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
-        first = self.calls.first
-        options = [
-            Option(line.root, number, first[line.root].cell if line.root in first else "")
-            for number, line in enumerate(lines)
-        ]
+        options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
         turn = self.turns.take(kind, execution, lambda: options)
         return None if turn is None else turn.option.key
