@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sqlite3
 import threading
 import time
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from tests.support.processes import end, start
-from tests.support.processes import hear as said
+from tests.support.processes import end, hear, start
 from tests.support.waiting import until
 from tests.unit.test_locks import Shop
 from tinyfactory import TinyPersonFactory, control, transactional
@@ -28,32 +26,40 @@ wait()
 """
 
 
-@contextmanager
-def locked(folder):
-    """Locked by another process: it can be neither read nor written."""
-    child = start(LOCK, folder)
-    try:
-        assert said(child) == "locked"
-        yield
-    finally:
-        end(child)
+class Lock:
+    """Another process that locks the journal: it can be neither read nor written."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.locked = threading.Event()
+
+    def __enter__(self):
+        self.child = start(LOCK, self.folder)
+        assert hear(self.child) == "locked"
+        self.locked.set()
+        return self
+
+    def __exit__(self, *error):
+        end(self.child)
 
 
 @contextmanager
-def interrupted(seconds=0.3):
-    """The block is interrupted, and ends at once."""
+def interrupted(lock):
+    """The block is interrupted after the journal was locked, and ends at once."""
 
     def interrupt():
+        assert lock.locked.wait(30)
+        time.sleep(0.3)
         shot.append(time.monotonic())
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     shot: list[float] = []
-    timer = threading.Timer(seconds, interrupt)
-    timer.start()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         yield
-    assert time.monotonic() - shot[0] < 1.0
-    timer.join()
+    assert time.monotonic() - shot[0] < 1.5
+    thread.join()
 
 
 class Counting(Shop):
@@ -76,7 +82,7 @@ def folder(tmp_path):
 def test_ctrl_c_while_a_locked_journal_is_opened(folder):
     control.begin(folder)
     control.end()
-    with locked(folder), interrupted():
+    with Lock(folder) as lock, interrupted(lock):
         control.begin(folder)
     control.begin(folder)
     assert Counting().count("a") == "a"
@@ -86,24 +92,20 @@ def test_ctrl_c_during_a_look_up(folder):
     control.begin(folder)
     shop = Counting()
     shop.count("a")
-    with locked(folder), interrupted():
+    with Lock(folder) as lock, interrupted(lock):
         shop.count("b")
     assert shop.items == ["a"] and Counting.runs == 1
     assert shop.count("b") == "b"
-
-
-def lock_in_the_body(shop, stack):
-    shop.on_the_way = lambda: stack.append(None) or stack[0].__enter__()
 
 
 def test_ctrl_c_during_a_commit_and_the_same_call_again(folder):
     simulation = control.begin(folder)
     shop = Counting()
     shop.count("a")
-    lock = locked(folder)
+    lock = Lock(folder)
     shop.on_the_way = lock.__enter__
     try:
-        with interrupted(1.5):
+        with interrupted(lock):
             shop.count("b")
         # Rolled back, and known: the same call is replayed, although it is not on disk yet.
         assert shop.items == ["a"] and Counting.runs == 2 and simulation.unsaved == 1
@@ -123,10 +125,10 @@ def test_ctrl_c_during_a_commit_and_the_same_call_again(folder):
 def test_ctrl_c_during_a_commit_and_another_call(folder):
     control.begin(folder)
     shop = Counting()
-    lock = locked(folder)
+    lock = Lock(folder)
     shop.on_the_way = lock.__enter__
     try:
-        with interrupted(1.5):
+        with interrupted(lock):
             shop.count("a")
     finally:
         lock.__exit__(None, None, None)
@@ -145,7 +147,7 @@ def test_a_busy_database_ends_with_a_typed_error_in_time(folder, monkeypatch):
     shop = Counting()
     shop.count("a")
     monkeypatch.setattr(database, "PATIENCE", 0.5)
-    with locked(folder):
+    with Lock(folder):
         began = time.monotonic()
         with pytest.raises(JournalUnavailable, match="locked"):
             shop.count("b")
@@ -158,36 +160,70 @@ def test_a_busy_database_ends_with_a_typed_error_in_time(folder, monkeypatch):
     assert shop.items == ["a"]
 
 
-def test_ctrl_c_stops_a_job_whose_people_cannot_be_stored(folder, serve):
+CONTEXT = "A group of friends are on a camping trip."
+
+
+class Locking(TinyPersonFactory):
+    """Locks the journal before the first person is stored."""
+
+    lock: Any = None
+
+    def _setup_agent(self, agent, configuration):
+        if self.lock is not None:
+            lock, Locking.lock = self.lock, None
+            lock.__enter__()
+        agent.define_all(configuration)
+
+
+def answer_when_locked(server, lock):
+    """Let the replies arrive when another process has locked the journal."""
+
+    def work():
+        until(lambda: len(server.requests) == 3)
+        lock.__enter__()
+        server.allowed = 10
+
+    server.allowed = 0
+    threading.Thread(target=work).start()
+
+
+@pytest.mark.parametrize("when", ["replies arrive", "people are stored"])
+def test_ctrl_c_stops_a_job_while_the_journal_is_locked(folder, serve, when):
     server = serve()
     simulation = control.begin(folder)
-    factory = TinyPersonFactory("A group of friends are on a camping trip.")
-    lock = locked(folder)
+    lock = Lock(folder)
+    factory = Locking(CONTEXT)
+    if when == "replies arrive":
+        answer_when_locked(server, lock)
+    else:
+        Locking.lock = lock
     try:
-        with server.held_until(3):
-            threading.Thread(target=lock.__enter__).start()
-            with interrupted(2.0):
-                factory.generate_people(3, concurrency=3)
+        with interrupted(lock):
+            factory.generate_people(3, concurrency=3)
+        assert factory.generated_names == []
     finally:
         lock.__exit__(None, None, None)
-    until(lambda: simulation.unsaved == 0)
     assert len(factory.generate_people(3, concurrency=3)) == 3
     assert len(server.requests) == 3
+    until(lambda: simulation.unsaved == 0)
 
 
-def test_a_cancelled_job_whose_people_cannot_be_stored_ends(folder, serve):
+def test_a_cancelled_job_ends_while_the_journal_is_locked(folder, serve):
     server = serve()
     control.begin(folder)
-    factory = TinyPersonFactory("A group of friends are on a camping trip.")
-    server.allowed = 0
+    factory = TinyPersonFactory(CONTEXT)
+    lock = Lock(folder)
+    answer_when_locked(server, lock)
     job = factory.start_people(3, concurrency=3)
-    until(lambda: len(server.requests) == 3)
-    with locked(folder):
-        server.allowed = 10
-        time.sleep(0.5)  # the replies cannot be stored
+    try:
+        until(lambda: server.allowed == 10)
+        time.sleep(0.3)
         job.cancel()
         began = time.monotonic()
         with pytest.raises(Cancelled):
             job.wait()
         assert time.monotonic() - began < 2
+    finally:
+        lock.__exit__(None, None, None)
     assert len(factory.generate_people(3, concurrency=3)) == 3
+    assert len(server.requests) == 3

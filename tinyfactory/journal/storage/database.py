@@ -189,6 +189,31 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         """Never delete a file: no row of ours has one."""
 
 
+def wait_until_unlocked(file: Path) -> None:
+    """Wait at most `PATIENCE` while another process writes the database.
+
+    diskcache would try again for a minute, whatever its timeout is.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        When it is locked for longer.
+    """
+    try:
+        uri = file.as_uri() + "?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    except sqlite3.Error:
+        return  # opening it says why
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise
+    finally:
+        connection.close()
+
+
 class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     """The connection that writes: diskcache with our settings, in exactly the given folder.
 
@@ -201,6 +226,7 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         self._check = check
         self._folder = str(folder)
         self._opening = True
+        wait_until_unlocked(folder / NAME)
         settings = SETTINGS | {RELEASE: THIS_RELEASE}
         try:
             super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
