@@ -39,6 +39,7 @@ from tinyfactory.journal.serializer import (
     objects_in,
     outline,
 )
+from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import lock_of
 
 Json = dict[str, Any]
@@ -90,6 +91,7 @@ class Transaction:
     _serial = 0
     _done = False
     _overtaken = False
+    _former_tried = False
 
     def __init__(self, call: Call) -> None:
         here = current_context()
@@ -218,6 +220,8 @@ class Transaction:
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
+            if record is None and self._take_former_key():
+                continue
             if record is None:
                 if recorded is not None:
                     line = None if self.line is None else (self.line.root, self.line.origin)
@@ -229,6 +233,25 @@ class Transaction:
             if not self.scope.retry_failures and self.scope.store.get(again) is None:
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _take_former_key(self) -> bool:
+        """Continue with the key that an earlier release gave to this call, if it has an event.
+
+        Its version covered the method only, so such an event is trusted as it was then.
+        """
+        if self._former_tried or self.why != NEW:
+            return False
+        self._former_tried = True
+        for version in self.call.method.former_versions:
+            content = self.content | {"version": version}
+            key = keys.event_key(self.base, content)
+            if self.scope.recorded is not None:
+                key = self.scope.recorded.key_of(key, self.base, content)
+            with suppress(DamagedRecord):
+                if self.scope.store.get("event:" + key) is not None:
+                    self.key = key
+                    return True
+        return False
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -379,7 +402,18 @@ class Transaction:
             items.append(("line:" + self.line.root, self.line.origin))
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
+        items += self._new_versions([record, *(inner for _, inner in self.children)])
         return record, self.scope.store.submit(items).result
+
+    def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
+        """The parts of the records' versions, each once in a run: what `explain` compares."""
+        found: list[tuple[str, Json]] = []
+        for version in dict.fromkeys(record["version"] for record in records):
+            parts = parts_of(version)
+            if parts is not None and version not in self.scope.versions:
+                self.scope.versions.add(version)
+                found.append(("version:" + version, {"parts": parts}))
+        return found
 
     def _stored(self) -> tuple[Record, Record]:
         """The record of this call, and the record that is stored under its key."""

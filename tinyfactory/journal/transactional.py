@@ -101,12 +101,13 @@ def transactional(
 
             @functools.wraps(wrapped)
             async def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                return await run(method, self, args, kwargs)
+                # Not `method`: a tool that reloads modules replaces the attribute.
+                return await run(step.transactional, self, args, kwargs)  # type: ignore[attr-defined]
         else:
 
             @functools.wraps(wrapped)
             def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                return run(method, self, args, kwargs)
+                return run(step.transactional, self, args, kwargs)  # type: ignore[attr-defined]
 
         step.transactional = method  # type: ignore[attr-defined]  # used by the job runner
         return step
