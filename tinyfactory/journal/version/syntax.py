@@ -143,7 +143,7 @@ def constant(value: Any) -> str | None:
     if kind is int:
         return f"int:{value:#x}"  # decimal digits are limited in number
     if kind is float:
-        return "float:" + value.hex()
+        return f"float:{value.hex()}"
     if kind is complex:
         return f"complex:{value.real.hex()},{value.imag.hex()}"
     if kind is tuple or kind is frozenset:
