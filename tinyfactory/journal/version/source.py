@@ -39,15 +39,17 @@ class Text:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self._codes: dict[int, list[CodeType]] = {}
+        self._codes: dict[tuple[int, bool], list[CodeType]] = {}
 
     def definition_of(self, code: CodeType) -> Definition | None:
         """The definition in this text that compiles to the code; None without one."""
-        equal = [
-            other
-            for other in self._compiled(code.co_flags & _FUTURE)
-            if other.co_name == code.co_name and same_code(other, code)
-        ]
+        equal: list[CodeType] = []
+        for alone in (False, True):
+            equal = equal or [
+                other
+                for other in self._compiled(code.co_flags & _FUTURE, alone=alone)
+                if other.co_name == code.co_name and same_code(other, code)
+            ]
         if not equal:
             return None
         # Of equal ones, such as those of two classes, the one at the same place.
@@ -95,23 +97,19 @@ class Text:
             and _is_class(node.value, names)
         )
 
-    def _compiled(self, flags: int) -> list[CodeType]:
-        """All code objects of the text."""
-        if flags not in self._codes:
-            self._codes[flags] = []
-            try:
-                with _quiet():
-                    whole = compile(
-                        "".join(self.lines),
-                        "?",
-                        "exec",
-                        flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
-                        dont_inherit=True,
-                    )
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return []
-            self._codes[flags] = list(_codes_in(whole))
-        return self._codes[flags]
+    def _compiled(self, flags: int, *, alone: bool) -> list[CodeType]:
+        """All code objects of the text.
+
+        Notebooks compile each statement alone, and the result may differ: the compiler looks for
+        imports in what it compiles.
+        """
+        codes = self._codes.get((flags, alone))
+        if codes is None:
+            whole = [self.tree] if self.tree is not None else []
+            trees = [ast.Module([n], []) for t in whole for n in t.body] if alone else whole
+            codes = [code for tree in trees for code in _compiled(tree, flags)]
+            self._codes[flags, alone] = codes
+        return codes
 
     def _node_of(self, code: CodeType) -> Definition | None:
         nodes = [node for node in self._definitions if _first_line(node) == code.co_firstlineno]
@@ -169,8 +167,14 @@ def _inside(place: tuple[Any, ...], span: tuple[Place, Place, tuple[int, int]]) 
     return span[0] <= (line, column) and (end_line, end_column) <= span[1]
 
 
-def _codes_in(code: CodeType) -> Iterator[CodeType]:
-    waiting = [code]
+def _compiled(tree: ast.Module, flags: int) -> Iterator[CodeType]:
+    """The code object of a tree, and all within it."""
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        with _quiet():
+            waiting = [compile(tree, "?", "exec", flags, dont_inherit=True)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
     while waiting:
         code = waiting.pop()
         yield code
@@ -242,7 +246,7 @@ def _module_of(value: Any) -> ModuleType | None:
 
 def texts_of(filename: str, names: dict[str, Any]) -> Iterator[Text]:
     """The texts that a file or cell had, the latest first, then the one that it has now."""
-    captured = _texts.get(filename, [])
+    captured = list(_texts.get(filename, ()))
     yield from reversed(captured)
     text = _read(filename, names)
     if text is not None and text not in captured:
