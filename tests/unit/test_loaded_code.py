@@ -123,7 +123,7 @@ def test_executed_code_without_a_source_has_a_version_of_its_own(town, caplog):
         exec(text, names)
         method = names["Shop"].sell.transactional
         versions[name] = method.version(names["Shop"])
-        assert "constant RATE" in method._version(names["Shop"]).parts
+        assert "constant RATE" in method.version_in_parts(names["Shop"]).parts
     assert versions["plain"] != versions["edited"]
     assert all(found.startswith("loaded-") for found in versions.values())
     assert "edited" not in caplog.text

@@ -211,6 +211,22 @@ NOTICED = {
                   body="return till.open()"),
         "self.n + 1", "self.n + 2", "the helper Till.open()",
     ),
+    "a method of an attribute": (
+        town_with("class Till:\n    def open(self): return 1\n",
+                  members="""
+                  def __init__(self):
+                      super().__init__()
+                      self.till = Till()
+                  """,
+                  body="return self.till.open()"),
+        "open(self): return 1", "open(self): return 2", "the helper Till.open()",
+    ),
+    "a method of an argument": (
+        town_with("class Till(TinyFactory):\n    def open(self): return 1\n",
+                  members="@transactional\ndef take(self, tills): return tills[0].open()",
+                  subclass="def sell(self, n): return self.take([Till()])", kind="Branch"),
+        "open(self): return 1", "open(self): return 2", "the helper Till.open()",
+    ),
     "a method of an annotated parameter": (
         town_with("class Till:\n    def open(self): return 1\n"
                   "def take(till: 'Till'): return till.open()\ndef any_till(): return Till()",
@@ -310,7 +326,7 @@ def test_python_installed_packages_and_this_one_do_not_count(town):
     )
     module = town.load()
     method = module.Shop.sell.transactional
-    assert list(method._version(module.Shop).parts) == [""]
+    assert list(method.version_in_parts(module.Shop).parts) == [""]
     town.run(module)
     control.end()
 

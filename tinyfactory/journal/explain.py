@@ -138,10 +138,15 @@ def _parts(store: Any, version: str) -> dict[str, str] | None:
         return known
     with suppress(DamagedRecord):
         row = store.get("version:" + version)
-        if row is not None:
-            parts: dict[str, str] = row["parts"]
-            return parts
+        parts = (row or {}).get("parts")
+        if isinstance(parts, dict):
+            # The row may come from a stranger's recording, and its labels are printed.
+            return {_printable(str(label)): str(part) for label, part in parts.items()}
     return None
+
+
+def _printable(label: str) -> str:
+    return cut("".join(letter for letter in label if letter.isprintable()), 100)
 
 
 def _request_words(old: Record, new: Record) -> list[str]:

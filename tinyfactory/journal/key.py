@@ -24,9 +24,16 @@ from types import FunctionType
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.serializer import State, digest, encode, type_name, with_state
+from tinyfactory.journal.serializer import (
+    State,
+    digest,
+    encode,
+    objects_in,
+    type_name,
+    with_state,
+)
 from tinyfactory.journal.version.former import former_versions
-from tinyfactory.journal.version.source import capture
+from tinyfactory.journal.version.source import capture, is_own_class
 from tinyfactory.journal.version.version import Version, version_of
 
 # At most so many classes' versions of one method are remembered.
@@ -55,7 +62,7 @@ class Method:
         self.touches = touches
         self.request = request
         self.ignore = ignore
-        self._versions: dict[type, Version] = {}
+        self._versions: dict[tuple[type, ...], Version] = {}
         if not given_version:
             capture(function)
 
@@ -64,19 +71,22 @@ class Method:
         """The signature, owner included."""
         return inspect.signature(self.function)
 
-    def version(self, owner: type) -> str:
+    def version(self, owner: type, *others: type) -> str:
         """The version for objects of a class: the given one, else a digest of the code.
 
         An edited method is new, and so is one that names a function or constant that was edited.
+        `others` are the classes of objects in the arguments.
         """
-        return self.given_version or self._version(owner).text
+        return self.given_version or self.version_in_parts(owner, *others).text
 
-    def _version(self, owner: type) -> Version:
-        known = self._versions.get(owner)
+    def version_in_parts(self, *classes: type) -> Version:
+        """The digest of the code with all that it covers."""
+        known = self._versions.get(classes)
         if known is None or not known.holds():
             if len(self._versions) >= _MOST_CLASSES:
                 self._versions.clear()
-            known = self._versions[owner] = version_of(self.function, owner)
+            known = version_of(self.function, classes[0], classes[1:])
+            self._versions[classes] = known
         return known
 
     @cached_property
@@ -153,6 +163,15 @@ class Call:
         return type_name(self.owner_class)
 
     @property
+    def version(self) -> str:
+        """The version of the method for the classes of the owner and of the arguments."""
+        if self.method.given_version:
+            return self.method.given_version
+        classes = {type(thing) for thing in objects_in(self.arguments)}
+        own = sorted(filter(is_own_class, classes), key=type_name)
+        return self.method.version(self.owner_class, *own)
+
+    @property
     def owner_class(self) -> type:
         """The class of the owner, or the owner itself for a class method."""
         owner = self.owner
@@ -201,7 +220,7 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
     content = {
         "class": call.class_name,
         "method": method.name,
-        "version": method.version(call.owner_class),
+        "version": call.version,
         "arguments": encode(arguments, "arguments"),
         "request": None if method.request is None else method.request(call.owner, **call.arguments),
     }

@@ -41,6 +41,7 @@ _MISSING: Any = object()
 # Larger collections are data and no constants.
 _MOST_ITEMS = 10_000
 _Owner = type | None
+_HELD = (FunctionType, MethodType, type, functools.partial, list, tuple, dict, set, frozenset)
 
 
 class Version:
@@ -180,8 +181,8 @@ def _code_text(code: CodeType) -> str:
 # -- all that it names -------------------------------------------------------------------------
 
 
-def version_of(function: FunctionType, owner: type) -> Version:
-    """The version of a method for objects of a class.
+def version_of(function: FunctionType, owner: type, others: tuple[type, ...] = ()) -> Version:
+    """The version of a method for objects of a class, and for arguments of other classes.
 
     Examples
     --------
@@ -195,7 +196,7 @@ def version_of(function: FunctionType, owner: type) -> Version:
     >>> version.holds()
     False
     """
-    return _Walk().of(function, owner)
+    return _Walk(function, owner).version_with(others)
 
 
 # The parts of all versions of this process, for messages.
@@ -214,7 +215,8 @@ class _Walk:
     things' own digests, and of the labels of what each name means.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, function: FunctionType, owner: type) -> None:
+        self._method, self._owner = function, owner
         self.version = Version()
         self.parts = self.version.parts
         self._labels: dict[tuple[Any, ...], str] = {}
@@ -226,11 +228,13 @@ class _Walk:
         self._others: dict[str, None] = {}
         self._classes: dict[type, None] = {}
         self._looked_up: set[tuple[type, str]] = set()
-        self._method: FunctionType | None = None
 
-    def of(self, function: FunctionType, owner: type) -> Version:
-        self._method, self._owner = function, owner
-        self._knows(owner)
+    def version_with(self, others: tuple[type, ...]) -> Version:
+        """The version, if the arguments are of these other classes."""
+        function, owner = self._method, self._owner
+        for cls in (owner, *others):
+            self._knows(cls)
+        self._know_helpers(owner)
         self._waiting.append((ITSELF, function, owner))
         self._labels[id(function), id(owner)] = ITSELF
         while self._waiting:
@@ -255,6 +259,16 @@ class _Walk:
         if cls not in self._classes:
             self._classes[cls] = None
             self.version.watch_bases(cls)
+
+    def _know_helpers(self, owner: type) -> None:
+        """Know the classes that `__init__` names: objects of them may be attributes."""
+        begin = getattr(owner, "__init__", None)
+        if isinstance(begin, FunctionType) and is_own(begin):
+            known = _read(begin)
+            for chain in known.names.free:
+                value = self._value(begin, known, chain)
+                if isinstance(value, type) and is_own_class(value):
+                    self._knows(value)
 
     def _label(self, key: tuple[Any, ...], label: str) -> tuple[str, bool]:
         """The label of a thing, and whether it is new."""
@@ -577,16 +591,23 @@ def _is_generated(function: FunctionType) -> bool:
     return file.startswith("<attrs ") or (file == "<string>" and _read(function).text is None)
 
 
-_contents: dict[int, tuple[Any, list[tuple[Any, Any]] | None]] = {}
+_contents: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}
 
 
 def _first_content(value: Any) -> list[tuple[Any, Any]] | None:
     """Places and items of a collection when it was first seen; None for a large one."""
     known = _contents.get(id(value))
     if known is None:
-        content: list[tuple[Any, Any]] | None = None
-        if len(value) <= _MOST_ITEMS:
-            items: Callable[[], Any] = getattr(value, "items", lambda: enumerate(list(value)))
-            content = [(None if isinstance(value, (set, frozenset)) else k, v) for k, v in items()]
+        if len(value) > _MOST_ITEMS:
+            return None
+        items: Callable[[], Any] = getattr(value, "items", lambda: enumerate(list(value)))
+        unordered = isinstance(value, (set, frozenset))
+        content = [(None if unordered else k, v) for k, v in list(items()) if _may_count(v)]
         known = _contents[id(value)] = (value, content)
     return known[1]
+
+
+def _may_count(value: Any) -> bool:
+    """Whether a value can have a token; others are not held in memory."""
+    kind = type(value)
+    return kind in _HELD or syntax.constant(value) is not None or is_own_class(kind)
