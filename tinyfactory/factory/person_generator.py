@@ -218,7 +218,7 @@ class PersonDraft:
         content = {
             "class": tx.content["class"],
             "method": method.name,
-            "version": method.version,
+            "version": method.version(type(self.factory)),
             "arguments": {"messages": asked["messages"], "temperature": asked["temperature"]},
             "request": asked,
         }

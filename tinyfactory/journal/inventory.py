@@ -146,7 +146,9 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
             raise InvalidInput(f"{len(found)} lines of {simulation!r} begin with {beginning!r}.")
         chosen.add(found[0])
     going = {key for key, value in events.items() if _line(events, value) in chosen}
-    stay = {r["key"] for k, v in events.items() if k not in going for r in v["meta"]["replies"]}
+    staying = [value for key, value in events.items() if key not in going]
+    stay = {reply["key"] for value in staying for reply in value["meta"]["replies"]}
+    stay |= {"version:" + value["version"] for value in staying}
     heads = {events[key]["head"] for key in going}
 
     def goes(name: str) -> bool:

@@ -563,6 +563,8 @@ class Scope:
         self.model_calls = 0
         self.meter = Meter(self.budget)
         self.last_key: str | None = None
+        # Versions whose parts were stored in this run.
+        self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
         # The executions of cells that made new calls, by cell and call.

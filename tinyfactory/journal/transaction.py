@@ -47,6 +47,7 @@ from tinyfactory.journal.serializer import (
     objects_in,
     outline,
 )
+from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
 from tinyfactory.utils.logs import get_logger
 
@@ -131,6 +132,7 @@ class Transaction:
     _done = False
     _rolled_back = False
     _overtaken = False
+    _former_tried = False
 
     def __init__(self, call: Call) -> None:
         here = current_context()
@@ -367,6 +369,8 @@ class Transaction:
                 logger.warning("Event %s is not one; it runs again.", self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
+            if record is None and self._take_former_key():
+                continue
             if record is None:
                 if recorded is not None and not self.call.method.edit:
                     line = None if self.line is None else (self.line.root, self.line.origin)
@@ -381,18 +385,32 @@ class Transaction:
 
     def _find_recorded(self, recorded: Any) -> None:
         """Take the key of the recorded event of this call, wherever it was made."""
-        asked = {"key": self.key, "base": self.base}
-        if self.parent is not None:
-            self.key = recorded.inner_key(asked=self.content, **asked)
-            return
-        on_class = isinstance(self.call.owner, type)
+        method, on_class = self.call.method, isinstance(self.call.owner, type)
         root = "" if on_class or self.line is None else self.line.root
-        method = self.call.method
-        self._turn = recorded.turn(
-            self.content, root=root, execution=self.execution, derived=method.derived, **asked
-        )
-        if self._turn is None:
-            return
+        for version in (self.content["version"], *method.former_versions):
+            content, key = self.content, self.key
+            if version != content["version"]:  # an earlier release gave that one
+                content = content | {"version": version}
+                key = keys.event_key(self.base, content)
+            if self.parent is not None:
+                found = recorded.inner_key(key, self.base, content)
+                if "event:" + found in recorded.recording:
+                    self.key = found
+                    return
+                continue
+            self._turn = recorded.turn(
+                content,
+                key=key,
+                base=self.base,
+                root=root,
+                execution=self.execution,
+                derived=method.derived,
+            )
+            if self._turn is not None:
+                self._take_turn(recorded, on_class)
+                return
+
+    def _take_turn(self, recorded: Any, on_class: bool) -> None:
         self.key = self._turn.option.key
         if on_class:  # of several equal calls, the line of the one that was found
             root = recorded.recording.get("event:" + self.key)["line"]
@@ -429,6 +447,24 @@ class Transaction:
             and turns.made_by(self.key) is not None
             and all(turns.has_changed(self.key, thing) for thing in things)
         )
+
+    def _take_former_key(self) -> bool:
+        """Continue with the key that an earlier release gave to this call, if it has an event.
+
+        Its version covered the method only, so such an event is trusted as it was then.
+        """
+        recorded = self.scope.recorded
+        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
+            return False
+        self._former_tried = True
+        for version in self.call.method.former_versions:
+            content = self.content | {"version": version}
+            key = keys.event_key(self.base, content)
+            with suppress(DamagedRecord):
+                if self.scope.store.get("event:" + key) is not None:
+                    self.key = key
+                    return True
+        return False
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -667,7 +703,18 @@ class Transaction:
             items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
+        items += self._new_versions([record, *(inner for _, inner in self.children)])
         return _Sent(record, items, self.scope.store.submit(items))
+
+    def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
+        """The parts of the records' versions, each once in a run: what `explain` compares."""
+        found: list[tuple[str, Json]] = []
+        for version in dict.fromkeys(record["version"] for record in records):
+            parts = parts_of(version)
+            if parts is not None and version not in self.scope.versions:
+                self.scope.versions.add(version)
+                found.append(("version:" + version, {"parts": parts}))
+        return found
 
     def _stored(self) -> tuple[Record, Record]:
         """The record of this call, and the record that is stored under its key.

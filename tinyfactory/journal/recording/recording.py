@@ -49,16 +49,21 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
     found: list[tuple[str, int, str]] = []
     asked: set[str] = set()
     heads: set[str] = set()
+    versions: set[str] = set()
+    there: set[str] = set()
     joins: list[tuple[str, Json]] = []
     for name, value in rows_in(store):
         kind = name.partition(":")[0]
         if kind == "join":
             joins.append((name, value))
+        elif kind == "version":
+            there.add(name)
         elif kind != "reply" and value.get("simulation") == simulation:
             root = name.partition(":")[2] if kind == "line" else value.get("line")
             found.append((root or "", 0 if kind == "line" else 1, name))
             if kind == "event":
                 heads.add(value["head"])
+                versions.add("version:" + value["version"])
                 asked.update(r["key"] for r in value["meta"]["replies"] if r.get("key"))
     # A join may join other joins, so follow each new head to the joins that name it.
     naming: dict[str, list[str]] = defaultdict(list)
@@ -73,6 +78,7 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
                 mine.add(name)
                 waiting.append(name.partition(":")[2])
     rows = [name for _, _, name in sorted(found)] + sorted(mine)
+    rows += sorted(versions & there)
     if replies:
         rows += sorted(asked & {name for name, _ in rows_in(store)})
     return rows
