@@ -7,10 +7,16 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import (
+    DamagedRecord,
+    ForkedTransaction,
+    InvalidInput,
+    JournalUnavailable,
+    NameTaken,
+)
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.records import NEW, REPLAYED, Record
@@ -28,16 +34,31 @@ from tinyfactory.journal.scope import (
 )
 from tinyfactory.journal.serializer import (
     Change,
+    Known,
     Plain,
+    References,
     State,
     apply,
+    copied,
     decode,
     difference,
     encode,
     inverse,
     journal_state,
+    objects_by_place,
     objects_in,
     outline,
+    watchers,
+    with_state,
+)
+from tinyfactory.journal.state import (
+    StateCopy,
+    forget_computed,
+    has_encoder_of_package,
+    is_blank,
+    is_own,
+    is_transient,
+    objects_of,
 )
 from tinyfactory.utils.concurrency import lock_of
 
@@ -69,8 +90,9 @@ class Transaction:
     event. After an error `roll_back`; in any case `release`.
 
     Objects that the method may change (`Call.participants`) are copied by `open`, locked until
-    `release`, and restored by `roll_back`. A method that declares ``touches=()`` changes
-    nothing itself but calls `stage`; its changes are made when its event is stored.
+    `release`, and restored by `roll_back`. Another object takes part from the first assignment to
+    one of its attributes (`take_part`). A method that declares ``touches=()`` changes nothing
+    itself but calls `stage`; its changes are made when its event is stored.
 
     No step may be interrupted by Ctrl-C half way: in the main thread each runs within
     `deferred_interrupts`.
@@ -86,6 +108,12 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
+    # Objects that took part later, each with its name if a replay can find it by one.
+    joined: tuple[tuple[str | None, StateCopy], ...] = ()
+    _made: tuple[Any, ...] = ()
+    _reached: dict[str, Any] | None = None
+    # The objects that the changes refer to, by name and by number.
+    _objects: tuple[dict[str, Any], list[Any]] | None = None
     _sent: tuple[Record, Callable[[], list[Record]]] | None = None
     _serial = 0
     _done = False
@@ -99,7 +127,9 @@ class Transaction:
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
-        self.before: dict[str, State] = {}
+        self.before: dict[str, StateCopy] = {}
+        # Ids of the objects that take part or were made in this call, which stay alive with it.
+        self.known = {id(thing) for thing in call.participants.values()}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
         self.replies: list[Json] = []
@@ -146,9 +176,13 @@ class Transaction:
         """Copy the objects that the method may change, and compute the event's key."""
         states: dict[str, State] = {}
         for name, thing in self.call.participants.items():
-            self.before[name] = state = thing.encode_complete_state()
-            if self.scope.store is not None:
-                states[name] = encode(journal_state(thing, state), f"the state of {name}")
+            self.before[name] = before = StateCopy(thing)
+            # The state of an object within an argument enters the key with the argument.
+            if self.scope.store is not None and not self.call.is_within(name):
+                state = journal_state(thing, before.state)
+                states[name] = encode(
+                    state, f"the state of {name}", functools.partial(_within, thing)
+                )
         if self.scope.store is None:
             return
         self.content = keys.call_content(self.call, states)
@@ -202,7 +236,12 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
-        self._to_lock += record["changes"].keys() - self.call.participants.keys()
+        try:
+            changed = {name: self._thing(name) for name in record["changes"]}
+        except DamagedRecord:
+            self._skip("an object that it changed is not here")
+            return self.look_up()
+        self._to_lock += changed.keys() - self.call.participants.keys()
         return record
 
     def _find(self) -> Record | None:
@@ -254,13 +293,17 @@ class Transaction:
         result, changes = record["result"], record["changes"]
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
+            known = Known(self._thing)
             with self.active():
                 try:
-                    result = decode(result, self._enter)
+                    result = decode(result, self._enter, known)
+                    before = known.uses
+                    changes = decode(changes, self._enter, known)
+                    if known.uses > before:
+                        self._objects = known.named, known.made
                 except BaseException:
                     self._undo_all()
                     raise
-            changes = decode(changes)
         self.result = result
         self.staged = list(changes.items())
         self._make_staged()
@@ -304,6 +347,112 @@ class Transaction:
                 )
             tx = tx.parent
 
+    # -- objects that take part -----------------------------------------------------------
+
+    def meet(self, thing: Any, attribute: str) -> None:
+        """Have an object take part, before an attribute is assigned to it within the body."""
+        cls = type(thing)
+        if is_blank(thing):
+            # It is made in this call, so there is nothing to restore.
+            self._made = (*self._made, thing)
+            self.known.add(id(thing))
+        elif not is_transient(cls, attribute) and not self._is_in_job():
+            self.take_part(thing, attribute)
+
+    def take_part(self, thing: Any, attribute: str = "") -> None:
+        """Copy an object that the body is going to change, and lock it.
+
+        Its change is undone by a rollback. It is stored, if a replay can find the object by a name;
+        else the event is replayed by running its body.
+
+        Parameters
+        ----------
+        attribute : str
+            The attribute that will be assigned. Of an object of this package's classes only the
+            attributes that a subclass added are copied for one of these.
+
+        Raises
+        ------
+        InvalidInput
+            If the method declares `touches`, and the object cannot be found by a name.
+        """
+        own = bool(attribute) and has_encoder_of_package(thing) and is_own(type(thing), attribute)
+        earlier = next((part for part in self.joined if part[1].thing is thing), None)
+        if own and earlier is not None:
+            return
+        name = self.name_of(thing)
+        method = self.call.method
+        if name is None and method.touches is not None:
+            raise InvalidInput(
+                f"{method.name} changes {thing!r}, but declares that it changes only "
+                f"{method.touches}. Nothing was changed. Pass the object as an argument, or leave "
+                "out touches."
+            )
+        self._lock_within(thing)
+        snapshot = StateCopy(thing, own=own)
+        self.undo.append(snapshot.restore)
+        if earlier is not None:
+            snapshot.state |= earlier[1].state
+        others = tuple(part for part in self.joined if part is not earlier)
+        self.joined = (*others, (name, snapshot))
+        if not own:
+            self.known.add(id(thing))
+
+    def _lock_within(self, thing: Any) -> None:
+        """Lock an object in the middle of the body."""
+        if not self.has_locked(thing):
+            lock = lock_of(thing)
+            if not lock.acquire(True, 60):
+                raise JournalUnavailable(f"Another call has locked {thing!r} for a minute.")
+            self._locks[id(thing)] = lock
+
+    def _is_in_job(self) -> bool:
+        """Whether this belongs to one of several people that a job makes at the same time."""
+        tx: Transaction | None = self
+        while tx is not None:
+            if tx.slot is not None and tx.call.method.touches is not None:
+                return True
+            tx = tx.parent
+        return False
+
+    def name_of(self, thing: Any) -> str | None:
+        """The name under which a replay of this call finds an object that was there before."""
+        for names in (self.call.things, self._reachable()):
+            for name, known in names.items():
+                if known is thing:
+                    return name
+        return None
+
+    def _thing(self, name: str) -> Any:
+        """The object of a name."""
+        things = self.call.things
+        if name not in things:
+            if name not in self._reachable():
+                raise DamagedRecord(f"{self.call.method.name} has no object {name!r} here.")
+            things[name] = self._reachable()[name]
+        return things[name]
+
+    def _reachable(self) -> dict[str, Any]:
+        """The objects that arguments and attributes of objects refer to, by their places.
+
+        As they were before the body: attributes of objects that took part are read from the copy.
+        """
+        if self._reached is None:
+            copies = {id(before.thing): before.state for before in self.before.values()}
+            copies |= {id(before.thing): before.state for _, before in self.joined}
+            found: dict[int, tuple[str, Any]] = {}
+            waiting = [
+                part
+                for name, arg in self.call.things.items()
+                for part in objects_by_place(arg, name)
+            ]
+            for name, thing in waiting:
+                if id(thing) not in found:
+                    found[id(thing)] = name, thing
+                    waiting += objects_of(thing, name, copies.get(id(thing)))
+            self._reached = dict(found.values())
+        return self._reached
+
     # -- commit -------------------------------------------------------------------------
 
     def commit(self, result: Any) -> bool:
@@ -318,7 +467,11 @@ class Transaction:
     def send(self, result: Any) -> None:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
-        self.result = result
+        # What the caller does with the result must not change an object, nor differ in a replay.
+        try:
+            self.result = copied(result)
+        except RecursionError:
+            self.result = result  # the journal refuses it
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
@@ -389,8 +542,12 @@ class Transaction:
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
-        changes = self._changes()
-        encoded = encode(self.result, "the result")
+        references = References(self.name_of, once=True)
+        encoded = encode(self.result, "the result", references)
+        before = references.uses
+        changes = self._changes(references)
+        if references.uses > before:
+            self._objects = references.named, references.objects
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
         return {
@@ -419,28 +576,37 @@ class Transaction:
             },
         }
 
-    def _changes(self) -> dict[str, Change]:
-        """The changes by parameter: staged ones, or the difference between before and after."""
-        changes: dict[str, Change] = {}
-        for name, before in self.before.items():
-            thing = self.call.things[name]
-            change = difference(journal_state(thing, before), journal_state(thing))
-            if change:
-                changes[name] = encode(change, f"the change of {name}")
+    def _changes(self, references: References) -> dict[str, Change]:
+        """The changes by name: staged ones, and the differences between before and after."""
+        found: dict[str, Change] = {}
+        for name, before in [*self.before.items(), *self.joined]:
+            thing = before.thing
+            now = before.now()
+            change = difference(journal_state(thing, before.state), journal_state(thing, now))
+            if not change:
+                continue
+            forget_computed(thing)
+            if name is None:
+                self.composite = True
+            else:
+                found[name] = change
         for name, change in self.staged:
-            if name in changes:
-                raise ValueError(f"{name} was changed twice in one call; stage one change.")
-            changes[name] = encode(change, f"the change of {name}")
-        return changes
+            found[name] = _together(found.get(name, {}), change, name)
+        return {
+            name: encode(change, f"the change of {name}", references)
+            for name, change in found.items()
+        }
 
     def _make_staged(self) -> None:
         """Make the staged changes; each can be undone until the outermost call is stored."""
-        for name, change in self.staged:
-            thing = self.call.things[name]
-            if self.parent is not None:
-                back = inverse(thing.encode_complete_state(), change)
-                self.undo.append(functools.partial(_make_change, thing, back))
-            _make_change(thing, change)
+        # Names are places before any of the changes.
+        staged = [(self._thing(name), change) for name, change in self.staged]
+        with _unwatched():
+            for thing, change in staged:
+                if self.parent is not None:
+                    back = inverse(thing.encode_complete_state(), change)
+                    self.undo.append(functools.partial(_make_change, thing, back))
+                _make_change(thing, change)
 
     def _end(self, record: Record | None) -> None:
         """Move the line's head behind this event; with None leave it unchanged."""
@@ -451,6 +617,8 @@ class Transaction:
         step = Step(self.key, record["head"], replayed, self.why) if record else None
         self.line.finish(step)
         if step is not None:
+            if self._objects is not None:
+                self.line.objects[step.key] = self._objects
             self.scope.went(step)
 
     def _hand_up(self, record: Record | None) -> None:
@@ -459,11 +627,11 @@ class Transaction:
         self._done = True
         if parent is None:
             return
-        others = parent.call.participants.values()
-        for name, state in self.before.items():
-            thing = self.call.things[name]
-            if not any(thing is other for other in others):
-                parent.undo.append(functools.partial(thing.decode_complete_state, state))
+        others = parent.changed()
+        parts = [*self.before.values(), *(before for _, before in self.joined)]
+        for before in self.before.values():
+            if id(before.thing) not in others:
+                parent.undo.append(before.restore)
         parent.undo.extend(self.undo)
         parent.replies.extend(self.replies)
         if record is None:
@@ -471,13 +639,17 @@ class Transaction:
         parent.children.append((self.key, record))
         if self.composite:
             parent.children.extend(self.children)
-        touched = {id(self.call.things[name]) for name, _ in self.staged} | {
-            id(thing) for thing in self.call.participants.values()
-        }
+        touched = {id(self.call.things[name]) for name, _ in self.staged}
+        touched |= {id(before.thing) for before in parts}
         # The changes of an outer event's own objects cannot replay an inner change of another
         # object. Such an event is replayed by running its body over the inner events.
-        if touched - {id(thing) for thing in others}:
+        if touched - others:
             parent.composite = True
+
+    def changed(self) -> set[int]:
+        """The ids of the objects whose changes this call stores."""
+        joined = (part for name, part in self.joined if name is not None and not part.own)
+        return {id(part.thing) for part in (*self.before.values(), *joined)}
 
     # -- rollback -----------------------------------------------------------------------
 
@@ -487,6 +659,8 @@ class Transaction:
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
         self._serial = 0
+        self.joined, self._made, self._reached = (), (), None
+        self.known = {id(thing) for thing in self.call.participants.values()}
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -504,12 +678,83 @@ class Transaction:
 
     def _put_back(self) -> None:
         self._undo_all()
-        for name, state in self.before.items():
-            self.call.participants[name].decode_complete_state(state)
+        with _unwatched():
+            for before in self.before.values():
+                before.restore()
 
     def _undo_all(self) -> None:
-        while self.undo:
-            self.undo.pop()()
+        with _unwatched():
+            while self.undo:
+                self.undo.pop()()
+
+
+def _within(thing: Any) -> References:
+    """For the state of an object, which may refer to the object itself."""
+    return References(lambda other: "self" if other is thing else None, once=False)
+
+
+def _together(change: Change, staged: Change, name: str) -> Change:
+    """A change that was seen and one that was staged, of the same object."""
+    keys = [key for part in (change, staged) for made in part.values() for key in made]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"{name} was changed twice in one call; stage one change.")
+    kinds = dict.fromkeys((*change, *staged))
+    return {
+        kind: [*change.get(kind, ()), *staged.get(kind, ())]
+        if kind == "remove"
+        else {**change.get(kind, {}), **staged.get(kind, {})}
+        for kind in kinds
+    }
+
+
+# -- assignments to attributes ---------------------------------------------------------------
+
+
+def _unwatched() -> AbstractContextManager[None]:
+    """Restore and replay states in the block: no assignment is the body's."""
+    here = current_context()
+    return _AS_IT_IS if here.transaction is None else within(here._replace(transaction=None))
+
+
+_AS_IT_IS = nullcontext()
+
+
+def _watch(cls: type) -> None:
+    """Have objects of a class take part when one of their attributes is assigned or deleted."""
+    for name, watched in (("__setattr__", _watched_set), ("__delattr__", _watched_delete)):
+        methods = [vars(c)[name] for c in cls.__mro__ if name in vars(c)]
+        plain = next(method for method in methods if not hasattr(method, "plain"))
+        if getattr(methods[0], "plain", None) is not plain:
+            method = watched(plain)
+            method.plain = plain
+            setattr(cls, name, method)
+
+
+def _watched_set(plain: Callable[..., None]) -> Any:
+    @functools.wraps(plain)
+    def __setattr__(self: Any, attribute: str, value: Any) -> None:  # noqa: N807
+        tx = current_context().transaction
+        if tx is not None and id(self) not in tx.known:
+            tx.meet(self, attribute)
+        plain(self, attribute, value)
+
+    return __setattr__
+
+
+def _watched_delete(plain: Callable[..., None]) -> Any:
+    @functools.wraps(plain)
+    def __delattr__(self: Any, attribute: str) -> None:  # noqa: N807
+        tx = current_context().transaction
+        if tx is not None and id(self) not in tx.known:
+            tx.meet(self, attribute)
+        plain(self, attribute)
+
+    return __delattr__
+
+
+for _cls in with_state:
+    _watch(_cls)
+watchers.append(_watch)
 
 
 def _make_change(thing: Any, change: Change) -> None:
@@ -518,4 +763,4 @@ def _make_change(thing: Any, change: Change) -> None:
     if own is not None:
         own(change)
     else:
-        thing.decode_complete_state(apply(thing.encode_complete_state(), change))
+        thing.decode_complete_state(copied(apply(thing.encode_complete_state(), change)))
