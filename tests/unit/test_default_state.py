@@ -213,7 +213,7 @@ def test_an_attribute_that_json_cannot_hold_is_refused_before_the_body(folder, v
     with pytest.raises(NotSerialisable, match=r'Odd\.bad.*: _transient = \("mood", "bad"\)'):
         till.sell(1)
     assert till.total == 0
-    Odd._transient = ("mood", "bad")
+    Odd._transient = ("mood", "bad")  # type: ignore[assignment]
     till.sell(1)
     assert till.total == 1 and till.bad is value
 
@@ -337,6 +337,45 @@ def test_a_cached_property_is_computed_again_from_the_restored_state(folder):
     first = notebook()
     control.begin(folder)
     assert notebook() == first == [0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("value", [[1], {"a": [1]}, {1}])
+def test_a_list_of_the_class_cannot_be_changed(folder, inside, value):
+    class Stall(TinyFactory):
+        goods = value
+        table = {"rye": 1}  # noqa: RUF012 - as a user writes it
+        calls = {"len": len}  # noqa: RUF012
+
+        @transactional
+        def add(self, fail=False):
+            if isinstance(self.goods, list):
+                self.goods.append(2)
+            elif isinstance(self.goods, dict):
+                self.goods["a"].append(2)
+            else:
+                self.goods.add(2)
+            if fail:
+                raise ValueError
+            return self.table["rye"]
+
+        @transactional
+        def own(self):
+            self.goods = [7]
+            return [*self.goods, self.table["rye"]]
+
+    before = repr(value)
+    if inside:
+        control.begin(folder)
+    stall = Stall()
+    with pytest.raises(ValueError):
+        stall.add(fail=True)
+    assert repr(Stall.goods) == before
+    if inside:
+        with pytest.raises(NotSerialisable, match=r"Stall\.goods .*: self\.goods = "):
+            stall.add()
+        assert repr(Stall.goods) == before
+    assert stall.own() == [7, 1] and repr(Stall.goods) == before
 
 
 def test_dataclasses(folder):
@@ -716,6 +755,7 @@ def test_a_method_that_declares_what_it_touches_cannot_change_a_hidden_object(fo
             for person in people:
                 person.v += 1
 
+    control.begin(folder)
     HIDDEN[:] = [Friend(1)]
     with pytest.raises(InvalidInput, match="Pass the object as an argument"):
         Declared().reach()

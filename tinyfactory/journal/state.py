@@ -26,9 +26,11 @@ from tinyfactory.errors import NotSerialisable
 from tinyfactory.journal.serializer import (
     State,
     copied,
+    encode,
     is_journaled,
     is_journaled_list,
     objects_by_place,
+    same,
 )
 from tinyfactory.redaction import Secrets
 
@@ -59,12 +61,14 @@ class _Layout:
     """What is known about the attributes of a class.
 
     `encoded` are saved by an encoder of the class itself, `slots` and `computed` are the names of
-    its slots and cached properties.
+    its slots and cached properties. `shared` are lists and the like that are attributes of the
+    class, so that all objects share them.
     """
 
     encoded: frozenset[str]
     slots: tuple[str, ...]
     computed: frozenset[str]
+    shared: tuple[tuple[type, str], ...]
 
 
 _layouts: dict[type, _Layout | None] = {}
@@ -96,7 +100,14 @@ def _read_layout(cls: type) -> _Layout | None:
         for name, value in vars(c).items()
         if isinstance(value, functools.cached_property)
     ]
-    return _Layout(frozenset(encoded), slots, frozenset(computed))
+    shared = tuple(
+        (c, name)
+        for c in line
+        if "_encoded" not in vars(c)
+        for name, value in vars(c).items()
+        if type(value) in (list, dict, set) and not name.startswith("__")
+    )
+    return _Layout(frozenset(encoded), slots, frozenset(computed), shared)
 
 
 def _union(cls: type, name: str) -> frozenset[str]:
@@ -340,6 +351,17 @@ def objects_of(thing: Any, where: str, state: State | None = None) -> Iterator[t
         yield from objects_by_place(value, f"{where}.{name}")
 
 
+def _copy_of_shared(value: Any) -> Any:
+    """A copy of a list or the like; None for one that holds more than JSON, such as functions."""
+    if isinstance(value, set):
+        return set(value)
+    try:
+        encode(value)
+    except NotSerialisable:
+        return None
+    return copied(value)
+
+
 class StateCopy:
     """The state of an object at one moment, to which it can be restored.
 
@@ -350,14 +372,21 @@ class StateCopy:
         Whether only attributes are copied that no encoder of the package saves.
     """
 
-    __slots__ = ("_live", "own", "state", "thing")
+    __slots__ = ("_live", "_shared", "own", "state", "thing")
 
     def __init__(self, thing: Any, *, own: bool = False) -> None:
         self.thing = thing
         self.own = own
         self.state = self.now()
         self._live: dict[str, Any] = {}
-        if _layout(type(thing)) is not None:
+        self._shared: list[tuple[type, str, Any, Any]] = []
+        layout = _layout(type(thing))
+        if layout is not None:
+            self._shared = [
+                (cls, name, value, copy)
+                for cls, name in layout.shared
+                if (copy := _copy_of_shared(value := vars(cls).get(name))) is not None
+            ]
             # An attribute that refers to machinery is no part of the state, but may be replaced.
             self._live = {n: v for n, v in _own_attributes(thing).items() if _is_machinery(v)}
 
@@ -376,3 +405,23 @@ class StateCopy:
             self.thing.decode_complete_state(copied(self.state))
         for name, value in self._live.items():
             object.__setattr__(self.thing, name, value)
+        for _, _, shared, before in self._shared:
+            if not same(shared, before):
+                shared.clear()
+                (shared.extend if isinstance(shared, list) else shared.update)(before)
+
+    def check_class(self) -> None:
+        """Raise an error if a list or the like was changed that all objects of a class share.
+
+        Raises
+        ------
+        NotSerialisable
+            Because it belongs to no object, a replay could not change it.
+        """
+        for cls, name, shared, before in self._shared:
+            if not same(shared, before) and not is_transient(type(self.thing), name):
+                raise NotSerialisable(
+                    f"{cls.__name__}.{name} is an attribute of the class, which all its objects "
+                    "share, and was changed. Nothing was stored, and it is as before. Set it in "
+                    f"__init__ instead: self.{name} = ..."
+                )

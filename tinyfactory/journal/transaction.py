@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -108,10 +108,7 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    # Objects that took part later, each with its name if a replay can find it by one.
-    joined: tuple[tuple[str | None, StateCopy], ...] = ()
-    _made: tuple[Any, ...] = ()
-    _reached: dict[str, Any] | None = None
+    _places: dict[int, tuple[str, Any]] | None = None
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
     _sent: tuple[Record, Callable[[], list[Record]]] | None = None
@@ -130,6 +127,9 @@ class Transaction:
         self.before: dict[str, StateCopy] = {}
         # Ids of the objects that take part or were made in this call, which stay alive with it.
         self.known = {id(thing) for thing in call.participants.values()}
+        self._made: list[Any] = []
+        # Objects that took part later by id, each with its name if a replay finds it by one.
+        self.joined: dict[int, tuple[str | None, StateCopy]] = {}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
         self.replies: list[Json] = []
@@ -354,7 +354,7 @@ class Transaction:
         cls = type(thing)
         if is_blank(thing):
             # It is made in this call, so there is nothing to restore.
-            self._made = (*self._made, thing)
+            self._made.append(thing)
             self.known.add(id(thing))
         elif not is_transient(cls, attribute) and not self._is_in_job():
             self.take_part(thing, attribute)
@@ -377,12 +377,12 @@ class Transaction:
             If the method declares `touches`, and the object cannot be found by a name.
         """
         own = bool(attribute) and has_encoder_of_package(thing) and is_own(type(thing), attribute)
-        earlier = next((part for part in self.joined if part[1].thing is thing), None)
+        earlier = self.joined.get(id(thing))
         if own and earlier is not None:
             return
         name = self.name_of(thing)
         method = self.call.method
-        if name is None and method.touches is not None:
+        if name is None and method.touches is not None and self.scope.store is not None:
             raise InvalidInput(
                 f"{method.name} changes {thing!r}, but declares that it changes only "
                 f"{method.touches}. Nothing was changed. Pass the object as an argument, or leave "
@@ -393,8 +393,7 @@ class Transaction:
         self.undo.append(snapshot.restore)
         if earlier is not None:
             snapshot.state |= earlier[1].state
-        others = tuple(part for part in self.joined if part is not earlier)
-        self.joined = (*others, (name, snapshot))
+        self.joined[id(thing)] = name, snapshot
         if not own:
             self.known.add(id(thing))
 
@@ -415,43 +414,39 @@ class Transaction:
             tx = tx.parent
         return False
 
-    def name_of(self, thing: Any) -> str | None:
+    def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:
         """The name under which a replay of this call finds an object that was there before."""
-        for names in (self.call.things, self._reachable()):
-            for name, known in names.items():
-                if known is thing:
-                    return name
-        return None
+        place = self._reachable(copies).get(id(thing))
+        return None if place is None else place[0]
 
     def _thing(self, name: str) -> Any:
         """The object of a name."""
         things = self.call.things
         if name not in things:
-            if name not in self._reachable():
+            things.update(self._reachable().values())
+            if name not in things:
                 raise DamagedRecord(f"{self.call.method.name} has no object {name!r} here.")
-            things[name] = self._reachable()[name]
         return things[name]
 
-    def _reachable(self) -> dict[str, Any]:
-        """The objects that arguments and attributes of objects refer to, by their places.
+    def _reachable(self, more: Sequence[StateCopy] = ()) -> dict[int, tuple[str, Any]]:
+        """The objects that arguments and attributes of objects refer to, with their places, by id.
 
-        As they were before the body: attributes of objects that took part are read from the copy.
+        As they were before the body: attributes of objects that changed are read from a copy.
         """
-        if self._reached is None:
-            copies = {id(before.thing): before.state for before in self.before.values()}
-            copies |= {id(before.thing): before.state for _, before in self.joined}
-            found: dict[int, tuple[str, Any]] = {}
+        if self._places is None:
+            parts = [*more, *(part for _, part in self.joined.values()), *self.before.values()]
+            copies = {id(part.thing): part.state for part in parts}
+            self._places = {}
             waiting = [
                 part
-                for name, arg in self.call.things.items()
-                for part in objects_by_place(arg, name)
+                for name, thing in self.call.things.items()
+                for part in objects_by_place(thing, name)
             ]
             for name, thing in waiting:
-                if id(thing) not in found:
-                    found[id(thing)] = name, thing
+                if id(thing) not in self._places:
+                    self._places[id(thing)] = name, thing
                     waiting += objects_of(thing, name, copies.get(id(thing)))
-            self._reached = dict(found.values())
-        return self._reached
+        return self._places
 
     # -- commit -------------------------------------------------------------------------
 
@@ -579,8 +574,9 @@ class Transaction:
     def _changes(self, references: References) -> dict[str, Change]:
         """The changes by name: staged ones, and the differences between before and after."""
         found: dict[str, Change] = {}
-        for name, before in [*self.before.items(), *self.joined]:
+        for name, before in [*self.before.items(), *self.joined.values()]:
             thing = before.thing
+            before.check_class()
             now = before.now()
             change = difference(journal_state(thing, before.state), journal_state(thing, now))
             if not change:
@@ -628,13 +624,15 @@ class Transaction:
         if parent is None:
             return
         others = parent.changed()
-        parts = [*self.before.values(), *(before for _, before in self.joined)]
+        parts = [*self.before.values(), *(before for _, before in self.joined.values())]
         for before in self.before.values():
             if id(before.thing) not in others:
                 parent.undo.append(before.restore)
         parent.undo.extend(self.undo)
         parent.replies.extend(self.replies)
         if record is None:
+            if parent.call.method.touches is not None and not self._is_in_job():
+                parent.adopt(parts)
             return
         parent.children.append((self.key, record))
         if self.composite:
@@ -646,9 +644,18 @@ class Transaction:
         if touched - others:
             parent.composite = True
 
+    def adopt(self, parts: list[StateCopy]) -> None:
+        """Store what inner calls changed, because a call that declares `touches` is not rerun."""
+        for part in parts:
+            if id(part.thing) not in self.known:
+                name = self.name_of(part.thing, parts)
+                if name is not None:
+                    self.joined[id(part.thing)] = name, part
+                    self.known.add(id(part.thing))
+
     def changed(self) -> set[int]:
         """The ids of the objects whose changes this call stores."""
-        joined = (part for name, part in self.joined if name is not None and not part.own)
+        joined = (part for name, part in self.joined.values() if name is not None and not part.own)
         return {id(part.thing) for part in (*self.before.values(), *joined)}
 
     # -- rollback -----------------------------------------------------------------------
@@ -659,7 +666,7 @@ class Transaction:
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
         self._serial = 0
-        self.joined, self._made, self._reached = (), (), None
+        self.joined, self._made, self._places = {}, [], None
         self.known = {id(thing) for thing in self.call.participants.values()}
         self.rerun = self._overtaken = True
 
