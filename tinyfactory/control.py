@@ -15,7 +15,7 @@ from typing import Literal
 
 from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.simulation import Simulation, current_simulation
+from tinyfactory.journal.simulation import Simulation, current_simulation, scope_of
 from tinyfactory.journal.transactional import transactional
 
 __all__ = [
@@ -104,13 +104,17 @@ def checkpoint() -> None:
 
 
 def end() -> None:
-    """End the current simulation."""
+    """End the current simulation, when the calls and jobs under way have ended.
+
+    A line in the log says for what it waits. Ctrl-C stops the waiting; the simulation stays open.
+    """
     _current("end").end()
 
 
 def reset() -> None:
-    """End all open simulations. Their events stay on disk."""
+    """Cancel running jobs and end all open simulations. Finished people stay on disk."""
     while (simulation := current_simulation()) is not None:
+        scope_of(simulation).cancel_jobs()
         simulation.end()
 
 

@@ -24,6 +24,8 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── DamagedRecord               a stored value that does not match its digest
     │   ├── JournalUnavailable          the folder cannot be read or written
     │   ├── ForkedTransaction           a transaction that was carried into a forked process
+    │   ├── ObjectLocked                another call has locked an object for too long
+    │   │   └── Deadlock                calls that would wait for each other for ever
     │   └── ReplayMiss                  a call that is not in the recording
     ├── MissingPackage (ImportError)    a package of an extra that is not installed
     ├── BudgetExceeded                  the next call could cost more than the budget
@@ -125,6 +127,14 @@ class JournalUnavailable(JournalError):
 
 class ForkedTransaction(JournalError):
     """A transaction was carried into a forked process, where it cannot be committed."""
+
+
+class ObjectLocked(JournalError):
+    """Another call has locked the object and makes no progress. This call changed nothing."""
+
+
+class Deadlock(ObjectLocked):
+    """Calls that would wait for each other for ever. This one changed nothing; others go on."""
 
 
 class ReplayMiss(JournalError):

@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
-from tinyfactory.errors import Cancelled, InvalidInput, TimeLimitReached
+from tinyfactory.errors import Cancelled, Deadlock, InvalidInput, TimeLimitReached
 from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
-from tinyfactory.journal.scope import Fork, Line, origin_of
+from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
+from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.text import price_in_words
@@ -75,7 +76,8 @@ class PeopleJob:
         self.missing: list[Missing] = []
         self.token = CancelToken()
         self.note = ""
-        self.meter = Meter(self.options.budget, factory.scope().meter)
+        self._scope = factory.scope()
+        self.meter = Meter(self.options.budget, self._scope.meter)
         self.fork: Fork | None = None
         self.line = Line("none")
         self._head = ""
@@ -102,11 +104,22 @@ class PeopleJob:
             target=self._run_quietly, name="tinyfactory-job", daemon=True
         )
         self._state, self._started = "running", time.monotonic()
+        self._scope = self._open_scope()
+        self._scope.hold(self)
         self._thread.start()
         return self
 
     def run(self) -> People:
         """Run the job in this thread; an error or Ctrl-C leaves finished people in `people`."""
+        self._scope = self._open_scope()
+        with working(self._scope, self):
+            return self._run()
+
+    def _open_scope(self) -> Scope:
+        """The scope in which the job was made, unless it ended before the job was started."""
+        return self.factory.scope() if self._scope.store is None else self._scope
+
+    def _run(self) -> People:
         self._state, self._started = "running", time.monotonic()
         try:
             with ExitStack() as stack:
@@ -321,6 +334,7 @@ class PeopleJob:
 
     def _ended_or_more(self, given: int) -> bool:
         """Wait for another person or the end; returns whether the job has ended."""
+        self._check_not_locked()
         while len(self.people) == given and not self.snapshot().ended:
             self._changed.wait(0.2)
         return self.snapshot().ended
@@ -358,9 +372,20 @@ class PeopleJob:
             self._until_ended()
 
     def _until_ended(self, timeout: float | None = None) -> bool:
+        self._check_not_locked()
         # Not Thread.join: after Ctrl-C it reports a running thread as ended.
         with self._changed:
             return self._changed.wait_for(lambda: self.snapshot().ended, timeout)
+
+    def _check_not_locked(self) -> None:
+        """Raise an error where the job waits for the end of a call that waits for the job."""
+        tx = current_transaction()
+        if tx is not None and tx.has_locked(self.factory) and not self.snapshot().ended:
+            raise Deadlock(
+                f"{tx.locks.title} locks this factory until it ends, so a job that makes people of "
+                f"the factory waits for it, and {tx.locks.title} cannot wait for the job. Wait "
+                "after the call, or call generate_people(...) with concurrency=1 in its place."
+            )
 
     def snapshot(self) -> Snapshot:
         """The progress of the job; cheap, and safe to call from any thread."""

@@ -155,20 +155,23 @@ class JobRunner:
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
         """Calls in the block belong to the slot and send requests through the job's sender."""
         here = current_context()
-        return within(Context(here.transaction, slot, here.undo, self.sender))
+        return within(here._replace(slot=slot, sender=self.sender))
 
     def draft(self, slot: Slot) -> PersonDraft:
         """The draft of a slot's person, with its transaction opened but not looked up."""
         factory = self.factory
         arguments = self.arguments(slot.number)
-        with within(Context(None, slot, None, self.sender)):
+        here = current_context().scope
+        with within(Context(None, slot, None, self.sender, here)):
             method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
             tx = Transaction(method.bind(factory, arguments, {}))
-            tx.open()
+            tx.stopped = lambda: self.token.cancelled
             try:
+                tx.open()
                 return PersonDraft(factory, tx, *arguments)
             except BaseException:
                 tx.roll_back()  # else the slot's next call would count as one beside this one
+                tx.release()
                 raise
 
 
@@ -194,6 +197,7 @@ class _Together:
         self.failing = threading.Lock()  # the loop and the committing thread may fail at once
         self.pool = ThreadPoolExecutor(1, "tinyfactory-commit")
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.scope = current_context().scope
         self.changed = asyncio.Event()
 
     def run(self) -> None:
@@ -218,7 +222,7 @@ class _Together:
 
     def _context(self) -> AbstractContextManager[None]:
         """Calls of the user's methods and callbacks in the block use the job's budget and token."""
-        return within(Context(None, None, None, self.runner.sender))
+        return within(Context(None, None, None, self.runner.sender, self.scope))
 
     # -- on the event loop --------------------------------------------------------------
 

@@ -322,9 +322,10 @@ class Sender:
         stored = self.find(place)
         if stored is None:
             self._warn_when_nothing_is_saved(place.transaction)
-            wait = await self.fetch(place, request)
-            # The reply must be on disk first; other requests are not blocked meanwhile.
-            stored = await wait()
+            with place.transaction.locks.waiting_for_model():
+                wait = await self.fetch(place, request)
+                # The reply must be on disk first; other requests are not blocked meanwhile.
+                stored = await wait()
         return ChatReply.from_json(stored)
 
     def find(self, place: SavedReply) -> Json | None:

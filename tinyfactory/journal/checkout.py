@@ -143,7 +143,7 @@ def _walk(
         if join is not None:
             together: list[tuple[Step, Record]] = []
             for slot in join["heads"]:
-                together += _slot(by_head, events, slot)
+                together += _slot(by_head, events, slot, join["parent"])
             step, record = together[-1]
             together[-1] = (step._replace(head=head), record)
             path, head = together + path, join["parent"]
@@ -160,10 +160,10 @@ def _walk(
 
 
 def _slot(
-    by_head: dict[str, str], events: dict[str, Record], head: str
+    by_head: dict[str, str], events: dict[str, Record], head: str, fork: str
 ) -> list[tuple[Step, Record]]:
     path: list[tuple[Step, Record]] = []
-    while head in by_head:
+    while head in by_head and head != fork:
         key = by_head[head]
         path.insert(0, (Step(key, head, True, "checked out"), events[key]))
         head = events[key]["parent"]

@@ -8,8 +8,8 @@ API key, no time, no order of replies.
 
 The base is, for
 
-* a call on an object: the head of its line (`Line.start`), or a place beside it while another
-  call on the same object runs (`beside_base`);
+* a call on an object: the head of its line; the calls of a group that overlap have the same one,
+  and the nth of equal content has a place beside it (`journal/group.py`, `beside_base`);
 * a call in a slot of a job: the head of the slot's line (`slot_head`);
 * a call within another: the outer key and a serial number (`nested_base`);
 * a call on a class: the root of a new line (`line_root`).
@@ -43,7 +43,8 @@ class Method:
 
     `touches` names the parameters (including ``"self"``) whose objects the method changes; None
     means all objects with a state. `request` returns the model request, which enters the key;
-    parameters in `ignore` do not.
+    parameters in `ignore` do not. The objects of the parameters in `locks` are locked during the
+    call, although it does not change them before it commits.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Method:
         touches: tuple[str, ...] | None = None,
         request: Callable[..., Any] | None = None,
         ignore: tuple[str, ...] = (),
+        locks: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -60,6 +62,7 @@ class Method:
         self.touches = touches
         self.request = request
         self.ignore = ignore
+        self.locks = locks
 
     @cached_property
     def signature(self) -> inspect.Signature:

@@ -7,7 +7,10 @@ several branches, and the same call made twice is two events.
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import NameTaken
+from tinyfactory.errors import InvalidInput, NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import (
     References,
     digest,
@@ -26,10 +30,20 @@ from tinyfactory.journal.serializer import (
     type_name,
 )
 from tinyfactory.journal.state import has_own_state, objects_of
-from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
+from tinyfactory.utils.concurrency import (
+    Aside,
+    deferred_interrupts,
+    new_lock,
+    open_after_fork,
+    running_loop,
+)
 from tinyfactory.utils.text import normalise_name
 
+logger = logging.getLogger("tinyfactory")
 FREE = "free"
+# Seconds between two looks at the work under way, and until the user is told of it.
+_PIECE = 0.2
+_QUIET = 0.5
 # All factories of this process by name. People find their maker here without the factories'
 # package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
 factories: dict[str, Any] = {}
@@ -53,12 +67,15 @@ class Context(NamedTuple):
     sender : Sender or None
         The sender of the current job, with its budget and its cancel token. Users' own methods
         and callbacks inherit it.
+    scope : Scope or None
+        The scope of the simulation that the work belongs to; None if there was none when it began.
     """
 
     transaction: Any = None
     slot: Slot | None = None
     undo: list[Undo] | None = None
     sender: Any = None
+    scope: Any = None
 
 
 # The only context variable of the package; each thread and task has a current call.
@@ -119,7 +136,7 @@ class Step(NamedTuple):
     why: str
 
 
-class Line:
+class Line(Calls):
     """One object's events within one run of a simulation.
 
     Parameters
@@ -134,15 +151,16 @@ class Line:
     Examples
     --------
     >>> line = Line("root")
-    >>> base = line.start()
-    >>> line.finish(Step("event key", "next head", False, "it is new"))
-    >>> line.start() == "next head"
+    >>> member = line.enter(None, line.next_base(), "event key", 1)
+    >>> line.leave(member, Step("event key", "next head", False, "it is new"))
+    >>> line.next_base() == "next head"
     True
     """
 
     def __init__(
         self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
     ) -> None:
+        super().__init__(lambda _: self.head)
         self.root = root
         self.origin = origin or {}
         self.head = head or root
@@ -150,35 +168,52 @@ class Line:
         # The objects that the origin refers to, and by event those that the object's change does.
         self.refers: dict[str, Any] = {}
         self.objects: dict[str, tuple[dict[str, Any], list[Any]]] = {}
-        self._lock = new_lock()
-        self._under_way = 0
-        self._beside = 0
+        self._joined: tuple[str, dict[str, Any]] | None = None
 
-    def start(self) -> str:
-        """The base of a new event: the head, or a place beside it while other calls run."""
-        with self._lock:
-            self._under_way += 1
-            if self._under_way == 1:
-                return self.head
-            self._beside += 1
-            return key.beside_base(self.head, self._beside)
-
-    def finish(self, step: Step | None = None) -> None:
+    def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
         """End an event and move to its head; with None (rolled back) the head stays."""
+        super().leave(member, step, failed=failed or step is None)
+        if step is None:
+            return
         with self._lock:
-            self._under_way -= 1
-            if step is not None:
-                # If two calls ran at the same time, the second continues from the first.
-                alone = self._beside == 0
-                self.head = step.head if alone else key.joined_head(self.head, step.head)
+            group = member.group
+            if group is not self.group:  # the line was moved meanwhile
+                self.head = key.joined_head(self.head, step.head)
                 self.steps.append(step)
-            if self._under_way == 0:
-                self._beside = 0
+                return
+            self.head = step.head
+            if len(group.ended) == 1:
+                self.steps.append(step)
+                return
+            self.head, row = _join_of(group)
+            self._joined = self.head, row
+            steps = [one.step for one in group.ended]
+            # The line continues from the last one.
+            steps[-1] = steps[-1]._replace(head=self.head)
+            self.steps[1 - len(steps) :] = steps
 
     def move(self, head: str, steps: list[Step]) -> None:
         """Move to another head of the line, which these steps lead to."""
         with self._lock:
-            self.head, self.steps = head, steps
+            self.head, self.steps, self.group = head, steps, None
+
+    def joins(self, member: Member, head: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows about groups to store with an event: the one before it, and its own."""
+        group = member.group
+        rows = [] if group.join is None else [group.join]
+        if group.ended and not group.running:
+            rows.append(_join_of(group, head))
+        return [("join:" + end, row) for end, row in rows]
+
+    def _join(self) -> tuple[str, dict[str, Any]] | None:
+        joined = self._joined
+        return joined if joined is not None and joined[0] == self.head else None
+
+
+def _join_of(group: Group, *more: str) -> tuple[str, dict[str, Any]]:
+    """The head behind all calls of a group, and the row that explains it."""
+    heads = [*(one.step.head for one in group.ended), *more]
+    return key.fork_head(group.fork, heads), {"parent": group.fork, "heads": heads}
 
 
 @dataclass(eq=False, slots=True)
@@ -385,6 +420,9 @@ class Scope:
         # The store again if it is a recording, else None.
         self.recorded: Any = None
         self.lock = open_after_fork(threading.RLock())
+        # The calls and jobs under way, each with its process: a fork copies those of all threads.
+        self._works: dict[int, tuple[int, Any]] = {}
+        self._idle = threading.Condition(new_lock())
         self._forget()
 
     def begin(self, store: Any, recorded: Any) -> None:
@@ -395,24 +433,116 @@ class Scope:
         store : Store or RecordedStore
         recorded : RecordedStore or None
             The store again if it is a recording.
+
+        Raises
+        ------
+        InvalidInput
+            As `end`. Nothing is changed then.
         """
+        others = [s for s in _open if s.id == self.id and s is not self]
+        for one in (self, *others):
+            one.wait_until_idle("begins again")
         self.store, self.recorded = store, recorded
         with self.lock:
             self._forget()
         for forget in _at_begin:
             forget(self)
-        for other in [s for s in _open if s.id == self.id and s is not self]:
+        for other in others:
             other.end()
         with _lock:
             _open[:] = [s for s in _open if s is not self] + [self]
 
     def end(self) -> None:
-        """Close the store; the previous scope becomes the current one."""
-        with _lock:
-            _open[:] = [s for s in _open if s is not self]
-        store, self.store = self.store, None
+        """Close the store; the previous scope becomes the current one.
+
+        Waits for calls and jobs under way, because their events belong to this simulation. Ctrl-C
+        stops the waiting, and then the simulation stays open.
+
+        Raises
+        ------
+        InvalidInput
+            Within a call or a job, or beside a coroutine of this thread's event loop, which would
+            wait for each other. Nothing is changed then.
+        """
+        while True:
+            self.wait_until_idle("ends")
+            with deferred_interrupts(), self._idle:
+                if self._under_way():
+                    continue  # a call began meanwhile
+                with _lock:
+                    _open[:] = [s for s in _open if s is not self]
+                store, self.store = self.store, None
+                break
         if store is not None:
             store.close()
+
+    # -- work under way -----------------------------------------------------------------
+
+    def hold(self, work: Any) -> bool:
+        """Keep the simulation open until `let_go`; False if none is open.
+
+        Parameters
+        ----------
+        work : object
+            The call or job; its text names it, and `loop` is the event loop of a coroutine.
+        """
+        with self._idle:
+            if self.store is None:
+                return False
+            self._works[id(work)] = os.getpid(), work
+            return True
+
+    def let_go(self, work: Any) -> None:
+        """End some work."""
+        with self._idle:
+            if self._works.pop(id(work), None) is not None and not self._works:
+                self._idle.notify_all()
+
+    def cancel_jobs(self) -> None:
+        """Cancel the jobs under way; they end as soon as they can."""
+        with self._idle:
+            works = self._under_way()
+        for work in works:
+            getattr(work, "cancel", lambda: None)()
+
+    def _under_way(self) -> list[Any]:
+        return [work for pid, work in self._works.values() if pid == os.getpid()]
+
+    def wait_until_idle(self, what: str) -> None:
+        """Wait until no call and no job is under way; see `end`."""
+        began, told = time.monotonic(), False
+        while True:
+            with self._idle:
+                works = self._under_way()
+                if not works:
+                    return
+                self._check_waiting(works, what)
+                self._idle.wait(_PIECE)
+            if not told and time.monotonic() - began > _QUIET:
+                told = True
+                logger.warning(
+                    "Simulation %r %s when the work under way has ended: %s. Interrupt (Ctrl-C) "
+                    "to stop waiting; job.cancel() stops a job and keeps its people.",
+                    self.id,
+                    what,
+                    ", ".join(map(str, works[:5])),
+                )
+
+    def _check_waiting(self, works: list[Any], what: str) -> None:
+        """Raise an error where the work could not end while this thread waits for it."""
+        if _context.get().scope is self:
+            raise InvalidInput(
+                f"Simulation {self.id!r} {what} only after its calls and jobs have ended, and "
+                "this was called within one. Nothing was changed. Call it afterwards."
+            )
+        loop = running_loop()
+        pending = [w for w in works if loop is not None and getattr(w, "loop", None) is loop]
+        if pending:
+            raise InvalidInput(
+                f"Simulation {self.id!r} {what} only after its calls have ended, and "
+                f"{pending[0]} is a coroutine of this event loop, which cannot run while this "
+                "waits. Nothing was changed. Await it first."
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -524,10 +654,42 @@ def at_begin(forget: Callable[[Scope], None]) -> None:
     _at_begin.append(forget)
 
 
+@contextmanager
+def working(here: Scope, work: Any) -> Iterator[None]:
+    """In the block the simulation stays open, and calls in it belong to that simulation.
+
+    Parameters
+    ----------
+    here : Scope
+    work : object
+        As for `Scope.hold`.
+    """
+    with deferred_interrupts() as interrupts:
+        held = here.hold(work)
+        try:
+            mine = here if held else None
+            with within(_context.get()._replace(scope=mine)), interrupts.allowed():
+                yield
+        finally:
+            if held:
+                here.let_go(work)
+
+
+def current_scope() -> Scope:
+    """The scope that was begun last and has not ended; the free scope if there is none."""
+    return _open[-1] if _open else free
+
+
 def scope(simulation_id: str | None = None) -> Scope:
-    """The open scope of that id, or the current one; the free scope if there is none."""
+    """The open scope of that id, or the current one; the free scope if there is none.
+
+    Within a call or a job both are the scope in which it began.
+    """
+    here: Scope | None = _context.get().scope
+    if here is not None and simulation_id in (None, here.id):
+        return here
     if simulation_id is None:
-        return _open[-1] if _open else free
+        return current_scope()
     for candidate in reversed(_open):
         if candidate.id == simulation_id:
             return candidate

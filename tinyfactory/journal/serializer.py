@@ -685,6 +685,27 @@ def inverse(state: State, change: Change) -> Change:
     return back
 
 
+def earlier(state: State, change: Change, later: list[Change]) -> State:
+    """The state in which a change, which was made last, had been made before some others.
+
+    Examples
+    --------
+    >>> state = {"names": ["Ana", "Cy", "Bo"], "n": 2}
+    >>> earlier(state, {"append": {"names": ["Bo"]}, "set": {"n": 2}},
+    ...         [{"append": {"names": ["Cy"]}, "set": {"n": 3}}])
+    {'names': ['Ana', 'Bo', 'Cy'], 'n': 3}
+    """
+    changed = dict(state)
+    for key, items in change.get("append", {}).items():
+        behind = sum(len(other.get("append", {}).get(key, ())) for other in later)
+        end = len(changed[key]) - len(items)
+        start = max(0, end - behind)
+        changed[key] = [*changed[key][:start], *items, *changed[key][start:end]]
+    for other in later:
+        changed.update(other.get("set", {}))
+    return changed
+
+
 def without_run(items: list[Any], run: list[Any]) -> list[Any]:
     """The list without the last occurrence of the run."""
     for start in range(len(items) - len(run), -1, -1):

@@ -12,7 +12,7 @@ from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput, JournalUnavailable
 from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
-from tinyfactory.journal.scope import FREE, Scope, scope
+from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Simulation:
         """Open the journal at the beginning of the run; makes this the current simulation.
 
         Beginning again in the same kernel starts over: a notebook that is run again from its
-        top makes the same calls, and they are replayed.
+        top makes the same calls, and they are replayed. As `end` it waits for work under way.
         """
         if self._scope.store is None:
             store = self._open_store()
@@ -196,7 +196,17 @@ class Simulation:
             )
 
     def end(self) -> None:
-        """Close the journal; the current simulation is again the one before."""
+        """Close the journal; the current simulation is again the one before.
+
+        Calls and jobs under way belong to this simulation, so it waits until they have ended; a
+        line in the log says for what. Ctrl-C stops the waiting, and the simulation stays open.
+
+        Raises
+        ------
+        InvalidInput
+            Within a call or a job, or beside a coroutine of this thread's event loop that has
+            not ended. The simulation stays open.
+        """
         self._scope.end()
 
     def lines(self) -> list[LineInfo]:
@@ -319,7 +329,7 @@ class Simulation:
 
 def current_simulation() -> Simulation | None:
     """The simulation that was begun last and has not ended, or None."""
-    simulation: Simulation | None = scope().simulation
+    simulation: Simulation | None = current_scope().simulation
     return simulation
 
 

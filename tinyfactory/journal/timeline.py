@@ -201,7 +201,7 @@ class Timeline:
     def _join(self, head: str) -> set[str]:
         """Put the events of joined slots one after the other; the root of their line."""
         join = self._joins[head]
-        keys = [key for slot in join["heads"] for key in self._slot(slot)]
+        keys = [key for slot in join["heads"] for key in self._slot(slot, join["parent"])]
         if not keys:
             return set()  # of another simulation, or its events are not here
         for earlier, key in pairwise(keys):
@@ -211,10 +211,10 @@ class Timeline:
         del self._joins[head]
         return {self._read[keys[0]].line}
 
-    def _slot(self, head: str) -> list[str]:
-        """The events of one slot, in order."""
+    def _slot(self, head: str, fork: str) -> list[str]:
+        """The events of one slot, or one of calls that overlapped, in order."""
         keys: list[str] = []
-        while head in self._at_head:
+        while head in self._at_head and head != fork:
             keys.append(self._at_head[head])
             head = self._read[keys[-1]].parent
         return keys[::-1]

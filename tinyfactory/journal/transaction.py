@@ -6,21 +6,25 @@ import functools
 import logging
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyfactory.errors import (
+    Cancelled,
     DamagedRecord,
     ForkedTransaction,
     InvalidInput,
-    JournalUnavailable,
     NameTaken,
 )
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
+from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.scope import (
+    FREE,
     Context,
     Line,
     Scope,
@@ -42,6 +46,7 @@ from tinyfactory.journal.serializer import (
     copied,
     decode,
     difference,
+    earlier,
     encode,
     inverse,
     journal_state,
@@ -60,11 +65,15 @@ from tinyfactory.journal.state import (
     is_transient,
     objects_of,
 )
-from tinyfactory.utils.concurrency import lock_of
+from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Json = dict[str, Any]
 logger = logging.getLogger("tinyfactory")
-
+# Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
+_GRACE = 0.25
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -80,6 +89,27 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
+
+
+class _Place(NamedTuple):
+    """A place that a call can take, in a group or alone, and the key that it has there."""
+
+    group: Group | None
+    fork: str
+    first_key: str
+    number: int
+    base: str
+    key: str
+    content: Json
+    slot: Slot | None
+
+
+class _Sent(NamedTuple):
+    """A record that was handed to the writer thread, with the other rows of its commit."""
+
+    record: Record
+    items: list[tuple[str, Any]]
+    future: Future[list[Record]]
 
 
 class Transaction:
@@ -108,12 +138,16 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    _places: dict[int, tuple[str, Any]] | None = None
+    _found: dict[int, tuple[str, Any]] | None = None
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
-    _sent: tuple[Record, Callable[[], list[Record]]] | None = None
-    _serial = 0
+    _sent: _Sent | None = None
+    # Whether to stop waiting for the disk, as for a job that was cancelled.
+    stopped: Callable[[], bool] | None = None
+    member: Member | None = None
+    _inner: Calls | None = None
     _done = False
+    _rolled_back = False
     _overtaken = False
 
     def __init__(self, call: Call) -> None:
@@ -132,43 +166,77 @@ class Transaction:
         self.joined: dict[int, tuple[str | None, StateCopy]] = {}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
+        self._places: list[tuple[int, int]] = []  # of each of them
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
         self._pid = os.getpid()
-        # Names of objects that are to be locked before the next step, and the locks that are held.
-        self._to_lock = list(call.participants)
-        self._locks: dict[int, Any] = {}
+        self.locks = Locks(None if self.parent is None else self.parent.locks, call)
+        # The outermost call keeps its simulation open.
+        self._holds = self.parent is None and self.scope.hold(self.locks)
+        if self.parent is None and not self._holds and self.scope.id != FREE:
+            self.scope = scope(owner)  # it has ended just now
+            self._holds = self.scope.hold(self.locks)
+        # Objects that are to be locked before the next step.
+        self._to_lock = [*call.participants.values(), *(call.things[n] for n in call.method.locks)]
+        self._locks_owner = any(thing is call.owner for thing in self._to_lock)
+        self._looks = not self._locks_owner and self._looks_in_line()
+        if self._looks:
+            self._to_lock.append(call.owner)
 
     # -- locks --------------------------------------------------------------------------
 
+    def _looks_in_line(self) -> bool:
+        """Whether the object is locked for a look-up only, and again for the commit."""
+        owner, slot = self.call.owner, self.slot
+        if self.parent is not None or self.scope.store is None or isinstance(owner, type):
+            return False
+        return slot is None or slot.thing is not owner
+
     def try_lock(self, seconds: float) -> bool:
-        """Lock the objects that are copied or changed; False after a timeout."""
-        if not self._to_lock:
-            return True
-        things = map(self.call.things.__getitem__, self._to_lock)
-        # Always in the same order, so that two calls never wait for each other.
-        for thing in sorted(things, key=id):
-            if not self.has_locked(thing):
-                lock = lock_of(thing)
-                if not lock.acquire(True, seconds):
-                    return False
-                self._locks[id(thing)] = lock
-        self._to_lock.clear()
+        """Lock the objects that are copied, looked up or changed; False after a timeout."""
+        if self._to_lock:
+            if not self.locks.try_lock(self._to_lock, seconds):
+                return False
+            self._to_lock.clear()
         return True
+
+    async def lock_async(self) -> None:
+        """`try_lock` for a coroutine: other tasks run while it waits."""
+        if self._to_lock:
+            await self.locks.lock_async(self._to_lock)
+            self._to_lock.clear()
+
+    def lock(self, thing: Any) -> None:
+        """Lock one more object in the middle of the body; Ctrl-C is raised while waiting.
+
+        Raises
+        ------
+        Deadlock, ObjectLocked
+            As `Locks.try_lock`.
+        """
+        if not self.locks.has(thing):
+            with deferred_interrupts() as interrupts:
+                while not self.locks.try_lock([thing], 0.1):
+                    interrupts.check()
 
     def has_locked(self, thing: Any) -> bool:
         """Whether this call or one around it has locked an object."""
-        if id(thing) in self._locks:
-            return True
-        return self.parent is not None and self.parent.has_locked(thing)
+        return self.locks.has(thing)
+
+    def looked_up(self) -> None:
+        """Release an object that was locked for the look-up; the commit locks it again."""
+        if self._looks:
+            owner = self.call.owner
+            self.locks.release_one(owner)
+            self._to_lock.append(owner)
 
     def release(self) -> None:
-        """Unlock the objects."""
-        if self._pid == os.getpid():  # in a forked child they are open already
-            for lock in self._locks.values():
-                lock.release()
-        self._locks.clear()
+        """Unlock the objects; an inner call that has ended hands them up to the outer one."""
+        self.locks.release(hand_up=self._done and not self._rolled_back)
+        if self._holds:
+            self._holds = False
+            self.scope.let_go(self.locks)
 
     # -- look-up and replay -------------------------------------------------------------
 
@@ -186,14 +254,14 @@ class Transaction:
         if self.scope.store is None:
             return
         self.content = keys.call_content(self.call, states)
-        self._take_place()
-        self.key = keys.event_key(self.base, self.content)
+        calls = self._calls()
+        while self.member is None:
+            self._take_place(calls, states)
 
-    def _take_place(self) -> None:
-        """Find the base of the event: its place in a line, or within the call around it."""
+    def _calls(self) -> Calls:
+        """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
-            self.base = self.parent.next_base()
-            return
+            return self.parent.inner
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -202,17 +270,77 @@ class Transaction:
             self.line = slot.line
         else:
             self.line = self.scope.line_of(owner)
-        self.parent_head = self.line.head
-        self.base = self.line.start()
+        return self.line
+
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Try to find the base, and with it the key, of the event."""
+        places = [self._place(group, calls, states) for group in calls.choices()]
+        place = places[0]
+        if len(places) > 1:
+            again = [p for p in places if p.group is not None and p.group.has_failed(p.first_key)]
+            place = next(filter(self._is_stored, places), (*again, place)[0])
+        self.member = calls.enter(place.group, place.fork, place.first_key, place.number)
+        if self.member is None:
+            return
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
+        self.member.thing = owner = self.call.owner
+        self.member.group.seen.setdefault(id(owner), _people_of(owner))
+        if self.parent is None:
+            self.parent_head = place.fork
+
+    def _place(self, group: Group | None, calls: Calls, states: dict[str, State]) -> _Place:
+        """The place and the key that this call has in a group."""
+        content, slot = self.content, self.slot
+        if group is None:
+            base = calls.next_base()
+            key = keys.event_key(base, content)
+            return _Place(group, base, key, 1, base, key, content, slot)
+        owner = self.call.owner
+        seen = group.seen.get(id(owner))
+        if seen is not None and slot is None and not self._locks_owner:
+            # Its prompt must not depend on which of the others has ended.
+            slot = Slot(owner, 0, seen, self.line or Line("none"))
+            if self.call.method.request is not None:
+                with within(current_context()._replace(slot=slot)):
+                    content = keys.call_content(self.call, states)
+        first_key = keys.event_key(group.fork, content)
+        number = group.number_for(first_key)
+        base, key = group.key(first_key, number, content)
+        return _Place(group, group.fork, first_key, number, base, key, content, slot)
+
+    def _is_stored(self, place: _Place) -> bool:
+        """Whether there is an event at a place, which in a group had others beside it."""
+        scope, key = self.scope, place.key
+        if self.parent is not None and not self.parent.rerun:
+            return False
+        if scope.recorded is not None:
+            key = scope.recorded.key_of(key, place.base, place.content)
+        try:
+            record = scope.store.get("event:" + key)
+        except DamagedRecord:
+            return True
+        if record is None:
+            return False
+        idle = place.group is not None and not place.group.running
+        return not idle or place.number > 1 or "beside" in record["meta"]
+
+    @property
+    def inner(self) -> Calls:
+        """The calls within this one."""
+        if self._inner is None:
+            self._inner = Calls(functools.partial(keys.nested_base, self.key))
+        return self._inner
 
     def next_base(self) -> str:
-        """The base of the next call within this one."""
-        self._serial += 1
-        return keys.nested_base(self.key, self._serial)
+        """The base of the next request within this call."""
+        base = self.inner.next_base()
+        self.inner.serial += 1
+        return base
 
     def skip_base(self) -> None:
         """Count an inner call that runs without a transaction of its own."""
-        self._serial += 1
+        self.inner.serial += 1
 
     def look_up(self) -> Record | None:
         """The stored event to replay, or None; call it again after `replay` returned False.
@@ -241,7 +369,8 @@ class Transaction:
         except DamagedRecord:
             self._skip("an object that it changed is not here")
             return self.look_up()
-        self._to_lock += changed.keys() - self.call.participants.keys()
+        more = changed.keys() - self.call.participants.keys()
+        self._to_lock += [changed[name] for name in more]
         return record
 
     def _find(self) -> Record | None:
@@ -280,6 +409,8 @@ class Transaction:
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
+        self._settle(record["meta"].get("beside"))
+        self._bring_in_order(record)
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -309,6 +440,33 @@ class Transaction:
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
+    def _settle(self, order: int | None = None) -> None:
+        """Give the call its order among those that overlapped with it."""
+        if self.member is not None:
+            calls = self.line if self.parent is None else self.parent.inner
+            if calls is not None:
+                calls.settle(self.member, order)
+
+    def _bring_in_order(self, record: Record) -> None:
+        """Put the change of a replayed call before those that were made later when recorded."""
+        member, change = self.member, record["changes"].get("self")
+        if member is None or change is None:
+            return
+        member.change = change
+        later = member.later()
+        if later:
+            thing, known = self.call.owner, Known(self._thing)
+            before = StateCopy(thing)
+            ordered = earlier(
+                before.state,
+                dict(self.staged)["self"],
+                [decode(other, known=known) for other in later],
+            )
+            if self.parent is not None:
+                self.undo.append(before.restore)
+            with _unwatched():
+                thing.decode_complete_state(copied(ordered))
+
     def _enter(self, thing: Any) -> Any:
         """Register an object from the journal, as when it was made."""
         origins.put(thing, self.key)
@@ -319,12 +477,13 @@ class Transaction:
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
-        return within(Context(self, self.slot, self.undo, current_context().sender))
+        mine = None if self.scope.store is None else self.scope
+        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
         self.staged.append((name, change))
-        self._to_lock.append(name)
+        self._to_lock.append(self.call.things[name])
 
     def fail(self, reason: str, *, keep: bool = True) -> None:
         """Mark the result as a failure; with ``keep=False`` its event is not stored."""
@@ -388,7 +547,9 @@ class Transaction:
                 f"{method.touches}. Nothing was changed. Pass the object as an argument, or leave "
                 "out touches."
             )
-        self._lock_within(thing)
+        with deferred_interrupts() as interrupts:
+            while not self.locks.try_lock([thing], 0.1):
+                interrupts.check()
         snapshot = StateCopy(thing, own=own)
         self.undo.append(snapshot.restore)
         if earlier is not None:
@@ -396,14 +557,6 @@ class Transaction:
         self.joined[id(thing)] = name, snapshot
         if not own:
             self.known.add(id(thing))
-
-    def _lock_within(self, thing: Any) -> None:
-        """Lock an object in the middle of the body."""
-        if not self.has_locked(thing):
-            lock = lock_of(thing)
-            if not lock.acquire(True, 60):
-                raise JournalUnavailable(f"Another call has locked {thing!r} for a minute.")
-            self._locks[id(thing)] = lock
 
     def _is_in_job(self) -> bool:
         """Whether this belongs to one of several people that a job makes at the same time."""
@@ -433,20 +586,20 @@ class Transaction:
 
         As they were before the body: attributes of objects that changed are read from a copy.
         """
-        if self._places is None:
+        if self._found is None:
             parts = [*more, *(part for _, part in self.joined.values()), *self.before.values()]
             copies = {id(part.thing): part.state for part in parts}
-            self._places = {}
+            self._found = {}
             waiting = [
                 part
                 for name, thing in self.call.things.items()
                 for part in objects_by_place(thing, name)
             ]
             for name, thing in waiting:
-                if id(thing) not in self._places:
-                    self._places[id(thing)] = name, thing
+                if id(thing) not in self._found:
+                    self._found[id(thing)] = name, thing
                     waiting += objects_of(thing, name, copies.get(id(thing)))
-        return self._places
+        return self._found
 
     # -- commit -------------------------------------------------------------------------
 
@@ -520,23 +673,40 @@ class Transaction:
             ) from error
         return standing
 
-    def _submit(self) -> tuple[Record, Callable[[], list[Record]]]:
+    def _submit(self) -> _Sent:
         record = self._record()
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
             items.append(("line:" + self.line.root, self.line.origin))
+        if self.line is not None and self.member is not None:
+            items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
-        return record, self.scope.store.submit(items).result
+        return _Sent(record, items, self.scope.store.submit(items))
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the record that is stored under its key."""
+        """The record of this call, and the record that is stored under its key.
+
+        Ctrl-C ends the waiting at once when another process locks the journal. The call is rolled
+        back then; its event is stored when it can be, and the same call is replayed until then.
+        """
         sent, self._sent = self._sent or self._submit(), None
-        record, wait = sent
-        return record, wait()[0]
+        try:
+            stored = result_of(sent.future, _GRACE, self.stopped)
+        except KeyboardInterrupt:
+            self.scope.store.leave(sent.items, sent.future)
+            raise
+        if stored is None:
+            self.scope.store.leave(sent.items, sent.future)
+            raise Cancelled(
+                f"{self.call.method.name} was cancelled while the journal could not be written. "
+                "Its event is saved as soon as that is possible. Run it again to continue."
+            )
+        return sent.record, stored[0]
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
+        self._settle()
         references = References(self.name_of, once=True)
         encoded = encode(self.result, "the result", references)
         before = references.uses
@@ -545,6 +715,12 @@ class Transaction:
             self._objects = references.named, references.objects
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
+        member = self.member
+        beside = {}
+        if member is not None:
+            member.change = changes.get("self")
+            if member.group.parallel:
+                beside["beside"] = member.order
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -568,6 +744,7 @@ class Transaction:
                 "seconds": round(time.time() - self.started, 3),
                 "why": self.why,
                 "replies": self.replies,
+                **beside,
             },
         }
 
@@ -607,11 +784,11 @@ class Transaction:
     def _end(self, record: Record | None) -> None:
         """Move the line's head behind this event; with None leave it unchanged."""
         self._done = True
-        if self.line is None:
+        if self.line is None or self.member is None:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.finish(step)
+        self.line.leave(self.member, step)
         if step is not None:
             if self._objects is not None:
                 self.line.objects[step.key] = self._objects
@@ -623,6 +800,8 @@ class Transaction:
         self._done = True
         if parent is None:
             return
+        if self.member is not None:
+            parent.inner.leave(self.member)
         others = parent.changed()
         parts = [*self.before.values(), *(before for _, before in self.joined.values())]
         for before in self.before.values():
@@ -634,9 +813,12 @@ class Transaction:
             if parent.call.method.touches is not None and not self._is_in_job():
                 parent.adopt(parts)
             return
-        parent.children.append((self.key, record))
-        if self.composite:
-            parent.children.extend(self.children)
+        # In the order of their places, which does not depend on the schedule.
+        place = (0, 0) if self.member is None else self.member.place
+        new = [(self.key, record), *(self.children if self.composite else ())]
+        at = bisect_right(parent._places, place)  # noqa: SLF001 - the same class
+        parent._places[at:at] = [place] * len(new)  # noqa: SLF001
+        parent.children[at:at] = new
         touched = {id(self.call.things[name]) for name, _ in self.staged}
         touched |= {id(before.thing) for before in parts}
         # The changes of an outer event's own objects cannot replay an inner change of another
@@ -665,8 +847,8 @@ class Transaction:
         self._put_back()
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
-        self._serial = 0
-        self.joined, self._made, self._places = {}, [], None
+        self._places, self._inner = [], None
+        self.joined, self._made, self._found = {}, [], None
         self.known = {id(thing) for thing in self.call.participants.values()}
         self.rerun = self._overtaken = True
 
@@ -675,12 +857,16 @@ class Transaction:
         if self._done:
             return
         if self._sent is not None:
-            # Wait for it: the same call made at once must find it, not do it anew.
+            # The same call made at once must find it, not do it anew.
+            self.scope.store.leave(self._sent.items, self._sent.future)
             with suppress(Exception):  # the original error is raised anyway
-                self._sent[1]()
+                result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
+        self._rolled_back = True
+        if self.parent is not None and self.member is not None:
+            self.parent.inner.leave(self.member, failed=True)
         self._end(None)
 
     def _put_back(self) -> None:
@@ -762,6 +948,11 @@ def _watched_delete(plain: Callable[..., None]) -> Any:
 for _cls in with_state:
     _watch(_cls)
 watchers.append(_watch)
+
+
+def _people_of(thing: Any) -> int:
+    """How many people a factory has made, which its prompts may mention."""
+    return len(getattr(thing, "generated_names", ()))
 
 
 def _make_change(thing: Any, change: Change) -> None:

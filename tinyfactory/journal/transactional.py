@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.key import Method, check_method
@@ -27,6 +28,7 @@ def transactional(
     touches: tuple[str, ...] | None = None,
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
+    locks: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -38,6 +40,7 @@ def transactional(
     touches: tuple[str, ...] | None = None,
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
+    locks: tuple[str, ...] = (),
 ) -> Any:
     """Make a method atomic, and save its calls in the journal of the open simulation.
 
@@ -59,6 +62,9 @@ def transactional(
         Called with the method's arguments; returns the model request as JSON for the key.
     ignore : tuple of str
         Parameters that do not enter the key, such as a progress callback.
+    locks : tuple of str
+        With ``touches=()`` several calls on one object run at the same time. Those of a method
+        that reads what it will change run one after another with ``locks=("self",)``.
 
     Raises
     ------
@@ -93,8 +99,8 @@ def transactional(
     """
 
     def decorate(wrapped: Any) -> Any:
-        check_method(wrapped, (*(touches or ()), *ignore))
-        method = Method(wrapped, version, touches, request, ignore)
+        check_method(wrapped, (*(touches or ()), *ignore, *locks))
+        method = Method(wrapped, version, touches, request, ignore, locks)
         run = _run_async if inspect.iscoroutinefunction(wrapped) else _run
 
         if inspect.iscoroutinefunction(wrapped):
@@ -119,6 +125,7 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
     # lock held, or a call neither stored nor rolled back.
     with deferred_interrupts() as interrupts:
         tx = Transaction(method.bind(owner, args, kwargs))
+        tx.locks.thread = get_ident()
         try:
             while not tx.try_lock(0.1):
                 interrupts.check()
@@ -128,6 +135,7 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
                     interrupts.check()
                 if tx.replay(record):
                     return tx.result
+            tx.looked_up()
             while True:
                 with tx.active(), interrupts.allowed():
                     result = method.run(owner, args, kwargs)
@@ -148,23 +156,28 @@ async def _run_async(
 ) -> Any:
     # The same steps with the same guarantees: no step is interrupted half way, and a task is
     # cancelled at an await only, in the body or while it waits for a lock.
+    import asyncio  # slow to import
+
     with deferred_interrupts():
         tx = Transaction(method.bind(owner, args, kwargs))
+        tx.locks.loop = asyncio.get_running_loop()
     try:
-        await _lock_async(tx)
+        await tx.lock_async()
         with deferred_interrupts():
             tx.open()
             record = tx.look_up()
         while record is not None:
-            await _lock_async(tx)
+            await tx.lock_async()
             with deferred_interrupts():
                 if tx.replay(record):
                     return tx.result
                 record = tx.look_up()
+        with deferred_interrupts():
+            tx.looked_up()
         while True:
             with tx.active():
                 result = await method.run(owner, args, kwargs)
-            await _lock_async(tx)
+            await tx.lock_async()
             with deferred_interrupts():
                 if tx.commit(result):
                     return tx.result
@@ -176,13 +189,3 @@ async def _run_async(
     finally:
         with deferred_interrupts():
             tx.release()
-
-
-async def _lock_async(tx: Transaction) -> None:
-    import asyncio  # slow to import
-
-    while True:
-        with deferred_interrupts():
-            if tx.try_lock(0):
-                return
-        await asyncio.sleep(0.005)

@@ -142,6 +142,7 @@ def rewrite(
 @transactional(
     version="1",
     touches=(),
+    locks=("self",),
     ignore=("model",),
     request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
         model.identity, request_for(person, path, wish, around)

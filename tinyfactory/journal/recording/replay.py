@@ -63,6 +63,11 @@ class RecordedStore(StoreBase):
 
         return mapped(self.own.submit(new), merged)
 
+    def leave(self, items: Items, future: Future[Any]) -> None:
+        """Have look-ups find values whose commit is waited for no more, until it has ended."""
+        if self.own is not None:
+            self.own.leave(items, future)
+
     def __iter__(self) -> Iterator[str]:
         """All keys: those of the recording, then those of the own journal."""
         yield from self.recording

@@ -22,7 +22,7 @@ from typing import Any
 from tinyfactory.errors import JournalUnavailable
 from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
 from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
-from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
+from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
 
 Items = list[tuple[str, Any]]
 Batch = list[tuple[str, Sealed]]
@@ -47,6 +47,9 @@ class StoreBase(ABC):
             Of the present value of each key. Two kernels that add under the same key both get
             the first one's value. A damaged value is renamed and replaced.
         """
+
+    def leave(self, items: Items, future: Future[Any]) -> None:  # noqa: B027 - a store may be in memory
+        """Have look-ups find values whose commit is waited for no more, until it has ended."""
 
     def add_all(self, items: Items) -> list[Any]:
         """Add several values and wait; the present value of each key."""
@@ -101,6 +104,7 @@ class Store(StoreBase):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
         self._waiting = _waiting.setdefault(self.folder, Waiting())
+        self._left: dict[str, Sealed] = {}
         self._start()
         _stores[id(self)] = self
 
@@ -111,7 +115,7 @@ class Store(StoreBase):
         try:
             self._files = Folder(self.folder, self._writer.call)
         except BaseException:
-            self._writer.stop()
+            self._writer.stop(wait=False)  # it may wait for another process
             raise
 
     def _own_files(self) -> Folder:
@@ -136,7 +140,7 @@ class Store(StoreBase):
         JournalUnavailable
             When it cannot be read.
         """
-        waiting = self._waiting.rows.get(key)
+        waiting = self._waiting.rows.get(key) or self._left.get(key)
         if waiting is not None:
             return unseal_text(waiting)
         rows = self._own_files().query(READ, key)
@@ -171,6 +175,17 @@ class Store(StoreBase):
             self._writer.submit(batch),
             lambda stored: [v if p is None else p for v, p in zip(values, stored, strict=True)],
         )
+
+    def leave(self, items: Items, future: Future[Any]) -> None:
+        """Have look-ups find values whose commit is waited for no more, until it has ended."""
+        for key, value in items:
+            self._left.setdefault(key, seal(value))
+
+        def forget(_: Future[Any]) -> None:
+            for key, _value in items:
+                self._left.pop(key, None)
+
+        future.add_done_callback(forget)
 
     def remove_all(self, keys: list[str]) -> None:
         """Remove rows for good, all in one commit; only `journal prune` does so.
@@ -208,7 +223,8 @@ class Store(StoreBase):
     @property
     def unsaved(self) -> int:
         """The number of events and replies in memory because the disk cannot be written."""
-        return len(self._waiting)
+        left = sum(key.startswith("event:") for key in list(self._left))
+        return len(self._waiting) + left
 
     def flush(self) -> int:
         """Try to save the values in memory; the number of events and replies that still wait."""
@@ -335,8 +351,11 @@ class Writer:
         return present
 
     def call(self, work: Batch | Callable[[], Any]) -> Any:
-        """Run work in the thread, after all earlier work, and wait for its result."""
-        return self.submit(work).result()
+        """Run work in the thread, after all earlier work, and wait for its result.
+
+        Ctrl-C stops the waiting also where it is deferred; the work is done all the same.
+        """
+        return result_of(self.submit(work))
 
     def submit(self, work: Batch | Callable[[], Any]) -> Future[Any]:
         """Run work in the thread, after all earlier work, without waiting."""
@@ -351,7 +370,7 @@ class Writer:
             self._do([(work, future)])
         return future
 
-    def stop(self, last: Callable[[], Any] | None = None) -> None:
+    def stop(self, last: Callable[[], Any] | None = None, *, wait: bool = True) -> None:
         """Finish all work, then `last`, and end the thread, if it runs."""
         with deferred_interrupts(), self._state:
             queue, thread = self._queue, self._thread
@@ -360,7 +379,7 @@ class Writer:
                 if last is not None:
                     queue.put((last, Future()))
                 queue.put(None)
-        if thread is not None:
+        if thread is not None and wait:
             thread.join()
 
     def _start(self) -> None:
