@@ -76,6 +76,11 @@ class Secrets:
             text = shape.sub(instead, text)
         return text
 
+    def key_in(self, text: str) -> bool:
+        """Whether a text holds a key or a password."""
+        kinds = ("a key", "a password")
+        return any(shape.search(text) for what, shape, _ in self._rules if what in kinds)
+
     def what_in(self, text: str) -> str | None:
         """The kind of secret in a text; None when there is none."""
         for what, shape, _ in self._rules:

@@ -27,6 +27,8 @@ def by_ordinal(request):
 class Careful(TinyPersonFactory):
     """Looks at every message that comes back, and marks everyone who is set up."""
 
+    _transient = ("seen", "threads")
+
     def __init__(self, context):
         super().__init__(context)
         self.seen, self.threads = [], set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.chat_server import answer
 from tests.support.people import person as persona
+from tests.support.waiting import when
 from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.journal.simulation import scope_of
@@ -75,14 +77,15 @@ def test_questions_asked_at_once_are_answered_in_their_order(tmp_path):
 def test_a_question_in_the_queue_can_be_cancelled(server):
     async def ask():
         person = ana()
-        with server.held_until(1):
-            asked = [asyncio.create_task(person.aask(q, model="test")) for q in "abc"]
-            await asyncio.sleep(0.05)
-            began = time.monotonic()
-            asked[1].cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asked[1]
-            assert time.monotonic() - began < 5
+        server.allowed = 0  # the first one waits for its answer, and the others for the first
+        asked = [asyncio.create_task(person.aask(q, model="test")) for q in "abc"]
+        await when(lambda: server.under_way == 1)
+        began = time.monotonic()
+        asked[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked[1]
+        assert time.monotonic() - began < 5
+        server.allowed = math.inf
         await asyncio.gather(asked[0], asked[2])
         return [m["content"] for m in person.conversation[::2]]
 

@@ -130,12 +130,14 @@ def test_exception_takes_new_factories_out_of_the_register():
         @transactional
         def spawn(self):
             self.child = ProductFactory()
+            born.append(self.child)
             raise ValueError
 
+    born: list[TinyFactory] = []
     parent = Parent()
     with pytest.raises(ValueError):
         parent.spawn()
-    assert parent.child.name not in TinyFactory.all_factories
+    assert born[0].name not in TinyFactory.all_factories and not hasattr(parent, "child")
     assert parent.name in TinyFactory.all_factories
 
 

@@ -214,6 +214,7 @@ NOTICED = {
     "a method of an attribute": (
         town_with("class Till:\n    def open(self): return 1\n",
                   members="""
+                  _transient = ("till",)
                   def __init__(self):
                       super().__init__()
                       self.till = Till()
@@ -336,7 +337,7 @@ def test_names_that_the_code_sets_again_are_no_constants(town):
     town.write(
         town_with(
             "SOLD = 0\nLOG = []\nBY = {}\n",
-            members="made = 0\nnames = []",
+            members="made = 0\nnames = []\n_transient = ('names',)",
             body="""
             global SOLD
             SOLD += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,19 +17,25 @@ from tinyfactory.journal.scope import (
 )
 from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import Simulation, current_simulation
-from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.journal.state import has_own_state, own_state, restore_own
+from tinyfactory.utils.concurrency import Aside, new_lock
 
 if TYPE_CHECKING:
     from tinyfactory.journal.records import History
 
 _lock = new_lock()
+# The names that factories were given here; a user's class may set `name` to another one.
+_given_names: Aside[str] = Aside()
 
 
 class TinyFactory:
     """A factory, registered under a unique name; it belongs to a simulation.
 
-    Subclass it to make a factory of your own: write `@transactional` methods, and add your
-    attributes to `encode_complete_state` and `decode_complete_state`.
+    Subclass it to make a factory of your own and write `@transactional` methods. All attributes are
+    its state: they are restored after an error, saved, and replayed. They hold JSON values (also
+    tuples), people and other factories. An attribute that is no part of the state is named in
+    ``_transient``; chat models, locks, loggers, open files and the like never are. An object that
+    a journal restores is made without `__init__`, so give such attributes a default on the class.
 
     Parameters
     ----------
@@ -51,11 +56,8 @@ class TinyFactory:
     ...     def __init__(self, brand):
     ...         super().__init__()
     ...         self.brand = brand
-    ...     def encode_complete_state(self):
-    ...         return super().encode_complete_state() | {"brand": self.brand}
-    ...     def decode_complete_state(self, state):
-    ...         self.brand = state["brand"]
-    ...         return super().decode_complete_state(state)
+    ...         self.requests = 0
+    ...     _transient = ("requests",)
     >>> factory = ProductFactory("Acme")
     >>> factory.encode_complete_state()["brand"]
     'Acme'
@@ -64,8 +66,10 @@ class TinyFactory:
     """
 
     all_factories: ClassVar[dict[str, TinyFactory]] = factories
-    # These only tell equal factories of one run apart, so they stay out of event keys.
-    _not_in_journal: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
+    # Attributes that the encoders below save themselves; see `tinyfactory.journal.state`.
+    _encoded: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
+    # Attributes of a subclass that are no part of its state.
+    _transient: ClassVar[tuple[str, ...]] = ()
 
     name: str
     simulation_id: str | None
@@ -81,6 +85,16 @@ class TinyFactory:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         journaled(cls)
+
+    @property
+    def _not_in_journal(self) -> tuple[str, ...]:
+        """The keys of the state that tell equal factories of one run apart: not in event keys."""
+        # A user's class may have its own use for the attribute `name`.
+        named = has_own_state(type(self)) and self._name_here() != _given_names.get(self)
+        return ("simulation_id",) if named else ("name", "simulation_id")
+
+    def _name_here(self) -> str | None:
+        return getattr(self, "name", None)  # a subclass may not have called `__init__` yet
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, simulation_id={self.simulation_id!r})"
@@ -138,12 +152,18 @@ class TinyFactory:
                 if self.name not in TinyFactory.all_factories:
                     TinyFactory.all_factories[self.name] = self
                     break
+        _given_names.put(self, self.name)
         on_rollback(lambda: TinyFactory._remove(self))
 
     def _join_simulation(self, simulation_id: str) -> Self:
         """Register an object that was replayed from a journal."""
+        own = self._name_here()  # only a name that a user's class set is in the journal
+        if own is not None:
+            TinyFactory._remove(self)
         self.simulation_id = simulation_id
         self._register_anew()
+        if own is not None:
+            self.name = own
         return self
 
     def _leave_simulation(self, simulation_id: str) -> None:
@@ -193,28 +213,38 @@ class TinyFactory:
     # -- state ------------------------------------------------------------------------
 
     def encode_complete_state(self) -> dict[str, Any]:
-        """A deep copy of the factory's state, as plain JSON values.
+        """A deep copy of the factory's state: JSON values by attribute.
 
-        A subclass with attributes of its own adds them to the returned dictionary.
+        It has all attributes except machinery and those in ``_transient``. Other factories and
+        people in it are the same objects, not copies.
+
+        Raises
+        ------
+        NotSerialisable
+            For an attribute that JSON cannot hold, or that holds a secret.
         """
-        return {"name": self.name, "simulation_id": self.simulation_id}
+        own = {"name": self._name_here(), "simulation_id": getattr(self, "simulation_id", None)}
+        return own | own_state(self)
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
         """Restore a state from `encode_complete_state`, and return the factory.
 
-        The saved name is restored too, unless another factory has it now; then this factory
-        keeps its present name.
+        Attributes that are not in the state disappear. The saved name is restored too, unless
+        another factory has it now; then this factory keeps its present name.
         """
-        state = copy.deepcopy(state)
         if "simulation_id" in state:
             self.simulation_id = state["simulation_id"]
-        name = state.get("name")
-        if name is not None and name != getattr(self, "name", None):
+        restore_own(self, state)
+        name, present = state.get("name"), self._name_here()
+        if name is not None and name != present:
             with _lock:
-                if name not in TinyFactory.all_factories:
-                    if TinyFactory.all_factories.get(getattr(self, "name", "")) is self:
-                        del TinyFactory.all_factories[self.name]
-                    self.name = name
+                if TinyFactory.all_factories.get(name) not in (None, self):
+                    return self
+                registered = TinyFactory.all_factories.get(present or "") is self
+                if registered:
+                    del TinyFactory.all_factories[self.name]
+                self.name = name
+                if registered or present is None or not has_own_state(type(self)):
                     TinyFactory.all_factories[name] = self
         return self
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from tinyfactory import models, prompts, settings
 from tinyfactory.factory import profiles, twins
@@ -86,6 +86,12 @@ class TinyPersonFactory(TinyFactory):
     >>> factory.generated_names == [person.name]
     True
     """
+
+    _encoded: ClassVar[tuple[str, ...]] = (
+        *("context_text", "generated_minibios", "generated_names", "last_failure", "model"),
+        *("language", "template", "instructions", "demography", "seed"),
+    )
+    _transient: ClassVar[tuple[str, ...]] = ("last_job",)
 
     def __init__(
         self,
@@ -506,9 +512,12 @@ class TinyPersonFactory(TinyFactory):
         for key, items in change.get("append", {}).items():
             getattr(self, key).extend(items)
         if small:
-            now = {key: getattr(self, key) for part in small.values() for key in part}
+            keys = [key for part in small.values() for key in part]
+            now = {key: getattr(self, key) for key in keys if hasattr(self, key)}
             for key, value in apply(now, small).items():
                 setattr(self, key, value)
+            for key in small.get("remove", ()):
+                delattr(self, key)
 
     def __repr__(self) -> str:
         """Show the context and how many people were made, below a cell and in errors."""
@@ -519,7 +528,7 @@ class TinyPersonFactory(TinyFactory):
     # -- state -------------------------------------------------------------------------
 
     def encode_complete_state(self) -> dict[str, Any]:
-        """A deep copy of the factory's state, as plain JSON values.
+        """A deep copy of the factory's state: JSON values by attribute.
 
         A model given by name is part of the state; a model object is not, because it is code.
         """
@@ -539,18 +548,18 @@ class TinyPersonFactory(TinyFactory):
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
         """Restore a state from `encode_complete_state`, and return the factory."""
-        state = copy.deepcopy(state)
         self.context_text = state["context_text"]
         self.last_job = getattr(self, "last_job", None)
-        self.generated_minibios = state["generated_minibios"]
-        self.generated_names = state["generated_names"]
+        self.generated_minibios = list(state["generated_minibios"])
+        self.generated_names = list(state["generated_names"])
         self.last_failure = state["last_failure"]
         if state["model"] is not None or not hasattr(self, "model"):
             self.model = state["model"]
         self.language = state["language"]
         self.template = state["template"]
         self.instructions = state["instructions"]
-        self.demography, self.seed = state.get("demography"), state.get("seed", 0)
+        self.demography = copy.deepcopy(state.get("demography"))
+        self.seed = state.get("seed", 0)
         return super().decode_complete_state(state)
 
 

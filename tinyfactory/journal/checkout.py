@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import apply, check_names, decode, objects_in
+from tinyfactory.journal.serializer import (
+    Change,
+    Known,
+    Plain,
+    State,
+    apply,
+    check_names,
+    decode,
+    objects_by_place,
+    objects_in,
+)
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
@@ -37,9 +47,9 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     line = scope.line_of(thing)
     path = _path(scope, line, _key(line, event))
     origin = scope.store.get("line:" + line.root) or line.origin
-    state = decode(origin["state"])
-    for _, record in path:
-        state = apply(state, decode(record["changes"].get("self", {})))
+    state = decode(origin["state"], known=Known(line.refers.get))
+    for step, record in path:
+        state = apply(state, _change(line, thing, state, step.key, record))
     there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
     leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
     joining = [(step.key, record) for step, record in path if step.key not in there]
@@ -56,6 +66,35 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         line.move(steps[-1].head if steps else line.root, steps)
         if scope.recorded is not None:
             scope.recorded.turns.forget(there - wanted)
+
+
+def _change(line: Line, thing: Any, state: State, key: str, record: Record) -> Change:
+    """The change of an object in an event, given the state before it."""
+    change: Change = record["changes"].get("self", {})
+    if type(record) is Plain or not change:
+        return change
+    named, live = line.objects.get(key, ({}, []))
+
+    def find(name: str) -> Any:
+        if name == "self":
+            return thing
+        if not name.startswith("self."):
+            return named.get(name)
+        parts = ((f"self.{part}", value) for part, value in state.items())
+        places = {p: o for where, value in parts for p, o in objects_by_place(value, where)}
+        return places.get(name)
+
+    known = Known(find, live)
+    try:
+        decode(record["result"], known=known)  # the change may refer to what is in it
+        change = decode(change, known=known)
+    except DamagedRecord as error:
+        raise InvalidInput(
+            f"The state after event {key[:12]} refers to an object that is not here, such as an "
+            "argument of its call. Nothing was changed. Call control.begin() and run the cells up "
+            "to there."
+        ) from error
+    return change
 
 
 def _each_made(events: Sequence[tuple[str, Record | None]], hook: str, scope: Scope) -> None:

@@ -38,7 +38,7 @@ class Member:
     step : Step or None
         The event, when it has ended.
     thing, change
-        The object and the encoded change of it.
+        The object and the change of it.
     """
 
     group: Group

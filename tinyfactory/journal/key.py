@@ -18,17 +18,19 @@ The base is, for
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import InvalidInput, NotSerialisable
 from tinyfactory.journal.serializer import (
     State,
+    copied,
     digest,
     encode,
-    objects_in,
+    objects_by_place,
     type_name,
     with_state,
 )
@@ -127,6 +129,37 @@ class Method:
         arguments = {name: bound.arguments[name] for name in names[1:]}
         return Call(self, owner, arguments)
 
+    def run(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the body, with copies of lists and dictionaries.
+
+        A replay does not run the body, so what it changes in an argument must not be seen.
+        """
+        memo: dict[int, Any] = {}
+        try:
+            args = tuple([copied(arg, memo) for arg in args])
+            given = {name: copied(arg, memo) for name, arg in kwargs.items()}
+        except RecursionError:
+            raise NotSerialisable(
+                f"An argument of {self.name} is nested too deeply. Nothing was done."
+            ) from None
+        for name, (place, default) in self._collections.items():
+            if len(args) <= place and name not in given:
+                given[name] = copied(default)
+        return self.function(owner, *args, **given)
+
+    @cached_property
+    def _collections(self) -> dict[str, tuple[int, Any]]:
+        """The parameters whose default is a list or the like, with their places."""
+        return {
+            name: (
+                place - 1 if parameter.kind is not parameter.KEYWORD_ONLY else sys.maxsize,
+                parameter.default,
+            )
+            for place, (name, parameter) in enumerate(self.signature.parameters.items())
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and isinstance(parameter.default, (list, dict, set, bytearray))
+        }
+
     @cached_property
     def _plain(self) -> dict[str, Any] | None:
         """The parameters behind the owner, each with its default, if all are ordinary ones."""
@@ -151,8 +184,8 @@ def _bind_plainly(
 class Call:
     """One call of a transactional method.
 
-    `things` are the owner (as ``"self"``) and the arguments by name, and `participants` those
-    of them that the method may change.
+    `things` are the owner (as ``"self"``), the arguments by name, and objects within arguments by
+    their place (``"people[2]"``); `participants` are those that the method may change.
     """
 
     __slots__ = ("arguments", "method", "owner", "participants", "things")
@@ -162,15 +195,26 @@ class Call:
         self.owner = owner
         self.arguments = arguments
         self.things = things = {"self": owner, **arguments}
-        if method.touches is None:
-            found = {name: thing for name, thing in things.items() if type(thing) in with_state}
-        else:
-            found = {name: things[name] for name in method.touches}
+        touches = method.touches
+        found: dict[str, Any] = {}
+        for name in tuple(things) if touches is None else touches:
+            thing = things[name]
+            if type(thing) in with_state:
+                found[name] = thing
+            elif isinstance(thing, (list, tuple, dict)):
+                found.update(objects_by_place(thing, name))
+            elif touches is not None:
+                found[name] = thing
         if len(found) > 1:
             # An object that is passed twice is copied and restored once.
             first = {id(thing): name for name, thing in reversed(found.items())}
             found = {name: thing for name, thing in found.items() if first[id(thing)] == name}
+        things.update(found)
         self.participants = found
+
+    def is_within(self, name: str) -> bool:
+        """Whether a name is the place of an object within an argument, which enters the key."""
+        return name != "self" and name not in self.arguments
 
     @property
     def class_name(self) -> str:
@@ -182,7 +226,7 @@ class Call:
         """The version of the method for the classes of the owner and of the arguments."""
         if self.method.given_version:
             return self.method.given_version
-        classes = {type(thing) for thing in objects_in(self.arguments)}
+        classes = {type(thing) for _, thing in objects_by_place(self.arguments, "")}
         own = sorted(filter(is_own_class, classes), key=type_name)
         return self.method.version(self.owner_class, *own)
 

@@ -152,6 +152,8 @@ def in_short(value: Any, length: int = 60) -> str:
             words = "nothing"
         case {"$": "object", "type": str(kind), "state": state}:
             words = name_in(state) or f"{kind}({arguments_in_short(state, length)})"
+        case {"$": "same", "as": str(name)}:
+            words = name
         case {"$": "list" | "tuple", "items": list(items)} | list(items):
             words = ", ".join(in_short(item, length) for item in items[:_MOST_ITEMS])
             if len(items) > _MOST_ITEMS:

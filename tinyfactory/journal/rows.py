@@ -51,6 +51,8 @@ def _is_event(value: Json) -> bool:
         and _are_texts(value.get("steps", []))
         and isinstance(meta, dict)
         and isinstance(meta.get("why", ""), str)
+        and isinstance(meta.get("cell", ""), str)
+        and type(meta.get("beside", 1)) is int
         and _is_number(meta.get("at", 0.0))
         and _is_number(meta.get("seconds", 0.0))
         and isinstance(meta.get("replies"), list)

@@ -23,7 +23,14 @@ from tinyfactory.errors import InvalidInput, NameTaken
 from tinyfactory.journal import key
 from tinyfactory.journal.cells import Execution, current_execution, say
 from tinyfactory.journal.group import Calls, Group, Member
-from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
+from tinyfactory.journal.serializer import (
+    References,
+    digest,
+    encode,
+    journal_state,
+    type_name,
+)
+from tinyfactory.journal.state import has_own_state, objects_of
 from tinyfactory.utils.concurrency import (
     Aside,
     deferred_interrupts,
@@ -162,6 +169,9 @@ class Line(Calls):
         self.origin = origin or {}
         self.head = head or root
         self.steps: list[Step] = []
+        # The objects that the origin refers to, and by event those that the object's change does.
+        self.refers: dict[str, Any] = {}
+        self.objects: dict[str, tuple[dict[str, Any], list[Any]]] = {}
         self._joined: tuple[str, dict[str, Any]] | None = None
 
     def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
@@ -588,9 +598,9 @@ class Scope:
         with self.lock:
             line = self.begun_line_of(thing)
             if line is None:
-                state = encode(journal_state(thing), type(thing).__name__)
-                origin = {"class": type_name(type(thing)), "state": state}
+                origin, refers = _origin(thing)
                 line = self._recorded_line(thing, origin) or self.new_line("object", origin, thing)
+                line.refers = refers
                 _lines.put(thing, (self._run, line))
             return line
 
@@ -673,6 +683,21 @@ class Scope:
             place["occurrence"] = self._occurrences[equal]
             root = key.line_root(equal, place["occurrence"])
             return Line(root, place if born is None else place | {"cell": born.mark})
+
+
+def _origin(thing: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The origin of an object's line, and the objects that it refers to by name."""
+    state, where = journal_state(thing), type(thing).__name__
+    refers = {"self": thing}
+    if has_own_state(type(thing)):
+        refers |= objects_of(thing, "self", state)
+    names = {id(other): name for name, other in reversed(refers.items())}
+    origin = {"class": type_name(type(thing))}
+    if len(refers) > 1:
+        # Objects in the state are stored by name only, but tell equal origins apart.
+        origin["refers"] = digest(encode(state, where, References(once=False)))
+    references = References(lambda other: names.get(id(other)), once=False)
+    return origin | {"state": encode(state, where, references)}, refers
 
 
 # For calls while no simulation is open: they are atomic but not saved.

@@ -6,11 +6,17 @@ import functools
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyfactory.errors import Cancelled, DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import (
+    Cancelled,
+    DamagedRecord,
+    ForkedTransaction,
+    InvalidInput,
+    NameTaken,
+)
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Group, Member
@@ -33,10 +39,13 @@ from tinyfactory.journal.scope import (
 )
 from tinyfactory.journal.serializer import (
     Change,
+    Known,
     Plain,
+    References,
     State,
     apply,
     check_names,
+    copied,
     decode,
     difference,
     digest,
@@ -44,8 +53,19 @@ from tinyfactory.journal.serializer import (
     encode,
     inverse,
     journal_state,
-    objects_in,
+    objects_by_place,
     outline,
+    watchers,
+    with_state,
+)
+from tinyfactory.journal.state import (
+    StateCopy,
+    forget_computed,
+    has_encoder_of_package,
+    is_blank,
+    is_own,
+    is_transient,
+    objects_of,
 )
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
@@ -104,8 +124,9 @@ class Transaction:
     event. After an error `roll_back`; in any case `release`.
 
     Objects that the method may change (`Call.participants`) are copied by `open`, locked until
-    `release`, and restored by `roll_back`. A method that declares ``touches=()`` changes
-    nothing itself but calls `stage`; its changes are made when its event is stored.
+    `release`, and restored by `roll_back`. Another object takes part from the first assignment to
+    one of its attributes (`take_part`). A method that declares ``touches=()`` changes nothing
+    itself but calls `stage`; its changes are made when its event is stored.
 
     No step may be interrupted by Ctrl-C half way: in the main thread each runs within
     `deferred_interrupts`.
@@ -124,6 +145,13 @@ class Transaction:
     _turn: Any = None
     _repeated = False
     _made_again = ""
+    _found: dict[int, tuple[str, Any]] | None = None
+    # The objects that the changes refer to, by name and by number.
+    _objects: tuple[dict[str, Any], list[Any]] | None = None
+    # The objects that the result and the changes hold in full, by number.
+    _written: Sequence[Any] = ()
+    # Those of them that are not within others.
+    _outermost: Sequence[Any] = ()
     _sent: _Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
@@ -143,7 +171,12 @@ class Transaction:
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
-        self.before: dict[str, State] = {}
+        self.before: dict[str, StateCopy] = {}
+        # Ids of the objects that take part or were made in this call, which stay alive with it.
+        self.known = {id(thing) for thing in call.participants.values()}
+        self._made: list[Any] = []
+        # Objects that took part later by id, each with its name if a replay finds it by one.
+        self.joined: dict[int, tuple[str | None, StateCopy]] = {}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
         self._places: list[tuple[int, int]] = []  # of each of them
@@ -224,9 +257,13 @@ class Transaction:
         """Copy the objects that the method may change, and compute the event's key."""
         states: dict[str, State] = {}
         for name, thing in self.call.participants.items():
-            self.before[name] = state = thing.encode_complete_state()
-            if self.scope.store is not None:
-                states[name] = encode(journal_state(thing, state), f"the state of {name}")
+            self.before[name] = before = StateCopy(thing)
+            # The state of an object within an argument enters the key with the argument.
+            if self.scope.store is not None and not self.call.is_within(name):
+                state = journal_state(thing, before.state)
+                states[name] = encode(
+                    state, f"the state of {name}", functools.partial(_within, thing)
+                )
         if self.scope.store is None:
             return
         self.content = keys.call_content(self.call, states)
@@ -348,8 +385,13 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
-        more = record["changes"].keys() - self.call.participants.keys()
-        self._to_lock += [self.call.things[name] for name in more]
+        try:
+            changed = {name: self._thing(name) for name in record["changes"]}
+        except DamagedRecord:
+            self._skip("an object that it changed is not here")
+            return self.look_up()
+        more = changed.keys() - self.call.participants.keys()
+        self._to_lock += [changed[name] for name in more]
         return record
 
     def _find(self) -> Record | None:
@@ -478,7 +520,7 @@ class Transaction:
             self._skip(f"a name in it is taken now: {error}")
             return False
         self._settle(record["meta"].get("beside"))
-        self._bring_in_order(record)
+        self._bring_in_order()
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -491,34 +533,33 @@ class Transaction:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
         turns = self._turns()
-        made: list[Any] = []
+        # A call that is repeated changes only objects that it did not change before.
+        things = [] if turns is None else self._changed_things(changes)
+        self._repeated = turns is not None and self._has_changed(things)
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             before = None if turns is None else turns.made_by(self.key)
-
-            def enter(thing: Any) -> Any:
-                known = None if before is None else next(before, None)
-                made.append(known if known is not None else self._enter(thing, before is not None))
-                return made[-1]
-
+            enter = functools.partial(self._enter, known=before is not None)
+            known = Known(self._thing, before or ())
             with self.active():
                 try:
-                    result = decode(result, enter)
+                    result = decode(result, enter, known)
+                    uses = known.uses
+                    changes = {} if self._repeated else decode(changes, enter, known)
+                    if known.uses > uses:
+                        self._objects = known.named, known.made
                 except BaseException:
                     self._undo_all()
                     raise
-            changes = decode(changes)
+            self._written = known.made
         self.result = result
         if turns is not None:
-            # A call that is repeated changes only objects that it did not change before.
-            things = self._changed_things(changes)
-            self._repeated = self._has_changed(things)
             changes = {
                 name: change
                 for name, change in changes.items()
-                if not turns.has_changed(self.key, self.call.things[name])
+                if not turns.has_changed(self.key, self._thing(name))
             }
-            self.undo.append(turns.note(self.key, things, made))
+            self.undo.append(turns.note(self.key, things, self._written))
         self.staged = list(changes.items())
         self._make_staged()
         self.replies = record["meta"]["replies"]
@@ -530,25 +571,26 @@ class Transaction:
             if calls is not None:
                 calls.settle(self.member, order)
 
-    def _bring_in_order(self, record: Record) -> None:
+    def _bring_in_order(self) -> None:
         """Put the change of a replayed call before those that were made later when recorded."""
-        member, change = self.member, record["changes"].get("self")
+        member, change = self.member, dict(self.staged).get("self")
         if member is None or change is None:
             return
         member.change = change
         later = member.later()
         if later:
             thing = self.call.owner
-            state = thing.encode_complete_state()
-            ordered = earlier(state, decode(change), [decode(other) for other in later])
+            before = StateCopy(thing)
+            ordered = earlier(before.state, change, later)
             if self.parent is not None:
-                self.undo.append(functools.partial(thing.decode_complete_state, state))
-            thing.decode_complete_state(ordered)
+                self.undo.append(before.restore)
+            with _unwatched():
+                thing.decode_complete_state(copied(ordered))
 
     def _changed_things(self, names: Iterable[str]) -> list[Any]:
         """The owner and the objects of these parameters."""
         owner = [] if isinstance(self.call.owner, type) else [self.call.owner]
-        things = [*owner, *map(self.call.things.__getitem__, names)]
+        things = [*owner, *map(self._thing, names)]
         return [*{id(thing): thing for thing in things}.values()]
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
@@ -596,6 +638,101 @@ class Transaction:
                 )
             tx = tx.parent
 
+    # -- objects that take part -----------------------------------------------------------
+
+    def meet(self, thing: Any, attribute: str) -> None:
+        """Have an object take part, before an attribute is assigned to it within the body."""
+        cls = type(thing)
+        if is_blank(thing):
+            # It is made in this call, so there is nothing to restore.
+            self._made.append(thing)
+            self.known.add(id(thing))
+        elif not is_transient(cls, attribute) and not self._is_in_job():
+            self.take_part(thing, attribute)
+
+    def take_part(self, thing: Any, attribute: str = "") -> None:
+        """Copy an object that the body is going to change, and lock it.
+
+        Its change is undone by a rollback. It is stored, if a replay can find the object by a name;
+        else the event is replayed by running its body.
+
+        Parameters
+        ----------
+        attribute : str
+            The attribute that will be assigned. Of an object of this package's classes only the
+            attributes that a subclass added are copied for one of these.
+
+        Raises
+        ------
+        InvalidInput
+            If the method declares `touches`, and the object cannot be found by a name.
+        """
+        own = bool(attribute) and has_encoder_of_package(thing) and is_own(type(thing), attribute)
+        earlier = self.joined.get(id(thing))
+        if own and earlier is not None:
+            return
+        name = self.name_of(thing)
+        method = self.call.method
+        if name is None and method.touches is not None and self.scope.store is not None:
+            raise InvalidInput(
+                f"{method.name} changes {thing!r}, but declares that it changes only "
+                f"{method.touches}. Nothing was changed. Pass the object as an argument, or leave "
+                "out touches."
+            )
+        with deferred_interrupts() as interrupts:
+            while not self.locks.try_lock([thing], 0.1):
+                interrupts.check()
+        snapshot = StateCopy(thing, own=own)
+        self.undo.append(snapshot.restore)
+        if earlier is not None:
+            snapshot.state |= earlier[1].state
+        self.joined[id(thing)] = name, snapshot
+        if not own:
+            self.known.add(id(thing))
+
+    def _is_in_job(self) -> bool:
+        """Whether this belongs to one of several people that a job makes at the same time."""
+        tx: Transaction | None = self
+        while tx is not None:
+            if tx.slot is not None and tx.call.method.touches is not None:
+                return True
+            tx = tx.parent
+        return False
+
+    def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:
+        """The name under which a replay of this call finds an object that was there before."""
+        place = self._reachable(copies).get(id(thing))
+        return None if place is None else place[0]
+
+    def _thing(self, name: str) -> Any:
+        """The object of a name."""
+        things = self.call.things
+        if name not in things:
+            things.update(self._reachable().values())
+            if name not in things:
+                raise DamagedRecord(f"{self.call.method.name} has no object {name!r} here.")
+        return things[name]
+
+    def _reachable(self, more: Sequence[StateCopy] = ()) -> dict[int, tuple[str, Any]]:
+        """The objects that arguments and attributes of objects refer to, with their places, by id.
+
+        As they were before the body: attributes of objects that changed are read from a copy.
+        """
+        if self._found is None:
+            parts = [*more, *(part for _, part in self.joined.values()), *self.before.values()]
+            copies = {id(part.thing): part.state for part in parts}
+            self._found = {}
+            waiting = [
+                part
+                for name, thing in self.call.things.items()
+                for part in objects_by_place(thing, name)
+            ]
+            for name, thing in waiting:
+                if id(thing) not in self._found:
+                    self._found[id(thing)] = name, thing
+                    waiting += objects_of(thing, name, copies.get(id(thing)))
+        return self._found
+
     # -- commit -------------------------------------------------------------------------
 
     def commit(self, result: Any) -> bool:
@@ -610,7 +747,11 @@ class Transaction:
     def send(self, result: Any) -> None:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
-        self.result = result
+        # What the caller does with the result must not change an object, nor differ in a replay.
+        try:
+            self.result = copied(result)
+        except RecursionError:
+            self.result = result  # the journal refuses it
         if self.rerun and self._is_all_recorded():
             return
         if self.parent is None and self.scope.store is not None and self.kept:
@@ -632,9 +773,9 @@ class Transaction:
             record = self._publish()
             if record is None:
                 return False
-            turns, made = self._turns(), objects_in(self.result)
+            turns = self._turns()
             for key in filter(None, (self.key, self._made_again) if turns is not None else ()):
-                turns.note(key, self._changed_things(record["changes"]), made)
+                turns.note(key, self._changed_things(record["changes"]), self._written)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
@@ -649,18 +790,25 @@ class Transaction:
     def _end_as_recorded(self) -> Record:
         """End a call whose body ran over recorded events: with its recorded result."""
         turns, record = self._turns(), self.scope.recorded.get("event:" + self.key)
-        for name, state in self.before.items():
-            if turns.has_changed(self.key, self.call.participants[name]):
-                self.call.participants[name].decode_complete_state(state)
-        made = objects_in(self.result)
-        for thing in made:
+        copies = [*self.before.values(), *(copy for _, copy in self.joined.values())]
+        references = References(self.name_of, once=True)
+        encode(self.result, "the result", references)
+        in_result = len(references.objects)
+        self._changes(references)
+        self._objects = references.named, references.objects
+        self._written = references.objects
+        for thing in references.outermost:
             origins.put(thing, self.key)
-        stored: list[Any] = []
-        decode(record["result"], lambda thing: stored.append(thing))
-        if len(stored) == len(made):
-            left = iter(made)
-            self.result = decode(record["result"], lambda _: next(left))
-        self.undo.append(turns.note(self.key, self.call.participants.values(), made))
+        with _unwatched():
+            for copy in copies:
+                if turns.has_changed(self.key, copy.thing):
+                    copy.restore()
+        stored = Known(self._thing)
+        decode(record["result"], known=stored)
+        if len(stored.made) == in_result:
+            self.result = decode(record["result"], known=Known(self._thing, self._written))
+        things = [copy.thing for copy in copies]
+        self.undo.append(turns.note(self.key, things, self._written))
         found: Record = record
         return found
 
@@ -679,7 +827,7 @@ class Transaction:
             mine, standing = self._stored()
         if standing["head"] == mine["head"]:
             self._make_staged()
-            for thing in objects_in(self.result):
+            for thing in self._outermost:
                 origins.put(thing, self.key)
             return standing
         logger.info("Another kernel ran %s first; its result counts.", self.call.method.name)
@@ -739,16 +887,19 @@ class Transaction:
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
         self._settle()
-        changes = self._changes()
-        encoded = encode(self.result, "the result")
+        references = References(self.name_of, once=True)
+        encoded = encode(self.result, "the result", references)
+        before = references.uses
+        changes = self._changes(references)
+        if references.uses > before:
+            self._objects = references.named, references.objects
+        self._written, self._outermost = references.objects, references.outermost
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
         member = self.member
         beside = {}
-        if member is not None:
-            member.change = changes.get("self")
-            if member.group.parallel:
-                beside["beside"] = member.order
+        if member is not None and member.group.parallel:
+            beside["beside"] = member.order
         execution = self.execution if self.parent is None else None
         cell = {"cell": execution.mark} if execution is not None else {}
         return {
@@ -779,28 +930,40 @@ class Transaction:
             },
         }
 
-    def _changes(self) -> dict[str, Change]:
-        """The changes by parameter: staged ones, or the difference between before and after."""
-        changes: dict[str, Change] = {}
-        for name, before in self.before.items():
-            thing = self.call.things[name]
-            change = difference(journal_state(thing, before), journal_state(thing))
-            if change:
-                changes[name] = encode(change, f"the change of {name}")
+    def _changes(self, references: References) -> dict[str, Change]:
+        """The changes by name: staged ones, and the differences between before and after."""
+        found: dict[str, Change] = {}
+        for name, before in [*self.before.items(), *self.joined.values()]:
+            thing = before.thing
+            before.check_class()
+            now = before.now()
+            change = difference(journal_state(thing, before.state), journal_state(thing, now))
+            if not change:
+                continue
+            forget_computed(thing)
+            if name is None:
+                self.composite = True
+            else:
+                found[name] = change
         for name, change in self.staged:
-            if name in changes:
-                raise ValueError(f"{name} was changed twice in one call; stage one change.")
-            changes[name] = encode(change, f"the change of {name}")
-        return changes
+            found[name] = _together(found.get(name, {}), change, name)
+        if self.member is not None:
+            self.member.change = found.get("self")
+        return {
+            name: encode(change, f"the change of {name}", references)
+            for name, change in found.items()
+        }
 
     def _make_staged(self) -> None:
         """Make the staged changes; each can be undone until the outermost call is stored."""
-        for name, change in self.staged:
-            thing = self.call.things[name]
-            if self.parent is not None:
-                back = inverse(thing.encode_complete_state(), change)
-                self.undo.append(functools.partial(_make_change, thing, back))
-            _make_change(thing, change)
+        # Names are places before any of the changes.
+        staged = [(self._thing(name), change) for name, change in self.staged]
+        with _unwatched():
+            for thing, change in staged:
+                if self.parent is not None:
+                    back = inverse(thing.encode_complete_state(), change)
+                    self.undo.append(functools.partial(_make_change, thing, back))
+                _make_change(thing, change)
 
     def _end(self, record: Record | None) -> None:
         """Move the line's head behind this event; with None leave it unchanged."""
@@ -811,6 +974,8 @@ class Transaction:
         step = Step(self.key, record["head"], replayed, self.why) if record else None
         self.line.leave(self.member, None if self._repeated else step)
         if step is not None:
+            if self._objects is not None:
+                self.line.objects[step.key] = self._objects
             self.scope.went(step)
 
     def _hand_up(self, record: Record | None) -> None:
@@ -821,14 +986,16 @@ class Transaction:
             return
         if self.member is not None:
             parent.inner.leave(self.member)
-        others = parent.call.participants.values()
-        for name, state in self.before.items():
-            thing = self.call.things[name]
-            if not any(thing is other for other in others):
-                parent.undo.append(functools.partial(thing.decode_complete_state, state))
+        others = parent.changed()
+        parts = [*self.before.values(), *(before for _, before in self.joined.values())]
+        for before in self.before.values():
+            if id(before.thing) not in others:
+                parent.undo.append(before.restore)
         parent.undo.extend(self.undo)
         parent.replies.extend(self.replies)
         if record is None:
+            if parent.call.method.touches is not None and not self._is_in_job():
+                parent.adopt(parts)
             return
         # In the order of their places, which does not depend on the schedule.
         place = (0, 0) if self.member is None else self.member.place
@@ -836,13 +1003,26 @@ class Transaction:
         at = bisect_right(parent._places, place)  # noqa: SLF001 - the same class
         parent._places[at:at] = [place] * len(new)  # noqa: SLF001
         parent.children[at:at] = new
-        touched = {id(self.call.things[name]) for name, _ in self.staged} | {
-            id(thing) for thing in self.call.participants.values()
-        }
+        touched = {id(self.call.things[name]) for name, _ in self.staged}
+        touched |= {id(before.thing) for before in parts}
         # The changes of an outer event's own objects cannot replay an inner change of another
         # object. Such an event is replayed by running its body over the inner events.
-        if touched - {id(thing) for thing in others}:
+        if touched - others:
             parent.composite = True
+
+    def adopt(self, parts: list[StateCopy]) -> None:
+        """Store what inner calls changed, because a call that declares `touches` is not rerun."""
+        for part in parts:
+            if id(part.thing) not in self.known:
+                name = self.name_of(part.thing, parts)
+                if name is not None:
+                    self.joined[id(part.thing)] = name, part
+                    self.known.add(id(part.thing))
+
+    def changed(self) -> set[int]:
+        """The ids of the objects whose changes this call stores."""
+        joined = (part for name, part in self.joined.values() if name is not None and not part.own)
+        return {id(part.thing) for part in (*self.before.values(), *joined)}
 
     # -- rollback -----------------------------------------------------------------------
 
@@ -852,6 +1032,8 @@ class Transaction:
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
         self._places, self._inner = [], None
+        self.joined, self._made, self._found = {}, [], None
+        self.known = {id(thing) for thing in self.call.participants.values()}
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -875,12 +1057,83 @@ class Transaction:
 
     def _put_back(self) -> None:
         self._undo_all()
-        for name, state in self.before.items():
-            self.call.participants[name].decode_complete_state(state)
+        with _unwatched():
+            for before in self.before.values():
+                before.restore()
 
     def _undo_all(self) -> None:
-        while self.undo:
-            self.undo.pop()()
+        with _unwatched():
+            while self.undo:
+                self.undo.pop()()
+
+
+def _within(thing: Any) -> References:
+    """For the state of an object, which may refer to the object itself."""
+    return References(lambda other: "self" if other is thing else None, once=False)
+
+
+def _together(change: Change, staged: Change, name: str) -> Change:
+    """A change that was seen and one that was staged, of the same object."""
+    keys = [key for part in (change, staged) for made in part.values() for key in made]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"{name} was changed twice in one call; stage one change.")
+    kinds = dict.fromkeys((*change, *staged))
+    return {
+        kind: [*change.get(kind, ()), *staged.get(kind, ())]
+        if kind == "remove"
+        else {**change.get(kind, {}), **staged.get(kind, {})}
+        for kind in kinds
+    }
+
+
+# -- assignments to attributes ---------------------------------------------------------------
+
+
+def _unwatched() -> AbstractContextManager[None]:
+    """Restore and replay states in the block: no assignment is the body's."""
+    here = current_context()
+    return _AS_IT_IS if here.transaction is None else within(here._replace(transaction=None))
+
+
+_AS_IT_IS = nullcontext()
+
+
+def _watch(cls: type) -> None:
+    """Have objects of a class take part when one of their attributes is assigned or deleted."""
+    for name, watched in (("__setattr__", _watched_set), ("__delattr__", _watched_delete)):
+        methods = [vars(c)[name] for c in cls.__mro__ if name in vars(c)]
+        plain = next(method for method in methods if not hasattr(method, "plain"))
+        if getattr(methods[0], "plain", None) is not plain:
+            method = watched(plain)
+            method.plain = plain
+            setattr(cls, name, method)
+
+
+def _watched_set(plain: Callable[..., None]) -> Any:
+    @functools.wraps(plain)
+    def __setattr__(self: Any, attribute: str, value: Any) -> None:  # noqa: N807
+        tx = current_context().transaction
+        if tx is not None and id(self) not in tx.known:
+            tx.meet(self, attribute)
+        plain(self, attribute, value)
+
+    return __setattr__
+
+
+def _watched_delete(plain: Callable[..., None]) -> Any:
+    @functools.wraps(plain)
+    def __delattr__(self: Any, attribute: str) -> None:  # noqa: N807
+        tx = current_context().transaction
+        if tx is not None and id(self) not in tx.known:
+            tx.meet(self, attribute)
+        plain(self, attribute)
+
+    return __delattr__
+
+
+for _cls in with_state:
+    _watch(_cls)
+watchers.append(_watch)
 
 
 def _people_of(thing: Any) -> int:
@@ -895,4 +1148,4 @@ def _make_change(thing: Any, change: Change) -> None:
     if own is not None:
         own(change)
     else:
-        thing.decode_complete_state(apply(thing.encode_complete_state(), change))
+        thing.decode_complete_state(copied(apply(thing.encode_complete_state(), change)))

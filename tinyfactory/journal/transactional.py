@@ -172,7 +172,7 @@ def _run(method: Method, owner: Any, args: tuple[Any, ...], kwargs: dict[str, An
             tx.looked_up()
             while True:
                 with tx.active(), interrupts.allowed():
-                    result = method.function(owner, *args, **kwargs)
+                    result = method.run(owner, args, kwargs)
                 while not tx.try_lock(0.1):
                     interrupts.check()
                 if tx.commit(result):
@@ -210,7 +210,7 @@ async def _run_async(
             tx.looked_up()
         while True:
             with tx.active():
-                result = await method.function(owner, *args, **kwargs)
+                result = await method.run(owner, args, kwargs)
             await tx.lock_async()
             with deferred_interrupts():
                 if tx.commit(result):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
 from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
 from tinyfactory.journal.serializer import Change, apply, digest, encode, journaled
+from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins
@@ -75,8 +76,19 @@ class TinyPerson:
     _proposals: int  # rewrites proposed so far; it makes each further request a new one
     # The journal stores events by content; the simulation that holds them is no content.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("simulation_id",)
+    # Attributes that the encoder below saves itself; see `tinyfactory.journal.state`.
+    _encoded: ClassVar[tuple[str, ...]] = (
+        *("simulation_id", "provenance", "_persona", "_conversation", "_revisions", "_proposals"),
+        *("persona", "registered", "conversation", "revisions", "proposals", "_joins"),
+    )
+    # Attributes of a subclass that are no part of its state.
+    _transient: ClassVar[tuple[str, ...]] = ()
     _joins = False  # whether a person restored from a journal registers the name again
     __hash__ = None  # type: ignore[assignment]  # equal by content, and content may change
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        journaled(cls)
 
     def __init__(
         self,
@@ -535,19 +547,23 @@ class TinyPerson:
         )
 
     def encode_complete_state(self) -> Json:
-        """Return the complete state of the person, as JSON that shares nothing with it."""
+        """Return the complete state of the person, as JSON that shares nothing with it.
+
+        A subclass has its own attributes in the state as well; see `TinyFactory`.
+        """
         # These were added later: people without them have the state of the first release.
         added = {
             "conversation": self._conversation,
             "revisions": self._revisions,
             "proposals": self._proposals,
         }
-        return {
+        state = {
             **copy_json({"persona": self._persona, "provenance": self.provenance}),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
             **copy_json({key: value for key, value in added.items() if value}),
         }
+        return state | own_state(self)
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Restore a state of `encode_complete_state`; a registered person stays registered.
@@ -567,6 +583,7 @@ class TinyPerson:
         self._proposals = state.get("proposals", 0)
         self.simulation_id = state.get("simulation_id", getattr(self, "simulation_id", None))
         self._joins = bool(state.get("registered"))
+        restore_own(self, state)
         return self
 
     def _apply_change(self, change: Change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -237,10 +237,10 @@ class Turns:
         applied = self._applied.get(key)
         return applied is not None and any(ref() is thing for ref in applied.things)
 
-    def made_by(self, key: str) -> Iterator[Any] | None:
+    def made_by(self, key: str) -> list[Any] | None:
         """The objects that an event made, None for those that are gone; None for a new event."""
         applied = self._applied.get(key)
-        return None if applied is None else iter([ref() for ref in applied.made])
+        return None if applied is None else [ref() for ref in applied.made]
 
     def note(self, key: str, things: Iterable[Any], made: Iterable[Any]) -> Callable[[], None]:
         """Remember what an event changed and made; returns a function that undoes this."""

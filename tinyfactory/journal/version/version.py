@@ -585,10 +585,12 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _is_generated(function: FunctionType) -> bool:
-    """Whether a method was made by a decorator such as `dataclass`."""
-    function = inspect.unwrap(function)
-    file = function.__code__.co_filename
-    return file.startswith("<attrs ") or (file == "<string>" and _read(function).text is None)
+    """Whether a method was made by a decorator such as `dataclass`, or is one of Python's."""
+    inner: Any = inspect.unwrap(function)
+    if not isinstance(inner, FunctionType):
+        return True
+    file = inner.__code__.co_filename
+    return file.startswith("<attrs ") or (file == "<string>" and _read(inner).text is None)
 
 
 _contents: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}
