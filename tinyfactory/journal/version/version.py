@@ -16,6 +16,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -40,6 +41,7 @@ ITSELF = ""
 _MISSING: Any = object()
 # Larger collections are data and no constants.
 _MOST_ITEMS = 10_000
+_MOST_LEVELS = 50
 _Owner = type | None
 _HELD = (FunctionType, MethodType, type, functools.partial, list, tuple, dict, set, frozenset)
 
@@ -312,12 +314,13 @@ class _Walk:
             self._others.update(dict.fromkeys(n for chain in known.names.own for n in chain))
         else:
             for chain in known.names.own:
-                use("self." + chain[0], self._attribute(owner, chain[0]))
+                name = _mangled(chain[0], function)
+                use("self." + name, self._attribute(owner, name))
                 # The object may be of another class than the one that the method was found by.
-                self._others.update(dict.fromkeys(chain[owner is self._owner :]))
+                self._others.update(dict.fromkeys((name, *chain[1:])[owner is self._owner :]))
             for name in known.names.above:
-                use("super." + name, self._above(function, owner, name))
-        self._others.update(known.names.others)
+                use("super." + name, self._above(function, owner, _mangled(name, function)))
+        self._others.update(dict.fromkeys(_mangled(n, function) for n in known.names.others))
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             use("wrapped", self._token(wrapped, label, owner))
@@ -325,8 +328,8 @@ class _Walk:
 
     def _free(self, function: FunctionType, known: _Code, chain: Chain) -> str | None:
         """The token of a global name, or of a name of a function around, with its attributes."""
-        if chain[0].startswith("__"):
-            return None
+        if chain[0].startswith("__") and chain[0].endswith("__"):
+            return None  # such as the path in __file__
         value = self._first(function, known, chain[0])
         if value is _MISSING:
             return None
@@ -377,8 +380,8 @@ class _Walk:
             file = getattr(value, "__file__", None)
             if file is None or not is_own_file(file):
                 return None
-            texts = texts_of(file, value.__dict__)
-            rebound = any(rest[0] in t.rebound or rest[0] in t.set_on_classes for t in texts)
+            text = next(texts_of(file, value.__dict__), None)
+            rebound = text is not None and rest[0] in text.rebound | text.set_on_classes
             value = self.version.look_up(value.__dict__, rest[0])
             label, rest = f"{label}.{rest[0]}", rest[1:]
         if value is _MISSING or isinstance(value, ModuleType):
@@ -401,31 +404,35 @@ class _Walk:
         text = syntax.constant(value)
         if text is not None:
             return self._part((label,), f"constant {label}", text)
-        if isinstance(value, FunctionType):
+        kind = type(value)  # and not isinstance, which asks a proxy for its class
+        if kind is FunctionType:
             return self._of_function(value, label, owner)
-        if isinstance(value, MethodType):
+        if kind is MethodType:
             return self._token(value.__func__, label, _class_of(value.__self__))
-        if isinstance(value, (staticmethod, classmethod)):
-            return self._token(value.__func__, label, owner if type(value) is classmethod else None)
-        if isinstance(value, property):
+        if issubclass(kind, (staticmethod, classmethod)):
+            method = issubclass(kind, classmethod)
+            return self._token(value.__func__, label, owner if method else None)
+        if issubclass(kind, property):
             parts = (value.fget, value.fset, value.fdel)
             return self._all([self._token(part, label, owner) for part in parts if part])
-        if isinstance(value, functools.cached_property):
+        if issubclass(kind, functools.cached_property):
             return self._token(value.func, label, owner)
-        if isinstance(value, (functools.partial, functools.partialmethod)):
+        if issubclass(kind, (functools.partial, functools.partialmethod)):
             given = [*value.args, *value.keywords.values()]
             names = [*map(str, range(len(value.args))), *value.keywords]
             tokens = [self._token(value.func, label, owner)]
             tokens += [self._token(v, f"{label}({n})") for n, v in zip(names, given, strict=True)]
             return self._all(tokens)
-        if isinstance(value, type):
+        if issubclass(kind, type):
             return self._class(value) if is_own_class(value) else None
-        if isinstance(value, (list, tuple, dict, set, frozenset)):
+        if issubclass(kind, (list, tuple, dict, set, frozenset)):
             return self._collection(value, label)
-        wrapped = getattr(value, "__wrapped__", None)
-        if isinstance(wrapped, FunctionType):  # such as lru_cache
-            return self._token(wrapped, label, owner)
-        return self._class(type(value)) if is_own_class(type(value)) else None
+        if is_own_class(kind):
+            return self._class(kind)
+        with suppress(Exception):  # any object may be asked, and answer with any error
+            if type(value.__wrapped__) is FunctionType:  # such as lru_cache
+                return self._token(value.__wrapped__, label, owner)
+        return None
 
     def _all(self, tokens: list[str | None]) -> str | None:
         return "|".join(token or "" for token in tokens) if any(tokens) else None
@@ -458,7 +465,7 @@ class _Walk:
         does not make.
         """
         content = _first_content(value)
-        if content is None or id(value) in self._open:
+        if content is None or id(value) in self._open or len(self._open) > _MOST_LEVELS:
             return None
         self._open.add(id(value))
         texts: list[str] = []
@@ -554,6 +561,15 @@ def _texts(cls: type) -> list[Text]:
 def _name(function: FunctionType, label: str) -> str:
     name = function.__qualname__.replace("<locals>.", "")
     return f"helper {label if '<lambda>' in name else name}()"
+
+
+def _mangled(name: str, function: FunctionType) -> str:
+    """The name of an attribute as the class has it: private names get the class's name."""
+    if not name.startswith("__") or name.endswith("__"):
+        return name
+    within = function.__qualname__.replace(".<locals>", "").split(".")[:-1]
+    cls = within[-1].lstrip("_") if within else ""
+    return f"_{cls}{name}" if cls else name
 
 
 def _class_of(thing: Any) -> type:
