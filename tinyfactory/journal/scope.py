@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import NameTaken
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
@@ -239,9 +239,15 @@ class Fork:
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken, UnknownRecord
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.records import NEW, REPLAYED, Record
@@ -35,10 +35,12 @@ from tinyfactory.journal.serializer import (
     difference,
     encode,
     inverse,
+    is_journaled,
     journal_state,
     objects_in,
     outline,
 )
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import lock_of
 
 Json = dict[str, Any]
@@ -202,6 +204,12 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
+        for name in record["changes"]:
+            if not is_journaled(self.call.things.get(name)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
         self._to_lock += record["changes"].keys() - self.call.participants.keys()
         return record
 
@@ -214,7 +222,11 @@ class Transaction:
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
@@ -226,9 +238,15 @@ class Transaction:
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_stored(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _is_stored(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -237,7 +255,8 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
