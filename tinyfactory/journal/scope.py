@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import InvalidInput, NameTaken
+from tinyfactory.errors import DamagedRecord, InvalidInput, NameTaken
 from tinyfactory.journal import key
 from tinyfactory.journal.cells import Execution, current_execution, say
 from tinyfactory.journal.group import Calls, Group, Member
@@ -281,9 +281,15 @@ class Fork:
             return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------

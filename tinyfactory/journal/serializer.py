@@ -512,6 +512,10 @@ State = dict[str, Any]
 Change = dict[str, Any]
 
 
+# The kinds of changes that `apply` makes.
+CHANGES = frozenset({"set", "append", "remove", "drop"})
+
+
 def difference(before: State, after: State) -> Change:
     """The change from `before` to `after`; empty when they are equal.
 
@@ -544,6 +548,8 @@ def apply(state: State, change: Change) -> State:
     >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
     {'names': ['Ana', 'Bo'], 'n': 2}
     """
+    if not CHANGES.issuperset(change):
+        raise DamagedRecord(f"A change is of an unknown kind: {', '.join(map(str, change))}.")
     changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
     changed.update(change.get("set", {}))
     for key, items in change.get("append", {}).items():

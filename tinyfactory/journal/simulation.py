@@ -15,6 +15,7 @@ from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
+from tinyfactory.journal.verification import check_row
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
@@ -339,10 +340,10 @@ class Simulation:
         from tinyfactory.journal.storage.store import Store  # slow to import: diskcache
 
         if self._recording is None:
-            return Store(self._path)
+            return Store(self._path, check_row)
         from tinyfactory.journal.recording.replay import RecordedStore  # as slow to import
 
-        own = Store(self._path) if self._extended else None
+        own = Store(self._path, check_row) if self._extended else None
         return RecordedStore(self._recording, self.id, own)
 
     def _opened(self) -> Scope:

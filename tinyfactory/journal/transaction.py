@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyfactory.errors import Cancelled, DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import (
+    Cancelled,
+    DamagedRecord,
+    ForkedTransaction,
+    NameTaken,
+    UnknownRecord,
+)
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Group, Member
@@ -43,10 +49,12 @@ from tinyfactory.journal.serializer import (
     earlier,
     encode,
     inverse,
+    is_journaled,
     journal_state,
     objects_in,
     outline,
 )
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
 from tinyfactory.utils.logs import get_logger
@@ -348,6 +356,12 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
+        for name in record["changes"]:
+            if not is_journaled(self.call.things.get(name)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
         more = record["changes"].keys() - self.call.participants.keys()
         self._to_lock += [self.call.things[name] for name in more]
         return record
@@ -361,7 +375,11 @@ class Transaction:
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
@@ -379,7 +397,7 @@ class Transaction:
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_in_store(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
 
@@ -460,11 +478,16 @@ class Transaction:
         for version in self.call.method.former_versions:
             content = self.content | {"version": version}
             key = keys.event_key(self.base, content)
-            with suppress(DamagedRecord):
-                if self.scope.store.get("event:" + key) is not None:
-                    self.key = key
-                    return True
+            if self._is_in_store("event:" + key):
+                self.key = key
+                return True
         return False
+
+    def _is_in_store(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -473,7 +496,8 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False

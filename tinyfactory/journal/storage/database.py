@@ -230,6 +230,10 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         settings = SETTINGS | {RELEASE: THIS_RELEASE}
         try:
             super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
+        except BaseException:
+            self._present = None
+            self.close()  # a traceback may keep the connection alive, and with it a lock
+            raise
         finally:
             self._opening = False
         wrong = [name for name, value in SETTINGS.items() if getattr(self, name) != value]
@@ -278,7 +282,7 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         """Close the connection; diskcache does so once at the end of opening, which commits."""
         if self._opening and self._present is not None:
             self._present = None
-            self._sql("COMMIT")
+            super()._sql_retry("COMMIT")
         super().close()
 
     def add_row(self, key: str, row: Sealed) -> Any:
