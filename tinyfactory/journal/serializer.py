@@ -297,7 +297,6 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
     Examples
     --------
     >>> class Shop:
-    ...     town = "Graz"
     ...     def sell(self): ...
     >>> check_names(Shop, {"town": "Wien", "_prices": []})
     >>> check_names(Shop, {"sell": 1})

@@ -16,6 +16,7 @@ from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
@@ -260,7 +261,7 @@ class Simulation:
         key, record = find_event(scope.store, scope.id, event, scope.last_key)
         step = scope.step_of(key)
         replayed = step.why if step is not None and step.hit else None
-        return explain(scope.store, scope.id, key, record, replayed)
+        return legible(explain(scope.store, scope.id, key, record, replayed))
 
     def checkout(self, thing: Any, event: str | int | None) -> None:
         """Put an object back to its state after an earlier event, to continue from there.
