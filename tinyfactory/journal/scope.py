@@ -593,8 +593,7 @@ def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -
     make : callable
     """
     execution = None if here.recorded is None else current_execution()
-    # Without the ids of cells, two cells may have one source.
-    if execution is None or not execution.id or _context.get().transaction is not None:
+    if execution is None or _context.get().transaction is not None:
         return make()
     return here.recorded.turns.once(execution, thing, what, make)
 

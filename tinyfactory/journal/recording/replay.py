@@ -233,6 +233,16 @@ class RecordedStore(StoreBase):
             for options, wanted in zip(following, drawn, strict=False)
         ]
 
+    def arguments_of(self, class_name: str, method: str) -> list[Record]:
+        """The arguments of all recorded calls of a class's method on the class itself."""
+        found = []
+        for (root, _), numbers in self.calls.calls.items():
+            for event in [event for events in numbers.values() for event in events if not root]:
+                record = self.recording.get("event:" + event.key) or {}
+                if (record["class"], record["method"]) == (class_name, method):
+                    found.append(decode(record["arguments"]))
+        return found
+
     def _events(self, asked: Record, root: str, derived: tuple[str, ...]) -> list[RecordedCall]:
         """The recorded events of a call on an object."""
         calls = self.calls.calls
