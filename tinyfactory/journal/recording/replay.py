@@ -160,7 +160,7 @@ class RecordedStore(StoreBase):
             self._compare_prompts(asked, turn.option.key)
         return turn
 
-    def inner_key(self, key: str, base: str, asked: Record) -> str:
+    def inner_key(self, asked: Record, key: str, base: str) -> str:
         """The key under which a call within a recorded call was recorded."""
         exact = self._key_of(key, base, asked)
         if "event:" + exact in self.recording:
