@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import DamagedRecord, InvalidInput, NameTaken
 from tinyfactory.journal import key
-from tinyfactory.journal.cells import Execution, current_execution, say
+from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.utils.concurrency import (
@@ -573,9 +573,7 @@ class Scope:
         self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
-        # The executions of cells that made new calls, by cell and call.
-        self._new_calls: dict[tuple[str, str], str] = {}
-        self._told: set[str] = set()
+        self.second_runs = SecondRuns()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
@@ -623,31 +621,6 @@ class Scope:
         with self.lock:
             self.hits += hit
             self.misses += not hit
-
-    def note_new_call(self, name: str, call: str, execution: Execution | None) -> None:
-        """Say once that a cell is run again and makes new results.
-
-        Parameters
-        ----------
-        name : str
-            The method's name.
-        call : str
-            The same for equal calls.
-        execution : Execution or None
-            The execution of the cell that makes the call.
-        """
-        if execution is None:
-            return
-        with self.lock:
-            number = self._new_calls.setdefault((execution.cell, call), execution.number)
-            if number == execution.number or execution.number in self._told:
-                return
-            self._told.add(execution.number)
-        same = "This cell" if execution.id else "A cell of this source"
-        say(
-            f"{same} was run before, so {name} is a second call and its result is new. To have "
-            "the first result again, call control.begin() and run the cells from there."
-        )
 
     def went(self, step: Step) -> None:
         """Remember an outermost event of this run."""
@@ -758,8 +731,7 @@ def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -
     make : callable
     """
     execution = None if here.recorded is None else current_execution()
-    # Without the ids of cells, two cells may have one source.
-    if execution is None or not execution.id or _context.get().transaction is not None:
+    if execution is None or _context.get().transaction is not None:
         return make()
     return here.recorded.turns.once(execution, thing, what, make)
 

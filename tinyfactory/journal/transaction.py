@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
+from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
@@ -129,9 +130,6 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    _turn: Any = None
-    _repeated = False
-    _made_again = ""
     _sent: _Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
@@ -158,6 +156,8 @@ class Transaction:
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
+        store = self.scope.recorded
+        self.recorded = None if store is None else RecordedCall(store, call)
         self._pid = os.getpid()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
         # The outermost call keeps its simulation open.
@@ -346,13 +346,14 @@ class Transaction:
                 self.scope.count(hit=False)
                 self._note_second_run()
             return None
-        if self._is_edit_of_other_state(record):
-            # Its recorded change would undo later ones, and it needs no model.
-            self._made_again = self.key
+        recorded, state = self.recorded, self.content.get("state")
+        if recorded is not None and recorded.runs_anew(self.key, record, state):
             self.key = keys.event_key(self.base, self.content)
             self.rerun, self.why = True, REPLAYED
             return None
-        if record["composite"] and not self._has_changed(self.call.participants.values()):
+        things = self.call.participants.values()
+        known = recorded is not None and recorded.was_applied(self.key, things)
+        if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
@@ -369,8 +370,8 @@ class Transaction:
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
-        if recorded is not None and not self.why:
-            self._find_recorded(recorded)
+        if self.recorded is not None and not self.why:
+            self._find_recorded(self.recorded)
         self.why = self.why or NEW
         while True:
             try:
@@ -401,70 +402,25 @@ class Transaction:
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
 
-    def _find_recorded(self, recorded: Any) -> None:
-        """Take the key of the recorded event of this call, wherever it was made."""
-        method, on_class = self.call.method, isinstance(self.call.owner, type)
-        root = "" if on_class or self.line is None else self.line.root
-        for version in (self.content["version"], *method.former_versions):
-            content, key = self.content, self.key
-            if version != content["version"]:  # an earlier release gave that one
-                content = content | {"version": version}
-                key = keys.event_key(self.base, content)
-            if self.parent is not None:
-                found = recorded.inner_key(key, self.base, content)
-                if "event:" + found in recorded.recording:
-                    self.key = found
-                    return
-                continue
-            self._turn = recorded.turn(
-                content,
-                key=key,
-                base=self.base,
-                root=root,
-                execution=self.execution,
-                derived=method.derived,
-            )
-            if self._turn is not None:
-                self._take_turn(recorded, on_class)
-                return
-
-    def _take_turn(self, recorded: Any, on_class: bool) -> None:
-        self.key = self._turn.option.key
-        if on_class:  # of several equal calls, the line of the one that was found
-            root = recorded.recording.get("event:" + self.key)["line"]
+    def _find_recorded(self, recorded: RecordedCall) -> None:
+        """Take the key, and for a call on a class the line, of the recorded event."""
+        content, key, base = self.content, self.key, self.base
+        if self.parent is not None:
+            self.key = recorded.inner_key(content, key, base)
+            return
+        self.key, line = recorded.find(content, key, base, self.line, self.execution)
+        if line is not None and line is not self.line:
             if self.line is not None and self.member is not None:
                 self.line.leave(self.member, failed=True)
-            self.line = Line(root, recorded.get("line:" + root))
-            self.member = self.line.enter(None, self.line.next_base(), self.key, 1)
-
-    def _is_edit_of_other_state(self, record: Record) -> bool:
-        """Whether this is a recorded edit that is made for the first time, on another state."""
-        return (
-            self.call.method.edit
-            and self._turn is not None
-            and not self._turn.repeated
-            and record["state"] != self.content.get("state")
-        )
+            self.line = line
+            self.member = line.enter(None, line.next_base(), self.key, 1)
 
     def _note_second_run(self) -> None:
         """Say that a call costs again when its cell is run a second time."""
         if self.execution is not None and not self.call.method.edit:
             content = self.content
             parts = [content[part] for part in ("class", "method", "arguments")]
-            self.scope.note_new_call(self.call.method.name, digest(parts), self.execution)
-
-    def _turns(self) -> Any:
-        """What this run has had of the recording that is replayed, or None."""
-        return None if self.scope.recorded is None else self.scope.recorded.turns
-
-    def _has_changed(self, things: Iterable[Any]) -> bool:
-        """Whether this event was replayed in this run, and changed all these objects."""
-        turns = self._turns()
-        return (
-            turns is not None
-            and turns.made_by(self.key) is not None
-            and all(turns.has_changed(self.key, thing) for thing in things)
-        )
+            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
 
     def _take_former_key(self) -> bool:
         """Continue with the key that an earlier release gave to this call, if it has an event.
@@ -514,17 +470,12 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
-        turns = self._turns()
+        enter: Callable[[Any], Any] = self._enter
         made: list[Any] = []
+        if self.recorded is not None:
+            enter, made = self.recorded.entering(self.key, self._enter)
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
-            before = None if turns is None else turns.made_by(self.key)
-
-            def enter(thing: Any) -> Any:
-                known = None if before is None else next(before, None)
-                made.append(known if known is not None else self._enter(thing, before is not None))
-                return made[-1]
-
             with self.active():
                 try:
                     result = decode(result, enter)
@@ -533,17 +484,11 @@ class Transaction:
                     raise
             changes = decode(changes)
         self.result = result
-        if turns is not None:
-            # A call that is repeated changes only objects that it did not change before.
-            things = self._changed_things(changes)
-            self._repeated = self._has_changed(things)
-            changes = {
-                name: change
-                for name, change in changes.items()
-                if not turns.has_changed(self.key, self.call.things[name])
-            }
-            self.undo.append(turns.note(self.key, things, made))
         self.staged = list(changes.items())
+        if self.recorded is not None:
+            things = self.call.things
+            self.staged, undo = self.recorded.apply_once(self.key, changes, things, made)
+            self.undo.append(undo)
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -568,12 +513,6 @@ class Transaction:
             if self.parent is not None:
                 self.undo.append(functools.partial(thing.decode_complete_state, state))
             thing.decode_complete_state(ordered)
-
-    def _changed_things(self, names: Iterable[str]) -> list[Any]:
-        """The owner and the objects of these parameters."""
-        owner = [] if isinstance(self.call.owner, type) else [self.call.owner]
-        things = [*owner, *map(self.call.things.__getitem__, names)]
-        return [*{id(thing): thing for thing in things}.values()]
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
         """Register an object from the journal, as when it was made.
@@ -635,58 +574,49 @@ class Transaction:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
         self.result = result
-        if self.rerun and self._is_all_recorded():
+        if self._is_all_recorded():
             return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
-        recorded = self._end_as_recorded() if self.rerun and self._is_all_recorded() else None
+        record = self._settle_recorded()
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = recorded
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
-            turns, made = self._turns(), objects_in(self.result)
-            for key in filter(None, (self.key, self._made_again) if turns is not None else ()):
-                turns.note(key, self._changed_things(record["changes"]), made)
+            if self.recorded is not None:
+                things = [self.call.things[name] for name in record["changes"]]
+                self.recorded.note(self.key, things, self.result)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
 
     def _is_all_recorded(self) -> bool:
-        """Whether this call and all calls within it are in the recording."""
-        recorded = self.scope.recorded
+        """Whether the body ran over events that are all in the recording."""
         own = [self.key, *(key for key, _ in self.children)]
-        return recorded is not None and all("event:" + key in recorded.recording for key in own)
+        return self.rerun and self.recorded is not None and self.recorded.holds(own)
 
-    def _end_as_recorded(self) -> Record:
-        """End a call whose body ran over recorded events: with its recorded result."""
-        turns, record = self._turns(), self.scope.recorded.get("event:" + self.key)
-        for name, state in self.before.items():
-            if turns.has_changed(self.key, self.call.participants[name]):
-                self.call.participants[name].decode_complete_state(state)
-        made = objects_in(self.result)
-        for thing in made:
-            origins.put(thing, self.key)
-        stored: list[Any] = []
-        decode(record["result"], lambda thing: stored.append(thing))
-        if len(stored) == len(made):
-            left = iter(made)
-            self.result = decode(record["result"], lambda _: next(left))
-        self.undo.append(turns.note(self.key, self.call.participants.values(), made))
-        found: Record = record
-        return found
+    def _settle_recorded(self) -> Record | None:
+        if self.recorded is None or not self._is_all_recorded():
+            return None
+        restore = {
+            name: functools.partial(self.call.participants[name].decode_complete_state, state)
+            for name, state in self.before.items()
+        }
+        record, self.result, undo = self.recorded.settle(self.key, self.result, restore)
+        self.undo.append(undo)
+        return record
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -833,7 +763,8 @@ class Transaction:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.leave(self.member, None if self._repeated else step)
+        repeated = self.recorded is not None and self.recorded.repeated
+        self.line.leave(self.member, None if repeated else step)
         if step is not None:
             self.scope.went(step)
 
@@ -888,8 +819,8 @@ class Transaction:
             with suppress(Exception):  # the original error is raised anyway
                 result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
-        if self._turn is not None:
-            self.scope.recorded.turns.give_back(self._turn)
+        if self.recorded is not None:
+            self.recorded.give_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
         self._rolled_back = True

@@ -168,7 +168,7 @@ class RecordedStore(StoreBase):
             self._compare_prompts(asked, turn.option.key)
         return turn
 
-    def inner_key(self, key: str, base: str, asked: Record) -> str:
+    def inner_key(self, asked: Record, key: str, base: str) -> str:
         """The key under which a call within a recorded call was recorded."""
         exact = self.key_of(key, base, asked)
         if "event:" + exact in self.recording:
@@ -240,6 +240,16 @@ class RecordedStore(StoreBase):
             next((value for _, value in options if value == wanted), options[0][1])
             for options, wanted in zip(following, drawn, strict=False)
         ]
+
+    def arguments_of(self, class_name: str, method: str) -> list[Record]:
+        """The arguments of all recorded calls of a class's method on the class itself."""
+        found = []
+        for (root, _), numbers in self.calls.calls.items():
+            for event in [event for events in numbers.values() for event in events if not root]:
+                record = self.recording.get("event:" + event.key) or {}
+                if (record["class"], record["method"]) == (class_name, method):
+                    found.append(decode(record["arguments"]))
+        return found
 
     def _events(self, asked: Record, root: str, derived: tuple[str, ...]) -> list[RecordedCall]:
         """The recorded events of a call on an object."""
