@@ -14,6 +14,7 @@ their changes are brought into the recorded order.
 
 from __future__ import annotations
 
+import os
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Group:
     _last = 0
 
     def __init__(self, fork: str, serial: int, join: tuple[str, dict[str, Any]] | None) -> None:
+        self.pid = os.getpid()
         self.fork = fork
         self.serial = serial
         self.join = join
@@ -176,6 +178,9 @@ class Calls:
         """
         group = self.group
         if group is None or not (group.running or group.parallel):
+            return None
+        if group.pid != os.getpid():  # a fork copies the calls of threads that it does not have
+            self.group = None
             return None
         return [group, None] if group.running else [None, group]
 

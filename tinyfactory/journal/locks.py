@@ -433,8 +433,8 @@ def _cycle_words(waiter: _Waiter, holder: Locks) -> str:
     why = f", and {'; '.join(others[:3])}" if others else ""
     return (
         f"{beginning}{why}. They would wait for each other for ever, so {mine} was stopped and "
-        "rolled back; the other goes on. Call it again, and lock objects in the same order "
-        "everywhere."
+        "rolled back. The other call goes on when the calls around this one have ended, too. Make "
+        "the outermost call again, and change objects in the same order everywhere."
     )
 
 
