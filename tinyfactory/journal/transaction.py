@@ -19,9 +19,10 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.group import Calls, Group, Member
+from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
+from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.rows import is_row
@@ -47,7 +48,6 @@ from tinyfactory.journal.serializer import (
     decode,
     difference,
     digest,
-    earlier,
     encode,
     inverse,
     is_journaled,
@@ -82,19 +82,6 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
-
-
-class _Place(NamedTuple):
-    """A place that a call can take, in a group or alone, and the key that it has there."""
-
-    group: Group | None
-    fork: str
-    first_key: str
-    number: int
-    base: str
-    key: str
-    content: Json
-    slot: Slot | None
 
 
 class _Sent(NamedTuple):
@@ -239,8 +226,28 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        while self.member is None:
+        alone = take_alone(calls, self.call.owner, self.content)
+        if alone is not None:
+            self.base, self.key, self.member = alone
+        else:
             self._take_place(calls, states)
+        if self.parent is None and self.member is not None:
+            self.parent_head = self.member.group.fork
+
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Find the base, and with it the key, of a call that may have others beside it."""
+        placer = Placer(
+            self.call,
+            self.scope,
+            self.content,
+            states,
+            self.slot,
+            looks_up=self.parent is None or self.parent.rerun,
+            locks_owner=self._locks_owner,
+        )
+        place, self.member = placer.take(calls)
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
 
     def _calls(self) -> Calls:
         """The calls among which this one has its place: on the same object, or within a call."""
@@ -256,59 +263,6 @@ class Transaction:
         else:
             self.line = self.scope.line_of(owner)
         return self.line
-
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
-        """Try to find the base, and with it the key, of the event."""
-        places = [self._place(group, calls, states) for group in calls.choices()]
-        place = places[0]
-        if len(places) > 1:
-            again = [p for p in places if p.group is not None and p.group.has_failed(p.first_key)]
-            place = next(filter(self._is_stored, places), (*again, place)[0])
-        self.member = calls.enter(place.group, place.fork, place.first_key, place.number)
-        if self.member is None:
-            return
-        self.base, self.key, self.content = place.base, place.key, place.content
-        self.slot = place.slot
-        self.member.thing = owner = self.call.owner
-        self.member.group.seen.setdefault(id(owner), _people_of(owner))
-        if self.parent is None:
-            self.parent_head = place.fork
-
-    def _place(self, group: Group | None, calls: Calls, states: dict[str, State]) -> _Place:
-        """The place and the key that this call has in a group."""
-        content, slot = self.content, self.slot
-        if group is None:
-            base = calls.next_base()
-            key = keys.event_key(base, content)
-            return _Place(group, base, key, 1, base, key, content, slot)
-        owner = self.call.owner
-        seen = group.seen.get(id(owner))
-        if seen is not None and slot is None and not self._locks_owner:
-            # Its prompt must not depend on which of the others has ended.
-            slot = Slot(owner, 0, seen, self.line or Line("none"))
-            if self.call.method.request is not None:
-                with within(current_context()._replace(slot=slot)):
-                    content = keys.call_content(self.call, states)
-        first_key = keys.event_key(group.fork, content)
-        number = group.number_for(first_key)
-        base, key = group.key(first_key, number, content)
-        return _Place(group, group.fork, first_key, number, base, key, content, slot)
-
-    def _is_stored(self, place: _Place) -> bool:
-        """Whether there is an event at a place, which in a group had others beside it."""
-        scope, key = self.scope, place.key
-        if self.parent is not None and not self.parent.rerun:
-            return False
-        if scope.recorded is not None:
-            key = scope.recorded.key_of(key, place.base, place.content)
-        try:
-            record = scope.store.get("event:" + key)
-        except DamagedRecord:
-            return True
-        if record is None:
-            return False
-        idle = place.group is not None and not place.group.running
-        return not idle or place.number > 1 or "beside" in record["meta"]
 
     @property
     def inner(self) -> Calls:
@@ -458,7 +412,10 @@ class Transaction:
             self._skip(f"a name in it is taken now: {error}")
             return False
         self._settle(record["meta"].get("beside"))
-        self._bring_in_order(record)
+        if self.member is not None:
+            before = bring_in_order(self.member, record["changes"].get("self"))
+            if before is not None and self.parent is not None:
+                self.undo.append(functools.partial(self.call.owner.decode_complete_state, before))
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -498,21 +455,6 @@ class Transaction:
             calls = self.line if self.parent is None else self.parent.inner
             if calls is not None:
                 calls.settle(self.member, order)
-
-    def _bring_in_order(self, record: Record) -> None:
-        """Put the change of a replayed call before those that were made later when recorded."""
-        member, change = self.member, record["changes"].get("self")
-        if member is None or change is None:
-            return
-        member.change = change
-        later = member.later()
-        if later:
-            thing = self.call.owner
-            state = thing.encode_complete_state()
-            ordered = earlier(state, decode(change), [decode(other) for other in later])
-            if self.parent is not None:
-                self.undo.append(functools.partial(thing.decode_complete_state, state))
-            thing.decode_complete_state(ordered)
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
         """Register an object from the journal, as when it was made.
@@ -836,11 +778,6 @@ class Transaction:
     def _undo_all(self) -> None:
         while self.undo:
             self.undo.pop()()
-
-
-def _people_of(thing: Any) -> int:
-    """How many people a factory has made, which its prompts may mention."""
-    return len(getattr(thing, "generated_names", ()))
 
 
 def _make_change(thing: Any, change: Change) -> None:

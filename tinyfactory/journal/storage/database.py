@@ -388,12 +388,16 @@ class Reader:
         The cursor has no name: when Ctrl-C is raised between the two calls, no traceback keeps
         the cursor, and with it a lock on the database, alive.
         """
+        try:
+            return self._query(sql, values)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        return patiently(partial(self._query, sql, values))
 
-        def ask() -> list[tuple[Any, ...]]:
-            with self.lock:
-                return self._connection.execute(sql, values).fetchall()
-
-        return patiently(ask)
+    def _query(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self.lock:
+            return self._connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Close the connection."""
