@@ -11,30 +11,31 @@ import enum
 import functools
 import importlib
 import importlib.util
-import inspect
-import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
-from tinyfactory.journal.version.names import Chain, Names, names_in, names_in_code
+from tinyfactory.journal.version.function_code import (
+    LOADED,
+    FunctionCode,
+    defaults_of,
+    is_generated,
+    mangled,
+    read_code,
+)
+from tinyfactory.journal.version.names import Chain
 from tinyfactory.journal.version.source import (
     Text,
-    find,
-    has_text,
     is_own,
     is_own_class,
     is_own_file,
     texts_of,
 )
-
-logger = logging.getLogger("tinyfactory")
 
 # The label of the method itself among the parts of its version.
 ITSELF = ""
@@ -120,66 +121,6 @@ def _content_of(cell: CellType) -> Any:
         return _MISSING
 
 
-# -- one function ------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Code:
-    """What is known of a code object: the digest of its source, and the names in it."""
-
-    code: CodeType
-    digest: str
-    names: Names
-    text: Text | None
-
-
-_codes: dict[int, _Code] = {}
-
-
-def _read(function: FunctionType) -> _Code:
-    code = function.__code__
-    known = _codes.get(id(code))
-    if known is None:
-        found = find(function)
-        if found is None:
-            known = _Code(code, _loaded(code), names_in_code(code), None)
-            if has_text(function) and is_own(function):
-                _warn(function)
-        else:
-            node, text = found
-            known = _Code(code, syntax.digest(node), names_in(node), text)
-        _codes[id(code)] = known  # holds the code, so that its id stays taken
-    return known
-
-
-def _warn(function: FunctionType) -> None:
-    logger.warning(
-        "The source of %s in %s is not the code that runs: the file was edited after it was "
-        "imported, or a tool changed the code. Its calls are recorded under a digest of the code "
-        "that runs. Restart the kernel or reload the module to continue with the source.",
-        function.__qualname__,
-        function.__code__.co_filename,
-    )
-
-
-def _loaded(code: CodeType) -> str:
-    """A digest of code as this Python compiled it."""
-    return f"{_python()} " + digest_text(_code_text(code))
-
-
-def _python() -> str:
-    return "loaded-{}.{}".format(*sys.version_info)
-
-
-def _code_text(code: CodeType) -> str:
-    constants = [
-        _code_text(const) if isinstance(const, CodeType) else syntax.constant(const)
-        for const in code.co_consts
-    ]
-    names = (code.co_names, code.co_varnames, code.co_freevars)
-    return ascii((code.co_name, code.co_code.hex(), constants, names, code.co_flags & 0x0C))
-
-
 # -- all that it names -------------------------------------------------------------------------
 
 
@@ -252,7 +193,7 @@ class _Walk:
         items = sorted([*self.parts.items(), *self._uses])
         kind = "syntax:"
         if any(part.startswith("loaded-") for part in self.parts.values()):
-            kind = _python() + ":"
+            kind = LOADED + ":"
         self.version.text = kind + digest_text(ascii(items))
         _parts[self.version.text] = self.parts
         return self.version
@@ -266,7 +207,7 @@ class _Walk:
         """Know the classes that `__init__` names: objects of them may be attributes."""
         begin = getattr(owner, "__init__", None)
         if isinstance(begin, FunctionType) and is_own(begin):
-            known = _read(begin)
+            known = read_code(begin)
             for chain in known.names.free:
                 value = self._value(begin, known, chain)
                 if isinstance(value, type) and is_own_class(value):
@@ -294,14 +235,14 @@ class _Walk:
 
     def _function(self, label: str, function: FunctionType, owner: _Owner) -> None:
         """Add a function and all that it names."""
-        known = _read(function)
+        known = read_code(function)
         self.version.watch_function(function)
 
         def use(name: str, token: str | None) -> None:
             if token is not None:
                 self._uses.append((f"{label} {name}", token))
 
-        for name, value in _defaults(function):
+        for name, value in defaults_of(function):
             text = syntax.constant(value)
             use(f"default {name}", text or self._token(value, f"{function.__name__}({name})"))
         for chain in known.names.free:
@@ -314,19 +255,19 @@ class _Walk:
             self._others.update(dict.fromkeys(n for chain in known.names.own for n in chain))
         else:
             for chain in known.names.own:
-                name = _mangled(chain[0], function)
+                name = mangled(chain[0], function)
                 use("self." + name, self._attribute(owner, name))
                 # The object may be of another class than the one that the method was found by.
                 self._others.update(dict.fromkeys((name, *chain[1:])[owner is self._owner :]))
             for name in known.names.above:
-                use("super." + name, self._above(function, owner, _mangled(name, function)))
-        self._others.update(dict.fromkeys(_mangled(n, function) for n in known.names.others))
+                use("super." + name, self._above(function, owner, mangled(name, function)))
+        self._others.update(dict.fromkeys(mangled(n, function) for n in known.names.others))
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             use("wrapped", self._token(wrapped, label, owner))
         self.parts[label] = known.digest
 
-    def _free(self, function: FunctionType, known: _Code, chain: Chain) -> str | None:
+    def _free(self, function: FunctionType, known: FunctionCode, chain: Chain) -> str | None:
         """The token of a global name, or of a name of a function around, with its attributes."""
         if chain[0].startswith("__") and chain[0].endswith("__"):
             return None  # such as the path in __file__
@@ -340,7 +281,7 @@ class _Walk:
             return self._all([self._follow(value, chain[0], (name,)) for name in names])
         return self._follow(value, chain[0], chain[1:], rebound=rebound)
 
-    def _first(self, function: FunctionType, known: _Code, name: str) -> Any:
+    def _first(self, function: FunctionType, known: FunctionCode, name: str) -> Any:
         """The value of the first name of a chain."""
         if name in known.names.imports:
             return self._imported(function, *known.names.imports[name])
@@ -349,7 +290,7 @@ class _Walk:
             return self.version.look_into(function.__closure__[free.index(name)])
         return self.version.look_up(function.__globals__, name)
 
-    def _value(self, function: FunctionType, known: _Code, chain: Chain) -> Any:
+    def _value(self, function: FunctionType, known: FunctionCode, chain: Chain) -> Any:
         value = self._first(function, known, chain[0])
         for name in chain[1:]:
             if not isinstance(value, ModuleType):
@@ -533,7 +474,7 @@ class _Walk:
             inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
             if name.startswith("_") and name.endswith("_"):
                 # Set by Python, and not the same in each version of it.
-                if not isinstance(inner, FunctionType) or _is_generated(inner):
+                if not isinstance(inner, FunctionType) or is_generated(inner):
                     continue
             elif isinstance(value, enum.Enum) or name in getattr(cls, "__members__", ()):
                 continue
@@ -554,7 +495,7 @@ def _texts(cls: type) -> list[Text]:
         for value in functions
         if (method := getattr(value, "transactional", None)) is not None
     ]
-    known = [_read(function).text for function in functions if is_own(function)]
+    known = [read_code(function).text for function in functions if is_own(function)]
     return list({id(text): text for text in known if text is not None}.values())
 
 
@@ -563,30 +504,12 @@ def _name(function: FunctionType, label: str) -> str:
     return f"helper {label if '<lambda>' in name else name}()"
 
 
-def _mangled(name: str, function: FunctionType) -> str:
-    """The name of an attribute as the class has it: private names get the class's name."""
-    if not name.startswith("__") or name.endswith("__"):
-        return name
-    within = function.__qualname__.replace(".<locals>", "").split(".")[:-1]
-    cls = within[-1].lstrip("_") if within else ""
-    return f"_{cls}{name}" if cls else name
-
-
 def _class_of(thing: Any) -> type:
     return thing if isinstance(thing, type) else type(thing)
 
 
 def _cells(function: FunctionType) -> list[Any]:
     return [_content_of(cell) for cell in function.__closure__ or ()]
-
-
-def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
-    """Default values that are named in the source, with the names of their parameters."""
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    values = function.__defaults__ or ()
-    found = list(zip(names[len(names) - len(values) :], values, strict=True))
-    return [*found, *(function.__kwdefaults__ or {}).items()]
 
 
 def _fields(cls: type) -> Iterator[tuple[str, Any]]:
@@ -598,13 +521,6 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
     for name, member in getattr(cls, "__members__", {}).items():
         yield name, member.value
     yield from vars(cls).get("_field_defaults", {}).items()
-
-
-def _is_generated(function: FunctionType) -> bool:
-    """Whether a method was made by a decorator such as `dataclass`."""
-    function = inspect.unwrap(function)
-    file = function.__code__.co_filename
-    return file.startswith("<attrs ") or (file == "<string>" and _read(function).text is None)
 
 
 _contents: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}
