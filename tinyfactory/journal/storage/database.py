@@ -12,6 +12,7 @@ each against a fault that was measured on diskcache 5.6.3:
   that undoes it, so synchronous is EXTRA, which also syncs the folder;
 * it writes all its settings at each opening, so those that are there already are left alone, and
   a new file is completed in one commit;
+* it reads through a memory map, where a failing disk ends the process, so there is none;
 * it expands `$NAME` and `~` in a path, so it gets the folder afterwards.
 """
 
@@ -63,6 +64,7 @@ SETTINGS: dict[str, Any] = {
     "sqlite_journal_mode": "delete",
     "sqlite_synchronous": 3,
     "sqlite_auto_vacuum": 0,
+    "sqlite_mmap_size": 0,
     "disk_min_file_size": UNLIMITED,
 }
 # Seconds to wait while another process commits; a commit takes some milliseconds.
@@ -555,7 +557,7 @@ class Folder:
         if self._database is not None and reader is not None and reader.identity == now:
             return self._database
         self.release()
-        if reader is not None and now is None:
+        if reader is not None and is_missing(self.file):
             logger.warning(
                 "The journal in %s was removed while it was in use. A new one was created; the "
                 "events that it held are gone from this folder.",
@@ -674,6 +676,14 @@ class Folder:
                 events,
             )
         return database
+
+
+def is_missing(file: Path) -> bool:
+    """Whether there is no file, or one without contents."""
+    try:
+        return file.stat().st_size == 0
+    except OSError:
+        return True
 
 
 class _Replaced(OSError):
