@@ -314,6 +314,27 @@ def test_a_recording_sets_no_method_and_no_name_of_python(recorded, tmp_path, na
         replay(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"append": {"sell": [1]}},
+        {"drop": {"__dict__": [1]}},
+        {"remove": ["sell"]},
+        {"remove": [["sold"]]},
+        {"set": [1]},
+        {"append": {"sold": 5}},
+        {"run": {"sold": 5}},
+    ],
+)
+def test_a_change_of_unknown_form_is_refused(recorded, tmp_path, change):
+    def changed(line):
+        if line["key"].startswith("event:") and line["value"]["method"] == "sell":
+            line["value"]["changes"]["self"] = change
+
+    with pytest.raises(DamagedRecord):
+        replay(rechained(recorded, tmp_path / "changed.gz", changed))
+
+
 def test_a_recording_sets_data(recorded):
     assert replay(recorded).sold == 2
 

@@ -8,7 +8,7 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import apply, check_names, decode, objects_in
+from tinyfactory.journal.serializer import apply, check_change, check_names, decode, objects_in
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
@@ -42,7 +42,9 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         state = decode(origin["state"])
     for step, record in path:
         with contents_of("event:" + step.key):
-            state = apply(state, decode(record["changes"].get("self", {})))
+            change = decode(record["changes"].get("self", {}))
+            check_change(type(thing), change)
+            state = apply(state, change)
     there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
     leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
     joining = [(step.key, record) for step, record in path if step.key not in there]

@@ -17,7 +17,7 @@ import json
 import math
 import types
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from json.scanner import make_scanner
 from typing import Any, TypeVar
 
@@ -283,7 +283,7 @@ _PLAIN = (type(None), bool, int, float, str, list, tuple, dict, set, frozenset)
 _DATA = (property, functools.cached_property, types.MemberDescriptorType)
 
 
-def check_names(cls: type, state: Mapping[Any, Any]) -> None:
+def check_names(cls: type, state: Iterable[Any]) -> None:
     """Refuse a state that would replace more of an object than its data.
 
     A state may come from another machine. It holds names of attributes, and must not replace a
@@ -306,7 +306,7 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
     """
     allowed = _allowed.setdefault(cls, set())
     for name in state:
-        if name not in allowed:
+        if type(name) is not str or name not in allowed:
             if type(name) is not str or not _is_data(cls, name):
                 raise DamagedRecord(
                     f"The journal holds a state of {cls.__name__} with {name!r:.80}, which is no "
@@ -314,6 +314,29 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
                     "this class."
                 )
             allowed.add(name)
+
+
+def check_change(cls: type, change: Any) -> None:
+    """Refuse a change that is none, or that `check_names` would refuse.
+
+    Raises
+    ------
+    DamagedRecord
+    """
+    parts: list[tuple[Any, Any]] = (
+        list(change.items()) if isinstance(change, dict) else [(None, None)]
+    )
+    for kind, part in parts:
+        if kind in ("append", "drop"):
+            fits = isinstance(part, dict) and all(isinstance(i, list) for i in part.values())
+        else:
+            fits = isinstance(part, {"set": dict, "remove": list}.get(kind, ()))
+        if not fits:
+            raise DamagedRecord(
+                f"The journal holds a change of {cls.__name__} of unknown form {kind!r:.80}. It "
+                "was not made. Use the release of tinyfactory that wrote it."
+            )
+        check_names(cls, part)
 
 
 def _is_data(cls: type, name: str) -> bool:

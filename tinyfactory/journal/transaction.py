@@ -44,7 +44,7 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
-    check_names,
+    check_change,
     decode,
     difference,
     digest,
@@ -782,7 +782,7 @@ class Transaction:
 
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
-    check_names(type(thing), change.get("set", {}))
+    check_change(type(thing), change)
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)
