@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.journal.cells import Execution
-from tinyfactory.journal.key import Call
+from tinyfactory.journal.key import Call, event_key
 from tinyfactory.journal.records import Record
 from tinyfactory.journal.scope import Line, Undo, origins
 from tinyfactory.journal.serializer import decode, objects_in
@@ -51,16 +51,22 @@ class RecordedCall:
 
         They stay as they are if there is none.
         """
-        on_class = isinstance(self.call.owner, type)
-        self._turn = self.store.turn(
-            content,
-            key=key,
-            base=base,
-            root="" if on_class or line is None else line.root,
-            execution=execution,
-            derived=self.call.method.derived,
-        )
-        if self._turn is None:
+        on_class, method = isinstance(self.call.owner, type), self.call.method
+        root = "" if on_class or line is None else line.root
+        # An earlier release gave other versions to the same method.
+        for version in (content["version"], *getattr(method, "former_versions", ())):
+            asked = content | {"version": version}
+            self._turn = self.store.turn(
+                asked,
+                key=key if version == content["version"] else event_key(base, asked),
+                base=base,
+                root=root,
+                execution=execution,
+                derived=method.derived,
+            )
+            if self._turn is not None:
+                break
+        else:
             return key, line
         key = self._turn.option.key
         if on_class:  # of several equal calls, the line of the one that was found

@@ -146,7 +146,7 @@ class RecordedStore(StoreBase):
             Arguments that are not compared.
         """
         self.used = True
-        exact = self._key_of(key, base, asked)
+        exact = self.key_of(key, base, asked)
         kind = f"{root} {self.calls.call_of(asked, derived)}"
 
         def options() -> list[Option]:
@@ -162,7 +162,7 @@ class RecordedStore(StoreBase):
 
     def inner_key(self, asked: Record, key: str, base: str) -> str:
         """The key under which a call within a recorded call was recorded."""
-        exact = self._key_of(key, base, asked)
+        exact = self.key_of(key, base, asked)
         if "event:" + exact in self.recording:
             return exact
         for other in self.calls.inner.get(base, ()):
@@ -253,7 +253,7 @@ class RecordedStore(StoreBase):
             found = calls.get((root, self.calls.call_of(asked, derived)), {})
         return [event for number in sorted(found) for event in found[number]]
 
-    def _key_of(self, key: str, base: str, asked: Record) -> str:
+    def key_of(self, key: str, base: str, asked: Record) -> str:
         """The key of the very same call under a recorded model, whatever model is configured.
 
         An event's key includes the model's identity. The model that is configured here may be
