@@ -122,7 +122,7 @@ def end() -> None:
 def reset() -> None:
     """Cancel running jobs and end all open simulations. Finished people stay on disk."""
     while (simulation := current_simulation()) is not None:
-        scope_of(simulation).cancel_jobs()
+        scope_of(simulation).works.cancel_jobs()
         simulation.end()
 
 

@@ -32,6 +32,8 @@ class Limits:
         One result file of a batch, as sent and unpacked (default 512 MiB).
     reply_characters : int
         The text of one reply (default 1,000,000). A longer one is rejected.
+    repair_characters : int
+        Broken JSON of a reply that is repaired (default 50,000); a longer one is rejected.
     evidence_characters : int
         What is saved of a reply that was rejected for its length (default 10,000).
     file_bytes : int
@@ -60,6 +62,7 @@ class Limits:
     response_bytes: int = 8 * _MIB
     download_bytes: int = 512 * _MIB
     reply_characters: int = 1_000_000
+    repair_characters: int = 50_000
     evidence_characters: int = 10_000
     file_bytes: int = 4 * _GIB
     document_bytes: int = 64 * _MIB

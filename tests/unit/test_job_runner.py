@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -190,7 +191,8 @@ def test_a_slot_that_waits_for_the_budget_is_given_up_when_one_before_it_fails()
     meter = Meter(Budget(calls=1))
     sender, other = Sender(model, meter), meter.try_reserve(Cost(1, 10, None))
     slot = SimpleNamespace(number=3)
-    tx: Any = SimpleNamespace(key="k", slot=slot, scope=SimpleNamespace(store=None))
+    locks = SimpleNamespace(waiting_for_model=nullcontext)
+    tx: Any = SimpleNamespace(key="k", slot=slot, scope=SimpleNamespace(store=None), locks=locks)
 
     async def fail_while_it_waits():
         waiting = asyncio.create_task(sender.reply(ChatRequest(()), tx))

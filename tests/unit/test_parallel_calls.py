@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import random
 import threading
 import time
@@ -77,15 +76,13 @@ def test_questions_asked_at_once_are_answered_in_their_order(tmp_path):
 def test_a_question_in_the_queue_can_be_cancelled(server):
     async def ask():
         person = ana()
-        server.allowed = 0  # the first one waits for its answer, and the others for the first
+        server.allowed = 0
         asked = [asyncio.create_task(person.aask(q, model="test")) for q in "abc"]
-        await when(lambda: server.under_way == 1)
-        began = time.monotonic()
+        await when(lambda: server.requests)
         asked[1].cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked[1]
-        assert time.monotonic() - began < 5
-        server.allowed = math.inf
+            await asyncio.wait_for(asked[1], 10)
+        server.allowed = 10
         await asyncio.gather(asked[0], asked[2])
         return [m["content"] for m in person.conversation[::2]]
 

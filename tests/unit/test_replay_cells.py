@@ -296,6 +296,57 @@ def test_later_edits_stay_when_an_earlier_cell_is_run_again(cells):
     assert cells.run("print(one.get('age'), len(one.revisions))") == "92 2\n"
 
 
+@pytest.mark.parametrize("ids", [True, False])
+def test_edits_are_not_made_again_by_a_cell_that_is_run_again(cells, ids):
+    sources = (
+        BAKERS,
+        ONE + "\nr = [one.revise({'age': 91}), one.revise({'age': 92}), one.undo()]\n"
+        "print([x.number for x in r], one.get('age'), len(one.revisions))",
+        (
+            "p = factory.generate_person()\nproposal = p.rewrite('beliefs')\nproposal.accept()\n"
+            "print(p.get('beliefs'), len(p.revisions))"
+        ),
+    )
+    shown = record(cells, *sources, ids=ids)
+    for _ in range(3):
+        again = [cells.run(s, f"cell {n}" if ids else None) for n, s in enumerate(sources)]
+        assert [*map(plain, again)] == shown
+    assert counts(cells) == "0 0"
+
+
+def test_a_twin_is_found_after_its_original_was_edited_and_before(cells):
+    twin = "twin = one.twin(sex='male').twin\nprint(twin.name)"
+    edit = "one.revise({'age': 91, 'occupation.title': 'pilot'}) and None"
+    shown = record(cells, BAKERS, "one = factory.generate_person({'sex': 'female'})", edit, twin)
+    for order in ((0, 1, 3, 2, 3), (0, 1, 2, 3)):
+        cells.run("_ = simulation.begin()")
+        sources = (BAKERS, "one = factory.generate_person({'sex': 'female'})", edit, twin)
+        said = [cells.run(sources[n], f"cell {n}") for n in order]
+        assert plain(said[-1]) == shown[3] and counts(cells) == "0 0"
+    with pytest.raises(CellError, match="ReplayMiss"):
+        cells.run("one.twin(sex='male', age=33)", "cell 3")
+
+
+def test_an_extended_recording_makes_new_people_only_where_nothing_is_recorded(cells):
+    shown = record(cells, BAKERS, ONE)
+    cells.run(
+        "control.reset()\nsimulation = control.begin('mine', recording='r.gz', mode='extend')"
+    )
+    new = "new = factory.generate_person('tall')\nprint(new.name)"
+    cells.run(BAKERS, "cell 0")
+    assert cells.run(ONE, "cell 1") == shown[1]
+    first = cells.run(new, "cell 2")
+    assert plain(cells.run(ONE, "cell 1")) == shown[1]
+    second = cells.run(new, "cell 2")
+    assert SECOND in second and first not in second
+    assert counts(cells) == "2 2"
+    cells.run("_ = simulation.begin()")
+    for source, cell, text in ((BAKERS, "cell 0", ""), (ONE, "cell 1", shown[1])):
+        assert cells.run(source, cell) == text
+    assert [cells.run(new, "cell 2"), plain(cells.run(new, "cell 2"))] == [first, plain(second)]
+    assert counts(cells) == "0 0"
+
+
 def test_a_new_equal_factory_of_a_cell_that_is_run_again_is_the_same_one(cells):
     own = BAKERS.replace("factory", "own") + "\nfirst = own.generate_person()\nprint(first.name)"
     after = "second = own.generate_person()\nprint(second.name)"

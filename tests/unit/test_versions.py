@@ -101,6 +101,34 @@ NOTICED = {
                   subclass="def price(self): return 5", kind="Branch"),
         "return 5", "return 6", "the helper Branch.price()",
     ),
+    "a private method": (
+        town_with(members="def __price(self): return 1", body="return self.__price()"),
+        "return 1\n    @", "return 2\n    @", "the helper Shop.__price()",
+    ),
+    "a private class attribute": (
+        town_with(members="__tax = 1", body="return [n for _ in [1] if self.__tax]"),
+        "__tax = 1", "__tax = 2", "the class attribute Shop._Shop__tax",
+    ),
+    "a context manager": (
+        town_with("import contextlib\n@contextlib.contextmanager\ndef till(n):\n    yield n + 1",
+                  body="with till(n) as m:\n    return m"),
+        "n + 1", "n + 2", "the helper till()",
+    ),
+    "a decorator of the method": (
+        town_with("def twice(f):\n    def inner(self, n): return 2 * f(self, n)\n    return inner",
+                  members="def price(self): return 1", body="return self.price()")
+        .replace("@transactional", "@transactional\n    @twice"),
+        "return 1\n    @", "return 3\n    @", "the helper Shop.price()",
+    ),
+    "a setter": (
+        town_with(members="""
+                  @property
+                  def price(self): return 1
+                  @price.setter
+                  def price(self, value): self.cost = value + 1
+                  """, body="self.price = 3\nreturn 1"),
+        "value + 1", "value + 2", "the helper Shop.price()",
+    ),
     "a static method": (
         town_with(members="@staticmethod\ndef price(): return 1", body="return self.price()"),
         "price(): return 1", "price(): return 2", "Shop.price()",

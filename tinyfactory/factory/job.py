@@ -21,7 +21,7 @@ from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import price_in_words
+from tinyfactory.utils.text import legible, one_line, price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
@@ -511,7 +511,7 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
         missing = f", {now.failed} missing" if now.failed else ""
         arrived = f", {now.arrived} more arrived" if now.arrived else ""
         words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
-        bar.set_postfix_str(words, refresh=False)
+        bar.set_postfix_str(legible(one_line(words, 300)), refresh=False)
         bar.refresh()
 
     return show, bar.close

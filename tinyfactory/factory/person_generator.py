@@ -315,7 +315,7 @@ def first_request(
     """The first request of `generate_person`, as it enters the event's key."""
     asked = wanted(agent_particularities, temperature, attempts, profile)
     request = request_for(factory, current_context().slot, asked, temperature)
-    template = template_digest(factory.template, factory.instructions)
+    template = _template_digest(*_templates(factory.template, factory.instructions))
     return request_key(factory.chat_model().identity, request) | {"template": template}
 
 
@@ -460,18 +460,19 @@ def person_request(
     values: Json, temperature: float | None, template: str | None, instructions: str | None
 ) -> ChatRequest:
     """The request for one person: the fixed part first, so that providers can cache it."""
-    messages = _messages(
-        instructions or prompts.template("person.instructions"),
-        template or prompts.template("person.request"),
-        values,
-    )
-    return person_messages(messages, temperature)
+    template, instructions = _templates(template, instructions)
+    return person_messages(_messages(instructions, template, values), temperature)
 
 
 @lru_cache(maxsize=16)  # all people of a factory share the templates
-def template_digest(template: str | None, instructions: str | None) -> str:
+def _template_digest(template: str, instructions: str) -> str:
     """A digest by which `explain` tells a changed template from changed values."""
-    return digest(
+    return digest(template, instructions)
+
+
+def _templates(template: str | None, instructions: str | None) -> tuple[str, str]:
+    """The template of a person's request and of the fixed part before it: own ones or packaged."""
+    return (
         template or prompts.template("person.request"),
         instructions or prompts.template("person.instructions"),
     )

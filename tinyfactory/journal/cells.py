@@ -117,3 +117,33 @@ def _digest(text: str) -> str:
 def say(text: str) -> None:
     """Show one line below the cell."""
     print(text)  # noqa: T201 - for the person at the notebook
+
+
+class SecondRuns:
+    """Notices when a cell is run again and makes new results, in one run of a simulation."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+        self._told: set[str] = set()
+
+    def note(self, name: str, call: str, execution: Execution) -> None:
+        """Note a new call, and say once for each execution that the call was made before.
+
+        Parameters
+        ----------
+        name : str
+            The method's name.
+        call : str
+            The same for equal calls.
+        execution : Execution
+            The execution of the cell that makes the call.
+        """
+        first = self._first.setdefault((execution.cell, call), execution.number)
+        if first == execution.number or execution.number in self._told:
+            return
+        self._told.add(execution.number)
+        same = "This cell" if execution.id else "A cell of this source"
+        say(
+            f"{same} was run before, so {name} is a second call and its result is new. To have "
+            "the first result again, call control.begin() and run the cells from there."
+        )

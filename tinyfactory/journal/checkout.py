@@ -14,12 +14,14 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
+    check_change,
     check_names,
     decode,
     objects_by_place,
     objects_in,
 )
 from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 
@@ -47,9 +49,13 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     line = scope.line_of(thing)
     path = _path(scope, line, _key(line, event))
     origin = scope.store.get("line:" + line.root) or line.origin
-    state = decode(origin["state"], known=Known(line.refers.get))
+    with contents_of("line:" + line.root):
+        state = decode(origin["state"], known=Known(line.refers.get))
     for step, record in path:
-        state = apply(state, _change(line, thing, state, step.key, record))
+        with contents_of("event:" + step.key):
+            change = _change(line, thing, state, step.key, record)
+            check_change(type(thing), change)
+            state = apply(state, change)
     there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
     leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
     joining = [(step.key, record) for step, record in path if step.key not in there]
@@ -60,7 +66,8 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         # Fields that a state leaves out, such as a conversation not yet begun, were empty.
         hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
         check_names(type(thing), state)
-        thing.decode_complete_state(hidden | state)
+        with contents_of("line:" + line.root):
+            thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)

@@ -7,10 +7,7 @@ several branches, and the same call made twice is two events.
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import InvalidInput, NameTaken
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
-from tinyfactory.journal.cells import Execution, current_execution, say
+from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import (
     References,
@@ -31,20 +28,16 @@ from tinyfactory.journal.serializer import (
     type_name,
 )
 from tinyfactory.journal.state import has_own_state, objects_of
+from tinyfactory.journal.work import WorkUnderWay
 from tinyfactory.utils.concurrency import (
     Aside,
     deferred_interrupts,
     new_lock,
     open_after_fork,
-    running_loop,
 )
 from tinyfactory.utils.text import normalise_name
 
-logger = logging.getLogger("tinyfactory")
 FREE = "free"
-# Seconds between two looks at the work under way, and until the user is told of it.
-_PIECE = 0.2
-_QUIET = 0.5
 # All factories of this process by name. People find their maker here without the factories'
 # package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
 factories: dict[str, Any] = {}
@@ -177,24 +170,23 @@ class Line(Calls):
     def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
         """End an event and move to its head; with None (rolled back) the head stays."""
         super().leave(member, step, failed=failed or step is None)
-        if step is None:
+
+    def _move(self, member: Member, step: Step) -> None:
+        group = member.group
+        if group is not self.group:  # the line was moved meanwhile
+            self.head = key.joined_head(self.head, step.head)
+            self.steps.append(step)
             return
-        with self._lock:
-            group = member.group
-            if group is not self.group:  # the line was moved meanwhile
-                self.head = key.joined_head(self.head, step.head)
-                self.steps.append(step)
-                return
-            self.head = step.head
-            if len(group.ended) == 1:
-                self.steps.append(step)
-                return
-            self.head, row = _join_of(group)
-            self._joined = self.head, row
-            steps = [one.step for one in group.ended]
-            # The line continues from the last one.
-            steps[-1] = steps[-1]._replace(head=self.head)
-            self.steps[1 - len(steps) :] = steps
+        self.head = step.head
+        if len(group.ended) == 1:
+            self.steps.append(step)
+            return
+        self.head, row = _join_of(group)
+        self._joined = self.head, row
+        steps = [one.step for one in group.ended]
+        # The line continues from the last one.
+        steps[-1] = steps[-1]._replace(head=self.head)
+        self.steps[1 - len(steps) :] = steps
 
     def move(self, head: str, steps: list[Step]) -> None:
         """Move to another head of the line, which these steps lead to."""
@@ -291,9 +283,15 @@ class Fork:
             return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------
@@ -429,9 +427,7 @@ class Scope:
         # The store again if it is a recording, else None.
         self.recorded: Any = None
         self.lock = open_after_fork(threading.RLock())
-        # The calls and jobs under way, each with its process: a fork copies those of all threads.
-        self._works: dict[int, tuple[int, Any]] = {}
-        self._idle = threading.Condition(new_lock())
+        self.works = WorkUnderWay(scope_id)
         self._forget()
 
     def begin(self, store: Any, recorded: Any) -> None:
@@ -477,8 +473,8 @@ class Scope:
         """
         while True:
             self.wait_until_idle("ends")
-            with deferred_interrupts(), self._idle:
-                if self._under_way():
+            with deferred_interrupts(), self.works.lock:
+                if self.works.now():
                     continue  # a call began meanwhile
                 with _lock:
                     _open[:] = [s for s in _open if s is not self]
@@ -487,73 +483,21 @@ class Scope:
         if store is not None:
             store.close()
 
-    # -- work under way -----------------------------------------------------------------
-
     def hold(self, work: Any) -> bool:
-        """Keep the simulation open until `let_go`; False if none is open.
-
-        Parameters
-        ----------
-        work : object
-            The call or job; its text names it, and `loop` is the event loop of a coroutine.
-        """
-        with self._idle:
+        """Keep the simulation open until `let_go`; False if it is not open."""
+        with self.works.lock:
             if self.store is None:
                 return False
-            self._works[id(work)] = os.getpid(), work
+            self.works.add(work)
             return True
 
     def let_go(self, work: Any) -> None:
         """End some work."""
-        with self._idle:
-            if self._works.pop(id(work), None) is not None and not self._works:
-                self._idle.notify_all()
-
-    def cancel_jobs(self) -> None:
-        """Cancel the jobs under way; they end as soon as they can."""
-        with self._idle:
-            works = self._under_way()
-        for work in works:
-            getattr(work, "cancel", lambda: None)()
-
-    def _under_way(self) -> list[Any]:
-        return [work for pid, work in self._works.values() if pid == os.getpid()]
+        self.works.remove(work)
 
     def wait_until_idle(self, what: str) -> None:
         """Wait until no call and no job is under way; see `end`."""
-        began, told = time.monotonic(), False
-        while True:
-            with self._idle:
-                works = self._under_way()
-                if not works:
-                    return
-                self._check_waiting(works, what)
-                self._idle.wait(_PIECE)
-            if not told and time.monotonic() - began > _QUIET:
-                told = True
-                logger.warning(
-                    "Simulation %r %s when the work under way has ended: %s. Interrupt (Ctrl-C) "
-                    "to stop waiting; job.cancel() stops a job and keeps its people.",
-                    self.id,
-                    what,
-                    ", ".join(map(str, works[:5])),
-                )
-
-    def _check_waiting(self, works: list[Any], what: str) -> None:
-        """Raise an error where the work could not end while this thread waits for it."""
-        if _context.get().scope is self:
-            raise InvalidInput(
-                f"Simulation {self.id!r} {what} only after its calls and jobs have ended, and "
-                "this was called within one. Nothing was changed. Call it afterwards."
-            )
-        loop = running_loop()
-        pending = [w for w in works if loop is not None and getattr(w, "loop", None) is loop]
-        if pending:
-            raise InvalidInput(
-                f"Simulation {self.id!r} {what} only after its calls have ended, and "
-                f"{pending[0]} is a coroutine of this event loop, which cannot run while this "
-                "waits. Nothing was changed. Await it first."
-            )
+        self.works.wait_until_none(what, within=_context.get().scope is self)
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -577,9 +521,7 @@ class Scope:
         self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
-        # The executions of cells that made new calls, by cell and call.
-        self._new_calls: dict[tuple[str, str], str] = {}
-        self._told: set[str] = set()
+        self.second_runs = SecondRuns()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
@@ -627,31 +569,6 @@ class Scope:
         with self.lock:
             self.hits += hit
             self.misses += not hit
-
-    def note_new_call(self, name: str, call: str, execution: Execution | None) -> None:
-        """Say once that a cell is run again and makes new results.
-
-        Parameters
-        ----------
-        name : str
-            The method's name.
-        call : str
-            The same for equal calls.
-        execution : Execution or None
-            The execution of the cell that makes the call.
-        """
-        if execution is None:
-            return
-        with self.lock:
-            number = self._new_calls.setdefault((execution.cell, call), execution.number)
-            if number == execution.number or execution.number in self._told:
-                return
-            self._told.add(execution.number)
-        same = "This cell" if execution.id else "A cell of this source"
-        say(
-            f"{same} was run before, so {name} is a second call and its result is new. To have "
-            "the first result again, call control.begin() and run the cells from there."
-        )
 
     def went(self, step: Step) -> None:
         """Remember an outermost event of this run."""
@@ -722,7 +639,7 @@ def working(here: Scope, work: Any) -> Iterator[None]:
     ----------
     here : Scope
     work : object
-        As for `Scope.hold`.
+        The call or job; its text names it.
     """
     with deferred_interrupts() as interrupts:
         held = here.hold(work)
@@ -777,8 +694,7 @@ def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -
     make : callable
     """
     execution = None if here.recorded is None else current_execution()
-    # Without the ids of cells, two cells may have one source.
-    if execution is None or not execution.id or _context.get().transaction is not None:
+    if execution is None or _context.get().transaction is not None:
         return make()
     return here.recorded.turns.once(execution, thing, what, make)
 

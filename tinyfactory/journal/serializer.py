@@ -19,7 +19,7 @@ import json
 import math
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.scanner import make_scanner
 from typing import Any, TypeVar
 
@@ -466,7 +466,7 @@ _PLAIN = (type(None), bool, int, float, str, list, tuple, dict, set, frozenset)
 _DATA = (property, functools.cached_property, types.MemberDescriptorType)
 
 
-def check_names(cls: type, state: Mapping[Any, Any]) -> None:
+def check_names(cls: type, state: Iterable[Any]) -> None:
     """Refuse a state that would replace more of an object than its data.
 
     A state may come from another machine. It holds names of attributes, and must not replace a
@@ -480,7 +480,6 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
     Examples
     --------
     >>> class Shop:
-    ...     town = "Graz"
     ...     def sell(self): ...
     >>> check_names(Shop, {"town": "Wien", "_prices": []})
     >>> check_names(Shop, {"sell": 1})
@@ -490,7 +489,7 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
     """
     allowed = _allowed.setdefault(cls, set())
     for name in state:
-        if name not in allowed:
+        if type(name) is not str or name not in allowed:
             if type(name) is not str or not _is_data(cls, name):
                 raise DamagedRecord(
                     f"The journal holds a state of {cls.__name__} with {name!r:.80}, which is no "
@@ -498,6 +497,29 @@ def check_names(cls: type, state: Mapping[Any, Any]) -> None:
                     "this class."
                 )
             allowed.add(name)
+
+
+def check_change(cls: type, change: Any) -> None:
+    """Refuse a change that is none, or that `check_names` would refuse.
+
+    Raises
+    ------
+    DamagedRecord
+    """
+    parts: list[tuple[Any, Any]] = (
+        list(change.items()) if isinstance(change, dict) else [(None, None)]
+    )
+    for kind, part in parts:
+        if kind in ("append", "drop"):
+            fits = isinstance(part, dict) and all(isinstance(i, list) for i in part.values())
+        else:
+            fits = isinstance(part, {"set": dict, "remove": list}.get(kind, ()))
+        if not fits:
+            raise DamagedRecord(
+                f"The journal holds a change of {cls.__name__} of unknown form {kind!r:.80}. It "
+                "was not made. Use the release of tinyfactory that wrote it."
+            )
+        check_names(cls, part)
 
 
 def _is_data(cls: type, name: str) -> bool:
@@ -778,6 +800,10 @@ State = dict[str, Any]
 Change = dict[str, Any]
 
 
+# The kinds of changes that `apply` makes.
+CHANGES = frozenset({"set", "append", "remove", "drop"})
+
+
 def difference(before: State, after: State) -> Change:
     """The change from `before` to `after`; empty when they are equal.
 
@@ -810,6 +836,8 @@ def apply(state: State, change: Change) -> State:
     >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
     {'names': ['Ana', 'Bo'], 'n': 2}
     """
+    if not CHANGES.issuperset(change):
+        raise DamagedRecord(f"A change is of an unknown kind: {', '.join(map(str, change))}.")
     changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
     changed.update(change.get("set", {}))
     for key, items in change.get("append", {}).items():

@@ -15,6 +15,8 @@ from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
+from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
@@ -259,7 +261,7 @@ class Simulation:
         key, record = find_event(scope.store, scope.id, event, scope.last_key)
         step = scope.step_of(key)
         replayed = step.why if step is not None and step.hit else None
-        return explain(scope.store, scope.id, key, record, replayed)
+        return legible(explain(scope.store, scope.id, key, record, replayed))
 
     def checkout(self, thing: Any, event: str | int | None) -> None:
         """Put an object back to its state after an earlier event, to continue from there.
@@ -339,10 +341,10 @@ class Simulation:
         from tinyfactory.journal.storage.store import Store  # slow to import: diskcache
 
         if self._recording is None:
-            return Store(self._path)
+            return Store(self._path, check_row)
         from tinyfactory.journal.recording.replay import RecordedStore  # as slow to import
 
-        own = Store(self._path) if self._extended else None
+        own = Store(self._path, check_row) if self._extended else None
         return RecordedStore(self._recording, self.id, own)
 
     def _opened(self) -> Scope:

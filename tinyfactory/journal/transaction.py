@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +17,15 @@ from tinyfactory.errors import (
     ForkedTransaction,
     InvalidInput,
     NameTaken,
+    UnknownRecord,
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.group import Calls, Group, Member
+from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
+from tinyfactory.journal.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
@@ -44,14 +48,14 @@ from tinyfactory.journal.serializer import (
     References,
     State,
     apply,
-    check_names,
+    check_change,
     copied,
     decode,
     difference,
     digest,
-    earlier,
     encode,
     inverse,
+    is_journaled,
     journal_state,
     objects_by_place,
     outline,
@@ -67,6 +71,7 @@ from tinyfactory.journal.state import (
     is_transient,
     objects_of,
 )
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
 from tinyfactory.utils.logs import get_logger
@@ -78,6 +83,8 @@ Json = dict[str, Any]
 logger = get_logger("tinyfactory")
 # Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
 _GRACE = 0.25
+# What follows the parameter in the name of an object, such as "people[2].friend".
+_ROOT = re.compile(r"[.\[]")
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -93,19 +100,6 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
-
-
-class _Place(NamedTuple):
-    """A place that a call can take, in a group or alone, and the key that it has there."""
-
-    group: Group | None
-    fork: str
-    first_key: str
-    number: int
-    base: str
-    key: str
-    content: Json
-    slot: Slot | None
 
 
 class _Sent(NamedTuple):
@@ -142,9 +136,6 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    _turn: Any = None
-    _repeated = False
-    _made_again = ""
     _found: dict[int, tuple[str, Any]] | None = None
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
@@ -183,6 +174,8 @@ class Transaction:
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
+        store = self.scope.recorded
+        self.recorded = None if store is None else RecordedCall(store, call)
         self._pid = os.getpid()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
         # The outermost call keeps its simulation open.
@@ -268,8 +261,28 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        while self.member is None:
+        alone = take_alone(calls, self.call.owner, self.content)
+        if alone is not None:
+            self.base, self.key, self.member = alone
+        else:
             self._take_place(calls, states)
+        if self.parent is None and self.member is not None:
+            self.parent_head = self.member.group.fork
+
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Find the base, and with it the key, of a call that may have others beside it."""
+        placer = Placer(
+            self.call,
+            self.scope,
+            self.content,
+            states,
+            self.slot,
+            looks_up=self.parent is None or self.parent.rerun,
+            locks_owner=self._locks_owner,
+        )
+        place, self.member = placer.take(calls)
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
 
     def _calls(self) -> Calls:
         """The calls among which this one has its place: on the same object, or within a call."""
@@ -285,59 +298,6 @@ class Transaction:
         else:
             self.line = self.scope.line_of(owner)
         return self.line
-
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
-        """Try to find the base, and with it the key, of the event."""
-        places = [self._place(group, calls, states) for group in calls.choices()]
-        place = places[0]
-        if len(places) > 1:
-            again = [p for p in places if p.group is not None and p.group.has_failed(p.first_key)]
-            place = next(filter(self._is_stored, places), (*again, place)[0])
-        self.member = calls.enter(place.group, place.fork, place.first_key, place.number)
-        if self.member is None:
-            return
-        self.base, self.key, self.content = place.base, place.key, place.content
-        self.slot = place.slot
-        self.member.thing = owner = self.call.owner
-        self.member.group.seen.setdefault(id(owner), _people_of(owner))
-        if self.parent is None:
-            self.parent_head = place.fork
-
-    def _place(self, group: Group | None, calls: Calls, states: dict[str, State]) -> _Place:
-        """The place and the key that this call has in a group."""
-        content, slot = self.content, self.slot
-        if group is None:
-            base = calls.next_base()
-            key = keys.event_key(base, content)
-            return _Place(group, base, key, 1, base, key, content, slot)
-        owner = self.call.owner
-        seen = group.seen.get(id(owner))
-        if seen is not None and slot is None and not self._locks_owner:
-            # Its prompt must not depend on which of the others has ended.
-            slot = Slot(owner, 0, seen, self.line or Line("none"))
-            if self.call.method.request is not None:
-                with within(current_context()._replace(slot=slot)):
-                    content = keys.call_content(self.call, states)
-        first_key = keys.event_key(group.fork, content)
-        number = group.number_for(first_key)
-        base, key = group.key(first_key, number, content)
-        return _Place(group, group.fork, first_key, number, base, key, content, slot)
-
-    def _is_stored(self, place: _Place) -> bool:
-        """Whether there is an event at a place, which in a group had others beside it."""
-        scope, key = self.scope, place.key
-        if self.parent is not None and not self.parent.rerun:
-            return False
-        if scope.recorded is not None:
-            key = scope.recorded.key_of(key, place.base, place.content)
-        try:
-            record = scope.store.get("event:" + key)
-        except DamagedRecord:
-            return True
-        if record is None:
-            return False
-        idle = place.group is not None and not place.group.running
-        return not idle or place.number > 1 or "beside" in record["meta"]
 
     @property
     def inner(self) -> Calls:
@@ -375,16 +335,18 @@ class Transaction:
                 self.scope.count(hit=False)
                 self._note_second_run()
             return None
-        if self._is_edit_of_other_state(record):
-            # Its recorded change would undo later ones, and it needs no model.
-            self._made_again = self.key
+        recorded, state = self.recorded, self.content.get("state")
+        if recorded is not None and recorded.runs_anew(self.key, record, state):
             self.key = keys.event_key(self.base, self.content)
             self.rerun, self.why = True, REPLAYED
             return None
-        if record["composite"] and not self._has_changed(self.call.participants.values()):
+        things = self.call.participants.values()
+        known = recorded is not None and recorded.was_applied(self.key, things)
+        if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
+        self._check_changed(record["changes"])
         try:
             changed = {name: self._thing(name) for name in record["changes"]}
         except DamagedRecord:
@@ -394,16 +356,35 @@ class Transaction:
         self._to_lock += [changed[name] for name in more]
         return record
 
+    def _check_changed(self, names: Iterable[str]) -> None:
+        """Refuse an event that changes what is no object of this call, wherever it is now.
+
+        Raises
+        ------
+        UnknownRecord
+        """
+        for name in names:
+            own = self.call.things.get(_ROOT.split(name)[0])
+            if own is None or (own is self.call.things.get(name) and not is_journaled(own)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
+
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
-        if recorded is not None and not self.why:
-            self._find_recorded(recorded)
+        if self.recorded is not None and not self.why:
+            self._find_recorded(self.recorded)
         self.why = self.why or NEW
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
@@ -421,74 +402,29 @@ class Transaction:
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_in_store(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
 
-    def _find_recorded(self, recorded: Any) -> None:
-        """Take the key of the recorded event of this call, wherever it was made."""
-        method, on_class = self.call.method, isinstance(self.call.owner, type)
-        root = "" if on_class or self.line is None else self.line.root
-        for version in (self.content["version"], *method.former_versions):
-            content, key = self.content, self.key
-            if version != content["version"]:  # an earlier release gave that one
-                content = content | {"version": version}
-                key = keys.event_key(self.base, content)
-            if self.parent is not None:
-                found = recorded.inner_key(key, self.base, content)
-                if "event:" + found in recorded.recording:
-                    self.key = found
-                    return
-                continue
-            self._turn = recorded.turn(
-                content,
-                key=key,
-                base=self.base,
-                root=root,
-                execution=self.execution,
-                derived=method.derived,
-            )
-            if self._turn is not None:
-                self._take_turn(recorded, on_class)
-                return
-
-    def _take_turn(self, recorded: Any, on_class: bool) -> None:
-        self.key = self._turn.option.key
-        if on_class:  # of several equal calls, the line of the one that was found
-            root = recorded.recording.get("event:" + self.key)["line"]
+    def _find_recorded(self, recorded: RecordedCall) -> None:
+        """Take the key, and for a call on a class the line, of the recorded event."""
+        content, key, base = self.content, self.key, self.base
+        if self.parent is not None:
+            self.key = recorded.inner_key(content, key, base)
+            return
+        self.key, line = recorded.find(content, key, base, self.line, self.execution)
+        if line is not None and line is not self.line:
             if self.line is not None and self.member is not None:
                 self.line.leave(self.member, failed=True)
-            self.line = Line(root, recorded.get("line:" + root))
-            self.member = self.line.enter(None, self.line.next_base(), self.key, 1)
-
-    def _is_edit_of_other_state(self, record: Record) -> bool:
-        """Whether this is a recorded edit that is made for the first time, on another state."""
-        return (
-            self.call.method.edit
-            and self._turn is not None
-            and not self._turn.repeated
-            and record["state"] != self.content.get("state")
-        )
+            self.line = line
+            self.member = line.enter(None, line.next_base(), self.key, 1)
 
     def _note_second_run(self) -> None:
         """Say that a call costs again when its cell is run a second time."""
         if self.execution is not None and not self.call.method.edit:
             content = self.content
             parts = [content[part] for part in ("class", "method", "arguments")]
-            self.scope.note_new_call(self.call.method.name, digest(parts), self.execution)
-
-    def _turns(self) -> Any:
-        """What this run has had of the recording that is replayed, or None."""
-        return None if self.scope.recorded is None else self.scope.recorded.turns
-
-    def _has_changed(self, things: Iterable[Any]) -> bool:
-        """Whether this event was replayed in this run, and changed all these objects."""
-        turns = self._turns()
-        return (
-            turns is not None
-            and turns.made_by(self.key) is not None
-            and all(turns.has_changed(self.key, thing) for thing in things)
-        )
+            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
 
     def _take_former_key(self) -> bool:
         """Continue with the key that an earlier release gave to this call, if it has an event.
@@ -502,11 +438,16 @@ class Transaction:
         for version in self.call.method.former_versions:
             content = self.content | {"version": version}
             key = keys.event_key(self.base, content)
-            with suppress(DamagedRecord):
-                if self.scope.store.get("event:" + key) is not None:
-                    self.key = key
-                    return True
+            if self._is_in_store("event:" + key):
+                self.key = key
+                return True
         return False
+
+    def _is_in_store(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -515,12 +456,17 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
         self._settle(record["meta"].get("beside"))
-        self._bring_in_order()
+        if self.member is not None:
+            with _unwatched():
+                before = bring_in_order(self.member, dict(self.staged).get("self"))
+            if before is not None and self.parent is not None:
+                self.undo.append(before.restore)
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -532,20 +478,22 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
-        turns = self._turns()
-        # A call that is repeated changes only objects that it did not change before.
-        things = [] if turns is None else self._changed_things(changes)
-        self._repeated = turns is not None and self._has_changed(things)
+        recorded, before = self.recorded, None
+        things: dict[str, Any] = {}
+        if recorded is not None:
+            things = {name: self._thing(name) for name in changes}
+            before = recorded.begin_replay(self.key, things.values())
+            if recorded.repeated:
+                changes = {}
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
-            before = None if turns is None else turns.made_by(self.key)
             enter = functools.partial(self._enter, known=before is not None)
             known = Known(self._thing, before or ())
             with self.active():
                 try:
                     result = decode(result, enter, known)
                     uses = known.uses
-                    changes = {} if self._repeated else decode(changes, enter, known)
+                    changes = decode(changes, enter, known)
                     if known.uses > uses:
                         self._objects = known.named, known.made
                 except BaseException:
@@ -553,14 +501,10 @@ class Transaction:
                     raise
             self._written = known.made
         self.result = result
-        if turns is not None:
-            changes = {
-                name: change
-                for name, change in changes.items()
-                if not turns.has_changed(self.key, self._thing(name))
-            }
-            self.undo.append(turns.note(self.key, things, self._written))
         self.staged = list(changes.items())
+        if recorded is not None:
+            self.staged, undo = recorded.apply_once(self.key, changes, things, self._written)
+            self.undo.append(undo)
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -570,28 +514,6 @@ class Transaction:
             calls = self.line if self.parent is None else self.parent.inner
             if calls is not None:
                 calls.settle(self.member, order)
-
-    def _bring_in_order(self) -> None:
-        """Put the change of a replayed call before those that were made later when recorded."""
-        member, change = self.member, dict(self.staged).get("self")
-        if member is None or change is None:
-            return
-        member.change = change
-        later = member.later()
-        if later:
-            thing = self.call.owner
-            before = StateCopy(thing)
-            ordered = earlier(before.state, change, later)
-            if self.parent is not None:
-                self.undo.append(before.restore)
-            with _unwatched():
-                thing.decode_complete_state(copied(ordered))
-
-    def _changed_things(self, names: Iterable[str]) -> list[Any]:
-        """The owner and the objects of these parameters."""
-        owner = [] if isinstance(self.call.owner, type) else [self.call.owner]
-        things = [*owner, *map(self._thing, names)]
-        return [*{id(thing): thing for thing in things}.values()]
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
         """Register an object from the journal, as when it was made.
@@ -752,45 +674,43 @@ class Transaction:
             self.result = copied(result)
         except RecursionError:
             self.result = result  # the journal refuses it
-        if self.rerun and self._is_all_recorded():
+        if self._is_all_recorded():
             return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
-        recorded = self._end_as_recorded() if self.rerun and self._is_all_recorded() else None
+        record = self._settle_recorded()
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = recorded
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
-            turns = self._turns()
-            for key in filter(None, (self.key, self._made_again) if turns is not None else ()):
-                turns.note(key, self._changed_things(record["changes"]), self._written)
+            if self.recorded is not None:
+                things = map(self._thing, record["changes"])
+                self.recorded.note(self.key, things, self._written)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
 
     def _is_all_recorded(self) -> bool:
-        """Whether this call and all calls within it are in the recording."""
-        recorded = self.scope.recorded
+        """Whether the body ran over events that are all in the recording."""
         own = [self.key, *(key for key, _ in self.children)]
-        return recorded is not None and all("event:" + key in recorded.recording for key in own)
+        return self.rerun and self.recorded is not None and self.recorded.holds(own)
 
-    def _end_as_recorded(self) -> Record:
+    def _settle_recorded(self) -> Record | None:
         """End a call whose body ran over recorded events: with its recorded result."""
-        turns, record = self._turns(), self.scope.recorded.get("event:" + self.key)
-        copies = [*self.before.values(), *(copy for _, copy in self.joined.values())]
+        if self.recorded is None or not self._is_all_recorded():
+            return None
         references = References(self.name_of, once=True)
         encode(self.result, "the result", references)
         in_result = len(references.objects)
@@ -799,18 +719,15 @@ class Transaction:
         self._written = references.objects
         for thing in references.outermost:
             origins.put(thing, self.key)
+        copies = [*self.before.values(), *(copy for _, copy in self.joined.values())]
         with _unwatched():
-            for copy in copies:
-                if turns.has_changed(self.key, copy.thing):
-                    copy.restore()
+            record, undo = self.recorded.settle(self.key, copies, self._written)
+        self.undo.append(undo)
         stored = Known(self._thing)
         decode(record["result"], known=stored)
         if len(stored.made) == in_result:
             self.result = decode(record["result"], known=Known(self._thing, self._written))
-        things = [copy.thing for copy in copies]
-        self.undo.append(turns.note(self.key, things, self._written))
-        found: Record = record
-        return found
+        return record
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -972,7 +889,8 @@ class Transaction:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.leave(self.member, None if self._repeated else step)
+        repeated = self.recorded is not None and self.recorded.repeated
+        self.line.leave(self.member, None if repeated else step)
         if step is not None:
             if self._objects is not None:
                 self.line.objects[step.key] = self._objects
@@ -1046,8 +964,8 @@ class Transaction:
             with suppress(Exception):  # the original error is raised anyway
                 result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
-        if self._turn is not None:
-            self.scope.recorded.turns.give_back(self._turn)
+        if self.recorded is not None:
+            self.recorded.give_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
         self._rolled_back = True
@@ -1136,14 +1054,9 @@ for _cls in with_state:
 watchers.append(_watch)
 
 
-def _people_of(thing: Any) -> int:
-    """How many people a factory has made, which its prompts may mention."""
-    return len(getattr(thing, "generated_names", ()))
-
-
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
-    check_names(type(thing), change.get("set", {}))
+    check_change(type(thing), change)
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

@@ -76,8 +76,17 @@ def transactional(
         Parameters that follow from the state of objects, such as the values of a prompt. A
         recording is searched without them.
 
+    Objects that the call may change stay locked until the outermost call ends. Calls on one object
+    run one after another, except those of a method that declares ``touches=()``. Tasks, and threads
+    with the context of the call (``contextvars.copy_context().run``), belong to it; a call in
+    another thread is an event of its own, which this call neither rolls back nor replays.
+
     Raises
     ------
+    Deadlock
+        If the call would wait for ever for an object that another call has locked.
+    ObjectLocked
+        If it waited longer than the setting `lock_timeout` without progress of that call.
     InvalidInput
         At decoration, for anything but a method, a coroutine method or a class method.
     NotSerialisable

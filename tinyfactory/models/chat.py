@@ -129,8 +129,8 @@ def within_limits(reply: ChatReply) -> ChatReply:
     >>> within_limits(ChatReply("short")).text
     'short'
     >>> long = within_limits(ChatReply("x" * 2_000_000))
-    >>> long.finish_reason, long.text[-90:-40]
-    ('too long', 'x[cut: 2,000,000 characters in all, SHA-256 63f68d')
+    >>> long.finish_reason, long.text[9_998:10_036]
+    ('too long', 'xx[cut: 2,000,000 characters in all, S')
     """
     limits = settings.limits()
     text, refusal = reply.text or "", reply.refusal or ""

@@ -21,6 +21,7 @@ from tinyfactory.people.schema.fields import minibio
 from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
 from tinyfactory.people.schema.values import copy_json, plain
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.people import People
@@ -147,7 +148,7 @@ class TinyPerson:
 
     def minibio(self) -> str:
         """Return one line made of name, age, nationality, occupation and residence."""
-        return minibio(self._persona)
+        return legible(minibio(self._persona))
 
     def origins(self) -> dict[str, Origin]:
         """Where each field came from, by dotted path; see `tinyfactory.people.schema.provenance`.

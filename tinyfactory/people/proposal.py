@@ -81,8 +81,15 @@ class Proposal:
         revision = self.person._revised(  # noqa: SLF001 - the package's own
             {self.path: self.after}, "rewritten", self._origin
         )
-        if revision is None:  # never: a proposal differs from the present value
-            raise InvalidInput(f"{self.path} has the proposed value already. Nothing was changed.")
+        if revision is None:
+            # In a replay the cell was run before, so the proposal was accepted before.
+            made = [r for r in self.person.revisions if r.changes.get(self.path, ())[1:]]
+            made = [r for r in made if r.changes[self.path][1] == self.after and not r.undone]
+            if not made:
+                raise InvalidInput(
+                    f"{self.path} has the proposed value already. Nothing was changed."
+                )
+            revision = made[-1]
         self.decided = "accepted"
         return revision
 

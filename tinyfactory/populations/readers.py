@@ -51,12 +51,12 @@ def read_json(source: str | Path) -> Any:
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
-            text = read_file(Path(source)).decode("utf-8-sig")
+            text = _text_of(Path(source))
         except OSError as error:
             raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise DemographyError(f"{source} is not UTF-8 text. Save it as UTF-8.") from None
-        except InvalidInput:  # no regular file, or too large
+        except (DemographyError, FileTooLarge):
             raise
         except ValueError:  # a null character in the path
             raise DemographyError(f"{text!r:.80} is neither a path nor JSON.") from None
@@ -70,6 +70,15 @@ def read_json(source: str | Path) -> Any:
         raise DemographyError(f"This is not valid JSON: {error}.") from None
     except ValueError:
         raise DemographyError("This JSON cannot be read: a number in it is too long.") from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_file(path).decode("utf-8-sig")
+    except FileTooLarge:
+        raise
+    except InvalidInput as error:  # no regular file
+        raise DemographyError(f"{path} cannot be read. {error}") from None
 
 
 def path_of(source: Any) -> Path:
@@ -96,7 +105,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def csv_rows(path: Path) -> list[Row]:
     """Read a CSV file with a header, separated by commas, semicolons or tabs."""
     try:
-        text = read_file(path).decode("utf-8-sig")
+        text = _text_of(path)
     except OSError as error:
         raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

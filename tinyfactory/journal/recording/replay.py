@@ -16,6 +16,7 @@ from tinyfactory.journal.recording.turns import Option, Turn, Turns
 from tinyfactory.journal.records import NEW, Record
 from tinyfactory.journal.serializer import decode, digest, outline
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
+from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.concurrency import new_lock
 
 
@@ -56,6 +57,8 @@ class RecordedStore(StoreBase):
         """The value under a key: from the recording, else from the own journal, or None."""
         value = self.recording.get(key)
         if value is not None:
+            # Without its secrets an event no longer matches its head.
+            check_row(key, value, bool(self.recording.footer.get("stripped")))
             if value.get("simulation") == self.recording.simulation:
                 value["simulation"] = self._simulation
             return value
@@ -165,7 +168,7 @@ class RecordedStore(StoreBase):
             self._compare_prompts(asked, turn.option.key)
         return turn
 
-    def inner_key(self, key: str, base: str, asked: Record) -> str:
+    def inner_key(self, asked: Record, key: str, base: str) -> str:
         """The key under which a call within a recorded call was recorded."""
         exact = self.key_of(key, base, asked)
         if "event:" + exact in self.recording:
@@ -237,6 +240,16 @@ class RecordedStore(StoreBase):
             next((value for _, value in options if value == wanted), options[0][1])
             for options, wanted in zip(following, drawn, strict=False)
         ]
+
+    def arguments_of(self, class_name: str, method: str) -> list[Record]:
+        """The arguments of all recorded calls of a class's method on the class itself."""
+        found = []
+        for (root, _), numbers in self.calls.calls.items():
+            for event in [event for events in numbers.values() for event in events if not root]:
+                record = self.recording.get("event:" + event.key) or {}
+                if (record["class"], record["method"]) == (class_name, method):
+                    found.append(decode(record["arguments"]))
+        return found
 
     def _events(self, asked: Record, root: str, derived: tuple[str, ...]) -> list[RecordedCall]:
         """The recorded events of a call on an object."""

@@ -262,9 +262,12 @@ class Turns:
 
     def once(self, execution: Execution, thing: Any, what: str, make: Callable[[], Any]) -> Any:
         """Make an edit, or return the result of this cell's first run."""
-        kind = f"{what} {id(thing)}"
-        count, had = self._counts[execution.number, kind], self._edits[execution.id, kind]
-        if count < len(had) and had[count][0]() is thing:
+        kind, cell = f"{what} {id(thing)}", self._cell(execution)
+        count, had = self._counts[execution.number, kind], self._edits[cell, kind]
+        # Without the ids of cells, two cells may have one source. It is a second run if a call
+        # before this one was found to be.
+        again = bool(execution.id) or execution.number in self._told
+        if again and count < len(had) and had[count][0]() is thing:
             self._counts[execution.number, kind] += 1
             self._say_again(execution.number)
             return had[count][1]

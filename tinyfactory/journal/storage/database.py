@@ -12,6 +12,7 @@ each against a fault that was measured on diskcache 5.6.3:
   that undoes it, so synchronous is EXTRA, which also syncs the folder;
 * it writes all its settings at each opening, so those that are there already are left alone, and
   a new file is completed in one commit;
+* it reads through a memory map, where a failing disk ends the process, so there is none;
 * it expands `$NAME` and `~` in a path, so it gets the folder afterwards.
 """
 
@@ -63,6 +64,7 @@ SETTINGS: dict[str, Any] = {
     "sqlite_journal_mode": "delete",
     "sqlite_synchronous": 3,
     "sqlite_auto_vacuum": 0,
+    "sqlite_mmap_size": 0,
     "disk_min_file_size": UNLIMITED,
 }
 # Seconds to wait while another process commits; a commit takes some milliseconds.
@@ -230,6 +232,10 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         settings = SETTINGS | {RELEASE: THIS_RELEASE}
         try:
             super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
+        except BaseException:
+            self._present = None
+            self.close()  # a traceback may keep the connection alive, and with it a lock
+            raise
         finally:
             self._opening = False
         wrong = [name for name, value in SETTINGS.items() if getattr(self, name) != value]
@@ -278,7 +284,7 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         """Close the connection; diskcache does so once at the end of opening, which commits."""
         if self._opening and self._present is not None:
             self._present = None
-            self._sql("COMMIT")
+            super()._sql_retry("COMMIT")
         super().close()
 
     def add_row(self, key: str, row: Sealed) -> Any:
@@ -384,12 +390,16 @@ class Reader:
         The cursor has no name: when Ctrl-C is raised between the two calls, no traceback keeps
         the cursor, and with it a lock on the database, alive.
         """
+        try:
+            return self._query(sql, values)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        return patiently(partial(self._query, sql, values))
 
-        def ask() -> list[tuple[Any, ...]]:
-            with self.lock:
-                return self._connection.execute(sql, values).fetchall()
-
-        return patiently(ask)
+    def _query(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self.lock:
+            return self._connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Close the connection."""
@@ -547,7 +557,7 @@ class Folder:
         if self._database is not None and reader is not None and reader.identity == now:
             return self._database
         self.release()
-        if reader is not None and now is None:
+        if reader is not None and is_missing(self.file):
             logger.warning(
                 "The journal in %s was removed while it was in use. A new one was created; the "
                 "events that it held are gone from this folder.",
@@ -666,6 +676,14 @@ class Folder:
                 events,
             )
         return database
+
+
+def is_missing(file: Path) -> bool:
+    """Whether there is no file, or one without contents."""
+    try:
+        return file.stat().st_size == 0
+    except OSError:
+        return True
 
 
 class _Replaced(OSError):

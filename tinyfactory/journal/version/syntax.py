@@ -135,7 +135,7 @@ def constant(value: Any) -> str | None:
     >>> constant(1), constant(True), constant((1.5, "a")), constant([1])
     ('int:0x1', 'True', "tuple:(float:0x1.8000000000000p+0,'a')", None)
     """
-    kind = type(value)
+    kind: Any = type(value)
     if value is None or value is ... or kind is bool:
         return repr(value)
     if kind is str or kind is bytes:
@@ -154,8 +154,8 @@ def constant(value: Any) -> str | None:
         return f"{kind.__name__}:({','.join(known if kind is tuple else sorted(known))})"
     if kind in _EXACT:
         return f"{kind.__name__}:{_EXACT[kind](value)}"
-    if isinstance(value, re.Pattern):
+    if kind is re.Pattern:
         return f"pattern:{value.flags}:{constant(value.pattern)}"
-    if isinstance(value, enum.Enum):
+    if issubclass(kind, enum.Enum):
         return f"{kind.__qualname__}.{value.name}:{constant(value.value)}"
     return None

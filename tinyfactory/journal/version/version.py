@@ -11,35 +11,38 @@ import enum
 import functools
 import importlib
 import importlib.util
-import inspect
-import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
-from tinyfactory.journal.version.names import Chain, Names, names_in, names_in_code
+from tinyfactory.journal.version.function_code import (
+    LOADED,
+    FunctionCode,
+    defaults_of,
+    is_generated,
+    mangled,
+    read_code,
+)
+from tinyfactory.journal.version.names import Chain
 from tinyfactory.journal.version.source import (
     Text,
-    find,
-    has_text,
     is_own,
     is_own_class,
     is_own_file,
     texts_of,
 )
 
-logger = logging.getLogger("tinyfactory")
-
 # The label of the method itself among the parts of its version.
 ITSELF = ""
 _MISSING: Any = object()
 # Larger collections are data and no constants.
 _MOST_ITEMS = 10_000
+_MOST_LEVELS = 50
 _Owner = type | None
 _HELD = (FunctionType, MethodType, type, functools.partial, list, tuple, dict, set, frozenset)
 
@@ -118,66 +121,6 @@ def _content_of(cell: CellType) -> Any:
         return _MISSING
 
 
-# -- one function ------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Code:
-    """What is known of a code object: the digest of its source, and the names in it."""
-
-    code: CodeType
-    digest: str
-    names: Names
-    text: Text | None
-
-
-_codes: dict[int, _Code] = {}
-
-
-def _read(function: FunctionType) -> _Code:
-    code = function.__code__
-    known = _codes.get(id(code))
-    if known is None:
-        found = find(function)
-        if found is None:
-            known = _Code(code, _loaded(code), names_in_code(code), None)
-            if has_text(function) and is_own(function):
-                _warn(function)
-        else:
-            node, text = found
-            known = _Code(code, syntax.digest(node), names_in(node), text)
-        _codes[id(code)] = known  # holds the code, so that its id stays taken
-    return known
-
-
-def _warn(function: FunctionType) -> None:
-    logger.warning(
-        "The source of %s in %s is not the code that runs: the file was edited after it was "
-        "imported, or a tool changed the code. Its calls are recorded under a digest of the code "
-        "that runs. Restart the kernel or reload the module to continue with the source.",
-        function.__qualname__,
-        function.__code__.co_filename,
-    )
-
-
-def _loaded(code: CodeType) -> str:
-    """A digest of code as this Python compiled it."""
-    return f"{_python()} " + digest_text(_code_text(code))
-
-
-def _python() -> str:
-    return "loaded-{}.{}".format(*sys.version_info)
-
-
-def _code_text(code: CodeType) -> str:
-    constants = [
-        _code_text(const) if isinstance(const, CodeType) else syntax.constant(const)
-        for const in code.co_consts
-    ]
-    names = (code.co_names, code.co_varnames, code.co_freevars)
-    return ascii((code.co_name, code.co_code.hex(), constants, names, code.co_flags & 0x0C))
-
-
 # -- all that it names -------------------------------------------------------------------------
 
 
@@ -250,7 +193,7 @@ class _Walk:
         items = sorted([*self.parts.items(), *self._uses])
         kind = "syntax:"
         if any(part.startswith("loaded-") for part in self.parts.values()):
-            kind = _python() + ":"
+            kind = LOADED + ":"
         self.version.text = kind + digest_text(ascii(items))
         _parts[self.version.text] = self.parts
         return self.version
@@ -264,7 +207,7 @@ class _Walk:
         """Know the classes that `__init__` names: objects of them may be attributes."""
         begin = getattr(owner, "__init__", None)
         if isinstance(begin, FunctionType) and is_own(begin):
-            known = _read(begin)
+            known = read_code(begin)
             for chain in known.names.free:
                 value = self._value(begin, known, chain)
                 if isinstance(value, type) and is_own_class(value):
@@ -292,14 +235,14 @@ class _Walk:
 
     def _function(self, label: str, function: FunctionType, owner: _Owner) -> None:
         """Add a function and all that it names."""
-        known = _read(function)
+        known = read_code(function)
         self.version.watch_function(function)
 
         def use(name: str, token: str | None) -> None:
             if token is not None:
                 self._uses.append((f"{label} {name}", token))
 
-        for name, value in _defaults(function):
+        for name, value in defaults_of(function):
             text = syntax.constant(value)
             use(f"default {name}", text or self._token(value, f"{function.__name__}({name})"))
         for chain in known.names.free:
@@ -312,21 +255,22 @@ class _Walk:
             self._others.update(dict.fromkeys(n for chain in known.names.own for n in chain))
         else:
             for chain in known.names.own:
-                use("self." + chain[0], self._attribute(owner, chain[0]))
+                name = mangled(chain[0], function)
+                use("self." + name, self._attribute(owner, name))
                 # The object may be of another class than the one that the method was found by.
-                self._others.update(dict.fromkeys(chain[owner is self._owner :]))
+                self._others.update(dict.fromkeys((name, *chain[1:])[owner is self._owner :]))
             for name in known.names.above:
-                use("super." + name, self._above(function, owner, name))
-        self._others.update(known.names.others)
+                use("super." + name, self._above(function, owner, mangled(name, function)))
+        self._others.update(dict.fromkeys(mangled(n, function) for n in known.names.others))
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             use("wrapped", self._token(wrapped, label, owner))
         self.parts[label] = known.digest
 
-    def _free(self, function: FunctionType, known: _Code, chain: Chain) -> str | None:
+    def _free(self, function: FunctionType, known: FunctionCode, chain: Chain) -> str | None:
         """The token of a global name, or of a name of a function around, with its attributes."""
-        if chain[0].startswith("__"):
-            return None
+        if chain[0].startswith("__") and chain[0].endswith("__"):
+            return None  # such as the path in __file__
         value = self._first(function, known, chain[0])
         if value is _MISSING:
             return None
@@ -337,7 +281,7 @@ class _Walk:
             return self._all([self._follow(value, chain[0], (name,)) for name in names])
         return self._follow(value, chain[0], chain[1:], rebound=rebound)
 
-    def _first(self, function: FunctionType, known: _Code, name: str) -> Any:
+    def _first(self, function: FunctionType, known: FunctionCode, name: str) -> Any:
         """The value of the first name of a chain."""
         if name in known.names.imports:
             return self._imported(function, *known.names.imports[name])
@@ -346,7 +290,7 @@ class _Walk:
             return self.version.look_into(function.__closure__[free.index(name)])
         return self.version.look_up(function.__globals__, name)
 
-    def _value(self, function: FunctionType, known: _Code, chain: Chain) -> Any:
+    def _value(self, function: FunctionType, known: FunctionCode, chain: Chain) -> Any:
         value = self._first(function, known, chain[0])
         for name in chain[1:]:
             if not isinstance(value, ModuleType):
@@ -377,8 +321,8 @@ class _Walk:
             file = getattr(value, "__file__", None)
             if file is None or not is_own_file(file):
                 return None
-            texts = texts_of(file, value.__dict__)
-            rebound = any(rest[0] in t.rebound or rest[0] in t.set_on_classes for t in texts)
+            text = next(texts_of(file, value.__dict__), None)
+            rebound = text is not None and rest[0] in text.rebound | text.set_on_classes
             value = self.version.look_up(value.__dict__, rest[0])
             label, rest = f"{label}.{rest[0]}", rest[1:]
         if value is _MISSING or isinstance(value, ModuleType):
@@ -401,31 +345,35 @@ class _Walk:
         text = syntax.constant(value)
         if text is not None:
             return self._part((label,), f"constant {label}", text)
-        if isinstance(value, FunctionType):
+        kind = type(value)  # and not isinstance, which asks a proxy for its class
+        if kind is FunctionType:
             return self._of_function(value, label, owner)
-        if isinstance(value, MethodType):
+        if kind is MethodType:
             return self._token(value.__func__, label, _class_of(value.__self__))
-        if isinstance(value, (staticmethod, classmethod)):
-            return self._token(value.__func__, label, owner if type(value) is classmethod else None)
-        if isinstance(value, property):
+        if issubclass(kind, (staticmethod, classmethod)):
+            method = issubclass(kind, classmethod)
+            return self._token(value.__func__, label, owner if method else None)
+        if issubclass(kind, property):
             parts = (value.fget, value.fset, value.fdel)
             return self._all([self._token(part, label, owner) for part in parts if part])
-        if isinstance(value, functools.cached_property):
+        if issubclass(kind, functools.cached_property):
             return self._token(value.func, label, owner)
-        if isinstance(value, (functools.partial, functools.partialmethod)):
+        if issubclass(kind, (functools.partial, functools.partialmethod)):
             given = [*value.args, *value.keywords.values()]
             names = [*map(str, range(len(value.args))), *value.keywords]
             tokens = [self._token(value.func, label, owner)]
             tokens += [self._token(v, f"{label}({n})") for n, v in zip(names, given, strict=True)]
             return self._all(tokens)
-        if isinstance(value, type):
+        if issubclass(kind, type):
             return self._class(value) if is_own_class(value) else None
-        if isinstance(value, (list, tuple, dict, set, frozenset)):
+        if issubclass(kind, (list, tuple, dict, set, frozenset)):
             return self._collection(value, label)
-        wrapped = getattr(value, "__wrapped__", None)
-        if isinstance(wrapped, FunctionType):  # such as lru_cache
-            return self._token(wrapped, label, owner)
-        return self._class(type(value)) if is_own_class(type(value)) else None
+        if is_own_class(kind):
+            return self._class(kind)
+        with suppress(Exception):  # any object may be asked, and answer with any error
+            if type(value.__wrapped__) is FunctionType:  # such as lru_cache
+                return self._token(value.__wrapped__, label, owner)
+        return None
 
     def _all(self, tokens: list[str | None]) -> str | None:
         return "|".join(token or "" for token in tokens) if any(tokens) else None
@@ -458,7 +406,7 @@ class _Walk:
         does not make.
         """
         content = _first_content(value)
-        if content is None or id(value) in self._open:
+        if content is None or id(value) in self._open or len(self._open) > _MOST_LEVELS:
             return None
         self._open.add(id(value))
         texts: list[str] = []
@@ -526,7 +474,7 @@ class _Walk:
             inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
             if name.startswith("_") and name.endswith("_"):
                 # Set by Python, and not the same in each version of it.
-                if not isinstance(inner, FunctionType) or _is_generated(inner):
+                if not isinstance(inner, FunctionType) or is_generated(inner):
                     continue
             elif isinstance(value, enum.Enum) or name in getattr(cls, "__members__", ()):
                 continue
@@ -547,7 +495,7 @@ def _texts(cls: type) -> list[Text]:
         for value in functions
         if (method := getattr(value, "transactional", None)) is not None
     ]
-    known = [_read(function).text for function in functions if is_own(function)]
+    known = [read_code(function).text for function in functions if is_own(function)]
     return list({id(text): text for text in known if text is not None}.values())
 
 
@@ -564,15 +512,6 @@ def _cells(function: FunctionType) -> list[Any]:
     return [_content_of(cell) for cell in function.__closure__ or ()]
 
 
-def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
-    """Default values that are named in the source, with the names of their parameters."""
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    values = function.__defaults__ or ()
-    found = list(zip(names[len(names) - len(values) :], values, strict=True))
-    return [*found, *(function.__kwdefaults__ or {}).items()]
-
-
 def _fields(cls: type) -> Iterator[tuple[str, Any]]:
     """Names and default values of the fields of a dataclass, a named tuple, an enumeration."""
     for name, field in vars(cls).get("__dataclass_fields__", {}).items():
@@ -582,15 +521,6 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
     for name, member in getattr(cls, "__members__", {}).items():
         yield name, member.value
     yield from vars(cls).get("_field_defaults", {}).items()
-
-
-def _is_generated(function: FunctionType) -> bool:
-    """Whether a method was made by a decorator such as `dataclass`, or is one of Python's."""
-    inner: Any = inspect.unwrap(function)
-    if not isinstance(inner, FunctionType):
-        return True
-    file = inner.__code__.co_filename
-    return file.startswith("<attrs ") or (file == "<string>" and _read(inner).text is None)
 
 
 _contents: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}

@@ -131,10 +131,10 @@ def target(
     InvalidInput
         If `base_url` is not the address of a server.
     """
-    parts = urlsplit(base_url.strip())
     try:
+        parts = urlsplit(base_url.strip())
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number
+    except ValueError:  # the port is not a number, or a bracket is open
         valid = False
     if not valid:
         raise InvalidInput(

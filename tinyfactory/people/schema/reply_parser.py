@@ -10,14 +10,12 @@ from typing import Any
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
+from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.text import clean
-
-# The time of a repair grows with the length, and faster with open brackets.
-_MAX_REPAIRED = 200_000
 
 _WRAPPERS = 4
 # Code fences after which JSON is looked for.
@@ -164,6 +162,11 @@ def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str
             f"The reply was {len(text):,} characters long; at most {most:,} are read. "
             f"Answer with {wanted}, and nothing else."
         )
+    if finish_reason == TOO_LONG:
+        raise ReplyRejected(
+            f"The reply was longer than {most:,} characters, which is the limit reply_characters. "
+            f"Answer with {wanted}, and be much shorter."
+        )
     found, value = _complete_json(text)
     if found:
         return value
@@ -217,7 +220,8 @@ def _repaired(text: str, wanted: str) -> Any:
     if start is None:
         raise ReplyRejected(f"The reply held no JSON. Answer with {wanted}, and nothing else.")
     broken = text[start.start() :]
-    if len(broken) > _MAX_REPAIRED or _depth(broken) > MAX_DEPTH:
+    # The time of a repair grows with the length, and faster with open brackets and quotes.
+    if len(broken) > settings.limits().repair_characters or _depth(broken) > MAX_DEPTH:
         raise ReplyRejected(
             f"The reply was not valid JSON, and too long or too nested to mend. Answer with "
             f"{wanted}, and nothing else."

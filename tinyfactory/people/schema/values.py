@@ -6,11 +6,10 @@ import ast
 import json
 import math
 import re
-import unicodedata
 from typing import Any, TypeVar, cast
 
 from tinyfactory.errors import InvalidPersona
-from tinyfactory.utils.text import clean
+from tinyfactory.utils.text import clean, composed
 
 Json = TypeVar("Json")
 
@@ -128,7 +127,7 @@ def name(value: Any) -> Any:
         value = " ".join(value.values())
     if not isinstance(value, str):
         return value
-    return " ".join(unicodedata.normalize("NFC", value).split())
+    return " ".join(composed(value).split())
 
 
 _AGE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0+)?(?:[\s-]*years?(?:[\s-]*old)?)?")
