@@ -550,6 +550,9 @@ class Transaction:
         with deferred_interrupts() as interrupts:
             while not self.locks.try_lock([thing], 0.1):
                 interrupts.check()
+        # Its state does not enter the key, so a replay must run the body even where this call gives
+        # the object the values that it has.
+        self.composite = self.composite or name is None
         snapshot = StateCopy(thing, own=own)
         self.undo.append(snapshot.restore)
         if earlier is not None:
@@ -759,9 +762,7 @@ class Transaction:
             if not change:
                 continue
             forget_computed(thing)
-            if name is None:
-                self.composite = True
-            else:
+            if name is not None:
                 found[name] = change
         for name, change in self.staged:
             found[name] = _together(found.get(name, {}), change, name)
