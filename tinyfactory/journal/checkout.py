@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import (
-    Change,
-    Known,
-    Plain,
-    State,
-    apply,
-    decode,
-    objects_by_place,
-    objects_in,
-)
+from tinyfactory.journal.serializer import Known, Plain, State, decode, objects_by_place, objects_in
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 

@@ -19,6 +19,7 @@ from tinyfactory.errors import (
     NameTaken,
 )
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.changes import Change, apply, difference, earlier, inverse
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
@@ -37,18 +38,13 @@ from tinyfactory.journal.scope import (
     within,
 )
 from tinyfactory.journal.serializer import (
-    Change,
     Known,
     Plain,
     References,
     State,
-    apply,
     copied,
     decode,
-    difference,
-    earlier,
     encode,
-    inverse,
     journal_state,
     objects_by_place,
     objects_in,

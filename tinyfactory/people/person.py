@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
+from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.scope import Registry, on_rollback, scope
-from tinyfactory.journal.serializer import Change, apply, journaled
+from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
