@@ -387,7 +387,8 @@ class Model:
             self.end(outer, twin, key, found, touched, hit=True)
             self.replayed.add(method)
             return copy.deepcopy(found.result)
-        call = Call(key, touched, objects, rerun=found is not None)
+        again = found is not None
+        call = Call(key, touched, objects, rerun=again, composite=again)
         before = [(each, each.state) for each in self.everyone()]
         self.calls.append(call)
         try:

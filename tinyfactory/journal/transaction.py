@@ -352,7 +352,8 @@ class Transaction:
             return None
         if record["composite"]:
             # Its inner events changed other objects: run the body over these events.
-            self.rerun, self.why = True, REPLAYED
+            # It stays one, also where they leave these objects as they are this time.
+            self.rerun, self.composite, self.why = True, True, REPLAYED
             return None
         try:
             changed = {name: self.parts.thing(name) for name in record["changes"]}
@@ -762,7 +763,7 @@ class Transaction:
         """Go back to the start, to run the body over the inner events of another kernel."""
         self._put_back()
         self.children, self.replies, self.staged = [], [], []
-        self.failure, self.kept, self.composite = None, True, False
+        self.failure, self.kept, self.composite = None, True, True
         self._places, self._inner = [], None
         self.parts.begin_again()
         self.rerun = self._overtaken = True
