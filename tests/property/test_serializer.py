@@ -11,19 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinyfactory.errors import NotSerialisable
+from tinyfactory.journal.changes import apply, difference, inverse, same, without_run
 from tinyfactory.journal.serializer import (
     MARK,
-    apply,
     decode,
-    difference,
     digest,
     encode,
-    inverse,
     journaled,
     objects_in,
-    same,
     to_text,
-    without_run,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

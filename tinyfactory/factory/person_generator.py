@@ -23,10 +23,11 @@ from tinyfactory.generation.pipeline import (
     wait_for,
 )
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.changes import Change
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
 from tinyfactory.journal.scope import Scope, Slot, current_context
-from tinyfactory.journal.serializer import Change, digest
+from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson

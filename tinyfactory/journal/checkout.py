@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
+from tinyfactory.journal.changes import Change, apply, check_change
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
 from tinyfactory.journal.serializer import (
-    Change,
     Known,
     Plain,
     State,
-    apply,
-    check_change,
     check_names,
     decode,
     objects_by_place,

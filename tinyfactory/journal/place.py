@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.changes import Change, earlier
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.scope import Line, Scope, Slot, current_context, within
-from tinyfactory.journal.serializer import Change, State, copied, earlier
+from tinyfactory.journal.serializer import State, copied
 from tinyfactory.journal.state import StateCopy
 
 Json = dict[str, Any]

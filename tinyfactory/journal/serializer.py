@@ -1,4 +1,4 @@
-"""Values as JSON, text and digests, and the changes from one state to another.
+"""Values as JSON, text and digests.
 
 The rules, by exact type; nothing is coerced silently:
 
@@ -67,6 +67,7 @@ _parse = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # its stub 
 _QUOTED_MARK = f'"{MARK}"'
 # The beginning, in sorted text, of a dictionary that is stored as pairs.
 _PAIRS = f'{{"{MARK}":"dict",'
+State = dict[str, Any]
 _types: dict[str, type] = {}
 # The classes whose objects have a state and are not lists, with their names in the journal.
 with_state: dict[type, str] = {}
@@ -499,29 +500,6 @@ def check_names(cls: type, state: Iterable[Any]) -> None:
             allowed.add(name)
 
 
-def check_change(cls: type, change: Any) -> None:
-    """Refuse a change that is none, or that `check_names` would refuse.
-
-    Raises
-    ------
-    DamagedRecord
-    """
-    parts: list[tuple[Any, Any]] = (
-        list(change.items()) if isinstance(change, dict) else [(None, None)]
-    )
-    for kind, part in parts:
-        if kind in ("append", "drop"):
-            fits = isinstance(part, dict) and all(isinstance(i, list) for i in part.values())
-        else:
-            fits = isinstance(part, {"set": dict, "remove": list}.get(kind, ()))
-        if not fits:
-            raise DamagedRecord(
-                f"The journal holds a change of {cls.__name__} of unknown form {kind!r:.80}. It "
-                "was not made. Use the release of tinyfactory that wrote it."
-            )
-        check_names(cls, part)
-
-
 def _is_data(cls: type, name: str) -> bool:
     """Whether objects of a class may have data under a name."""
     if name.startswith("__") and name.endswith("__"):
@@ -792,126 +770,6 @@ def unseal(ours: bool, row: bytes | None, key: str = "", key_seal: Any = None) -
 def unseal_text(row: Sealed) -> Any:
     """The value of a row that was never on disk."""
     return from_text(row[_DIGITS:])
-
-
-# -- changes -----------------------------------------------------------------------------------
-
-State = dict[str, Any]
-Change = dict[str, Any]
-
-
-# The kinds of changes that `apply` makes.
-CHANGES = frozenset({"set", "append", "remove", "drop"})
-
-
-def difference(before: State, after: State) -> Change:
-    """The change from `before` to `after`; empty when they are equal.
-
-    Examples
-    --------
-    >>> difference({"names": ["Ana"], "n": 1}, {"names": ["Ana", "Bo"], "n": 1})
-    {'append': {'names': ['Bo']}}
-    """
-    change: Change = {}
-    for key, value in after.items():
-        if key not in before:
-            change.setdefault("set", {})[key] = value
-        elif not same(before[key], value):
-            old = before[key]
-            if _grew(old, value):
-                change.setdefault("append", {})[key] = value[len(old) :]
-            else:
-                change.setdefault("set", {})[key] = value
-    removed = [key for key in before if key not in after]
-    if removed:
-        change["remove"] = removed
-    return change
-
-
-def apply(state: State, change: Change) -> State:
-    """A copy of the state with the change made.
-
-    Examples
-    --------
-    >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
-    {'names': ['Ana', 'Bo'], 'n': 2}
-    """
-    if not CHANGES.issuperset(change):
-        raise DamagedRecord(f"A change is of an unknown kind: {', '.join(map(str, change))}.")
-    changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
-    changed.update(change.get("set", {}))
-    for key, items in change.get("append", {}).items():
-        changed[key] = [*changed.get(key, []), *items]
-    for key, items in change.get("drop", {}).items():
-        changed[key] = without_run(changed.get(key, []), items)
-    return changed
-
-
-def inverse(state: State, change: Change) -> Change:
-    """The change that undoes `change`, given the state before it.
-
-    Examples
-    --------
-    >>> inverse({"names": ["Ana"], "n": 1}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
-    {'set': {'n': 1}, 'drop': {'names': ['Bo']}}
-    """
-    back: Change = {}
-    gone = [*change.get("set", {}), *change.get("remove", ())]
-    restored = {key: state[key] for key in gone if key in state}
-    if restored:
-        back["set"] = restored
-    if change.get("append"):
-        back["drop"] = change["append"]
-    added = [key for key in change.get("set", {}) if key not in state]
-    if added:
-        back["remove"] = added
-    return back
-
-
-def earlier(state: State, change: Change, later: list[Change]) -> State:
-    """The state in which a change, which was made last, had been made before some others.
-
-    Examples
-    --------
-    >>> state = {"names": ["Ana", "Cy", "Bo"], "n": 2}
-    >>> earlier(state, {"append": {"names": ["Bo"]}, "set": {"n": 2}},
-    ...         [{"append": {"names": ["Cy"]}, "set": {"n": 3}}])
-    {'names': ['Ana', 'Bo', 'Cy'], 'n': 3}
-    """
-    changed = dict(state)
-    for key, items in change.get("append", {}).items():
-        behind = sum(len(other.get("append", {}).get(key, ())) for other in later)
-        end = len(changed[key]) - len(items)
-        start = max(0, end - behind)
-        changed[key] = [*changed[key][:start], *items, *changed[key][start:end]]
-    for other in later:
-        changed.update(other.get("set", {}))
-    return changed
-
-
-def without_run(items: list[Any], run: list[Any]) -> list[Any]:
-    """The list without the last occurrence of the run."""
-    for start in range(len(items) - len(run), -1, -1):
-        if items[start : start + len(run)] == run:
-            return items[:start] + items[start + len(run) :]
-    return list(items)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equality that tells 1, 1.0 and True apart, and equal objects, as the journal does."""
-    kind = type(a)
-    if kind is not type(b):
-        return False
-    if kind is dict:
-        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
-    if kind is list or kind is tuple:
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a is b if kind in with_state else bool(a == b)
-
-
-def _grew(old: Any, new: Any) -> bool:
-    longer = type(old) is list and type(new) is list and len(new) > len(old)
-    return longer and same(new[: len(old)], old)
 
 
 def outline(value: Any) -> Any:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import NotSerialisable
+from tinyfactory.journal.changes import same
 from tinyfactory.journal.serializer import (
     State,
     copied,
@@ -30,7 +31,6 @@ from tinyfactory.journal.serializer import (
     is_journaled,
     is_journaled_list,
     objects_by_place,
-    same,
 )
 from tinyfactory.redaction import Secrets
 

@@ -8,7 +8,7 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyfactory.errors import (
@@ -21,9 +21,16 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
+from tinyfactory.journal.changes import Change, apply, check_change, inverse
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
+from tinyfactory.journal.participants import (
+    Participants,
+    references_within,
+    together,
+    unwatched,
+)
 from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
@@ -42,34 +49,17 @@ from tinyfactory.journal.scope import (
     within,
 )
 from tinyfactory.journal.serializer import (
-    Change,
     Known,
     Plain,
     References,
     State,
-    apply,
-    check_change,
     copied,
     decode,
-    difference,
     digest,
     encode,
-    inverse,
     is_journaled,
     journal_state,
-    objects_by_place,
     outline,
-    watchers,
-    with_state,
-)
-from tinyfactory.journal.state import (
-    StateCopy,
-    forget_computed,
-    has_encoder_of_package,
-    is_blank,
-    is_own,
-    is_transient,
-    objects_of,
 )
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
@@ -136,7 +126,6 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    _found: dict[int, tuple[str, Any]] | None = None
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
     # The objects that the result and the changes hold in full, by number.
@@ -162,12 +151,8 @@ class Transaction:
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
-        self.before: dict[str, StateCopy] = {}
-        # Ids of the objects that take part or were made in this call, which stay alive with it.
-        self.known = {id(thing) for thing in call.participants.values()}
-        self._made: list[Any] = []
-        # Objects that took part later by id, each with its name if a replay finds it by one.
-        self.joined: dict[int, tuple[str | None, StateCopy]] = {}
+        self.parts = Participants(call)
+        self.known = self.parts.known
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
         self._places: list[tuple[int, int]] = []  # of each of them
@@ -249,13 +234,15 @@ class Transaction:
     def open(self) -> None:
         """Copy the objects that the method may change, and compute the event's key."""
         states: dict[str, State] = {}
-        for name, thing in self.call.participants.items():
-            self.before[name] = before = StateCopy(thing)
+        self.parts.copy()
+        for name, before in self.parts.before.items() if self.scope.store is not None else ():
             # The state of an object within an argument enters the key with the argument.
-            if self.scope.store is not None and not self.call.is_within(name):
-                state = journal_state(thing, before.state)
+            if not self.call.is_within(name):
+                thing = before.thing
                 states[name] = encode(
-                    state, f"the state of {name}", functools.partial(_within, thing)
+                    journal_state(thing, before.state),
+                    f"the state of {name}",
+                    functools.partial(references_within, thing),
                 )
         if self.scope.store is None:
             return
@@ -344,11 +331,12 @@ class Transaction:
         known = recorded is not None and recorded.was_applied(self.key, things)
         if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
-            self.rerun, self.why = True, REPLAYED
+            # It stays one, also where they leave these objects as they are this time.
+            self.rerun, self.composite, self.why = True, True, REPLAYED
             return None
         self._check_changed(record["changes"])
         try:
-            changed = {name: self._thing(name) for name in record["changes"]}
+            changed = {name: self.parts.thing(name) for name in record["changes"]}
         except DamagedRecord:
             self._skip("an object that it changed is not here")
             return self.look_up()
@@ -463,7 +451,7 @@ class Transaction:
             return False
         self._settle(record["meta"].get("beside"))
         if self.member is not None:
-            with _unwatched():
+            with unwatched():
                 before = bring_in_order(self.member, dict(self.staged).get("self"))
             if before is not None and self.parent is not None:
                 self.undo.append(before.restore)
@@ -481,14 +469,14 @@ class Transaction:
         recorded, before = self.recorded, None
         things: dict[str, Any] = {}
         if recorded is not None:
-            things = {name: self._thing(name) for name in changes}
+            things = {name: self.parts.thing(name) for name in changes}
             before = recorded.begin_replay(self.key, things.values())
             if recorded.repeated:
                 changes = {}
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             enter = functools.partial(self._enter, known=before is not None)
-            known = Known(self._thing, before or ())
+            known = Known(self.parts.thing, before or ())
             with self.active():
                 try:
                     result = decode(result, enter, known)
@@ -560,19 +548,15 @@ class Transaction:
                 )
             tx = tx.parent
 
-    # -- objects that take part -----------------------------------------------------------
+    # -- objects that take part later -----------------------------------------------------
 
     def meet(self, thing: Any, attribute: str) -> None:
-        """Have an object take part, before an attribute is assigned to it within the body."""
-        cls = type(thing)
-        if is_blank(thing):
-            # It is made in this call, so there is nothing to restore.
-            self._made.append(thing)
-            self.known.add(id(thing))
-        elif not is_transient(cls, attribute) and not self._is_in_job():
-            self.take_part(thing, attribute)
+        """Called before the body assigns an attribute of an object that is not `known`."""
+        own = self.parts.joins_with(thing, attribute)
+        if own is not None and not self._is_in_job():
+            self.take_part(thing, own=own)
 
-    def take_part(self, thing: Any, attribute: str = "") -> None:
+    def take_part(self, thing: Any, *, own: bool = False) -> None:
         """Copy an object that the body is going to change, and lock it.
 
         Its change is undone by a rollback. It is stored, if a replay can find the object by a name;
@@ -580,22 +564,16 @@ class Transaction:
 
         Parameters
         ----------
-        attribute : str
-            The attribute that will be assigned. Of an object of this package's classes only the
-            attributes that a subclass added are copied for one of these.
+        own : bool
+            Whether only attributes will change that no encoder of the package saves.
 
         Raises
         ------
         InvalidInput
             If the method declares `touches`, and the object cannot be found by a name.
         """
-        own = bool(attribute) and has_encoder_of_package(thing) and is_own(type(thing), attribute)
-        earlier = self.joined.get(id(thing))
-        if own and earlier is not None:
-            return
-        name = self.name_of(thing)
-        method = self.call.method
-        if name is None and method.touches is not None and self.scope.store is not None:
+        method, named = self.call.method, self.parts.name_of(thing) is not None
+        if not named and method.touches is not None and self.scope.store is not None:
             raise InvalidInput(
                 f"{method.name} changes {thing!r}, but declares that it changes only "
                 f"{method.touches}. Nothing was changed. Pass the object as an argument, or leave "
@@ -604,13 +582,10 @@ class Transaction:
         with deferred_interrupts() as interrupts:
             while not self.locks.try_lock([thing], 0.1):
                 interrupts.check()
-        snapshot = StateCopy(thing, own=own)
-        self.undo.append(snapshot.restore)
-        if earlier is not None:
-            snapshot.state |= earlier[1].state
-        self.joined[id(thing)] = name, snapshot
-        if not own:
-            self.known.add(id(thing))
+            # The state of an object without a name does not enter the key, so a replay must run the
+            # body even where this call gives it the values that it has.
+            self.composite = self.composite or not named
+            self.undo.append(self.parts.join(thing, own=own).restore)
 
     def _is_in_job(self) -> bool:
         """Whether this belongs to one of several people that a job makes at the same time."""
@@ -620,40 +595,6 @@ class Transaction:
                 return True
             tx = tx.parent
         return False
-
-    def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:
-        """The name under which a replay of this call finds an object that was there before."""
-        place = self._reachable(copies).get(id(thing))
-        return None if place is None else place[0]
-
-    def _thing(self, name: str) -> Any:
-        """The object of a name."""
-        things = self.call.things
-        if name not in things:
-            things.update(self._reachable().values())
-            if name not in things:
-                raise DamagedRecord(f"{self.call.method.name} has no object {name!r} here.")
-        return things[name]
-
-    def _reachable(self, more: Sequence[StateCopy] = ()) -> dict[int, tuple[str, Any]]:
-        """The objects that arguments and attributes of objects refer to, with their places, by id.
-
-        As they were before the body: attributes of objects that changed are read from a copy.
-        """
-        if self._found is None:
-            parts = [*more, *(part for _, part in self.joined.values()), *self.before.values()]
-            copies = {id(part.thing): part.state for part in parts}
-            self._found = {}
-            waiting = [
-                part
-                for name, thing in self.call.things.items()
-                for part in objects_by_place(thing, name)
-            ]
-            for name, thing in waiting:
-                if id(thing) not in self._found:
-                    self._found[id(thing)] = name, thing
-                    waiting += objects_of(thing, name, copies.get(id(thing)))
-        return self._found
 
     # -- commit -------------------------------------------------------------------------
 
@@ -695,7 +636,7 @@ class Transaction:
             if record is None:
                 return False
             if self.recorded is not None:
-                things = map(self._thing, record["changes"])
+                things = map(self.parts.thing, record["changes"])
                 self.recorded.note(self.key, things, self._written)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
@@ -711,7 +652,7 @@ class Transaction:
         """End a call whose body ran over recorded events: with its recorded result."""
         if self.recorded is None or not self._is_all_recorded():
             return None
-        references = References(self.name_of, once=True)
+        references = References(self.parts.name_of, once=True)
         encode(self.result, "the result", references)
         in_result = len(references.objects)
         self._changes(references)
@@ -719,14 +660,14 @@ class Transaction:
         self._written = references.objects
         for thing in references.outermost:
             origins.put(thing, self.key)
-        copies = [*self.before.values(), *(copy for _, copy in self.joined.values())]
-        with _unwatched():
+        copies = self.parts.all()
+        with unwatched():
             record, undo = self.recorded.settle(self.key, copies, self._written)
         self.undo.append(undo)
-        stored = Known(self._thing)
+        stored = Known(self.parts.thing)
         decode(record["result"], known=stored)
         if len(stored.made) == in_result:
-            self.result = decode(record["result"], known=Known(self._thing, self._written))
+            self.result = decode(record["result"], known=Known(self.parts.thing, self._written))
         return record
 
     def _publish(self) -> Record | None:
@@ -804,7 +745,7 @@ class Transaction:
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
         self._settle()
-        references = References(self.name_of, once=True)
+        references = References(self.parts.name_of, once=True)
         encoded = encode(self.result, "the result", references)
         before = references.uses
         changes = self._changes(references)
@@ -849,21 +790,9 @@ class Transaction:
 
     def _changes(self, references: References) -> dict[str, Change]:
         """The changes by name: staged ones, and the differences between before and after."""
-        found: dict[str, Change] = {}
-        for name, before in [*self.before.items(), *self.joined.values()]:
-            thing = before.thing
-            before.check_class()
-            now = before.now()
-            change = difference(journal_state(thing, before.state), journal_state(thing, now))
-            if not change:
-                continue
-            forget_computed(thing)
-            if name is None:
-                self.composite = True
-            else:
-                found[name] = change
+        found = self.parts.differences()
         for name, change in self.staged:
-            found[name] = _together(found.get(name, {}), change, name)
+            found[name] = together(found.get(name, {}), change, name)
         if self.member is not None:
             self.member.change = found.get("self")
         return {
@@ -874,8 +803,8 @@ class Transaction:
     def _make_staged(self) -> None:
         """Make the staged changes; each can be undone until the outermost call is stored."""
         # Names are places before any of the changes.
-        staged = [(self._thing(name), change) for name, change in self.staged]
-        with _unwatched():
+        staged = [(self.parts.thing(name), change) for name, change in self.staged]
+        with unwatched():
             for thing, change in staged:
                 if self.parent is not None:
                     back = inverse(thing.encode_complete_state(), change)
@@ -904,16 +833,15 @@ class Transaction:
             return
         if self.member is not None:
             parent.inner.leave(self.member)
-        others = parent.changed()
-        parts = [*self.before.values(), *(before for _, before in self.joined.values())]
-        for before in self.before.values():
+        others, parts = parent.parts.stored(), self.parts.all()
+        for before in self.parts.before.values():
             if id(before.thing) not in others:
                 parent.undo.append(before.restore)
         parent.undo.extend(self.undo)
         parent.replies.extend(self.replies)
         if record is None:
             if parent.call.method.touches is not None and not self._is_in_job():
-                parent.adopt(parts)
+                parent.parts.adopt(parts)
             return
         # In the order of their places, which does not depend on the schedule.
         place = (0, 0) if self.member is None else self.member.place
@@ -928,30 +856,15 @@ class Transaction:
         if touched - others:
             parent.composite = True
 
-    def adopt(self, parts: list[StateCopy]) -> None:
-        """Store what inner calls changed, because a call that declares `touches` is not rerun."""
-        for part in parts:
-            if id(part.thing) not in self.known:
-                name = self.name_of(part.thing, parts)
-                if name is not None:
-                    self.joined[id(part.thing)] = name, part
-                    self.known.add(id(part.thing))
-
-    def changed(self) -> set[int]:
-        """The ids of the objects whose changes this call stores."""
-        joined = (part for name, part in self.joined.values() if name is not None and not part.own)
-        return {id(part.thing) for part in (*self.before.values(), *joined)}
-
     # -- rollback -----------------------------------------------------------------------
 
     def begin_again(self) -> None:
         """Go back to the start, to run the body over the inner events of another kernel."""
         self._put_back()
         self.children, self.replies, self.staged = [], [], []
-        self.failure, self.kept, self.composite = None, True, False
+        self.failure, self.kept, self.composite = None, True, True
         self._places, self._inner = [], None
-        self.joined, self._made, self._found = {}, [], None
-        self.known = {id(thing) for thing in self.call.participants.values()}
+        self.parts.begin_again()
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -975,83 +888,14 @@ class Transaction:
 
     def _put_back(self) -> None:
         self._undo_all()
-        with _unwatched():
-            for before in self.before.values():
+        with unwatched():
+            for before in self.parts.before.values():
                 before.restore()
 
     def _undo_all(self) -> None:
-        with _unwatched():
+        with unwatched():
             while self.undo:
                 self.undo.pop()()
-
-
-def _within(thing: Any) -> References:
-    """For the state of an object, which may refer to the object itself."""
-    return References(lambda other: "self" if other is thing else None, once=False)
-
-
-def _together(change: Change, staged: Change, name: str) -> Change:
-    """A change that was seen and one that was staged, of the same object."""
-    keys = [key for part in (change, staged) for made in part.values() for key in made]
-    if len(set(keys)) < len(keys):
-        raise ValueError(f"{name} was changed twice in one call; stage one change.")
-    kinds = dict.fromkeys((*change, *staged))
-    return {
-        kind: [*change.get(kind, ()), *staged.get(kind, ())]
-        if kind == "remove"
-        else {**change.get(kind, {}), **staged.get(kind, {})}
-        for kind in kinds
-    }
-
-
-# -- assignments to attributes ---------------------------------------------------------------
-
-
-def _unwatched() -> AbstractContextManager[None]:
-    """Restore and replay states in the block: no assignment is the body's."""
-    here = current_context()
-    return _AS_IT_IS if here.transaction is None else within(here._replace(transaction=None))
-
-
-_AS_IT_IS = nullcontext()
-
-
-def _watch(cls: type) -> None:
-    """Have objects of a class take part when one of their attributes is assigned or deleted."""
-    for name, watched in (("__setattr__", _watched_set), ("__delattr__", _watched_delete)):
-        methods = [vars(c)[name] for c in cls.__mro__ if name in vars(c)]
-        plain = next(method for method in methods if not hasattr(method, "plain"))
-        if getattr(methods[0], "plain", None) is not plain:
-            method = watched(plain)
-            method.plain = plain
-            setattr(cls, name, method)
-
-
-def _watched_set(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
-    def __setattr__(self: Any, attribute: str, value: Any) -> None:  # noqa: N807
-        tx = current_context().transaction
-        if tx is not None and id(self) not in tx.known:
-            tx.meet(self, attribute)
-        plain(self, attribute, value)
-
-    return __setattr__
-
-
-def _watched_delete(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
-    def __delattr__(self: Any, attribute: str) -> None:  # noqa: N807
-        tx = current_context().transaction
-        if tx is not None and id(self) not in tx.known:
-            tx.meet(self, attribute)
-        plain(self, attribute)
-
-    return __delattr__
-
-
-for _cls in with_state:
-    _watch(_cls)
-watchers.append(_watch)
 
 
 def _make_change(thing: Any, change: Change) -> None:

@@ -48,10 +48,17 @@ def transactional(
 ) -> Any:
     """Make a method atomic, and save its calls in the journal of the open simulation.
 
-    If the method raises (an error, Ctrl-C, a cancelled task), its object and its arguments with a
-    state are restored. In a simulation the result and the change of state are saved, and the same
-    call at the same place is replayed without running the method. Without a simulation the method
-    is atomic and nothing is saved.
+    If the method raises (an error, Ctrl-C, a cancelled task), every object that it changed is
+    restored. In a simulation the result and the changes are saved, and the same call at the same
+    place is replayed without running the method. Without a simulation the method is atomic and
+    nothing is saved.
+
+    The method's object takes part, and every factory and person anywhere in its arguments. Another
+    object takes part from the first attribute that is assigned to it in the method. What cannot be
+    seen is a change inside a list or dictionary of an object that does not take part
+    (``self.friend.names.append(...)``), and what the people of a job change in other objects than
+    their own. The method works on copies of the lists and dictionaries in its arguments, and its
+    caller gets a copy of the result; factories and people in them are the same objects.
 
     Parameters
     ----------
@@ -123,11 +130,6 @@ def transactional(
     ...         self.stock -= 1
     ...         if self.stock < 0:
     ...             raise ValueError("sold out")
-    ...     def encode_complete_state(self):
-    ...         return super().encode_complete_state() | {"stock": self.stock}
-    ...     def decode_complete_state(self, state):
-    ...         self.stock = state["stock"]
-    ...         return super().decode_complete_state(state)
     >>> shop = Shop()
     >>> shop.sell()
     >>> shop.sell()

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
+from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
-from tinyfactory.journal.serializer import Change, apply, digest, encode, journaled
+from tinyfactory.journal.serializer import digest, encode, journaled
 from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
