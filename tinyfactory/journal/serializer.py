@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.scanner import make_scanner
 from typing import Any, TypeVar
 
-from tinyfactory.errors import DamagedRecord, NotSerialisable, TinyFactoryError
+from tinyfactory.errors import DamagedRecord, NotSerialisable, TinyFactoryError, UnknownRecord
 
 # Marks an encoded value that JSON has no form for. A user's dictionary with this key is
 # written as pairs, so it cannot be mistaken for a mark.
@@ -454,8 +454,8 @@ def _restored(thing: Any, state: State) -> Any:
     except TinyFactoryError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise DamagedRecord(
-            f"The journal holds a {cls.__name__} whose state cannot be restored "
+        raise UnknownRecord(
+            f"The journal holds a {cls.__name__} whose state cannot be used "
             f"({type(error).__name__}: {error}). The event is unharmed. If the class was edited, "
             "let its decode_complete_state accept the earlier state."
         ) from error
