@@ -8,8 +8,8 @@ API key, no time, no order of replies.
 
 The base is, for
 
-* a call on an object: the head of its line (`Line.start`), or a place beside it while another
-  call on the same object runs (`beside_base`);
+* a call on an object: the head of its line; the calls of a group that overlap have the same one,
+  and the nth of equal content has a place beside it (`journal/group.py`, `beside_base`);
 * a call in a slot of a job: the head of the slot's line (`slot_head`);
 * a call within another: the outer key and a serial number (`nested_base`);
 * a call on a class: the root of a new line (`line_root`).
@@ -40,13 +40,19 @@ from tinyfactory.journal.version.watch import Version
 # At most so many classes' versions of one method are remembered.
 _MOST_CLASSES = 100
 
+# The derived parameters of methods that have some, by the name of the method.
+derived_parameters: dict[str, tuple[str, ...]] = {}
+
 
 class Method:
     """A transactional method: its code, its version, and what it declares.
 
     `touches` names the parameters (including ``"self"``) whose objects the method changes; None
     means all objects with a state. `request` returns the model request, which enters the key;
-    parameters in `ignore` do not.
+    parameters in `ignore` do not. The objects of the parameters in `locks` are locked during the
+    call, although it does not change them before it commits. An `edit` asks no model, so it may
+    run in a recording. Parameters in `derived` follow from the state of objects; a recording is
+    searched without them.
     """
 
     def __init__(
@@ -56,6 +62,10 @@ class Method:
         touches: tuple[str, ...] | None = None,
         request: Callable[..., Any] | None = None,
         ignore: tuple[str, ...] = (),
+        locks: tuple[str, ...] = (),
+        *,
+        edit: bool = False,
+        derived: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -63,6 +73,11 @@ class Method:
         self.touches = touches
         self.request = request
         self.ignore = ignore
+        self.locks = locks
+        self.edit = edit
+        self.derived = derived
+        if derived:
+            derived_parameters[self.name] = derived
         self._versions: dict[tuple[type, ...], Version] = {}
         if not given_version:
             capture(function)
