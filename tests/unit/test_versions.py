@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
+import sys
 import time
 
 import pytest
@@ -500,6 +502,56 @@ def timed(function):
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+ODD = """
+import collections, dataclasses, enum, itertools, pathlib, threading, typing, unittest.mock
+from tinyfactory import TinyFactory, transactional
+HERE = pathlib.Path(__file__).parent
+LOCK, COUNT, MOCK = threading.Lock(), itertools.count(), unittest.mock.MagicMock()
+GROUPS = collections.defaultdict(list)
+RING = []
+RING.append(RING)
+class Proxy:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+PROXY = Proxy()
+class Meta(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+class Odd(metaclass=Meta):
+    def go(self):
+        return 1
+class Box(typing.Generic[typing.TypeVar("T")]):
+    def get(self):
+        return 1
+class Shop(TinyFactory):
+    @transactional
+    def sell(self, n):
+        __file__, HERE, LOCK, COUNT, MOCK.a.b, GROUPS, RING, PROXY
+        class Inner(Odd):
+            def go(self):
+                return super().go()
+        return Odd().go() + Box[int]().get() + Inner().go() + Missing
+"""
+
+
+def test_odd_values_do_not_disturb_a_version_and_the_folder_does_not_count(town):
+    town.write(ODD)
+    first = town.load().Shop
+    (town.folder / "elsewhere").mkdir()
+    shutil.copy(town.folder / "town.py", town.folder / "elsewhere")
+    sys.path.insert(0, str(town.folder / "elsewhere"))
+    try:
+        second = town.load().Shop
+    finally:
+        del sys.path[0]
+    versions = {cls.sell.transactional.version(cls) for cls in (first, second)}
+    assert len(versions) == 1
+    assert versions.pop().startswith("syntax:")
 
 
 # -- what is told ------------------------------------------------------------------------------

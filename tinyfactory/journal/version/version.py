@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import (
     BuiltinFunctionType,
@@ -24,7 +24,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
@@ -46,6 +46,7 @@ from tinyfactory.journal.version.source import (
 )
 from tinyfactory.journal.version.watch import MISSING, Version, content_of
 
+Kind = TypeVar("Kind")
 # The label of the method itself among the parts of its version.
 ITSELF = ""
 # Larger collections are data and no constants.
@@ -159,11 +160,11 @@ class _Walk:
     def _know_helpers(self, owner: type) -> None:
         """Know the classes that `__init__` names: objects of them may be attributes."""
         begin = getattr(owner, "__init__", None)
-        if isinstance(begin, FunctionType) and is_own(begin):
+        if _is(begin, FunctionType) and is_own(begin):
             known = read_code(begin)
             for chain in known.names.free:
                 value = self._value(begin, known, chain)
-                if isinstance(value, type) and is_own_class(value):
+                if _is(value, type) and is_own_class(value):
                     self._knows(value)
 
     def _label(self, key: tuple[Any, ...], label: str) -> tuple[str, bool]:
@@ -202,7 +203,7 @@ class _Walk:
             use(".".join(chain), self._free(function, known, chain))
         for chain in known.names.types:
             value = self._value(function, known, chain)
-            if isinstance(value, type) and is_own_class(value):
+            if _is(value, type) and is_own_class(value):
                 self._knows(value)
         if owner is None:
             self._others.update(dict.fromkeys(n for chain in known.names.own for n in chain))
@@ -222,15 +223,15 @@ class _Walk:
 
     def _free(self, function: FunctionType, known: FunctionCode, chain: Chain) -> str | None:
         """The token of a global name, or of a name of a function around, with its attributes."""
-        if chain[0].startswith("__") and chain[0].endswith("__"):
-            return None  # such as the path in __file__
+        if _is_set_by_python(chain[0]):
+            return None
         value = self._first(function, known, chain[0])
         if value is MISSING:
             return None
         text = known.text
         if text is not None and chain[0] in text.rebound and not callable(value):
             return None
-        if not known.names.in_order and isinstance(value, ModuleType):
+        if not known.names.in_order and _is(value, ModuleType):
             # Any other name may be an attribute of the module.
             names = [name for (name,) in known.names.free]
             nowhere: _Place = ([], function.__globals__)
@@ -256,7 +257,7 @@ class _Walk:
     def _value(self, function: FunctionType, known: FunctionCode, chain: Chain) -> Any:
         value = self._first(function, known, chain[0])
         for name in chain[1:]:
-            if not isinstance(value, ModuleType):
+            if not _is(value, ModuleType):
                 return MISSING
             value = self.version.look_up(value.__dict__, name)
         return value
@@ -284,7 +285,7 @@ class _Walk:
         `place` has the texts that may bind the name, and the names in them.
         """
         name = label
-        while rest and isinstance(value, ModuleType):
+        while rest and _is(value, ModuleType):
             found = _place_of(value)
             if found is None:
                 return None
@@ -294,10 +295,10 @@ class _Walk:
             changed = any(name in text.rebound | text.set_on_classes for text in texts[:1])
             if changed and not callable(value):
                 return None
-        if value is MISSING or isinstance(value, ModuleType):
+        if value is MISSING or _is(value, ModuleType):
             return None
         defined = self._definition(value, name, label, place)
-        cls = value if isinstance(value, type) else type(value)
+        cls = value if _is(value, type) else type(value)
         if rest and is_own_class(cls) and not issubclass(cls, enum.Enum):
             self._knows(cls)
             self._others.update(dict.fromkeys(rest[1:]))
@@ -335,10 +336,10 @@ class _Walk:
             self.parts[label] = digest_text(content)
             names = place[1]
             for node in (node for expression in found for node in ast.walk(expression)):
-                if not isinstance(node, ast.Name):
+                if not isinstance(node, ast.Name) or _is_set_by_python(node.id):
                     continue
                 value = self.version.look_up(names, node.id)
-                if isinstance(value, type):
+                if _is(value, type):
                     token = self._attribute(value, "__init__") if is_own_class(value) else None
                 else:
                     token = self._follow(value, node.id, (), place)
@@ -402,7 +403,7 @@ class _Walk:
         # The wrapper of a package around a function of the user's.
         inner = [getattr(function, "__wrapped__", None), *_cells(function)]
         inner += list(getattr(function, "registry", {}).values())  # singledispatch
-        tokens = [self._token(f, label, owner) for f in inner if isinstance(f, FunctionType)]
+        tokens = [self._token(f, label, owner) for f in inner if _is(f, FunctionType)]
         return _all(list(dict.fromkeys(tokens)))
 
     def _collection(self, value: Any, label: str) -> str | None:
@@ -493,9 +494,9 @@ class _Walk:
             inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
             if name.startswith("_") and name.endswith("_"):
                 # Set by Python, and not the same in each version of it.
-                if not isinstance(inner, FunctionType) or is_generated(inner):
+                if not _is(inner, FunctionType) or is_generated(inner):
                     continue
-            elif isinstance(value, enum.Enum) or name in getattr(cls, "__members__", ()):
+            elif _is(value, enum.Enum) or name in _enumerated(cls):
                 continue
             self.version.look_up_in(cls, name)
             token = self._member(value, cls, cls, name)
@@ -536,7 +537,7 @@ def _is_written(value: Any, expressions: list[ast.expr] | None) -> bool:
 
 def _texts(cls: type) -> list[Text]:
     """The texts in which a class may be defined."""
-    functions = [value for value in vars(cls).values() if isinstance(value, FunctionType)]
+    functions = [value for value in vars(cls).values() if _is(value, FunctionType)]
     functions += [
         method.function
         for value in functions
@@ -551,12 +552,26 @@ def _name(function: FunctionType, label: str) -> str:
     return f"helper {label if '<lambda>' in name else name}()"
 
 
+def _is(value: Any, kind: type[Kind]) -> TypeGuard[Kind]:
+    """As `isinstance`, which would ask a proxy for its class."""
+    return issubclass(type(value), kind)
+
+
 def _class_of(thing: Any) -> type:
-    return thing if isinstance(thing, type) else type(thing)
+    return thing if _is(thing, type) else type(thing)
 
 
 def _cells(function: FunctionType) -> list[Any]:
     return [content_of(cell) for cell in function.__closure__ or ()]
+
+
+def _is_set_by_python(name: str) -> bool:
+    """Whether a name is one such as ``__file__``, whose value differs between machines."""
+    return name.startswith("__") and name.endswith("__")
+
+
+def _enumerated(cls: type) -> Mapping[str, Any]:
+    return cls.__members__ if issubclass(cls, enum.Enum) else {}
 
 
 def _fields(cls: type) -> Iterator[tuple[str, Any]]:
@@ -565,7 +580,7 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
         yield name, field.default_factory if callable(field.default_factory) else field.default
     for name, field in vars(cls).get("__pydantic_fields__", {}).items():
         yield name, field.default_factory or field.default
-    for name, member in getattr(cls, "__members__", {}).items():
+    for name, member in _enumerated(cls).items():
         yield name, member.value
     yield from vars(cls).get("_field_defaults", {}).items()
 
