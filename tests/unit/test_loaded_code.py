@@ -94,6 +94,19 @@ def test_a_reloaded_module_of_helpers_counts_with_its_new_code(town):
     control.end()
 
 
+def test_a_collection_of_a_reloaded_module_counts_as_it_is_written_now(town):
+    town.write(town_with("import goods", body="return goods.PRICES['a']"))
+    town.write(GOODS, "goods")
+    module = town.load()
+    assert town.run(module) == (1, 0, 1)
+    town.write(GOODS.replace('"a": 1', '"a": 2'), "goods")
+    assert town.run(module) == (1, 1, 0)
+    importlib.reload(module.goods)
+    assert town.run(module) == (2, 0, 1)
+    assert town.run() == (2, 1, 0)
+    control.end()
+
+
 def test_a_module_in_an_archive_has_a_source(town, monkeypatch):
     town.write(PLAIN)
     unpacked = town.load()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import shutil
+import sys
 import time
 
 import pytest
@@ -53,6 +56,24 @@ NOTICED = {
     "a dictionary": (
         town_with("PRICES = {'a': {'b': 1}}", body="return PRICES['a']['b']"),
         "'b': 1", "'b': 2", "PRICES",
+    ),
+    "a constant in a dictionary": (
+        town_with("BREAD = 2\nPRICES = {'a': BREAD}", body="return PRICES['a']"),
+        "BREAD = 2", "BREAD = 3", "the constant BREAD",
+    ),
+    "an object of a package": (
+        town_with("import types\nsettings = types.SimpleNamespace(rate=2)",
+                  body="return settings.rate * n"),
+        "rate=2", "rate=3", "the value settings that it uses was edited",
+    ),
+    "the arguments of an object": (
+        town_with("class Till:\n    def __init__(self, n): self.n = n\n"
+                  "    def open(self): return self.n\ntill = Till(3)", body="return till.open()"),
+        "Till(3)", "Till(4)", "the value till",
+    ),
+    "a list of a class without methods": (
+        town_with("class Config:\n    rates = [1, 2]", body="return Config.rates[1]"),
+        "[1, 2]", "[1, 3]", "the value Config.rates",
     ),
     "a function in a dictionary": (
         town_with("def one(n): return n\nBY = {'one': one}", body="return BY['one'](n)"),
@@ -319,6 +340,26 @@ def test_an_edit_that_changes_nothing_is_replayed(town, name):
 
 # -- modules -----------------------------------------------------------------------------------
 
+COLLECTIONS = {
+    "a module": ("import goods", "return goods.PRICES['a']"),
+    "a name": ("from goods import PRICES as costs", "return costs['a']"),
+}
+
+
+@pytest.mark.parametrize("use", COLLECTIONS)
+def test_a_collection_of_another_module_counts_as_it_is_written(town, use):
+    prefix, body = COLLECTIONS[use]
+    town.write(town_with(prefix, body=body))
+    town.write(GOODS, "goods")
+    assert town.run() == (1, 0, 1)
+    module = town.load()
+    importlib.import_module("goods").PRICES["a"] = 5
+    assert town.run(module) == (1, 1, 0)
+    town.write(GOODS.replace("'a': 1", "'a': 2").replace('"a": 1', '"a": 2'), "goods")
+    assert town.run() == (2, 0, 1)
+    control.end()
+
+
 USES = {
     "a module": ("import goods", "return goods.price(n)"),
     "a function of a module": ("from goods import price", "return price(n)"),
@@ -388,6 +429,11 @@ def test_names_that_the_code_sets_again_are_no_constants(town):
     module.LOG.append(1)
     module.Shop.names.append(1)
     assert town.run(module) == ([1, 2], 2, 0)
+    later = town.load()
+    later.LOG.append("before the first call")
+    later.BY["a"] = later.Shop.names
+    later.Shop.names += ["b"]
+    assert town.run(later) == ([1, 2], 2, 0)
     control.end()
 
 
@@ -457,6 +503,56 @@ def timed(function):
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+ODD = """
+import collections, dataclasses, enum, itertools, pathlib, threading, typing, unittest.mock
+from tinyfactory import TinyFactory, transactional
+HERE = pathlib.Path(__file__).parent
+LOCK, COUNT, MOCK = threading.Lock(), itertools.count(), unittest.mock.MagicMock()
+GROUPS = collections.defaultdict(list)
+RING = []
+RING.append(RING)
+class Proxy:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+PROXY = Proxy()
+class Meta(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+class Odd(metaclass=Meta):
+    def go(self):
+        return 1
+class Box(typing.Generic[typing.TypeVar("T")]):
+    def get(self):
+        return 1
+class Shop(TinyFactory):
+    @transactional
+    def sell(self, n):
+        __file__, HERE, LOCK, COUNT, MOCK.a.b, GROUPS, RING, PROXY
+        class Inner(Odd):
+            def go(self):
+                return super().go()
+        return Odd().go() + Box[int]().get() + Inner().go() + Missing
+"""
+
+
+def test_odd_values_do_not_disturb_a_version_and_the_folder_does_not_count(town):
+    town.write(ODD)
+    first = town.load().Shop
+    (town.folder / "elsewhere").mkdir()
+    shutil.copy(town.folder / "town.py", town.folder / "elsewhere")
+    sys.path.insert(0, str(town.folder / "elsewhere"))
+    try:
+        second = town.load().Shop
+    finally:
+        del sys.path[0]
+    versions = {cls.sell.transactional.version(cls) for cls in (first, second)}
+    assert len(versions) == 1
+    assert versions.pop().startswith("syntax:")
 
 
 # -- what is told ------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ from tinyfactory.journal.serializer import (
 )
 from tinyfactory.journal.version.former import former_versions
 from tinyfactory.journal.version.source import capture, is_own_class
-from tinyfactory.journal.version.version import Version, version_of
+from tinyfactory.journal.version.version import version_of
+from tinyfactory.journal.version.watch import Version
 
 # At most so many classes' versions of one method are remembered.
 _MOST_CLASSES = 100

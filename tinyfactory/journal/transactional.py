@@ -102,23 +102,23 @@ def transactional(
     Notes
     -----
     The version covers the method and, transitively, what it names of your own code: functions,
-    methods and attributes of its class, classes, and constants (None, numbers, texts, and tuples,
-    lists, dictionaries and sets of these; a collection counts as it is when a method that names it
-    is first called). Comments, layout and docstrings do not count, and the version is the same on
-    Python 3.11, 3.12 and 3.13. It is compared at each call, so a function that another cell defines
-    again counts from the next call. The source is captured when the class is defined; if it is not
-    the code that runs, a warning says so and the loaded code counts instead, for this version of
-    Python only.
+    methods and attributes of its class, classes, and constants (None, numbers, texts, and
+    tuples of these). Other values, such as lists and dictionaries, count by the expression that
+    they are assigned in the same cell or in their module, not by their content. Comments,
+    layout and docstrings do not count, and the version is the same on Python 3.11, 3.12 and
+    3.13. It is compared at each call, so a function that another cell defines again counts from
+    the next call. The source is captured when the class is defined; if it is not the code that
+    runs, a warning says so and the loaded code counts instead, for this version of Python only.
 
-    The version does not cover Python, installed packages and tinyfactory itself; collections that
-    change after that first call; names that your functions set with ``global`` or ``nonlocal``, and
-    attributes that are set on a class; state of objects that are no arguments; files; what is
-    reached only through computed names (``getattr(thing, name)``) or operators (``a + b``,
-    ``len(a)``) of the method's own class; methods that you override in `TinyPersonFactory`; and
-    methods of objects whose class appears neither in the code, the annotations, ``__init__`` nor
-    the arguments. Versions of earlier releases covered the method alone: their events are still
-    replayed, also if a helper was edited since. To decide yourself when an event is new, give a
-    `version`.
+    The version does not cover Python, installed packages and tinyfactory itself; the content of
+    lists, dictionaries and objects, and those that another cell assigns; names that your
+    functions set with ``global`` or ``nonlocal``, and attributes that are set on a class; state
+    of objects that are no arguments; files; what is reached only through computed names
+    (``getattr(thing, name)``) or operators (``a + b``, ``len(a)``) of the method's own class;
+    methods that you override in `TinyPersonFactory`; and methods of objects whose class appears
+    neither in the code, the annotations, ``__init__`` nor the arguments. Versions of earlier
+    releases covered the method alone: their events are still replayed, also if a helper was
+    edited since. To decide yourself when an event is new, give a `version`.
 
     Examples
     --------

@@ -82,6 +82,29 @@ class Text:
         )
 
     @cached_property
+    def assigned(self) -> dict[str, list[ast.expr]]:
+        """The expressions that each global name is assigned in the module itself."""
+        return _assigned(self.tree.body if self.tree is not None else [])
+
+    def assigned_in(self, cls: type) -> dict[str, list[ast.expr]]:
+        """The expressions that each name is assigned in the body of a class."""
+        for node in ast.walk(self.tree or ast.Module([], [])):
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                return _assigned(node.body)
+        return {}
+
+    @cached_property
+    def imported(self) -> dict[str, tuple[str, int, str]]:
+        """Module, level and name behind each global name that is imported out of a module."""
+        nodes = self.tree.body if self.tree is not None else []
+        return {
+            alias.asname or alias.name: (node.module or "", node.level, alias.name)
+            for node in nodes
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+
+    @cached_property
     def set_on_classes(self) -> frozenset[str]:
         """Attributes that are set on a class or a module: no constants."""
         nodes = list(ast.walk(self.tree or ast.Module([], [])))
@@ -130,6 +153,19 @@ class Text:
     @cached_property
     def _definitions(self) -> list[Definition]:
         return [n for n in ast.walk(self.tree or ast.Module([], [])) if isinstance(n, Definition)]
+
+
+def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        value = getattr(node, "value", None)
+        for target in targets:
+            if isinstance(target, ast.Name) and value is not None:
+                found.setdefault(target.id, []).append(value)
+    return found
 
 
 def _is_class(node: ast.AST, names: set[str]) -> bool:
@@ -218,30 +254,44 @@ _stamps: dict[str, Any] = {}
 
 
 def capture(function: FunctionType) -> None:
-    """Remember the present text of a function's file or cell, and of the modules it imports."""
-    names = function.__globals__
-    _read(function.__code__.co_filename, names)
-    seen = {id(names)}
-    waiting = [names]
-    while waiting:
-        for value in list(waiting.pop().values()):
-            module = _module_of(value)
-            if module is None or id(module.__dict__) in seen:
-                continue
-            seen.add(id(module.__dict__))
+    """Remember the present text of a function's file or cell, and of the user's modules."""
+    _read(function.__code__.co_filename, function.__globals__)
+    if len(sys.modules) == _captured.get("", 0):
+        return
+    for name, module in list(sys.modules.items()):
+        if _captured.get(name) != id(module):
+            _captured[name] = id(module)
             file = getattr(module, "__file__", None)
-            if file is not None and is_own_file(file):
+            if isinstance(file, str) and file.endswith(".py") and is_own_file(file):
                 _read(file, module.__dict__)
-                waiting.append(module.__dict__)
+    _captured[""] = len(sys.modules)
 
 
-def _module_of(value: Any) -> ModuleType | None:
-    """The module that a global value is, or that its function or class is defined in."""
-    if isinstance(value, ModuleType):
-        return value
-    if isinstance(value, (FunctionType, type)):
-        return sys.modules.get(value.__module__)
-    return None
+# The modules whose texts were captured, and under no name their number.
+_captured: dict[str, int] = {}
+
+
+def texts_of_module(module: ModuleType) -> list[Text]:
+    """The texts that compile to the functions of a module, the latest captured first."""
+    file = str(module.__file__)
+    functions = [
+        value.__code__
+        for value in list(vars(module).values())
+        if type(value) is FunctionType and value.__code__.co_filename == file
+    ]
+    known = _of_modules.get(file)
+    if known is not None and known[0] == _stamp(file) and known[1] == list(map(id, functions)):
+        return known[2]
+    texts = [
+        text
+        for text in texts_of(file, module.__dict__)
+        if all(text.definition_of(code) is not None for code in functions)
+    ]
+    _of_modules[file] = (_stamp(file), list(map(id, functions)), texts)
+    return texts
+
+
+_of_modules: dict[str, tuple[Any, list[int], list[Text]]] = {}
 
 
 def texts_of(filename: str, names: dict[str, Any]) -> Iterator[Text]:

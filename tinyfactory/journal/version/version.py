@@ -7,16 +7,24 @@ microseconds whether anything was redefined since.
 
 from __future__ import annotations
 
+import ast
 import enum
 import functools
 import importlib
 import importlib.util
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, TypeGuard, TypeVar
 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
@@ -34,91 +42,37 @@ from tinyfactory.journal.version.source import (
     is_own,
     is_own_class,
     is_own_file,
-    texts_of,
+    texts_of_module,
 )
+from tinyfactory.journal.version.watch import MISSING, Version, content_of
 
+Kind = TypeVar("Kind")
 # The label of the method itself among the parts of its version.
 ITSELF = ""
-_MISSING: Any = object()
 # Larger collections are data and no constants.
 _MOST_ITEMS = 10_000
 _MOST_LEVELS = 50
 _Owner = type | None
+# Types of values that count by themselves, and not by the expression that they come from.
+_LASTING = (
+    type,
+    ModuleType,
+    FunctionType,
+    BuiltinFunctionType,
+    MethodType,
+    functools.partial,
+    functools.partialmethod,
+    functools.cached_property,
+    property,
+    staticmethod,
+    classmethod,
+    MemberDescriptorType,
+    GetSetDescriptorType,
+    type(functools.lru_cache(print)),
+)
+# Texts that a module or cell may be compiled from, and its global names.
+_Place = tuple[list[Text], dict[str, Any]]
 _HELD = (FunctionType, MethodType, type, functools.partial, list, tuple, dict, set, frozenset)
-
-
-class Version:
-    """The version of a method for the class of its object.
-
-    Attributes
-    ----------
-    text : str
-        The version as it enters keys.
-    parts : dict of str to str
-        The digest of each thing that the version covers, by what it is called in messages.
-    """
-
-    __slots__ = ("_cells", "_functions", "_lookups", "_mros", "parts", "text")
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.parts: dict[str, str] = {}
-        self._lookups: dict[tuple[int, str], tuple[Any, str, Any]] = {}
-        self._functions: list[tuple[FunctionType, CodeType, Any, Any]] = []
-        self._cells: list[tuple[CellType, Any]] = []
-        self._mros: list[tuple[type, Any]] = []
-
-    def holds(self) -> bool:
-        """Whether all names still mean the same."""
-        for names, name, value in self._lookups.values():
-            if names.get(name, _MISSING) is not value:
-                return False
-        for function, code, defaults, more in self._functions:
-            if function.__code__ is not code or function.__defaults__ is not defaults:
-                return False
-            if function.__kwdefaults__ is not more:
-                return False
-        for cell, value in self._cells:
-            if _content_of(cell) is not value:
-                return False
-        return all(cls.__mro__ is mro for cls, mro in self._mros)
-
-    def look_up(self, names: dict[str, Any], name: str) -> Any:
-        """The value of a global name, which is watched from now on."""
-        value = names.get(name, _MISSING)
-        self._lookups[id(names), name] = (names, name, value)
-        return value
-
-    def look_up_in(self, cls: type, name: str) -> Any:
-        """The value of a class's own attribute, which is watched if the class is the user's."""
-        names = vars(cls)
-        value = names.get(name, _MISSING)
-        if is_own_class(cls):
-            self._lookups[id(cls), name] = (names, name, value)
-        return value
-
-    def look_into(self, cell: CellType) -> Any:
-        """The value of a variable of a function around, which is watched from now on."""
-        value = _content_of(cell)
-        self._cells.append((cell, value))
-        return value
-
-    def watch_function(self, function: FunctionType) -> None:
-        """Notice when a function is patched in place."""
-        self._functions.append(
-            (function, function.__code__, function.__defaults__, function.__kwdefaults__)
-        )
-
-    def watch_bases(self, cls: type) -> None:
-        """Notice when a class gets other bases."""
-        self._mros.append((cls, cls.__mro__))
-
-
-def _content_of(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not set yet
-        return _MISSING
 
 
 # -- all that it names -------------------------------------------------------------------------
@@ -206,11 +160,11 @@ class _Walk:
     def _know_helpers(self, owner: type) -> None:
         """Know the classes that `__init__` names: objects of them may be attributes."""
         begin = getattr(owner, "__init__", None)
-        if isinstance(begin, FunctionType) and is_own(begin):
+        if _is(begin, FunctionType) and is_own(begin):
             known = read_code(begin)
             for chain in known.names.free:
                 value = self._value(begin, known, chain)
-                if isinstance(value, type) and is_own_class(value):
+                if _is(value, type) and is_own_class(value):
                     self._knows(value)
 
     def _label(self, key: tuple[Any, ...], label: str) -> tuple[str, bool]:
@@ -249,7 +203,7 @@ class _Walk:
             use(".".join(chain), self._free(function, known, chain))
         for chain in known.names.types:
             value = self._value(function, known, chain)
-            if isinstance(value, type) and is_own_class(value):
+            if _is(value, type) and is_own_class(value):
                 self._knows(value)
         if owner is None:
             self._others.update(dict.fromkeys(n for chain in known.names.own for n in chain))
@@ -269,17 +223,27 @@ class _Walk:
 
     def _free(self, function: FunctionType, known: FunctionCode, chain: Chain) -> str | None:
         """The token of a global name, or of a name of a function around, with its attributes."""
-        if chain[0].startswith("__") and chain[0].endswith("__"):
-            return None  # such as the path in __file__
-        value = self._first(function, known, chain[0])
-        if value is _MISSING:
+        if _is_set_by_python(chain[0]):
             return None
-        rebound = known.text is not None and chain[0] in known.text.rebound
-        if not known.names.in_order and isinstance(value, ModuleType):
+        value = self._first(function, known, chain[0])
+        if value is MISSING:
+            return None
+        text = known.text
+        if text is not None and chain[0] in text.rebound and not callable(value):
+            return None
+        if not known.names.in_order and _is(value, ModuleType):
             # Any other name may be an attribute of the module.
             names = [name for (name,) in known.names.free]
-            return self._all([self._follow(value, chain[0], (name,)) for name in names])
-        return self._follow(value, chain[0], chain[1:], rebound=rebound)
+            nowhere: _Place = ([], function.__globals__)
+            return _all([self._follow(value, chain[0], (name,), nowhere) for name in names])
+        local = chain[0] in known.names.imports or chain[0] in function.__code__.co_freevars
+        place: _Place = ([], function.__globals__)
+        if text is not None and not local:
+            module = sys.modules.get(str(function.__globals__.get("__name__")))
+            same = module is not None and vars(module) is function.__globals__
+            found = _place_of(module) if same else None
+            place = found or ([text], function.__globals__)
+        return self._follow(value, chain[0], chain[1:], place)
 
     def _first(self, function: FunctionType, known: FunctionCode, name: str) -> Any:
         """The value of the first name of a chain."""
@@ -293,8 +257,8 @@ class _Walk:
     def _value(self, function: FunctionType, known: FunctionCode, chain: Chain) -> Any:
         value = self._first(function, known, chain[0])
         for name in chain[1:]:
-            if not isinstance(value, ModuleType):
-                return _MISSING
+            if not _is(value, ModuleType):
+                return MISSING
             value = self.version.look_up(value.__dict__, name)
         return value
 
@@ -304,38 +268,84 @@ class _Walk:
             package = str(function.__globals__.get("__package__") or "")
             full = importlib.util.resolve_name("." * level + module, package)
             if full.partition(".")[0] in sys.stdlib_module_names:
-                return _MISSING
+                return MISSING
             found = sys.modules.get(full)
             if found is None:
                 spec = importlib.util.find_spec(full)
                 if spec is None or not is_own_file(str(spec.origin)):
-                    return _MISSING
+                    return MISSING
                 found = importlib.import_module(full)
         except Exception:  # noqa: BLE001 - the function itself will tell
-            return _MISSING
+            return MISSING
         return self.version.look_up(found.__dict__, name) if name else found
 
-    def _follow(self, value: Any, label: str, rest: Chain, *, rebound: bool = False) -> str | None:
-        """The token of a value, or of the attribute of it that is used."""
-        while rest and isinstance(value, ModuleType):
-            file = getattr(value, "__file__", None)
-            if file is None or not is_own_file(file):
+    def _follow(self, value: Any, label: str, rest: Chain, place: _Place) -> str | None:
+        """The token of a value, or of the attribute of it that is used.
+
+        `place` has the texts that may bind the name, and the names in them.
+        """
+        name = label
+        while rest and _is(value, ModuleType):
+            found = _place_of(value)
+            if found is None:
                 return None
-            text = next(texts_of(file, value.__dict__), None)
-            rebound = text is not None and rest[0] in text.rebound | text.set_on_classes
-            value = self.version.look_up(value.__dict__, rest[0])
-            label, rest = f"{label}.{rest[0]}", rest[1:]
-        if value is _MISSING or isinstance(value, ModuleType):
+            place, name, rest = found, rest[0], rest[1:]
+            texts, names = place
+            value, label = self.version.look_up(names, name), f"{label}.{name}"
+            changed = any(name in text.rebound | text.set_on_classes for text in texts[:1])
+            if changed and not callable(value):
+                return None
+        if value is MISSING or _is(value, ModuleType):
             return None
-        cls = value if isinstance(value, type) else type(value)
-        if rest and is_own_class(cls) and not isinstance(value, enum.Enum):
+        defined = self._definition(value, name, label, place)
+        cls = value if _is(value, type) else type(value)
+        if rest and is_own_class(cls) and not issubclass(cls, enum.Enum):
             self._knows(cls)
             self._others.update(dict.fromkeys(rest[1:]))
-            return self._attribute(cls, rest[0])
+            return _all([self._attribute(cls, rest[0]), defined])
         self._others.update(dict.fromkeys(rest))
-        if rebound and not callable(value):
+        return _all([self._token(value, label), defined])
+
+    def _definition(self, value: Any, name: str, label: str, place: _Place) -> str | None:
+        """The token of the expression that a name is assigned, for a value that may change.
+
+        Its content does not count: it may be the result of calls, which a replay does not make.
+        """
+        texts, names = place
+        if not texts or not _may_change(value):
             return None
-        return self._token(value, label)
+        # If there are several texts, the one with the present content, as after a reload.
+        same = [text for text in texts if _is_written(value, text.assigned.get(name))]
+        text = [*same, *texts][0]
+        if name in text.assigned:
+            return self._expressions(text.assigned[name], label, place)
+        if name in text.imported:
+            module, level, original = text.imported[name]
+            with suppress(ImportError, ValueError):
+                package = str(names.get("__package__") or "")
+                full = importlib.util.resolve_name("." * level + module, package)
+                found = _place_of(sys.modules.get(full))
+                if found is not None:
+                    return self._definition(value, original, label, found)
+        return None
+
+    def _expressions(self, found: list[ast.expr], label: str, place: _Place) -> str:
+        content = ";".join(map(syntax.canonical, found))
+        label, new = self._label((label, content), f"value {label}")
+        if new:
+            self.parts[label] = digest_text(content)
+            names = place[1]
+            for node in (node for expression in found for node in ast.walk(expression)):
+                if not isinstance(node, ast.Name) or _is_set_by_python(node.id):
+                    continue
+                value = self.version.look_up(names, node.id)
+                if _is(value, type):
+                    token = self._attribute(value, "__init__") if is_own_class(value) else None
+                else:
+                    token = self._follow(value, node.id, (), place)
+                if token is not None:
+                    self._uses.append((f"{label} {node.id}", token))
+        return label
 
     # -- values ---------------------------------------------------------------------------
 
@@ -355,7 +365,7 @@ class _Walk:
             return self._token(value.__func__, label, owner if method else None)
         if issubclass(kind, property):
             parts = (value.fget, value.fset, value.fdel)
-            return self._all([self._token(part, label, owner) for part in parts if part])
+            return _all([self._token(part, label, owner) for part in parts if part])
         if issubclass(kind, functools.cached_property):
             return self._token(value.func, label, owner)
         if issubclass(kind, (functools.partial, functools.partialmethod)):
@@ -363,7 +373,7 @@ class _Walk:
             names = [*map(str, range(len(value.args))), *value.keywords]
             tokens = [self._token(value.func, label, owner)]
             tokens += [self._token(v, f"{label}({n})") for n, v in zip(names, given, strict=True)]
-            return self._all(tokens)
+            return _all(tokens)
         if issubclass(kind, type):
             return self._class(value) if is_own_class(value) else None
         if issubclass(kind, (list, tuple, dict, set, frozenset)):
@@ -374,9 +384,6 @@ class _Walk:
             if type(value.__wrapped__) is FunctionType:  # such as lru_cache
                 return self._token(value.__wrapped__, label, owner)
         return None
-
-    def _all(self, tokens: list[str | None]) -> str | None:
-        return "|".join(token or "" for token in tokens) if any(tokens) else None
 
     def _of_function(self, function: FunctionType, label: str, owner: _Owner) -> str | None:
         method = getattr(function, "transactional", None)
@@ -396,27 +403,29 @@ class _Walk:
         # The wrapper of a package around a function of the user's.
         inner = [getattr(function, "__wrapped__", None), *_cells(function)]
         inner += list(getattr(function, "registry", {}).values())  # singledispatch
-        tokens = [self._token(f, label, owner) for f in inner if isinstance(f, FunctionType)]
-        return self._all(list(dict.fromkeys(tokens)))
+        tokens = [self._token(f, label, owner) for f in inner if _is(f, FunctionType)]
+        return _all(list(dict.fromkeys(tokens)))
 
     def _collection(self, value: Any, label: str) -> str | None:
-        """A collection with the content that it had when it was first seen.
+        """The items of a tuple; of a collection that may change only functions and classes in it.
 
-        What is put into it later does not count: it may be the result of calls, which a replay
-        does not make.
+        They are those that it held when it was first seen.
         """
         content = _first_content(value)
         if content is None or id(value) in self._open or len(self._open) > _MOST_LEVELS:
             return None
         self._open.add(id(value))
         texts: list[str] = []
+        fixed = isinstance(value, (tuple, frozenset))
         for place, item in content:
-            text = syntax.constant(item)
-            if text is None:
+            text = syntax.constant(item) if fixed else None
+            if text is None and syntax.constant(item) is None:
                 text = self._token(item, f"{label}[{place!r}]")
             if text is not None:
                 texts.append(f"{syntax.constant(place)}:{text}")
         self._open.remove(id(value))
+        if not texts:
+            return None
         if isinstance(value, (set, frozenset)):
             texts.sort()
         return self._part((id(value),), f"constant {label}", f"{type(value).__name__}{texts}")
@@ -428,7 +437,7 @@ class _Walk:
         self._knows(cls)
         for base in cls.__mro__:
             found = self.version.look_up_in(base, name)
-            if found is not _MISSING:
+            if found is not MISSING:
                 return self._member(found, base, cls, name) if is_own_class(base) else None
         if name != "__getattr__":
             return self._attribute(cls, "__getattr__")
@@ -443,7 +452,7 @@ class _Walk:
         mro = owner.__mro__
         for base in mro[mro.index(here) + 1 :] if here in mro else ():
             found = self.version.look_up_in(base, name)
-            if found is not _MISSING:
+            if found is not MISSING:
                 return self._member(found, base, owner, name) if is_own_class(base) else None
         return None
 
@@ -454,7 +463,18 @@ class _Walk:
         text = syntax.constant(value)
         if text is not None:
             return self._part((label,), f"class attribute {label}", text)
-        return self._token(value, label, owner)
+        defined = None
+        if _may_change(value):
+            module = sys.modules.get(definer.__module__)
+            whole = _place_of(module)
+            names = vars(module) if module is not None else {}
+            texts = _texts(definer) or (whole[0] if whole is not None else [])
+            every = [found.assigned_in(definer).get(name) for found in texts]
+            same = [found for found in every if _is_written(value, found)]
+            expressions = next(filter(None, [*same, *every]), None)
+            if expressions is not None:
+                defined = self._expressions(expressions, label, (texts, names))
+        return _all([self._token(value, label, owner), defined])
 
     def _class(self, cls: type) -> str:
         """A class that is used as a whole: everything in it, and its bases."""
@@ -474,9 +494,9 @@ class _Walk:
             inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
             if name.startswith("_") and name.endswith("_"):
                 # Set by Python, and not the same in each version of it.
-                if not isinstance(inner, FunctionType) or is_generated(inner):
+                if not _is(inner, FunctionType) or is_generated(inner):
                     continue
-            elif isinstance(value, enum.Enum) or name in getattr(cls, "__members__", ()):
+            elif _is(value, enum.Enum) or name in _enumerated(cls):
                 continue
             self.version.look_up_in(cls, name)
             token = self._member(value, cls, cls, name)
@@ -487,9 +507,37 @@ class _Walk:
             yield f"field {name}", token or ""
 
 
+def _all(tokens: list[str | None]) -> str | None:
+    """One token for several; None if there is none."""
+    return "|".join(token or "" for token in tokens) if any(tokens) else None
+
+
+def _may_change(value: Any) -> bool:
+    """Whether a value is neither a constant nor something that is called or looked up by itself."""
+    return not issubclass(type(value), _LASTING) and syntax.constant(value) is None
+
+
+def _place_of(module: Any) -> _Place | None:
+    """The text of a module of the user's, and its names."""
+    file = getattr(module, "__file__", None)
+    if file is None or not is_own_file(file):
+        return None
+    return texts_of_module(module), module.__dict__
+
+
+def _is_written(value: Any, expressions: list[ast.expr] | None) -> bool:
+    """Whether a value is what the last of these expressions says, as it is written."""
+    if not expressions or type(value) not in (list, dict, set):
+        return False
+    try:
+        return bool(ast.literal_eval(expressions[-1]) == value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return False
+
+
 def _texts(cls: type) -> list[Text]:
     """The texts in which a class may be defined."""
-    functions = [value for value in vars(cls).values() if isinstance(value, FunctionType)]
+    functions = [value for value in vars(cls).values() if _is(value, FunctionType)]
     functions += [
         method.function
         for value in functions
@@ -504,12 +552,26 @@ def _name(function: FunctionType, label: str) -> str:
     return f"helper {label if '<lambda>' in name else name}()"
 
 
+def _is(value: Any, kind: type[Kind]) -> TypeGuard[Kind]:
+    """As `isinstance`, which would ask a proxy for its class."""
+    return issubclass(type(value), kind)
+
+
 def _class_of(thing: Any) -> type:
-    return thing if isinstance(thing, type) else type(thing)
+    return thing if _is(thing, type) else type(thing)
 
 
 def _cells(function: FunctionType) -> list[Any]:
-    return [_content_of(cell) for cell in function.__closure__ or ()]
+    return [content_of(cell) for cell in function.__closure__ or ()]
+
+
+def _is_set_by_python(name: str) -> bool:
+    """Whether a name is one such as ``__file__``, whose value differs between machines."""
+    return name.startswith("__") and name.endswith("__")
+
+
+def _enumerated(cls: type) -> Mapping[str, Any]:
+    return cls.__members__ if issubclass(cls, enum.Enum) else {}
 
 
 def _fields(cls: type) -> Iterator[tuple[str, Any]]:
@@ -518,7 +580,7 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
         yield name, field.default_factory if callable(field.default_factory) else field.default
     for name, field in vars(cls).get("__pydantic_fields__", {}).items():
         yield name, field.default_factory or field.default
-    for name, member in getattr(cls, "__members__", {}).items():
+    for name, member in _enumerated(cls).items():
         yield name, member.value
     yield from vars(cls).get("_field_defaults", {}).items()
 
