@@ -235,7 +235,7 @@ TEXTS: dict[str, tuple[str, float]] = {
 # -- in a process of its own --------------------------------------------------------------
 
 
-def _ask(port: str) -> None:
+def _ask(port: str) -> str:
     import tinyfactory
     from tinyfactory import TinyPersonFactory
     from tinyfactory.models.http.retry import RetryPolicy
@@ -252,13 +252,13 @@ def _ask(port: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tinyfactory.control.begin(folder)
         try:
-            if TinyPersonFactory("Bakers in Graz", model=model).generate_person() is None:
-                print("rejected")
+            made = TinyPersonFactory("Bakers in Graz", model=model).generate_person()
+            return "read" if made else "rejected"
         finally:
             tinyfactory.control.end()
 
 
-def _read(path: str) -> None:
+def _read(path: str) -> str:
     from tinyfactory import Simulation
     from tinyfactory.people import load_people
 
@@ -266,9 +266,10 @@ def _read(path: str) -> None:
         Simulation.from_recording(path)
     else:
         load_people(path)
+    return "read"
 
 
-def _fold(name: str) -> None:
+def _fold(name: str) -> str:
     from tinyfactory.redaction import Secrets, scrub
     from tinyfactory.utils.text import normalise_name
 
@@ -279,6 +280,7 @@ def _fold(name: str) -> None:
     else:
         Secrets().without(text)
         scrub(text)
+    return "read"
 
 
 def _child(kind: str, argument: str) -> None:
@@ -289,8 +291,7 @@ def _child(kind: str, argument: str) -> None:
 
     start = time.perf_counter()
     try:
-        {"ask": _ask, "read": _read, "fold": _fold}[kind](argument)
-        outcome = "read"
+        outcome = {"ask": _ask, "read": _read, "fold": _fold}[kind](argument)
     except BaseException as error:  # noqa: BLE001 - any outcome is one
         outcome = type(error).__name__
     seconds = time.perf_counter() - start
