@@ -20,6 +20,7 @@ from tinyfactory.journal import inventory
 from tinyfactory.journal.recording.recording import Json, Recording, rows_of, write
 from tinyfactory.journal.storage.database import NAME
 from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.text import legible
 
 DEMO_CONTEXT = "A group of friends are on a camping trip."
@@ -169,7 +170,7 @@ def take_in(arguments: argparse.Namespace) -> int:
     """Import a recording into a journal, which is created if it does not exist."""
     recording = Recording(arguments.file)
     inventory.check_importable(recording)
-    store = Store(arguments.path)
+    store = Store(arguments.path, check_row)
     try:
         new, there = inventory.take_in(store, recording)
     finally:
@@ -210,7 +211,7 @@ def _journal(path: str) -> Iterator[Any]:
     """Open an existing journal; a command that only reads creates none."""
     if not (Path(path) / NAME).is_file():
         raise InvalidInput(f"There is no journal in {Path(path).absolute()}. Give --path FOLDER.")
-    store = Store(path)
+    store = Store(path, check_row)
     try:
         yield store
     finally:

@@ -26,8 +26,13 @@ A message says what is wrong, then what to do; after a long call also what was s
     ├── JournalError                    the journal cannot do what was asked
     │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
     │   ├── DamagedRecord               a stored value that does not match its digest
+    │   │   └── UnknownRecord           a whole record with contents that this release does not know
     │   ├── JournalUnavailable          the folder cannot be read or written
+    │   │   ├── NotAJournal             the folder belongs to another program
+    │   │   └── NewerJournal            the journal has a format of a newer release
     │   ├── ForkedTransaction           a transaction that was carried into a forked process
+    │   ├── ObjectLocked                another call has locked an object for too long
+    │   │   └── Deadlock                calls that would wait for each other for ever
     │   └── ReplayMiss                  a call that is not in the recording
     ├── MissingPackage (ImportError)    a package of an extra that is not installed
     ├── BudgetExceeded                  the next call could cost more than the budget
@@ -163,12 +168,32 @@ class DamagedRecord(JournalError):
     """A stored value that does not match its digest, or has an unknown type."""
 
 
+class UnknownRecord(DamagedRecord):
+    """A record that is whole, but its contents are not those of a record of this release."""
+
+
 class JournalUnavailable(JournalError):
     """The journal's folder cannot be read or written."""
 
 
+class NotAJournal(JournalUnavailable):
+    """The folder has files of another program. Nothing in it was changed."""
+
+
+class NewerJournal(JournalUnavailable):
+    """The journal has a newer format. The message names the release that is needed."""
+
+
 class ForkedTransaction(JournalError):
     """A transaction was carried into a forked process, where it cannot be committed."""
+
+
+class ObjectLocked(JournalError):
+    """Another call has locked the object and makes no progress. This call changed nothing."""
+
+
+class Deadlock(ObjectLocked):
+    """Calls that would wait for each other for ever. This one changed nothing; others go on."""
 
 
 class ReplayMiss(JournalError):

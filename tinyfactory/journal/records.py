@@ -49,8 +49,8 @@ class Event:
         """The event of a record of the journal."""
         at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
-        usages = [reply.get("usage") or {} for reply in replies]
         prices = [reply.get("usd") for reply in replies]
+        priced = all(type(price) in (int, float) for price in prices)
         return cls(
             key=key,
             at=dt.datetime.fromtimestamp(at).astimezone() if at else None,
@@ -60,13 +60,20 @@ class Event:
             hit=hit,
             why=why,
             model=", ".join(dict.fromkeys(str(reply.get("model") or "") for reply in replies)),
-            prompt_tokens=sum(int(usage.get("prompt_tokens", 0)) for usage in usages),
-            completion_tokens=sum(int(usage.get("completion_tokens", 0)) for usage in usages),
-            usd=None if any(price is None for price in prices) else float(sum(prices)),
+            prompt_tokens=sum(_tokens(reply, "prompt_tokens") for reply in replies),
+            completion_tokens=sum(_tokens(reply, "completion_tokens") for reply in replies),
+            usd=float(sum(prices)) if priced else None,
             seconds=float(record["meta"]["seconds"]),
             attempts=len(replies),
             failure=record["failure"],
         )
+
+
+def _tokens(reply: Record, name: str) -> int:
+    """The number of tokens that a server gave for a reply; 0 for anything but a number."""
+    usage = reply.get("usage")
+    number: Any = usage.get(name) if isinstance(usage, dict) else 0
+    return int(number) if type(number) in (int, float) and 0 <= number < 1e15 else 0
 
 
 class History(list[Event]):

@@ -83,13 +83,18 @@ class SavedReply:
             "reply": reply,
             "usd": usd,
         }
-        stored = scope.store.submit([(self.key, record)])
+        items = [(self.key, record)]
+        stored = scope.store.submit(items)
         scope.model_calls += 1
 
         async def wait() -> Json:
             import asyncio  # slow to import
 
-            return self._noted((await asyncio.wrap_future(stored))[0])
+            try:
+                return self._noted((await asyncio.wrap_future(stored))[0])
+            except asyncio.CancelledError:
+                scope.store.leave(items, stored)
+                raise
 
         return wait
 

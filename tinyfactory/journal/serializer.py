@@ -403,9 +403,11 @@ def from_text(text: str) -> Any:
     ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
     """
     try:
-        value = _parse(text, 0)[0]
+        value, end = _parse(text, 0)
     except (StopIteration, ValueError, RecursionError):
-        raise DamagedRecord("The journal holds a value that is no JSON, or too deep.") from None
+        end = None
+    if end != len(text):
+        raise DamagedRecord("The journal holds a value that is no JSON, or too deep.")
     # One character is found in a twentieth of the time of three.
     marked = MARK in text and _QUOTED_MARK in text
     return value if marked or type(value) is not dict else Plain(value)
@@ -470,7 +472,23 @@ def seal(value: Any) -> Sealed:
     return Sealed(digest_text(text) + text)
 
 
-def unseal(ours: bool, row: bytes | None) -> Any:
+def seal_under(key: str, row: str) -> str:
+    """The seal of a row under its key: under another key the row is not valid.
+
+    Examples
+    --------
+    >>> row = seal({"a": 1})
+    >>> unseal(True, row.encode(), "key", seal_under("key", row))
+    {'a': 1}
+    >>> unseal(True, row.encode(), "another", seal_under("key", row))
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.DamagedRecord: A value of the journal differs from the stored one.
+    """
+    return digest_text(f"{key}\n{row}")
+
+
+def unseal(ours: bool, row: bytes | None, key: str = "", key_seal: Any = None) -> Any:
     """The value of a stored row.
 
     Parameters
@@ -479,6 +497,9 @@ def unseal(ours: bool, row: bytes | None) -> Any:
         Whether the row is of the kind that the journal writes.
     row : bytes or None
         Its text.
+    key, key_seal : str
+        Its key, and its seal under the key. A row of format 1 has no seal; its text begins with
+        its digest, as in all formats.
 
     Raises
     ------
@@ -488,10 +509,18 @@ def unseal(ours: bool, row: bytes | None) -> Any:
     """
     if not ours or row is None:
         raise DamagedRecord("A row of the journal is of an unknown kind; it was not read.")
-    text = row[_DIGITS:]
-    if hashlib.sha256(text).hexdigest()[:_DIGITS].encode() != row[:_DIGITS]:
+    if key_seal is None:
+        whole, expected = row[_DIGITS:], row[:_DIGITS]
+    else:
+        whole, expected = b"%b\n%b" % (key.encode(errors="replace"), row), key_seal
+        expected = expected.encode() if type(expected) is str else b""
+    if hashlib.sha256(whole).hexdigest()[:_DIGITS].encode() != expected:
         raise DamagedRecord("A value of the journal differs from the stored one.")
-    return from_text(text.decode())
+    try:
+        text = row[_DIGITS:].decode()
+    except UnicodeDecodeError:
+        raise DamagedRecord("The journal holds a value that is no text.") from None
+    return from_text(text)
 
 
 def unseal_text(row: Sealed) -> Any:
@@ -503,6 +532,10 @@ def unseal_text(row: Sealed) -> Any:
 
 State = dict[str, Any]
 Change = dict[str, Any]
+
+
+# The kinds of changes that `apply` makes.
+CHANGES = frozenset({"set", "append", "remove", "drop"})
 
 
 def difference(before: State, after: State) -> Change:
@@ -537,6 +570,8 @@ def apply(state: State, change: Change) -> State:
     >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
     {'names': ['Ana', 'Bo'], 'n': 2}
     """
+    if not CHANGES.issuperset(change):
+        raise DamagedRecord(f"A change is of an unknown kind: {', '.join(map(str, change))}.")
     changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
     changed.update(change.get("set", {}))
     for key, items in change.get("append", {}).items():
@@ -565,6 +600,27 @@ def inverse(state: State, change: Change) -> Change:
     if added:
         back["remove"] = added
     return back
+
+
+def earlier(state: State, change: Change, later: list[Change]) -> State:
+    """The state in which a change, which was made last, had been made before some others.
+
+    Examples
+    --------
+    >>> state = {"names": ["Ana", "Cy", "Bo"], "n": 2}
+    >>> earlier(state, {"append": {"names": ["Bo"]}, "set": {"n": 2}},
+    ...         [{"append": {"names": ["Cy"]}, "set": {"n": 3}}])
+    {'names': ['Ana', 'Bo', 'Cy'], 'n': 3}
+    """
+    changed = dict(state)
+    for key, items in change.get("append", {}).items():
+        behind = sum(len(other.get("append", {}).get(key, ())) for other in later)
+        end = len(changed[key]) - len(items)
+        start = max(0, end - behind)
+        changed[key] = [*changed[key][:start], *items, *changed[key][start:end]]
+    for other in later:
+        changed.update(other.get("set", {}))
+    return changed
 
 
 def without_run(items: list[Any], run: list[Any]) -> list[Any]:

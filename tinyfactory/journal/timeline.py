@@ -205,7 +205,7 @@ class Timeline:
     def _join(self, head: str) -> set[str]:
         """Put the events of joined slots one after the other; the root of their line."""
         join = self._joins[head]
-        keys = [key for slot in join["heads"] for key in self._slot(slot)]
+        keys = [key for slot in join["heads"] for key in self._slot(slot, join["parent"])]
         if not keys:
             return set()  # of another simulation, or its events are not here
         for earlier, key in pairwise(keys):
@@ -215,11 +215,11 @@ class Timeline:
         del self._joins[head]
         return {self._read[keys[0]].line}
 
-    def _slot(self, head: str) -> list[str]:
-        """The events of one slot, in order."""
+    def _slot(self, head: str, fork: str) -> list[str]:
+        """The events of one slot, or one of calls that overlapped, in order."""
         keys: dict[str, None] = {}
         # A damaged journal may have a circle of events.
-        while (key := self._at_head.get(head)) is not None and key not in keys:
+        while head != fork and (key := self._at_head.get(head)) is not None and key not in keys:
             keys[key] = None
             head = self._read[key].parent
         return list(keys)[::-1]

@@ -49,16 +49,21 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
     found: list[tuple[str, int, str]] = []
     asked: set[str] = set()
     heads: set[str] = set()
+    versions: set[str] = set()
+    there: set[str] = set()
     joins: list[tuple[str, Json]] = []
     for name, value in rows_in(store):
         kind = name.partition(":")[0]
         if kind == "join":
             joins.append((name, value))
+        elif kind == "version":
+            there.add(name)
         elif kind != "reply" and value.get("simulation") == simulation:
             root = name.partition(":")[2] if kind == "line" else value.get("line")
             found.append((root or "", 0 if kind == "line" else 1, name))
             if kind == "event":
                 heads.add(value["head"])
+                versions.add("version:" + value["version"])
                 asked.update(r["key"] for r in value["meta"]["replies"] if r.get("key"))
     # A join may join other joins, so follow each new head to the joins that name it.
     naming: dict[str, list[str]] = defaultdict(list)
@@ -73,6 +78,7 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
                 mine.add(name)
                 waiting.append(name.partition(":")[2])
     rows = [name for _, _, name in sorted(found)] + sorted(mine)
+    rows += sorted(versions & there)
     if replies:
         rows += sorted(asked & {name for name, _ in rows_in(store)})
     return rows
@@ -112,14 +118,14 @@ class Portable:
         if kind == "reply":
             reply = {k: v for k, v in value["reply"].items() if k != "seconds"}
             kept = {k: v for k, v in value.items() if k != "at"} | {"reply": reply}
-            cleaned: Json = self._cleaned(kept)
+            cleaned: Json = self.public(kept)
             return cleaned
         if kind != "event":
             needed: Json = self.needed(value, name[:13])
             return needed
         what = f"event {name[6:14]} ({value['class']}.{value['method']})"
         return {
-            part: self._cleaned(_without_clock(content) if part == "meta" else content)
+            part: self.public(_without_clock(content) if part == "meta" else content)
             if part in _NOT_REPLAYED
             else self.needed(content, f"{what}: {part}")
             for part, content in value.items()
@@ -150,7 +156,8 @@ class Portable:
 
         return strings_replaced(value, check, where)
 
-    def _cleaned(self, value: Any) -> Any:
+    def public(self, value: Any) -> Any:
+        """A value without secrets."""
         return strings_replaced(value, lambda text, _: self._secrets.without(text), "")
 
 
@@ -342,6 +349,16 @@ class Recording:
             raise _damaged(self.path, f"line {number} counts other rows than there are")
         self._file.flush()
         return header, footer
+
+
+def begins_as_recording(path: Path) -> bool:
+    """Whether a file begins as a recording does: packed, with a header that names the format."""
+    try:
+        with path.open("rb") as file:
+            begin = zlib.decompressobj(31).decompress(file.read(_PIECE), _PIECE)
+    except (OSError, zlib.error):
+        return False
+    return FORMAT.encode() in begin.partition(b"\n")[0]
 
 
 def _lines(path: Path) -> Iterator[bytes]:
