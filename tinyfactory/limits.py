@@ -45,7 +45,7 @@ class Limits:
     recording_bytes : int
         A recording, unpacked (default 2 GiB).
     recording_lines : int
-        The lines of a recording (default 1,000,000).
+        The lines of a recording (default 300,000).
     json_depth : int
         Lists and objects inside each other (default 100).
     json_values : int
@@ -68,7 +68,7 @@ class Limits:
     document_bytes: int = 64 * _MIB
     line_bytes: int = 16 * _MIB
     recording_bytes: int = 2 * _GIB
-    recording_lines: int = 1_000_000
+    recording_lines: int = 300_000
     json_depth: int = 100
     json_values: int = 4_000_000
     table_cells: int = 2_000_000

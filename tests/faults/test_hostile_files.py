@@ -191,6 +191,7 @@ def test_a_recording_that_unpacks_into_a_huge_one_is_refused(tmp_path, junk):
             [header(1), *(row(f"reply:{i}", reply={"text": ""}) for i in range(50)), END],
             "recording_lines",
         ),
+        ([header(10**9), END], "recording_lines"),
         ([header(1), row("x:a", x=[1] * 5_000), END], "json_values"),
         ([header(1), row("x:a", **{str(i): i for i in range(5_000)}), END], "json_values"),
     ],

@@ -8,16 +8,26 @@ from typing import Any
 
 from tinyfactory import settings
 from tinyfactory.errors import LimitExceeded
-from tinyfactory.limits import how_to_raise
+from tinyfactory.limits import Limits, how_to_raise
 
 Hook = Callable[[list[tuple[str, Any]]], Any]
 
 
-def parse(text: str | bytes, *, object_pairs_hook: Hook | None = None) -> Any:
+def parse(
+    text: str | bytes, *, object_pairs_hook: Hook | None = None, limits: Limits | None = None
+) -> Any:
     """Parse JSON; its depth and the number of its values are limited.
 
     A value takes a hundred times the memory of its text, so values are counted first. The count
     includes commas and brackets inside texts, which only matters for texts of that many commas.
+
+    Parameters
+    ----------
+    text : str or bytes
+    object_pairs_hook : callable, optional
+        As in `json.loads`.
+    limits : Limits, optional
+        By default those of the settings; looking them up takes longer than parsing a short line.
 
     Raises
     ------
@@ -35,7 +45,7 @@ def parse(text: str | bytes, *, object_pairs_hook: Hook | None = None) -> Any:
         ...
     tinyfactory.errors.LimitExceeded: The JSON is nested too deeply: more than 100 levels, ...
     """
-    limits = settings.limits()
+    limits = limits or settings.limits()
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     containers = text.count("[") + text.count("{")
@@ -49,13 +59,13 @@ def parse(text: str | bytes, *, object_pairs_hook: Hook | None = None) -> Any:
     except RecursionError:
         raise _too_deep(limits.json_depth) from None
     if containers > limits.json_depth:
-        check_depth(value)
+        check_depth(value, limits)
     return value
 
 
-def check_depth(value: Any) -> None:
+def check_depth(value: Any, limits: Limits | None = None) -> None:
     """Raise `LimitExceeded` for JSON with more than `json_depth` levels."""
-    most = settings.limits().json_depth
+    most = (limits or settings.limits()).json_depth
     level = [value]
     # Level by level, because a recursive function would exhaust the stack.
     for _ in range(most + 1):

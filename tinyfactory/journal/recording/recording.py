@@ -33,7 +33,7 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.serializer import digest_bytes, digest_text
-from tinyfactory.limits import how_to_raise
+from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.files import AtomicFile, open_file
@@ -322,16 +322,19 @@ class Recording:
         footer: Json = {}
         chain, start = "", 0
         number = 0
-        most = settings.limits().recording_lines
+        limits = settings.limits()
+        most = limits.recording_lines
         for number, line in enumerate(_lines(self.path), 1):
             if number > most:
                 raise _too_large(self.path, "recording_lines", f"{most:,} lines")
             text, chain = _checked(self.path, number, line, chain)
-            content = _parsed(self.path, number, text)
+            content = _parsed(self.path, number, text, limits)
             if footer:
                 raise _damaged(self.path, f"line {number} comes after its end")
             if number == 1:
                 header = _header(self.path, content)
+                if header["rows"] > most:
+                    raise _too_large(self.path, "recording_lines", f"{most:,} lines")
             elif content.get("end") is True:
                 footer = content
             else:
@@ -374,18 +377,18 @@ def _lines(path: Path) -> Iterator[bytes]:
         for line in whole:
             # Only the first of them continues the rest, so that each byte is copied once.
             rest += line
-            _check_line(path, number, rest)
+            _check_line(path, number, rest, limits)
             yield bytes(rest)
             rest.clear()
             number += 1
         rest += end
-        _check_line(path, number, rest)
+        _check_line(path, number, rest, limits)
     if rest:
         raise _damaged(path, f"it breaks off in line {number}")
 
 
-def _check_line(path: Path, number: int, line: bytearray) -> None:
-    most = settings.limits().line_bytes
+def _check_line(path: Path, number: int, line: bytearray, limits: Limits) -> None:
+    most = limits.line_bytes
     if len(line) > most:
         raise _too_large(path, "line_bytes", f"{most:,} bytes in line {number}")
 
@@ -436,9 +439,9 @@ def _checked(path: Path, number: int, line: bytes, chain: str) -> tuple[bytes, s
     return body, digest
 
 
-def _parsed(path: Path, number: int, text: bytes) -> Json:
+def _parsed(path: Path, number: int, text: bytes, limits: Limits) -> Json:
     try:
-        content = bounded_json.parse(text)
+        content = bounded_json.parse(text, limits=limits)
     except LimitExceeded as error:
         raise FileTooLarge(
             f"The recording {path.name} was not read: line {number}. {error} Nothing was replayed."
