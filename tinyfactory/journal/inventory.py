@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.serializer import seal
 from tinyfactory.journal.verification import check_row
 
@@ -51,9 +52,13 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
         if name.startswith("damaged:"):
             continue
         try:
-            check_row(name, store.get(name), False)
+            value = store.get(name)
+            check_row(name, value, False)
         except DamagedRecord as error:
             yield name, str(error)
+            continue
+        if not is_row(name, value):
+            yield name, "It is not a row of a journal."
 
 
 def check_importable(recording: Recording) -> None:
@@ -108,6 +113,10 @@ def one_event(store: Any, beginning: str) -> tuple[str, Json]:
             + ("more of the key." if found else "a key as `history()` and `verify` show it.")
         )
     record: Json = store.get(found[0])
+    if not is_row(found[0], record):
+        raise DamagedRecord(
+            f"{found[0]} is not an event. Run: python -m tinyfactory journal verify"
+        )
     return found[0].removeprefix("event:"), record
 
 
@@ -139,7 +148,9 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
             raise InvalidInput(f"{len(found)} lines of {simulation!r} begin with {beginning!r}.")
         chosen.add(found[0])
     going = {key for key, value in events.items() if _line(events, value) in chosen}
-    stay = {r["key"] for k, v in events.items() if k not in going for r in v["meta"]["replies"]}
+    staying = [value for key, value in events.items() if key not in going]
+    stay = {reply["key"] for value in staying for reply in value["meta"]["replies"]}
+    stay |= {"version:" + value["version"] for value in staying}
     heads = {events[key]["head"] for key in going}
 
     def goes(name: str) -> bool:
@@ -157,7 +168,11 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
 
 def _line(events: dict[str, Json], record: Json) -> str | None:
     """The line of an event; of a nested event, the line of the outermost one."""
+    seen: set[str] = set()
     while record["line"] is None:
+        if record["head"] in seen:  # a damaged journal may have a circle of events
+            return None
+        seen.add(record["head"])
         outer = events.get(record.get("within") or "")
         if outer is None:
             return None

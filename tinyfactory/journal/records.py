@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
+from tinyfactory.journal.rows import is_row
 from tinyfactory.utils.imports import require
-from tinyfactory.utils.text import cut
+from tinyfactory.utils.text import cut, legible, one_line
 
 Record = dict[str, Any]
 # Why an event was replayed, or was new.
@@ -104,12 +105,12 @@ class History(list[Event]):
             )
             for number, event in enumerate(self)
         ]
-        widths = [max(len(cut(row[i], 60)) for row in rows) for i in range(len(rows[0]))]
+        shown = [[legible(one_line(cell, 60)) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         return "\n".join(
-            "  ".join(cut(cell, 60).ljust(width) for cell, width in zip(row, widths, strict=True))
-            .rstrip()
-            for row in rows
-        )  # fmt: skip
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in shown
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ class LineInfo:
 
     def __repr__(self) -> str:
         branches = f", {len(self.heads)} branches" if len(self.heads) > 1 else ""
-        return f"LineInfo({self.root[:8]}, {self.origin['class']}, events={self.events}{branches})"
+        kind = legible(one_line(self.origin["class"]))
+        return f"LineInfo({self.root[:8]}, {kind}, events={self.events}{branches})"
 
 
 def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
@@ -139,7 +141,7 @@ def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
                 record = store.get(name)
             except DamagedRecord:
                 continue  # reported when it is looked up; `journal verify` lists them all
-            if record is not None and record["simulation"] == simulation:
+            if is_row(name, record) and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
 
 

@@ -19,7 +19,6 @@ each against a fault that was measured on diskcache 5.6.3:
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import shutil
 import sqlite3
@@ -29,7 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import diskcache
 
@@ -49,10 +48,12 @@ from tinyfactory.journal.storage.format import (
     make_folder,
 )
 from tinyfactory.journal.storage.rescue import Row, rescued
-from tinyfactory.utils.concurrency import new_lock, open_after_fork
+from tinyfactory.utils.concurrency import check_interrupt, new_lock, open_after_fork
 from tinyfactory.utils.files import sync_folder
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+Found = TypeVar("Found")
+logger = get_logger("tinyfactory")
 NAME: str = diskcache.core.DBNAME
 SETTINGS: dict[str, Any] = {
     "eviction_policy": "none",
@@ -68,6 +69,8 @@ SETTINGS: dict[str, Any] = {
 }
 # Seconds to wait while another process commits; a commit takes some milliseconds.
 PATIENCE = 60.0
+# Seconds of one attempt of a look-up; Ctrl-C is raised between two.
+_PIECE = 0.05
 # diskcache's own modes end at 4 (pickle); a row of any other mode than this is not ours.
 OUR_MODE = 17
 # Whether a row is our own text (17 is `OUR_MODE`); the text, as bytes, for it may be no longer
@@ -115,6 +118,26 @@ def is_failed_read(error: BaseException) -> bool:
 def is_emptied(error: BaseException) -> bool:
     """Whether the file has no tables any more: it was emptied, or created again."""
     return sqlite3.SQLITE_ERROR in _codes(error) and "no such table" in str(error)
+
+
+def patiently(work: Callable[[], Found], patience: float | None = None) -> Found:
+    """The result of a query that another process may lock out for some time.
+
+    SQLite waits in short pieces, so that Ctrl-C is raised between them also where it is deferred.
+
+    Raises
+    ------
+    sqlite3.Error
+        When the database is still locked after `patience` (by default `PATIENCE`) seconds.
+    """
+    until = time.monotonic() + (PATIENCE if patience is None else patience)
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= until:
+                raise
+        check_interrupt()
 
 
 def reason(error: BaseException) -> str:
@@ -168,6 +191,31 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         """Never delete a file: no row of ours has one."""
 
 
+def wait_until_unlocked(file: Path) -> None:
+    """Wait at most `PATIENCE` while another process writes the database.
+
+    diskcache would try again for a minute, whatever its timeout is.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        When it is locked for longer.
+    """
+    try:
+        uri = file.as_uri() + "?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    except sqlite3.Error:
+        return  # opening it says why
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise
+    finally:
+        connection.close()
+
+
 class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     """The connection that writes: diskcache with our settings, in exactly the given folder.
 
@@ -180,6 +228,7 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         self._check = check
         self._folder = str(folder)
         self._opening = True
+        wait_until_unlocked(folder / NAME)
         settings = SETTINGS | {RELEASE: THIS_RELEASE}
         try:
             super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
@@ -298,6 +347,8 @@ class Reader:
     may_write : bool
         False for a folder without write permission. True lets SQLite roll back the commit of
         a process that was killed; the reader itself writes no row.
+    patience : float, optional
+        Seconds to wait while another process locks it; `PATIENCE` by default.
 
     Raises
     ------
@@ -305,7 +356,8 @@ class Reader:
         When it cannot be read.
     """
 
-    def __init__(self, file: Path, *, may_write: bool) -> None:
+    def __init__(self, file: Path, *, may_write: bool, patience: float | None = None) -> None:
+        self._patience = patience
         # Reentrant: a signal handler may fork while its own thread reads.
         self.lock = open_after_fork(threading.RLock())
         self.identity = identity(file)
@@ -321,11 +373,12 @@ class Reader:
 
     def _connect(self, uri: str) -> None:
         connection = sqlite3.connect(
-            uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_PIECE, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA query_only = 1").fetchall()
-            connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
+            first = "SELECT 1 FROM Cache LIMIT 1"
+            patiently(lambda: connection.execute(first).fetchall(), self._patience)
         except BaseException:
             connection.close()
             raise
@@ -337,6 +390,14 @@ class Reader:
         The cursor has no name: when Ctrl-C is raised between the two calls, no traceback keeps
         the cursor, and with it a lock on the database, alive.
         """
+        try:
+            return self._query(sql, values)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        return patiently(partial(self._query, sql, values))
+
+    def _query(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self.lock:
             return self._connection.execute(sql, values).fetchall()
 
@@ -451,13 +512,14 @@ class Folder:
             if self.read_only is None:
                 self._in_writer(opening)
                 return
-            forbidden, why = True, self.read_only
+            forbidden, why, patience = True, self.read_only, None
         except _Replaced as error:
             raise NotAJournal(str(error)) from error
         except FAILURES as error:
             forbidden, why = is_forbidden(error), reason(error)
+            patience = 0.0 if is_busy(error) else None  # the writer has waited
         try:
-            self._read_by(Reader(self.file, may_write=not forbidden))
+            self._read_by(Reader(self.file, may_write=not forbidden, patience=patience))
         except FAILURES as error:
             raise JournalUnavailable(
                 f"The journal in {self.path} cannot be opened ({why}). Nothing was changed. Give "
