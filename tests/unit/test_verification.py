@@ -229,7 +229,7 @@ def test_a_state_that_its_class_cannot_use_is_refused(folder):
     replace(folder, "event:" + keys[0], record)
     control.begin(folder)
     factory = ProductFactory()
-    with pytest.raises(UnknownRecord, match="cannot be used"):
+    with pytest.raises(DamagedRecord, match="KeyError"):
         factory.make("a")
     assert factory.products == []
 
