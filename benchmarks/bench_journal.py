@@ -54,18 +54,26 @@ QUICK = Size({2_000: 20, 200_000: 4}, 200, (500, 5_000), 3, 20)
 
 
 class Raw:
-    """The least that a durable store can do: JSON and a digest in a row, one commit each."""
+    """The least that a durable store can do: JSON and a digest in a row, one commit each.
 
-    def __init__(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    With EXTRA the folder is synced, too, when the file that undoes a commit is gone. With FULL
+    a power cut may bring that file back, and with it the state before the last commit.
+    """
+
+    def __init__(self, folder: Path, synchronous: str = "EXTRA") -> None:
+        name = f"raw {synchronous}.db"
+        self._db = sqlite3.connect(folder / name, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = DELETE")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA synchronous = {synchronous}")
         self._db.execute("CREATE TABLE kv (key TEXT PRIMARY KEY, digest TEXT, value TEXT)")
 
     def add(self, key: str, value: object) -> None:
         text = json.dumps(value)
         digest = hashlib.sha256(text.encode()).hexdigest()
         self._db.execute("INSERT OR IGNORE INTO kv VALUES (?, ?, ?)", (key, digest, text))
+
+    def close(self) -> None:
+        self._db.close()
 
     def get(self, key: str) -> object:
         digest, text = self._db.execute(
@@ -133,13 +141,13 @@ def bench_events(table: Table, size: Size, place: Path) -> None:
         folder.mkdir()
         numbers = _payloads(length, number)
         stores, gets, close = _contenders(folder)
-        _compare(table, f"Store an event of {length // 1000} kB, on disk", stores, numbers, 3.0)
+        _compare(table, f"Store an event of {length // 1000} kB, on disk", stores, numbers, 2.0)
         control.begin(folder / "public")
         maker = Maker()
         gets["@transactional"] = lambda n: maker.make(n)  # noqa: B023 - called within the loop
         # The key, the copy and the lock of a call take as long as reading a small event.
-        aim = 3.0 if length <= 2_000 else 2.0
-        _compare(table, f"Replay an event of {length // 1000} kB", gets, numbers, aim)
+        replay_aim = 3.0 if length <= 2_000 else 2.0
+        _compare(table, f"Replay an event of {length // 1000} kB", gets, numbers, replay_aim)
         if control.cache_misses():
             raise SystemExit("what was stored was not replayed; the figures mean nothing")
         close()
@@ -165,7 +173,7 @@ def _contenders(
         eviction_policy="none",
         cull_limit=0,
         sqlite_journal_mode="delete",
-        sqlite_synchronous=2,
+        sqlite_synchronous=3,
         disk_min_file_size=2**62,
     )
     kept = joblib.Memory(folder / "joblib", verbose=0).cache(payload_of)
@@ -207,6 +215,49 @@ def _compare(
         ratio = None if name == RAW else seconds / took[RAW]
         against = "" if name == RAW else RAW
         table.add(Row(group, name, seconds * US, "us", ratio, against, aim if ours else None))
+
+
+def bench_durability(table: Table, size: Size, place: Path) -> None:
+    """What EXTRA costs beside FULL, and the folders that are synced with a first event."""
+    numbers = _payloads(2_000, size.stores[2_000])
+    bare = place / "weaker"
+    bare.mkdir()
+    extra, full = Raw(bare), Raw(bare, "FULL")
+    took = medians(
+        interleaved(
+            {
+                "FULL": lambda n: full.add(f"event:{n}", payloads[n]),
+                "EXTRA": lambda n: extra.add(f"event:{n}", payloads[n]),
+            },
+            numbers,
+        )
+    )
+    group = "What a power cut costs: 2 kB in raw sqlite3"
+    with_extra = took["EXTRA"] / took["FULL"]
+    table.add(
+        Row(group, "synchronous FULL, which loses events", took["FULL"] * US, "us"),
+        Row(group, "synchronous EXTRA", took["EXTRA"] * US, "us", with_extra, "FULL"),
+    )
+
+    def store_first(number: int, levels: str) -> None:
+        store = Store(place / f"folder {number}" / levels)
+        store.add("event", payloads[0])
+        store.close()
+
+    def raw_first(number: int) -> None:
+        folder = place / f"raw {number}"
+        folder.mkdir()
+        raw = Raw(folder)
+        raw.add("event", payloads[0])
+        raw.close()
+
+    works: dict[str, Callable[[int], object]] = {
+        RAW + ", parent not synced": raw_first,
+        "Store alone, one new folder": lambda n: store_first(n, "."),
+        "Store alone, three new folders": lambda n: store_first(n, "a/b/c"),
+    }
+    for name, seconds in medians(interleaved(works, range(size.openings))).items():
+        table.add(Row("Make a folder and store its first event of 2 kB", name, seconds * MS, "ms"))
 
 
 # -- growing -----------------------------------------------------------------------------------
@@ -378,7 +429,7 @@ def _fill(folder: Path, number: int) -> None:
 
 def _key(number: int) -> str:
     # As the journal's own keys: a digest, so that neighbours lie far apart in the index.
-    return "event:" + hashlib.sha256(str(number).encode()).hexdigest()[:40]
+    return "row:" + hashlib.sha256(str(number).encode()).hexdigest()[:40]
 
 
 def _open(folder: Path, number: int) -> dict[str, float]:
@@ -444,7 +495,14 @@ def main(arguments: list[str]) -> int:
         place = Path(name).resolve()
         about = machine(place) | {"quick": options.quick}
         print("\n".join(f"{key}: {value}" for key, value in about.items()))
-        for bench in (bench_import, bench_events, bench_growth, bench_snapshots, bench_opening):
+        for bench in (
+            bench_import,
+            bench_events,
+            bench_durability,
+            bench_growth,
+            bench_snapshots,
+            bench_opening,
+        ):
             bench(table, size, place)
             control.reset()
     print(f"\n{table.summary()}\nTook {time.perf_counter() - start:.0f} s.")

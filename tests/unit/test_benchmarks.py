@@ -15,6 +15,8 @@ GROUPS = (
     "Replay an event of 2 kB",
     "Store an event of 200 kB, on disk",
     "Replay an event of 200 kB",
+    "What a power cut costs: 2 kB in raw sqlite3",
+    "Make a folder and store its first event of 2 kB",
     "Making many events in one factory",
     "Bytes that a person takes in the journal",
     "Replay of a notebook of 20 people",

@@ -6,8 +6,8 @@ newer release. So each record is checked for its fields and their types before a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from operator import itemgetter
+from types import TracebackType
 from typing import Any, NoReturn
 
 from tinyfactory.errors import DamagedRecord, TinyFactoryError, UnknownRecord
@@ -18,33 +18,58 @@ from tinyfactory.journal.serializer import digest
 _NONE = type(None)
 _TEXT, _TEXT_OR_NONE, _DICT, _LIST = (str,), (str, _NONE), (dict,), (list,)
 _NUMBER = (int, float)
-Fields = dict[str, tuple[type, ...]]
-_NEEDED: dict[str, Fields] = {
-    "event": {
-        "simulation": _TEXT, "line": _TEXT_OR_NONE, "parent": _TEXT, "base": _TEXT,
-        "class": _TEXT, "method": _TEXT, "version": _TEXT, "arguments": _DICT,
-        "request": (dict, _NONE), "changes": _DICT, "failure": _TEXT_OR_NONE,
-        "composite": (bool,), "steps": _LIST, "head": _TEXT, "meta": _DICT,
-    },
-    "line": {"simulation": _TEXT, "kind": _TEXT, "class": _TEXT},
-    "join": {"parent": _TEXT, "heads": _LIST},
-    "reply": {"request": _TEXT, "for": _TEXT, "reply": _DICT},
-    "batch": {"note": (dict, _NONE), "places": _LIST},
+Types = dict[str, tuple[type, ...]]
+
+
+class _Fields:
+    """The fields of a record and their types; `optional` ones may be missing."""
+
+    def __init__(self, needed: Types, optional: Types | None = None) -> None:
+        self.needed = needed
+        self.types = needed | (optional or {})
+        self._values = itemgetter(*self.types)
+        # Types that were found right: there are few, and most records have the same.
+        self._right: set[tuple[type, ...]] = set()
+
+    def check(self, name: str, value: dict[str, Any]) -> None:
+        """Refuse a record with other fields."""
+        found: tuple[type, ...] = ()
+        if value.keys() >= self.types.keys():
+            found = tuple(map(type, self._values(value)))
+            if found in self._right:
+                return
+        for field, types in self.types.items():
+            if field not in value:
+                if field in self.needed:
+                    _refuse(name, f"it has no {field!r}")
+            elif type(value[field]) not in types:
+                _refuse(name, f"its {field!r} is of an unknown type")
+        if found:
+            self._right.add(found)
+
+
+_FIELDS = {
+    "event": _Fields(
+        {
+            "simulation": _TEXT, "line": _TEXT_OR_NONE, "parent": _TEXT, "base": _TEXT,
+            "class": _TEXT, "method": _TEXT, "version": _TEXT, "arguments": _DICT,
+            "request": (dict, _NONE), "changes": _DICT, "failure": _TEXT_OR_NONE,
+            "composite": (bool,), "steps": _LIST, "head": _TEXT, "meta": _DICT,
+        },
+        {"within": _TEXT_OR_NONE, "state": _TEXT_OR_NONE},
+    ),
+    "line": _Fields(
+        {"simulation": _TEXT, "kind": _TEXT, "class": _TEXT},
+        {"method": _TEXT, "state": _DICT, "arguments": _DICT, "occurrence": (int,),
+         "refers": _TEXT, "cell": _TEXT},
+    ),
+    "join": _Fields({"parent": _TEXT, "heads": _LIST}),
+    "reply": _Fields(
+        {"request": _TEXT, "for": _TEXT, "reply": _DICT}, {"usd": (int, float, _NONE)}
+    ),
+    "batch": _Fields({"note": (dict, _NONE), "places": _LIST}),
 }  # fmt: skip
-_OPTIONAL: dict[str, Fields] = {
-    "event": {"within": _TEXT_OR_NONE, "state": _TEXT_OR_NONE},
-    "line": {
-        "method": _TEXT,
-        "state": _DICT,
-        "arguments": _DICT,
-        "occurrence": (int,),
-        "refers": _TEXT,
-        "cell": _TEXT,
-    },
-    "reply": {"usd": (int, float, _NONE)},
-}
-_META: Fields = {"at": _NUMBER, "seconds": _NUMBER, "why": _TEXT, "replies": _LIST}
-_OPTIONAL_META: Fields = {"cell": _TEXT, "beside": (int,)}
+_META = _Fields({"at": _NUMBER, "seconds": _NUMBER, "why": _TEXT, "replies": _LIST})
 # Clocks of computers are below it, and dates can be made of what is below it.
 _END_OF_TIME = 2e11
 
@@ -75,12 +100,12 @@ def check_row(name: str, value: Any, sealed: bool) -> None:
     tinyfactory.errors.UnknownRecord: The record join:1 cannot be read: it has no 'heads'. ...
     """
     kind, _, own = name.partition(":")
-    needed = _NEEDED.get(kind)
-    if needed is None:
+    fields = _FIELDS.get(kind)
+    if fields is None:
         return
     if not isinstance(value, dict):
         _refuse(name, "it is no record")
-    _check_fields(name, value, needed, _OPTIONAL.get(kind, {}))
+    fields.check(name, value)
     if kind == "event":
         _check_event(name, value)
         if not sealed and not _fits(value["head"], own, value):
@@ -103,20 +128,22 @@ def _fits(head: str, own: str, event: dict[str, Any]) -> bool:
 def _check_event(name: str, event: dict[str, Any]) -> None:
     if "result" not in event:
         _refuse(name, "it has no 'result'")
-    _check_texts(name, "steps", event["steps"])
+    if event["steps"]:
+        _check_texts(name, "steps", event["steps"])
     for change in event["changes"].values():
         _check_change(name, change)
     model = (event["request"] or {}).get("model")
     if model is not None and type(model) is not dict:
         _refuse(name, "its 'request' is of an unknown form")
     meta = event["meta"]
-    _check_fields(name, meta, _META, _OPTIONAL_META)
+    _META.check(name, meta)
+    if type(meta.get("cell", "")) is not str or type(meta.get("beside", 1)) is not int:
+        _refuse(name, "its place is of an unknown type")
     if not (0 <= meta["at"] < _END_OF_TIME and 0 <= meta["seconds"] < _END_OF_TIME):
         _refuse(name, "its time is none")
     for reply in meta["replies"]:
-        if type(reply) is not dict:
+        if type(reply) is not dict or type(reply.get("key")) not in _TEXT_OR_NONE:
             _refuse(name, "its 'replies' are of an unknown form")
-        _check_fields(name, reply, {}, {"key": _TEXT_OR_NONE})
 
 
 def _check_change(name: str, change: Any) -> None:
@@ -138,19 +165,6 @@ def _check_texts(name: str, field: str, texts: Any) -> None:
         _refuse(name, f"its {field!r} are of an unknown form")
 
 
-def _check_fields(name: str, value: dict[str, Any], needed: Fields, optional: Fields) -> None:
-    for field, types in needed.items():
-        if type(value.get(field)) not in types:
-            if field not in value:
-                _refuse(name, f"it has no {field!r}")
-            _refuse(name, f"its {field!r} is of an unknown type")
-        elif field not in value:
-            _refuse(name, f"it has no {field!r}")
-    for field, types in optional.items():
-        if field in value and type(value[field]) not in types:
-            _refuse(name, f"its {field!r} is of an unknown type")
-
-
 def _refuse(name: str, what: str) -> NoReturn:
     raise UnknownRecord(
         f"The record {name[:14]} cannot be read: {what}. A newer release or another program wrote "
@@ -159,8 +173,7 @@ def _refuse(name: str, what: str) -> NoReturn:
     )
 
 
-@contextmanager
-def contents_of(name: str) -> Iterator[None]:
+class contents_of:  # noqa: N801 - used like a statement
     """Within: the contents of a record become objects again, or it is refused.
 
     Raises
@@ -168,13 +181,28 @@ def contents_of(name: str) -> Iterator[None]:
     UnknownRecord
         When a class cannot use the stored state.
     """
-    try:
-        yield
-    except TinyFactoryError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, _NOT_USABLE) or isinstance(error, TinyFactoryError):
+            return
         raise UnknownRecord(
-            f"The record {name[:14]} cannot be used ({type(error).__name__}: {error}). Its class "
-            "was edited since, or another program wrote it. Nothing was changed. Restore the "
-            "class, or call the method with other arguments to make a new event."
+            f"The record {self._name[:14]} cannot be used ({type(error).__name__}: {error}). Its "
+            "class was edited since, or another program wrote it. Nothing was changed. Restore "
+            "the class, or call the method with other arguments to make a new event."
         ) from error
+
+
+_NOT_USABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)

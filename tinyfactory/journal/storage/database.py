@@ -1,4 +1,4 @@
-"""The database of a journal's folder: opened, created again when removed, replaced when damaged.
+"""The connections to the database of a journal: one writes, one reads.
 
 The only module that imports diskcache, which writes. Reading goes by a connection of our own,
 because opening diskcache writes, which a folder without write permission refuses. The settings,
@@ -18,21 +18,18 @@ each against a fault that was measured on diskcache 5.6.3:
 
 from __future__ import annotations
 
-import itertools
 import os
-import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import diskcache
 
-from tinyfactory.errors import DamagedRecord, JournalUnavailable, NotAJournal
+from tinyfactory.errors import DamagedRecord, JournalUnavailable
 from tinyfactory.journal.serializer import Sealed, seal, seal_under, unseal
 from tinyfactory.journal.storage.format import (
     APPLICATION,
@@ -40,16 +37,10 @@ from tinyfactory.journal.storage.format import (
     RELEASE,
     THIS_RELEASE,
     UNLIMITED,
-    Identity,
-    check_folder,
-    examining,
-    hold,
     identity,
-    make_folder,
 )
-from tinyfactory.journal.storage.rescue import Row, rescued
-from tinyfactory.utils.concurrency import check_interrupt, new_lock, open_after_fork
-from tinyfactory.utils.files import sync_folder
+from tinyfactory.journal.storage.rescue import Row
+from tinyfactory.utils.concurrency import check_interrupt, open_after_fork
 from tinyfactory.utils.logs import get_logger
 
 Found = TypeVar("Found")
@@ -407,367 +398,28 @@ class Reader:
             self._connection.close()
 
 
-# -- the folder --------------------------------------------------------------------------------
-
-# A look-up starts again when another thread closes or replaces its connection.
-_ATTEMPTS = 20
-# How often one look-up opens the file again after a failure.
-_REPAIRS = 3
-
-
-class Folder:
-    """A folder with a database: one connection that reads, and one that writes.
-
-    Parameters
-    ----------
-    path : Path
-        Created with mode 0700 when it does not exist.
-    in_writer : callable
-        Runs a function in the one thread that writes, and returns its result.
-    check : callable, optional
-        Refuses values that are no records.
-
-    Attributes
-    ----------
-    read_only : str or None
-        The reason why the folder must not be written.
-
-    Raises
-    ------
-    JournalUnavailable
-        When it can be neither written nor read.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        in_writer: Callable[[Callable[[], Any]], Any],
-        check: Check | None = None,
-    ) -> None:
-        self.path = path
-        self._check = check
-        self.file = path / NAME
-        self._file_name = str(self.file)
-        self.read_only: str | None = None
-        self._in_writer = in_writer
-        self._database: Database | None = None
-        self.reader: Reader | None = None
-        self._swap = new_lock()
-        # The database that is open now, and one that was found well after a read of it failed.
-        self._held: Identity | None = None
-        self._known = False
-        self._found_well: Identity | None = None
-        self._open_or_only_read(self._open)
-
-    # -- from any thread ---------------------------------------------------------------
-
-    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a query.
-
-        Raises
-        ------
-        DamagedRecord, JournalUnavailable
-            When the database cannot be read, and could not be replaced.
-        """
-        why: BaseException | None = None
-        repairs = 0
-        for _ in range(_ATTEMPTS):
-            reader = self.reader
-            # The file may have been removed or replaced.
-            if reader is None or (
-                self.read_only is None and reader.identity != identity(self._file_name)
-            ):
-                self._open_or_only_read(self.opened)
-                reader = self.reader
-            if reader is None:
-                continue  # another thread has just closed it
-            try:
-                return reader.query(sql, *values)
-            except sqlite3.Error as error:
-                why = error
-            if reader is not self.reader:
-                continue
-            repairs += 1
-            if repairs > _REPAIRS or not self._repair(reader, why):
-                break
-        if why is not None and is_damage(why):
-            raise DamagedRecord(f"The journal's file {self.file} is damaged.") from why
-        raise JournalUnavailable(
-            f"The journal in {self.path} cannot be read "
-            f"({why or 'its connection is closed again and again'}). Nothing was changed. Run "
-            "this again, or give another folder."
-        ) from why
-
-    def close(self) -> None:
-        """Close the connection that reads; a later query opens it again."""
-        with self._swap:
-            reader, self.reader = self.reader, None
-        if reader is not None:
-            reader.close()
-        self._held = hold(self._held, None)
-
-    def _open_or_only_read(self, opening: Callable[[], Any]) -> None:
-        """Open for writing; if that fails, for reading only."""
-        try:
-            if self.read_only is None:
-                self._in_writer(opening)
-                return
-            forbidden, why, patience = True, self.read_only, None
-        except _Replaced as error:
-            raise NotAJournal(str(error)) from error
-        except FAILURES as error:
-            forbidden, why = is_forbidden(error), reason(error)
-            patience = 0.0 if is_busy(error) else None  # the writer has waited
-        try:
-            self._read_by(Reader(self.file, may_write=not forbidden, patience=patience))
-        except FAILURES as error:
-            raise JournalUnavailable(
-                f"The journal in {self.path} cannot be opened ({why}). Nothing was changed. Give "
-                "a folder that can be written: Simulation(path=...), control.begin(path=...)."
-            ) from error
-        if forbidden and self.read_only is None:
-            self.read_only = why
-            logger.info("The journal in %s can only be read: %s", self.path, why)
-
-    def _repair(self, reader: Reader, error: BaseException) -> bool:
-        """After a query failed: whether to try it again."""
-        if not (is_damage(error) or is_failed_read(error) or is_emptied(error)):
-            return False
-        try:
-            if self.read_only is not None:
-                self._read_by(Reader(self.file, may_write=False))
-                return True
-            self._in_writer(partial(self._repair_reader, reader, error))
-        except FAILURES as again:
-            logger.info("The journal in %s cannot be opened again: %s", self.path, reason(again))
-            return False
-        return True
-
-    def _read_by(self, reader: Reader) -> None:
-        with self._swap:
-            old, self.reader = self.reader, reader
-        if old is not None:
-            old.close()
-
-    # -- in the writer's thread --------------------------------------------------------
-
-    def opened(self) -> Database:
-        """The database, opened again if its file was removed or replaced."""
-        reader, now = self.reader, identity(self.file)
-        if self._database is not None and reader is not None and reader.identity == now:
-            return self._database
-        self.release()
-        if reader is not None and is_missing(self.file):
-            logger.warning(
-                "The journal in %s was removed while it was in use. A new one was created; the "
-                "events that it held are gone from this folder.",
-                self.path,
-            )
-        return self._open()
-
-    def release(self) -> None:
-        """Close the connection that writes, and with it any transaction left open."""
-        if self._database is not None:
-            self._database.close()
-        self._database = None
-
-    def recovered(self, error: BaseException) -> bool:
-        """After a failed commit: whether trying again may help."""
-        reader = self.reader
-        if is_damage(error) or is_emptied(error):
-            self._repair_file(error)
-            return True
-        self.release()
-        return is_failed_read(error) or (
-            reader is not None and reader.identity != identity(self.file)
-        )
-
-    def _open(self) -> Database:
-        with examining:
-            try:
-                check_folder(self.path, self.file, known=self._known)
-            except NotAJournal as error:
-                if not self._known:
-                    raise
-                raise _Replaced(str(error)) from error  # what is new waits in memory
-            make_folder(self.path, self.file)
-            now = identity(self.file)
-            if now is None:
-                self.file.touch(0o644)
-                now = identity(self.file)
-            self._held = hold(self._held, now)
-        self._known = True
-        try:
-            return self._connect()
-        except FAILURES as error:
-            if not is_damage(error):
-                raise
-            return self._repair_file(error)
-
-    def _connect(self) -> Database:
-        self.release()
-        self._database = database = Database(self.path, self._check)
-        self._read_by(Reader(self.file, may_write=True))
-        return database
-
-    def _repair_reader(self, reader: Reader, error: BaseException) -> None:
-        if reader is self.reader:  # else another thread has repaired it
-            self._repair_file(error)
-
-    def _repair_file(self, error: BaseException) -> Database:
-        """Open the file again; replace it only when it is damaged also then."""
-        self.release()
-        before = identity(self.file)
-        if is_emptied(error):
-            logger.warning(
-                "The journal in %s was emptied while it was in use. Its tables were created again; "
-                "the events that it held are gone from this folder.",
-                self.path,
-            )
-            return self._open()
-        if is_damage(error) and not self._is_well(before):
-            return self._replace(before, error)
-        database = self._connect()
-        logger.warning(
-            "A read of the journal's file %s failed (%s). It was read again, and it is well: "
-            "nothing was set aside. Check the disk if this comes again.",
-            self.file,
-            reason(error),
-        )
-        return database
-
-    def _is_well(self, file: Identity | None) -> bool:
-        """Whether a new connection finds no damage; the second time for a file, all of it is read.
-
-        Raises
-        ------
-        sqlite3.Error
-            When it cannot be read at present, which says nothing about damage.
-        """
-        check = "integrity_check" if file == self._found_well else "quick_check"
-        uri = self.file.as_uri() + "?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
-        try:
-            well = connection.execute(f"PRAGMA {check}(1)").fetchall() == [("ok",)]
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            well = False
-        finally:
-            connection.close()
-        if well:
-            self._found_well = file
-        return well
-
-    def _replace(self, damaged: Identity | None, error: BaseException) -> Database:
-        """Set the damaged file aside, and put one with its readable rows in its place."""
-        done = replace_damaged(self.file, damaged)
-        database = self._open()
-        if done is not None:
-            aside, rows, events = done
-            logger.warning(
-                "The journal's file %s is damaged (%s). It was not deleted but renamed to %s, and "
-                "a new file was created with the %d rows that could still be read (%d events). "
-                "Missing events are new when they are called again.",
-                self.file,
-                reason(error),
-                aside.name,
-                rows,
-                events,
-            )
-        return database
-
-
-def is_missing(file: Path) -> bool:
-    """Whether there is no file, or one without contents."""
-    try:
-        return file.stat().st_size == 0
-    except OSError:
-        return True
-
-
-class _Replaced(OSError):
-    """A file of another program is now where the journal was."""
-
-
-# -- a damaged database ------------------------------------------------------------------------
-
-
-def replace_damaged(file: Path, damaged: Identity | None) -> tuple[Path, int, int] | None:
-    """Replace a damaged database by a new one with its readable rows, in one step.
-
-    A kill or a full disk in between leaves the damaged file where it was.
+def is_well(file: Path, *, thorough: bool) -> bool:
+    """Whether a new connection finds no damage in a database.
 
     Parameters
     ----------
     file : Path
-        The database.
-    damaged : tuple
-        The `identity` of the damaged file: a file created since then stays.
+    thorough : bool
+        Read all of it, also what an index holds.
 
-    Returns
-    -------
-    tuple of Path, int and int, or None
-        The new name of the damaged file, and how many rows and events were rescued; None when
-        another process has replaced it.
+    Raises
+    ------
+    sqlite3.Error
+        When it cannot be read at present, which says nothing about damage.
     """
-    with _locked(file.parent):
-        if damaged is None or identity(file) != damaged:
-            return None
-        place = file.with_name(file.name + ".rescue")
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(mode=0o700)
-        try:
-            rows, events = _rebuild(file, place)
-            names = (file.with_name(f"{file.name}.damaged-{n}") for n in itertools.count(1))
-            aside = next(name for name in names if not name.exists())
-            # The remains of an unfinished commit go along: SQLite would apply them to the new file.
-            for suffix in ("-journal", "-wal", "-shm"):
-                remains = file.with_name(file.name + suffix)
-                if remains.exists():
-                    remains.rename(aside.with_name(aside.name + suffix))
-            try:
-                os.link(file, aside)
-            except OSError:  # a file system without links
-                file.rename(aside)
-            (place / NAME).replace(file)
-            with suppress(OSError):
-                sync_folder(file.parent)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-        return aside, rows, events
-
-
-def _rebuild(damaged: Path, place: Path) -> tuple[int, int]:
-    """Write the readable rows of a database into a new one; how many rows and events."""
-    rows = events = 0
-    seen: set[str] = set()
-    database = Database(place)
+    check = "integrity_check" if thorough else "quick_check"
+    uri = file.as_uri() + "?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
     try:
-        with database.transact():
-            for row in rescued(damaged):
-                if row.key not in seen:
-                    seen.add(row.key)
-                    database.insert(row)
-                    rows += 1
-                    events += row.key.startswith("event:")
+        return connection.execute(f"PRAGMA {check}(1)").fetchall() == [("ok",)]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return False
     finally:
-        database.close()
-    return rows, events
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Within: no other process replaces a database in this folder. Ends with the process."""
-    try:
-        import fcntl  # does not exist on every system, and is rarely needed
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a network folder without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        connection.close()

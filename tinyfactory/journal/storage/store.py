@@ -25,11 +25,11 @@ from tinyfactory.journal.storage.database import (
     KEYS,
     READ,
     Check,
-    Folder,
     checked,
     is_busy,
     reason,
 )
+from tinyfactory.journal.storage.folder import Folder
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
 from tinyfactory.utils.logs import get_logger
 
