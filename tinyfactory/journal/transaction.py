@@ -324,7 +324,7 @@ class Transaction:
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
-        self._settle(record["meta"].get("beside"))
+        self._set_order(record["meta"].get("beside"))
         if self.member is not None:
             before = bring_in_order(self.member, record["changes"].get("self"))
             if before is not None and self.parent is not None:
@@ -354,7 +354,7 @@ class Transaction:
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
-    def _settle(self, order: int | None = None) -> None:
+    def _set_order(self, order: int | None = None) -> None:
         """Give the call its order among those that overlapped with it."""
         if self.member is not None:
             calls = self.line if self.parent is None else self.parent.inner
@@ -474,7 +474,7 @@ class Transaction:
         if self.line is not None and not self.line.steps:
             items.append(("line:" + self.line.root, self.line.origin))
         if self.line is not None and self.member is not None:
-            items += self.line.joins(self.member, record["head"])
+            items += self.member.group.joins(record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
         return _Sent(record, items, self.scope.store.submit(items))
@@ -501,7 +501,7 @@ class Transaction:
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
-        self._settle()
+        self._set_order()
         changes = self._changes()
         encoded = encode(self.result, "the result")
         content = self.content
