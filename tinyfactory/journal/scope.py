@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import NameTaken
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
 from tinyfactory.journal.work import WorkUnderWay
@@ -55,6 +56,8 @@ class Context(NamedTuple):
         and callbacks inherit it.
     scope : Scope or None
         The scope of the simulation that the work belongs to; None if there was none when it began.
+    execution : Execution or None
+        The execution of the cell that began the current job; None for the one that runs now.
     """
 
     transaction: Any = None
@@ -62,6 +65,7 @@ class Context(NamedTuple):
     undo: list[Undo] | None = None
     sender: Any = None
     scope: Any = None
+    execution: Execution | None = None
 
 
 # The only context variable of the package; each thread and task has a current call.
@@ -233,6 +237,7 @@ class Fork:
     def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
         self.results: dict[int, Any] = {}
         self._store = scope.store
+        self._replayed = scope.recorded is not None
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
         root, origin = self.line.root, self.line.origin
@@ -250,11 +255,19 @@ class Fork:
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if not steps and self._replayed:
+            return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------
@@ -347,6 +360,8 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
+# The execution of the cell that made an object, while a simulation is open.
+births: Aside[Execution] = Aside()
 
 
 class Scope:
@@ -409,6 +424,8 @@ class Scope:
         for one in (self, *others):
             one.wait_until_idle("begins again")
         self.store, self.recorded = store, recorded
+        if recorded is not None:
+            recorded.restart()
         with self.lock:
             self._forget()
         for forget in _at_begin:
@@ -469,23 +486,21 @@ class Scope:
 
     def _forget(self) -> None:
         """Reset to the beginning: no names, no numbers, every line at its root."""
-        self.registries: dict[str, Registry] = {}
+        self.people = Registry("person")
         self.numbers: Counter[str] = Counter()
         self.hits = 0
         self.misses = 0
         self.model_calls = 0
         self.meter = Meter(self.budget)
         self.last_key: str | None = None
+        # Versions whose parts were stored in this run.
+        self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
+        self.second_runs = SecondRuns()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
-
-    def registry(self, kind: str) -> Registry:
-        """The registry of one kind of thing, such as ``"person"``."""
-        with self.lock:
-            return self.registries.setdefault(kind, Registry(kind))
 
     def number(self, kind: str) -> int:
         """The next number of a kind, from 1 in each run."""
@@ -502,9 +517,23 @@ class Scope:
             line = self.begun_line_of(thing)
             if line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
-                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
+                origin = {"class": type_name(type(thing)), "state": state}
+                line = self._recorded_line(thing, origin) or self.new_line("object", origin, thing)
                 _lines.put(thing, (self._run, line))
             return line
+
+    def _recorded_line(self, thing: Any, origin: dict[str, Any]) -> Line | None:
+        """The line of an object in the recording that is replayed, or None."""
+        if self.recorded is None:
+            return None
+        born = births.get(thing) or current_execution()
+        root = self.recorded.root_of(origin, born, made=bool(origin_of(thing)))
+        if root is None:
+            return None
+        place = self.recorded.get("line:" + root)
+        equal = digest(self.recorded.recording.simulation, "object", origin)
+        self._occurrences[equal] = max(self._occurrences[equal], place["occurrence"])
+        return Line(root, place)
 
     def begun_line_of(self, thing: Any) -> Line | None:
         """The line of an object in this run, or None; does not begin one."""
@@ -526,8 +555,18 @@ class Scope:
         """The event of this run with that key, or None."""
         return self._steps.get(key)
 
-    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A new line; its root depends on its origin and the number of earlier equal lines."""
+    def new_line(self, kind: str, origin: dict[str, Any], thing: Any = None) -> Line:
+        """A new line; its root depends on its origin and the number of earlier equal lines.
+
+        Parameters
+        ----------
+        kind : str
+            ``"object"`` or ``"class"``.
+        origin : dict
+        thing : object, optional
+            The object. The cell that made it is stored with the line.
+        """
+        born = None if thing is None else births.get(thing) or current_execution()
         with self.lock:
             recorded = self.recorded
             name = self.id if recorded is None else recorded.recording.simulation
@@ -535,7 +574,8 @@ class Scope:
             self._occurrences[equal] += 1
             place = {"simulation": self.id, "kind": kind, **origin}
             place["occurrence"] = self._occurrences[equal]
-            return Line(key.line_root(equal, place["occurrence"]), place)
+            root = key.line_root(equal, place["occurrence"])
+            return Line(root, place if born is None else place | {"cell": born.mark})
 
 
 # For calls while no simulation is open: they are atomic but not saved.
@@ -592,6 +632,32 @@ def scope(simulation_id: str | None = None) -> Scope:
         if candidate.id == simulation_id:
             return candidate
     return free
+
+
+def note_birth(thing: Any) -> None:
+    """Remember the cell that makes an object, so that the cell may be run again in a recording."""
+    if _open:
+        execution = current_execution()
+        if execution is not None:
+            births.put(thing, execution)
+
+
+def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -> Any:
+    """Make an edit; in a recording's cell that is run again, return the first run's result.
+
+    Parameters
+    ----------
+    here : Scope
+    thing : object
+        The object that is edited.
+    what : str
+        The same for equal edits.
+    make : callable
+    """
+    execution = None if here.recorded is None else current_execution()
+    if execution is None or _context.get().transaction is not None:
+        return make()
+    return here.recorded.turns.once(execution, thing, what, make)
 
 
 def origin_of(thing: Any) -> str:

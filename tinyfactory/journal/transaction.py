@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 from bisect import bisect_right
@@ -11,13 +10,22 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyfactory.errors import Cancelled, DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import (
+    Cancelled,
+    DamagedRecord,
+    ForkedTransaction,
+    NameTaken,
+    UnknownRecord,
+)
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
     FREE,
     Context,
@@ -36,21 +44,27 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
+    check_change,
     decode,
     difference,
+    digest,
     encode,
     inverse,
+    is_journaled,
     journal_state,
     objects_in,
     outline,
 )
+from tinyfactory.journal.verification import contents_of
+from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 Json = dict[str, Any]
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
 _GRACE = 0.25
 OTHERWISE = "a step within it was done otherwise"
@@ -111,12 +125,14 @@ class Transaction:
     _done = False
     _rolled_back = False
     _overtaken = False
+    _former_tried = False
 
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
         self.parent: Transaction | None = here.transaction
         self.slot: Slot | None = here.slot
+        self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
@@ -127,6 +143,8 @@ class Transaction:
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
+        store = self.scope.recorded
+        self.recorded = None if store is None else RecordedCall(store, call)
         self._pid = os.getpid()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
         # The outermost call keeps its simulation open.
@@ -235,6 +253,7 @@ class Transaction:
         """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
             return self.parent.inner
+        self.execution = self.execution or current_execution()
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -279,11 +298,25 @@ class Transaction:
             store.check_writable()
             if self.parent is None:
                 self.scope.count(hit=False)
+                self._note_second_run()
             return None
-        if record["composite"]:
+        recorded, state = self.recorded, self.content.get("state")
+        if recorded is not None and recorded.runs_anew(self.key, record, state):
+            self.key = keys.event_key(self.base, self.content)
+            self.rerun, self.why = True, REPLAYED
+            return None
+        things = self.call.participants.values()
+        known = recorded is not None and recorded.was_applied(self.key, things)
+        if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
+        for name in record["changes"]:
+            if not is_journaled(self.call.things.get(name)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
         more = record["changes"].keys() - self.call.participants.keys()
         self._to_lock += [self.call.things[name] for name in more]
         return record
@@ -291,27 +324,80 @@ class Transaction:
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
-        if recorded is not None and not self.why:
-            self.key = recorded.key_of(self.key, self.base, self.content)
+        if self.recorded is not None and not self.why:
+            self._find_recorded(self.recorded)
         self.why = self.why or NEW
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
+            if record is not None and not is_row("event:" + self.key, record):
+                logger.warning("Event %s is not one; it runs again.", self.key[:12])
+                self.why = "the stored event is damaged"
+                return None
+            if record is None and self._take_former_key():
+                continue
             if record is None:
-                if recorded is not None:
+                if recorded is not None and not self.call.method.edit:
                     line = None if self.line is None else (self.line.root, self.line.origin)
                     recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_in_store(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _find_recorded(self, recorded: RecordedCall) -> None:
+        """Take the key, and for a call on a class the line, of the recorded event."""
+        content, key, base = self.content, self.key, self.base
+        if self.parent is not None:
+            self.key = recorded.inner_key(content, key, base)
+            return
+        self.key, line = recorded.find(content, key, base, self.line, self.execution)
+        if line is not None and line is not self.line:
+            if self.line is not None and self.member is not None:
+                self.line.leave(self.member, failed=True)
+            self.line = line
+            self.member = line.enter(None, line.next_base(), self.key, 1)
+
+    def _note_second_run(self) -> None:
+        """Say that a call costs again when its cell is run a second time."""
+        if self.execution is not None and not self.call.method.edit:
+            content = self.content
+            parts = [content[part] for part in ("class", "method", "arguments")]
+            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
+
+    def _take_former_key(self) -> bool:
+        """Continue with the key that an earlier release gave to this call, if it has an event.
+
+        Its version covered the method only, so such an event is trusted as it was then.
+        """
+        recorded = self.scope.recorded
+        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
+            return False
+        self._former_tried = True
+        for version in self.call.method.former_versions:
+            content = self.content | {"version": version}
+            key = keys.event_key(self.base, content)
+            if self._is_in_store("event:" + key):
+                self.key = key
+                return True
+        return False
+
+    def _is_in_store(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -320,7 +406,8 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
@@ -340,17 +427,25 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
+        enter: Callable[[Any], Any] = self._enter
+        made: list[Any] = []
+        if self.recorded is not None:
+            enter, made = self.recorded.entering(self.key, self._enter)
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             with self.active():
                 try:
-                    result = decode(result, self._enter)
+                    result = decode(result, enter)
                 except BaseException:
                     self._undo_all()
                     raise
             changes = decode(changes)
         self.result = result
         self.staged = list(changes.items())
+        if self.recorded is not None:
+            things = self.call.things
+            self.staged, undo = self.recorded.apply_once(self.key, changes, things, made)
+            self.undo.append(undo)
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -361,18 +456,24 @@ class Transaction:
             if calls is not None:
                 calls.settle(self.member, order)
 
-    def _enter(self, thing: Any) -> Any:
-        """Register an object from the journal, as when it was made."""
+    def _enter(self, thing: Any, known: bool = False) -> Any:
+        """Register an object from the journal, as when it was made.
+
+        Its name may be taken if it is `known`, but no longer in memory.
+        """
         origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
-        return thing if join is None else join(self.scope.id)
+        with suppress(*[NameTaken] if known else []):
+            return thing if join is None else join(self.scope.id)
+        return thing
 
     # -- the body -----------------------------------------------------------------------
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
+        here = current_context()
         mine = None if self.scope.store is None else self.scope
-        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
+        return within(Context(self, self.slot, self.undo, here.sender, mine, self.execution))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
@@ -415,28 +516,49 @@ class Transaction:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
         self.result = result
+        if self._is_all_recorded():
+            return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
+        record = self._settle_recorded()
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = None
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
+            if self.recorded is not None:
+                things = [self.call.things[name] for name in record["changes"]]
+                self.recorded.note(self.key, things, self.result)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
+
+    def _is_all_recorded(self) -> bool:
+        """Whether the body ran over events that are all in the recording."""
+        own = [self.key, *(key for key, _ in self.children)]
+        return self.rerun and self.recorded is not None and self.recorded.holds(own)
+
+    def _settle_recorded(self) -> Record | None:
+        if self.recorded is None or not self._is_all_recorded():
+            return None
+        restore = {
+            name: functools.partial(self.call.participants[name].decode_complete_state, state)
+            for name, state in self.before.items()
+        }
+        record, self.result, undo = self.recorded.settle(self.key, self.result, restore)
+        self.undo.append(undo)
+        return record
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -477,7 +599,18 @@ class Transaction:
             items += self.member.group.joins(record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
+        items += self._new_versions([record, *(inner for _, inner in self.children)])
         return _Sent(record, items, self.scope.store.submit(items))
+
+    def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
+        """The parts of the records' versions, each once in a run: what `explain` compares."""
+        found: list[tuple[str, Json]] = []
+        for version in dict.fromkeys(record["version"] for record in records):
+            parts = parts_of(version)
+            if parts is not None and version not in self.scope.versions:
+                self.scope.versions.add(version)
+                found.append(("version:" + version, {"parts": parts}))
+        return found
 
     def _stored(self) -> tuple[Record, Record]:
         """The record of this call, and the record that is stored under its key.
@@ -512,6 +645,8 @@ class Transaction:
             member.change = changes.get("self")
             if member.group.parallel:
                 beside["beside"] = member.order
+        execution = self.execution if self.parent is None else None
+        cell = {"cell": execution.mark} if execution is not None else {}
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -536,6 +671,7 @@ class Transaction:
                 "why": self.why,
                 "replies": self.replies,
                 **beside,
+                **cell,
             },
         }
 
@@ -569,7 +705,8 @@ class Transaction:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.leave(self.member, step)
+        repeated = self.recorded is not None and self.recorded.repeated
+        self.line.leave(self.member, None if repeated else step)
         if step is not None:
             self.scope.went(step)
 
@@ -624,6 +761,8 @@ class Transaction:
             with suppress(Exception):  # the original error is raised anyway
                 result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
+        if self.recorded is not None:
+            self.recorded.give_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
         self._rolled_back = True
@@ -643,6 +782,7 @@ class Transaction:
 
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
+    check_change(type(thing), change)
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)
