@@ -624,7 +624,7 @@ def scope(simulation_id: str | None = None) -> Scope:
     Within a call or a job both are the scope in which it began.
     """
     here: Scope | None = _context.get().scope
-    if here is not None and simulation_id in (None, here.id):
+    if here is not None and here.store is not None and simulation_id in (None, here.id):
         return here
     if simulation_id is None:
         return current_scope()

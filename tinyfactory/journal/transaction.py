@@ -14,6 +14,7 @@ from tinyfactory.errors import (
     Cancelled,
     DamagedRecord,
     ForkedTransaction,
+    JournalError,
     NameTaken,
     UnknownRecord,
 )
@@ -120,6 +121,8 @@ class Transaction:
     _sent: _Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
+    parent: Transaction | None
+    locks: Locks
     member: Member | None = None
     _inner: Calls | None = None
     _done = False
@@ -130,7 +133,10 @@ class Transaction:
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
-        self.parent: Transaction | None = here.transaction
+        parent: Transaction | None = here.transaction
+        while parent is not None and parent._done:  # noqa: SLF001 - the same class
+            parent = parent.parent  # a task or thread that was begun within it goes on
+        self.parent = parent
         self.slot: Slot | None = here.slot
         self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
@@ -515,6 +521,12 @@ class Transaction:
     def send(self, result: Any) -> None:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
+        if self.parent is not None and self.parent._done:  # noqa: SLF001 - the same class
+            raise JournalError(
+                f"{self.parent.call.method.name} has ended before {self.call.method.name}, which "
+                "was called within it, so it could not be stored, and was rolled back. Await the "
+                "tasks and join the threads of a transactional method within the method."
+            )
         self.result = result
         if self._is_all_recorded():
             return
