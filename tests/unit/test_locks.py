@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.support.waiting import until
 from tinyfactory import TinyFactory, TinyPersonFactory, control, transactional
+from tinyfactory.errors import JournalError
 from tinyfactory.journal.locks import lock_of
 from tinyfactory.journal.transaction import current_transaction
 
@@ -215,3 +217,41 @@ def test_a_cancelled_task_leaves_the_queue(shops):
     thing = Held()
     asyncio.run(go())
     assert thing.items == ["third"] and not lock_of(thing).locked()
+
+
+def test_a_task_that_outlives_its_call_is_rolled_back_and_leaves_no_lock(shops):
+    class Leaving(Shop):
+        @transactional(version="1")
+        async def leave(self):
+            tasks.append(asyncio.create_task(self.slow()))
+            await asyncio.sleep(0)
+
+        @transactional(version="1")
+        async def slow(self):
+            self.items.append("late")
+            await asyncio.sleep(0.01)
+
+        @transactional(version="1")
+        async def leave_a_friend(self):
+            tasks.append(asyncio.create_task(self.friend.later()))
+            await asyncio.sleep(0)
+
+        async def later(self):
+            await asyncio.sleep(0.01)
+            self.put("by itself")
+
+    tasks: list[Any] = []
+    thing = Leaving()
+    thing.friend = Leaving()
+
+    async def go():
+        await thing.leave()
+        with pytest.raises(JournalError, match="leave has ended before slow"):
+            await tasks[0]
+        await thing.leave_a_friend()
+        await tasks[1]
+
+    asyncio.run(go())
+    assert thing.items == [] and thing.friend.items == ["by itself"]
+    assert not lock_of(thing).locked() and not lock_of(thing.friend).locked()
+    assert thing.put("after") == 1

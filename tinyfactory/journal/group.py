@@ -150,6 +150,18 @@ class Group:
         self._taken.remove((member.first_key, member.number))
         self._failed = (*self._failed, member.first_key)
 
+    def joined(self, *more: str) -> tuple[str, dict[str, Any]]:
+        """The head behind all calls that have ended, and the row that explains it."""
+        heads = [*(one.step.head for one in self.ended), *more]
+        return keys.fork_head(self.fork, heads), {"parent": self.fork, "heads": heads}
+
+    def joins(self, head: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows to store with an event that ends at a head: about the fork, and about itself."""
+        rows = [] if self.join is None else [self.join]
+        if self.ended and not self.running:
+            rows.append(self.joined(head))
+        return [("join:" + end, row) for end, row in rows]
+
 
 class Calls:
     """The calls on one object, or within one call: each gets a place.

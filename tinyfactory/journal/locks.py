@@ -170,8 +170,8 @@ class Locks:
     """
 
     __slots__ = (
-        "_call", "_pid", "_root", "_waiter", "held", "in_flight", "loop", "outer", "progress",
-        "thread",
+        "_call", "_pid", "_root", "_waiter", "ended", "held", "in_flight", "loop", "outer",
+        "progress", "thread",
     )  # fmt: skip
 
     def __init__(self, outer: Locks | None, call: Any) -> None:
@@ -182,6 +182,7 @@ class Locks:
         self.loop: Any = None
         self.thread: int | None = None
         self.in_flight = 0
+        self.ended = False
         self.progress = 0.0
         self._waiter: _Waiter | None = None
         self._pid = os.getpid()
@@ -316,10 +317,13 @@ class Locks:
 
     def release(self, *, hand_up: bool = False) -> None:
         """Release all objects, or hand them up to the call around this one."""
+        self.ended = True
         if not self.held and self._waiter is None:
             return
-        outer = self.outer if hand_up else None
         with _mutex:
+            outer = self.outer if hand_up else None
+            while outer is not None and outer.ended:  # it did not wait for this call
+                outer = outer.outer
             waiter, self._waiter = self._waiter, None
             if waiter is not None and self._pid == os.getpid():
                 waiter.withdraw()

@@ -106,6 +106,11 @@ class Participants:
                     self.joined[id(part.thing)] = name, part
                     self.known.add(id(part.thing))
 
+    def take_made(self, inner: Participants) -> None:
+        """Take over the objects that were made in an inner call: there is nothing to restore."""
+        self._made += inner._made
+        self.known.update(map(id, inner._made))
+
     # -- names --------------------------------------------------------------------------
 
     def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:

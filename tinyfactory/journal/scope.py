@@ -19,7 +19,7 @@ from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
 from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
-from tinyfactory.journal.group import Calls, Group, Member
+from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.serializer import (
     References,
     digest,
@@ -181,8 +181,8 @@ class Line(Calls):
         if len(group.ended) == 1:
             self.steps.append(step)
             return
-        self.head, row = _join_of(group)
-        self._joined = self.head, row
+        self._joined = group.joined()
+        self.head = self._joined[0]
         steps = [one.step for one in group.ended]
         # The line continues from the last one.
         steps[-1] = steps[-1]._replace(head=self.head)
@@ -193,23 +193,9 @@ class Line(Calls):
         with self._lock:
             self.head, self.steps, self.group = head, steps, None
 
-    def joins(self, member: Member, head: str) -> list[tuple[str, dict[str, Any]]]:
-        """The rows about groups to store with an event: the one before it, and its own."""
-        group = member.group
-        rows = [] if group.join is None else [group.join]
-        if group.ended and not group.running:
-            rows.append(_join_of(group, head))
-        return [("join:" + end, row) for end, row in rows]
-
     def _join(self) -> tuple[str, dict[str, Any]] | None:
         joined = self._joined
         return joined if joined is not None and joined[0] == self.head else None
-
-
-def _join_of(group: Group, *more: str) -> tuple[str, dict[str, Any]]:
-    """The head behind all calls of a group, and the row that explains it."""
-    heads = [*(one.step.head for one in group.ended), *more]
-    return key.fork_head(group.fork, heads), {"parent": group.fork, "heads": heads}
 
 
 @dataclass(eq=False, slots=True)
@@ -663,7 +649,7 @@ def scope(simulation_id: str | None = None) -> Scope:
     Within a call or a job both are the scope in which it began.
     """
     here: Scope | None = _context.get().scope
-    if here is not None and simulation_id in (None, here.id):
+    if here is not None and here.store is not None and simulation_id in (None, here.id):
         return here
     if simulation_id is None:
         return current_scope()

@@ -16,6 +16,7 @@ from tinyfactory.errors import (
     DamagedRecord,
     ForkedTransaction,
     InvalidInput,
+    JournalError,
     NameTaken,
     UnknownRecord,
 )
@@ -135,6 +136,8 @@ class Transaction:
     _sent: _Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
+    parent: Transaction | None
+    locks: Locks
     member: Member | None = None
     _inner: Calls | None = None
     _done = False
@@ -145,7 +148,10 @@ class Transaction:
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
-        self.parent: Transaction | None = here.transaction
+        parent: Transaction | None = here.transaction
+        while parent is not None and parent._done:  # noqa: SLF001 - the same class
+            parent = parent.parent  # a task or thread that was begun within it goes on
+        self.parent = parent
         self.slot: Slot | None = here.slot
         self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
@@ -225,6 +231,7 @@ class Transaction:
     def release(self) -> None:
         """Unlock the objects; an inner call that has ended hands them up to the outer one."""
         self.locks.release(hand_up=self._done and not self._rolled_back)
+        self.known.clear()
         if self._holds:
             self._holds = False
             self.scope.let_go(self.locks)
@@ -449,7 +456,7 @@ class Transaction:
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
-        self._settle(record["meta"].get("beside"))
+        self._set_order(record["meta"].get("beside"))
         if self.member is not None:
             with unwatched():
                 before = bring_in_order(self.member, dict(self.staged).get("self"))
@@ -496,7 +503,7 @@ class Transaction:
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
-    def _settle(self, order: int | None = None) -> None:
+    def _set_order(self, order: int | None = None) -> None:
         """Give the call its order among those that overlapped with it."""
         if self.member is not None:
             calls = self.line if self.parent is None else self.parent.inner
@@ -552,6 +559,10 @@ class Transaction:
 
     def meet(self, thing: Any, attribute: str) -> None:
         """Called before the body assigns an attribute of an object that is not `known`."""
+        if self._done:  # a task or thread that was begun within this call goes on
+            if self.parent is not None and id(thing) not in self.parent.known:
+                self.parent.meet(thing, attribute)
+            return
         own = self.parts.joins_with(thing, attribute)
         if own is not None and not self._is_in_job():
             self.take_part(thing, own=own)
@@ -610,6 +621,12 @@ class Transaction:
     def send(self, result: Any) -> None:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
+        if self.parent is not None and self.parent._done:  # noqa: SLF001 - the same class
+            raise JournalError(
+                f"{self.parent.call.method.name} has ended before {self.call.method.name}, which "
+                "was called within it, so it could not be stored, and was rolled back. Await the "
+                "tasks and join the threads of a transactional method within the method."
+            )
         # What the caller does with the result must not change an object, nor differ in a replay.
         try:
             self.result = copied(result)
@@ -706,7 +723,7 @@ class Transaction:
         if self.line is not None and not self.line.steps:
             items.append(("line:" + self.line.root, self.line.origin))
         if self.line is not None and self.member is not None:
-            items += self.line.joins(self.member, record["head"])
+            items += self.member.group.joins(record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
         items += self._new_versions([record, *(inner for _, inner in self.children)])
@@ -744,7 +761,7 @@ class Transaction:
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
-        self._settle()
+        self._set_order()
         references = References(self.parts.name_of, once=True)
         encoded = encode(self.result, "the result", references)
         before = references.uses
@@ -839,6 +856,7 @@ class Transaction:
                 parent.undo.append(before.restore)
         parent.undo.extend(self.undo)
         parent.replies.extend(self.replies)
+        parent.parts.take_made(self.parts)
         if record is None:
             if parent.call.method.touches is not None and not self._is_in_job():
                 parent.parts.adopt(parts)
