@@ -364,6 +364,18 @@ def test_a_new_equal_factory_of_a_cell_that_is_run_again_is_the_same_one(cells):
     assert cells.run("print(second is same[1], len(own.history()))") == "True 3\n"
 
 
+def test_a_person_whom_a_cell_creates_by_name_is_created_again(cells):
+    ana = "ana = TinyPerson('Ana Souza', {'age': 34})\nprint(ana.ask('Why?', model='offline'))"
+    after = "print(ana.ask('How?', model='offline'), len(ana.conversation))"
+    shown = record(cells, ana, after)
+    for source, cell, text in ((ana, "cell 0", shown[0]), (after, "cell 1", shown[1])) * 2:
+        assert plain(cells.run(source, cell)) == text
+    with pytest.raises(CellError, match="NameTaken"):
+        cells.run("TinyPerson('Ana Souza')", "cell 2")
+    with pytest.raises(CellError, match="NameTaken"):
+        cells.run("TinyPerson('Bo')\nTinyPerson('Bo')", "cell 3")
+
+
 def test_equal_factories_of_one_cell_are_different_ones(cells):
     two = (
         'pair = [TinyPersonFactory("Bakers in Vienna", model="offline") for _ in range({})]\n'

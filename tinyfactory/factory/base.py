@@ -6,11 +6,11 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.reruns import note_birth
 from tinyfactory.journal.scope import (
     Scope,
     at_begin,
     factories,
-    note_birth,
     on_rollback,
     origin_of,
     scope,

@@ -11,6 +11,7 @@ import sys
 from typing import Any, NamedTuple
 
 from tinyfactory.journal.serializer import digest_text
+from tinyfactory.utils.concurrency import Aside
 
 # Digits of the digests of ids and sources. They tell the cells of a notebook apart.
 _DIGITS = 12
@@ -117,6 +118,10 @@ def _digest(text: str) -> str:
 def say(text: str) -> None:
     """Show one line below the cell."""
     print(text)  # noqa: T201 - for the person at the notebook
+
+
+# The execution of the cell that made an object, while a simulation is open.
+births: Aside[Execution] = Aside()
 
 
 class SecondRuns:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
-from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
+from tinyfactory.journal.cells import Execution, SecondRuns, births, current_execution
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.serializer import (
     References,
@@ -370,8 +370,6 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
-# The execution of the cell that made an object, while a simulation is open.
-births: Aside[Execution] = Aside()
 
 
 class Scope:
@@ -657,32 +655,6 @@ def scope(simulation_id: str | None = None) -> Scope:
         if candidate.id == simulation_id:
             return candidate
     return free
-
-
-def note_birth(thing: Any) -> None:
-    """Remember the cell that makes an object, so that the cell may be run again in a recording."""
-    if _open:
-        execution = current_execution()
-        if execution is not None:
-            births.put(thing, execution)
-
-
-def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -> Any:
-    """Make an edit; in a recording's cell that is run again, return the first run's result.
-
-    Parameters
-    ----------
-    here : Scope
-    thing : object
-        The object that is edited.
-    what : str
-        The same for equal edits.
-    make : callable
-    """
-    execution = None if here.recorded is None else current_execution()
-    if execution is None or _context.get().transaction is not None:
-        return make()
-    return here.recorded.turns.once(execution, thing, what, make)
 
 
 def origin_of(thing: Any) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
 from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
+from tinyfactory.journal.reruns import is_made_again, note_birth, once_per_cell
+from tinyfactory.journal.scope import Registry, on_rollback, scope
 from tinyfactory.journal.serializer import digest, encode, journaled
 from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
@@ -178,6 +179,9 @@ class TinyPerson:
         """Reserve the name in the simulation; NameTaken if another person has it."""
         if not self.name:
             raise InvalidPersona("A person needs a name to be registered. Define one first.")
+        holder = self._registry().get(self.name)
+        if holder is not None and is_made_again(scope(self.simulation_id), holder):
+            self._registry().remove(self.name)
         self._registry().add(self.name, self)
 
     def unregister(self) -> None:
