@@ -555,6 +555,12 @@ class TinyPersonFactory(TinyFactory):
         self.demography, self.seed = state.get("demography"), state.get("seed", 0)
         return super().decode_complete_state(state)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a factory with a copy of the state; both use the same model object."""
+        twin = super().__deepcopy__(memo)
+        twin.model = self.model
+        return twin
+
 
 def _template_text(given: str | Path | None, name: str) -> str | None:
     """The text of a custom template, checked now so that it cannot fail later."""
