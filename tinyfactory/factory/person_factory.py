@@ -33,6 +33,7 @@ from tinyfactory.journal.serializer import Change, apply
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
+from tinyfactory.utils.files import expanded
 from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
@@ -566,7 +567,7 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
     """The text of a custom template, checked now so that it cannot fail later."""
     if given is None:
         return None
-    path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
+    path = expanded(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = path.read_text(encoding="utf-8") if path else str(given)
     prompts.check(text, person_values("-", None, [], [], 1, "-"), name)
     return text

@@ -14,10 +14,13 @@ from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, scope
 from tinyfactory.journal.timeline import Timeline
+from tinyfactory.utils.files import expanded
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
     from tinyfactory.journal.records import LineInfo
+
+_CACHE = ".cache.json"
 
 
 class Simulation:
@@ -58,7 +61,13 @@ class Simulation:
         retry_failures: bool = False,
         budget: Budget | None = None,
     ) -> None:
-        self._path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        self._path = expanded(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        if self._path.name.lower().endswith(_CACHE) and not self._path.is_dir():
+            raise InvalidInput(
+                f"{self._path.name} is the name of a cache file of TinyTroupe, which cannot be "
+                "used here; a journal is a folder. Nothing was changed. Give a folder, e.g. "
+                f"{self._path.name[: -len(_CACHE)] or 'journal'!r}, or no path."
+            )
         if _exists(self._path) and not self._path.is_dir():
             raise InvalidInput(
                 f"{self._path} is a file, and a journal is a folder. Nothing was changed. "

@@ -584,7 +584,7 @@ class TinyPerson:
             self._registry().remove(self.name)
 
     def __copy__(self) -> TinyPerson:
-        """Return a person who shares nothing with this one; not registered, as the name is taken."""
+        """Return a copy that shares nothing; it is not registered, because the name is taken."""
         return copy.deepcopy(self)
 
     def __eq__(self, other: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ from tinyfactory.populations.schema import (
     read_shares,
     read_weight,
 )
+from tinyfactory.utils.sources import HEAD, Source, delimiter_of
+
+logger = logging.getLogger("tinyfactory")
 
 Row = dict[str, Any]
 # The names of weights that are never the name of a field.
@@ -42,18 +46,12 @@ def read_json(source: str | Path) -> Any:
     >>> read_json('{"sex": {"female": 1}}')
     {'sex': {'female': 1}}
     """
-    text = str(source if isinstance(source, str) else path_of(source))
+    text = source if isinstance(source, str) else str(path_of(source))
     if not text.strip():
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        try:
-            text = Path(source).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise DemographyError(f"{source} is not UTF-8 text. Save it as UTF-8.") from None
-        except ValueError:  # a null character in the path
-            raise DemographyError(f"{text!r:.80} is neither a path nor JSON.") from None
+        with Source(text, DemographyError).text() as file:
+            text = file.read()
     try:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
     except DemographyError:  # from `_unique`; it is a ValueError too
@@ -88,15 +86,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def csv_rows(path: Path) -> list[Row]:
-    """Read a CSV file with a header, separated by commas, semicolons or tabs."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DemographyError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    """Read a CSV file with a header, separated by commas, semicolons, tabs or bars."""
+    source = Source(path, DemographyError)
+    with source.text() as file:
+        text = file.read()
+    if source.guessed:
+        logger.warning("%s is not UTF-8; it was read as Windows-1252.", path)
+    separator = delimiter_of(text[:HEAD])
+    if text[:4].lower() == "sep=":  # it names the delimiter, for Excel
+        text = text.partition("\n")[2]
     try:
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
         check_columns(table.fieldnames or [])
@@ -166,7 +164,10 @@ def from_rows(rows: Sequence[Row]) -> Json:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value != value or not str(value).strip() or str(value) == "<NA>"
+    """Tell whether a cell is empty; comparing the missing value of pandas raises TypeError."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(value != value) or not str(value).strip() or str(value) == "<NA>"
 
 
 def from_peer(data: Mapping[str, Any]) -> Json | None:

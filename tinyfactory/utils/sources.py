@@ -19,7 +19,7 @@ from typing import IO, cast
 from tinyfactory.errors import InvalidInput
 from tinyfactory.utils.files import expanded
 
-_HEAD = 65_536  # characters that tell the format and the delimiter
+HEAD = 65_536  # characters that tell the format and the delimiter
 _PIECE = 1 << 20
 _DELIMITERS = ",;\t|"
 _MARKS = (  # the longest first: UTF-32 begins as UTF-16 does
@@ -108,7 +108,7 @@ class Source:
     def head(self) -> str:
         """Return the beginning of the text."""
         with self.text() as text:
-            return text.read(_HEAD)
+            return text.read(HEAD)
 
     @cached_property
     def encoding(self) -> str:

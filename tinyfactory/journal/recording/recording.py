@@ -26,7 +26,7 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable, SecretFound
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.redaction import Secrets, strings_replaced
-from tinyfactory.utils.files import AtomicFile
+from tinyfactory.utils.files import AtomicFile, expanded
 
 logger = logging.getLogger("tinyfactory")
 # Parts of an event that a replay does not need.
@@ -179,7 +179,7 @@ def write(
     JournalUnavailable
         When the file cannot be written.
     """
-    path = Path(path).absolute()
+    path = expanded(path).absolute()
     rows = rows_of(store, simulation, replies=replies)
     if not any(name.startswith("event:") for name in rows):
         raise InvalidInput(
@@ -263,7 +263,7 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         if not self.path.is_file():
             raise InvalidInput(f"There is no recording at {self.path}. Nothing was opened.")
         self._rows: dict[str, tuple[int, int]] = {}

@@ -23,6 +23,7 @@ from tinyfactory.errors import JournalUnavailable
 from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
 from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
+from tinyfactory.utils.files import expanded
 
 Items = list[tuple[str, Any]]
 Batch = list[tuple[str, Sealed]]
@@ -99,7 +100,7 @@ class Store(StoreBase):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).absolute()
+        self.folder = expanded(folder).absolute()
         self._waiting = _waiting.setdefault(self.folder, Waiting())
         self._start()
         _stores[id(self)] = self

@@ -84,8 +84,8 @@ def people_in(found: Any, where: str, notes: Notes, *, deep: int = 0) -> Iterato
     elif found and not _may_be_person(found):
         raise InvalidInput(
             f"{where}: it holds neither a person nor a list of people; its keys are "
-            f"{', '.join(map(repr, list(found)[:10]))}. Nothing was loaded. Save the list of people "
-            'alone, or under the key "people".'
+            f"{', '.join(map(repr, list(found)[:10]))}. Nothing was loaded. Save the list of "
+            'people alone, or under the key "people".'
         )
     else:
         yield found, where
@@ -184,7 +184,7 @@ def _rows_of_pandas(data: Json) -> list[Any] | None:
             for row in cells
             if isinstance(row, dict)
         ]
-    first = next(iter(data.values()), None)
+    first: Any = next(iter(data.values()), None)
     by_column = (
         isinstance(first, dict)
         and bool(first)
