@@ -18,6 +18,7 @@ from tinyfactory.people.formats.csv_file import guarded, unguarded
 any_text = st.text(st.characters(), max_size=12)
 tricky = st.text(st.sampled_from("=+-@;'\" \t\r\n,a\ud800\u2028"), max_size=8)
 own = st.dictionaries(st.one_of(any_text, tricky), st.one_of(anything, any_text, tricky))
+others = st.fixed_dictionaries({"name": names}, optional={"description": tricky, "since": anything})
 
 
 @st.composite
@@ -26,6 +27,8 @@ def people(draw, most=4):
     for _ in range(draw(st.integers(0, most))):
         fields = draw(shapes) | draw(own) | {"style": draw(tricky), "health": draw(any_text)}
         fields |= {"skills": draw(st.lists(tricky, max_size=3)), "name": draw(names)}
+        if draw(st.booleans()):
+            fields["relationships"] = draw(st.lists(others, max_size=2))
         provenance = {"source": draw(tricky), "profile": draw(st.one_of(st.none(), own))}
         with contextlib.suppress(InvalidPersona):
             found.append(TinyPerson(persona=fields, provenance=provenance, register=False))
@@ -41,6 +44,19 @@ def test_what_is_saved_is_loaded_whole(everyone, kind):
         loaded = load_people(path)
     assert loaded == everyone
     assert [p.provenance for p in loaded] == [p.provenance for p in everyone]
+
+
+@settings(deadline=None, max_examples=100)
+@given(people(most=2), st.sampled_from(["csv", "parquet", "jsonl"]))
+def test_what_was_loaded_is_written_the_same(everyone, kind):
+    """A second time nothing changes any more, and nothing is noted."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (Path(folder) / f"{name}.{kind}" for name in ("a", "b"))
+        everyone.save(first)
+        loaded = load_people(first)
+        loaded.save(second)
+        assert first.read_bytes() == second.read_bytes()
+        assert loaded.notes == []
 
 
 @settings(deadline=None, max_examples=200)

@@ -136,12 +136,12 @@ def _json_files() -> list[AgentFile]:
         AgentFile("json.csv", _dump(TWO), TWO),
         AgentFile("personas.json", _dump({"personas": TWO}), TWO),
         AgentFile("agents.json", _dump({"agents": [TINY, OLD]}), [LISA, OSCAR]),
-        AgentFile("people.json", _dump({"people": TWO, "count": 2}), TWO, "'count' was left out"),
+        AgentFile("people.json", _dump({"people": TWO, "count": 2}), TWO, "('count') was left out"),
         AgentFile("data.json", _dump({"data": TWO}), TWO),
         AgentFile("nested.json", _dump({"data": {"personas": TWO}}), TWO),
         AgentFile("own_key.json", _dump({"crew": TWO}), TWO),
         AgentFile(
-            "named.json", _dump({"name": "My study", "people": TWO}), TWO, "'name' was left out"
+            "named.json", _dump({"name": "My study", "people": TWO}), TWO, "('name') was left out"
         ),
         AgentFile("by_id.json", _dump({"p1": ANA, "p2": BO}), TWO),
         AgentFile("by_number.json", _dump({"1": TINY, "2": OLD}), [LISA, OSCAR]),

@@ -87,7 +87,7 @@ def canonical(data: Any) -> Json:
     # spelling of it), so repeat until nothing changes.
     while (after := _one_pass(person)) != person:
         person = after
-    return person
+    return after  # 34 and 34.0 are equal, and the first is the one that was converted
 
 
 def _one_pass(data: Json) -> Json:
