@@ -70,6 +70,16 @@ def test_a_file_goes_through_a_frame(tmp_path, file):
     assert len(People.from_frame(pandas.read_csv(tmp_path / "f.csv"))) == len(people)
 
 
+def test_a_frame_saved_as_parquet_has_no_padding(tmp_path):
+    """All objects of a column have the same fields there, most of them empty."""
+    pytest.importorskip("pandas")
+    people = some()
+    people[1].define("behaviors.habits", {"deep": ["tea"]})  # Arrow has lists of one type
+    people[2].define("relationships", [{"name": "Cy", "description": "a cousin", "far": True}])
+    people.to_frame().to_parquet(tmp_path / "f.parquet")
+    assert load_people(tmp_path / "f.parquet") == people
+
+
 def known(person):
     """A person with numbers of unknown fields as text, which is all that CSV has."""
     return json.dumps(person.persona, sort_keys=True, ensure_ascii=False).replace('"', "")

@@ -69,12 +69,12 @@ def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
             new.commit()
 
 
-def read_csv(path: str | Path, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
+def read_csv(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
     """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`.
 
     The delimiter may also be a semicolon, a tab or a bar, and the encoding UTF-16 or Windows-1252.
     """
-    source = Source(path)
+    source = given if isinstance(given, Source) else Source(given)
     csv.field_size_limit(_MAX_CELL)
     head = source.head()
     try:

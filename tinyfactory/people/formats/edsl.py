@@ -21,6 +21,7 @@ Json = dict[str, Any]
 # Marks the first line of EDSL's files of JSON lines.
 HEADER = "__header__"
 _OWN = "demographics"
+_WRITER = ("edsl_version", "edsl_class_name")
 
 
 def to_edsl(people: Iterable[PersonLike]) -> list[Json]:
@@ -96,7 +97,9 @@ def original(agent: Any) -> Any:
     """
     if not isinstance(agent, dict) or not isinstance(agent.get("traits"), dict):
         return agent
-    return _with_demographics(_renamed(agent))
+    # The version of the program that wrote the file is no part of the agent.
+    own = {key: value for key, value in agent.items() if key not in _WRITER}
+    return _with_demographics(_renamed(own))
 
 
 def _renamed(agent: Json) -> Json:

@@ -116,14 +116,14 @@ def read_agents(path: str | Path, notes: Notes) -> Iterator[tuple[Json, str]]:
         for file in files:
             yield from read_agents(file, notes)
     elif source.start == b"PAR1" or source.suffix == ".parquet":
-        yield from read_parquet(source.path, notes)
+        yield from read_parquet(source, notes)
     elif source.start.startswith(b"PK"):
         raise InvalidInput(
             f"{source.path} is a ZIP or Excel file, which cannot be read. Save the table as CSV, "
             "or unpack the archive, and load that."
         )
     elif _is_table(source):
-        yield from read_csv(source.path, notes)
+        yield from read_csv(source, notes)
     else:
         yield from read_json(source, notes)
 

@@ -15,7 +15,15 @@ from typing import Any, Self
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.formats.notes import Notes
-from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, as_json, brief, stored_row
+from tinyfactory.people.formats.rows import (
+    MANY,
+    NUMBERS,
+    STORED,
+    as_json,
+    brief,
+    is_stored,
+    stored_row,
+)
 from tinyfactory.people.formats.table import Table
 from tinyfactory.people.protocols import PersonLike, is_person
 from tinyfactory.utils.files import AtomicFile, disk_errors, expanded
@@ -176,12 +184,12 @@ def to_parquet(people: Iterable[PersonLike], path: str | Path) -> None:
             writer.add(person)
 
 
-def read_parquet(path: str | Path, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
+def read_parquet(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
     """Read the agents in a Parquet file, each with its place.
 
     Only a few rows at a time are in memory; see `tinyfactory.people.iter_parquet`.
     """
-    source = Source(path)
+    source = given if isinstance(given, Source) else Source(given)
     parquet = _parquet()
     import pyarrow as pa  # slow to import
 
@@ -193,11 +201,19 @@ def read_parquet(path: str | Path, notes: Notes) -> Iterator[tuple[dict[str, Any
                 for row in batch.to_pylist():
                     number += 1
                     where = f"{source.path}, row {number}"
-                    yield table.agent(row.values(), where), where
+                    cells = row.values() if is_stored(row) else map(_without_padding, row.values())
+                    yield table.agent(cells, where), where
     except pa.ArrowException as error:
         raise InvalidInput(
             f"{source.path} could not be read as Parquet: {str(error).rstrip('.')}."
         ) from error
+
+
+def _without_padding(cell: Any) -> Any:
+    """Return a cell without the empty fields that all objects of one column get."""
+    if isinstance(cell, dict):
+        return {key: _without_padding(item) for key, item in cell.items() if item is not None}
+    return [_without_padding(item) for item in cell] if isinstance(cell, list) else cell
 
 
 def _parquet() -> Any:
