@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zipfile
 from typing import Any, NamedTuple
 
 from tests.support.people import person as full_person
@@ -139,6 +140,9 @@ def _json_files() -> list[AgentFile]:
         AgentFile("people.json", _dump({"people": TWO, "count": 2}), TWO, "('count') was left out"),
         AgentFile("data.json", _dump({"data": TWO}), TWO),
         AgentFile("nested.json", _dump({"data": {"personas": TWO}}), TWO),
+        AgentFile("deeper.json", _dump({"v": 1, "result": {"agents": TWO}}), TWO, "('v') was left"),
+        AgentFile("each.json", _dump([{"agent": ANA}, {"agent": BO}]), TWO),
+        AgentFile("nobody.json", _dump({"people": []}), []),
         AgentFile("own_key.json", _dump({"crew": TWO}), TWO),
         AgentFile(
             "named.json", _dump({"name": "My study", "people": TWO}), TWO, "('name') was left out"
@@ -180,6 +184,17 @@ def _json_files() -> list[AgentFile]:
     ]
 
 
+def _package(agents: list[Json], **shared: Any) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as package:
+        numbers = [f"{number:06}" for number in range(1, len(agents) + 1)]
+        package.writestr("README.md", "An AgentList")
+        package.writestr("manifest.json", json.dumps({"agent_order": numbers, **shared}))
+        for number, agent in zip(numbers, agents, strict=True):
+            package.writestr(f"agents/{number}.json", json.dumps(agent))
+    return out.getvalue()
+
+
 def _edsl_files() -> list[AgentFile]:
     named = _edsl(name="Bo Lund")
     head = {"__header__": True, "edsl_class_name": "AgentList", "n_agents": 2}
@@ -198,6 +213,9 @@ def _edsl_files() -> list[AgentFile]:
             _dump({"agent_list": [named, _edsl()]}),
             [BO, {"name": "Unnamed agent 2", "age": 60}],
             "a number took its place",
+        ),
+        AgentFile(
+            "edsl.ep", _package([{"traits": {"age": 60}, "name": "Bo Lund"}], codebook=None), [BO]
         ),
         AgentFile("edsl.jsonl", _lines([head, named]), [BO]),
         AgentFile(
@@ -283,6 +301,7 @@ def _tables() -> list[AgentFile]:
         ),
         AgentFile("index.csv", b",name,age\n0,Ana Souza,34\n1,Bo Lund,60\n", TWO, "left out"),
         AgentFile("filtered.csv", b",name,age\n7,Ana Souza,34\n3,Bo Lund,60\n", TWO, "left out"),
+        AgentFile("joined.csv", b",name,age\n0,Ana Souza,34\n0,Bo Lund,60\n", TWO, "left out"),
         AgentFile("again.csv", b"Unnamed: 0,name,age\n0,Ana Souza,34\n", [ANA], "left out"),
         AgentFile("empty_column.csv", b"name,age,,\nAna Souza,34,,\n", [ANA]),
         AgentFile("parts.csv", b"First name,Last name,age\nAna,Souza,34\n", [ANA], "put together"),

@@ -9,10 +9,12 @@ the list of the traits that are demographics.
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
+import zipfile
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.protocols import PersonLike
@@ -21,6 +23,7 @@ Json = dict[str, Any]
 # Marks the first line of EDSL's files of JSON lines.
 HEADER = "__header__"
 _OWN = "demographics"
+_MOST_BYTES = 2**30  # of the agents in a package, unpacked
 _WRITER = ("edsl_version", "edsl_class_name")
 
 
@@ -73,6 +76,25 @@ def with_codebook(data: Json) -> list[Any]:
         else agent
         for agent in data["agent_list"]
     ]
+
+
+def agents_in_package(file: IO[bytes]) -> list[Any] | None:
+    """Return the agents of a ZIP file that EDSL saved (``.ep``); None for any other ZIP file.
+
+    It has a file for each agent, and a manifest with their order and what all of them share.
+    """
+    with zipfile.ZipFile(file) as package:
+        names = set(package.namelist())
+        if "manifest.json" not in names:
+            return None
+        manifest = json.loads(package.read("manifest.json"))
+        order = manifest.get("agent_order") if isinstance(manifest, dict) else None
+        wanted = [f"agents/{number}.json" for number in order or []]
+        size = sum(package.getinfo(name).file_size for name in wanted if name in names)
+        if order is None or not names.issuperset(wanted) or size > _MOST_BYTES:
+            return None
+        agents = [json.loads(package.read(name)) for name in wanted]
+    return with_codebook({**manifest, "agent_list": agents})
 
 
 def agent_from_lines(fields: Iterable[Any]) -> Json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.formats.csv_file import read_csv, to_csv
-from tinyfactory.people.formats.edsl import to_edsl
+from tinyfactory.people.formats.edsl import agents_in_package, original, to_edsl
 from tinyfactory.people.formats.json_file import read_json
 from tinyfactory.people.formats.notes import Notes
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
@@ -118,14 +119,26 @@ def read_agents(path: str | Path, notes: Notes) -> Iterator[tuple[Json, str]]:
     elif source.start == b"PAR1" or source.suffix == ".parquet":
         yield from read_parquet(source, notes)
     elif source.start.startswith(b"PK"):
-        raise InvalidInput(
-            f"{source.path} is a ZIP or Excel file, which cannot be read. Save the table as CSV, "
-            "or unpack the archive, and load that."
-        )
+        yield from _read_package(source)
     elif _is_table(source):
         yield from read_csv(source, notes)
     else:
         yield from read_json(source, notes)
+
+
+def _read_package(source: Source) -> Iterator[tuple[Any, str]]:
+    try:
+        with source.opened() as file:
+            agents = agents_in_package(file)
+    except (zipfile.BadZipFile, ValueError, KeyError, RecursionError, NotImplementedError) as error:
+        raise InvalidInput(f"{source.path} is a damaged ZIP file: {error}.") from error
+    if agents is None:
+        raise InvalidInput(
+            f"{source.path} is a ZIP or Excel file, which cannot be read. Save the table as CSV, "
+            "or unpack the archive, and load that."
+        )
+    for number, agent in enumerate(agents, 1):
+        yield original(agent), f"{source.path}, person {number}"
 
 
 def _is_table(source: Source) -> bool:

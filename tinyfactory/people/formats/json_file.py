@@ -59,6 +59,8 @@ def people_in(found: Any, where: str, notes: Notes, *, deep: int = 0) -> Iterato
     """
     if isinstance(found, list):
         for number, item in enumerate(found, 1):
+            if isinstance(item, dict) and len(item) == 1 and _is_by_id(item):
+                item = next(iter(item.values()))  # {"agent": {...}}
             yield item, f"{where}, person {number}"
         return
     if not isinstance(found, dict):
@@ -124,18 +126,20 @@ def _collection_key(data: Json) -> str | None:
         return None
     if any(_is_person_field(key) for key in data if spelling(key) not in _COLLECTIONS):
         return None
-    holders = [key for key, value in data.items() if _holds_people(value)]
+    named = any("name" in spelling(key) for key in data)
+    holders = [
+        key
+        for key, value in data.items()
+        if _holds_people(value) or (value == [] and not named and spelling(key) in _COLLECTIONS)
+    ]
     known = [key for key in holders if spelling(key) in _COLLECTIONS]
     if len(known) == 1:
         return known[0]
     # A person with a name may have a list of others, such as children.
-    named = any("name" in spelling(key) for key in data)
     if len(holders) == 1 and not named and isinstance(data[holders[0]], list):
         return holders[0]
     within = [
-        key
-        for key, value in data.items()
-        if isinstance(value, dict) and spelling(key) in _COLLECTIONS and _collection_key(value)
+        key for key, value in data.items() if isinstance(value, dict) and _collection_key(value)
     ]
     return within[0] if len(within) == 1 and not named else None
 

@@ -66,7 +66,8 @@ def note_changes(agent: Json, persona: Json, notes: Notes, where: str) -> None:
         if path is None and spelling(key) in NAMES:
             path = "name"
         if path is not None:
-            notes.add(f"{key!r} was read as {path}", where)
+            if said != path:  # "Age" is no other name than "age"
+                notes.add(f"{key!r} was read as {path}", where)
         else:
             notes.add(f"{key!r} was read as another field", where)
     if "name" in persona and not _has(fields, "name"):

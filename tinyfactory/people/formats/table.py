@@ -63,6 +63,8 @@ class Table:
         self._counting: dict[str, set[int]] = {
             name: set() for name in self.columns if _UNNAMED.fullmatch(name)
         }
+        # The first number, and the one after the latest.
+        self._may_follow: dict[str, tuple[int, int]] = {}
         self._nameless = {f"Unnamed: {place}" for place, name in enumerate(given) if not name}
 
     def agent(self, cells: Iterable[Any], where: str) -> Json:
@@ -78,10 +80,14 @@ class Table:
             del row[column]
             return
         seen = self._counting[column]
-        if _WHOLE.fullmatch(str(value)) and (number := int(float(str(value)))) not in seen:
+        number = int(float(str(value))) if _WHOLE.fullmatch(str(value)) else None
+        # The numbers of a table that was put together from several begin again.
+        if number is not None and (number not in seen or number in self._may_follow[column]):
             if not seen:
                 self._notes.add("A column without a name counts the rows; it was left out", where)
+                self._may_follow[column] = (number, number)
             seen.add(number)
+            self._may_follow[column] = (self._may_follow[column][0], number + 1)
             del row[column]
         elif column in self._nameless:
             raise InvalidInput(
