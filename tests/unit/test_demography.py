@@ -199,18 +199,18 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         ("short.csv", "Row 2 of the table has no count"),
         ("bare.csv", "no column of shares or counts; it has sex, age"),
         ("bytes.csv", "is not text in UTF-8"),
-        ("none.csv", "could not be read"),
+        ("none.csv", "cannot be read"),
         ("twice.csv", "k: the column occurs twice"),
         ("empty.csv", "The table has no rows"),
-        ("", "could not be read"),
+        ("", "cannot be read"),
     ):
         with pytest.raises(DemographyError, match=told):
             Demography.from_csv(tmp_path / name)
     for text, told in (
         ('{"sex": {"f": 1, "f": 2}}', "f: the key occurs twice"),
         ("{sex}", "This is not valid JSON"),
-        (str(tmp_path / "none.json"), "could not be read"),
-        ("[1]", "could not be read"),
+        (str(tmp_path / "none.json"), "cannot be read"),
+        ("[1]", "cannot be read"),
         (" ", "it is empty"),
         ("\0", "is not a path"),
         (None, "source must be a path, not NoneType"),

@@ -192,10 +192,16 @@ def load_people(path: str | Path) -> People:
     Parameters
     ----------
     path : path
-        JSONL with one person a line; a JSON file with one person, a list of people, or an
-        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
-        read in the order of their names. Each person may be in any shape that `normalise`
-        takes.
+        JSONL with one person a line; a JSON file with one person, a list of people, people
+        under a key or by id, or an AgentList of EDSL; a table in CSV or Parquet; or a folder of
+        ``*.agent.json`` files, read in the order of their names. Each person may be in any shape
+        that `normalise` takes. The content decides how a file is read; it may be compressed with
+        gzip, and have any delimiter.
+
+    Returns
+    -------
+    People
+        Its `notes` list what was left out, renamed or made up.
 
     Raises
     ------
@@ -218,8 +224,8 @@ def from_csv(path: str | Path) -> People:
     """Load the people in a CSV file; they are not registered.
 
     Without the column ``persona``, as in a table that someone typed, the known columns are
-    read (only ``name`` is required) and the others kept as they are. A list may be JSON or
-    one text.
+    read (only a name is required) and the others kept as they are. A list may be JSON, a list
+    in Python's notation, or one text. Numbers in columns that are not known stay text.
 
     Raises
     ------

@@ -584,8 +584,7 @@ class TinyPerson:
             self._registry().remove(self.name)
 
     def __copy__(self) -> TinyPerson:
-        """Return a copy that shares nothing; it is not registered, because the name is taken."""
-        return copy.deepcopy(self)
+        return copy.deepcopy(self)  # shares nothing; not registered, as the name is taken
 
     def __eq__(self, other: object) -> bool:
         return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented

@@ -50,7 +50,7 @@ def read_json(source: str | Path) -> Any:
     if not text.strip():
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        with Source(text, DemographyError).text() as file:
+        with Source(text, _refusal).text() as file:
             text = file.read()
     try:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
@@ -62,6 +62,11 @@ def read_json(source: str | Path) -> Any:
         raise DemographyError(
             "This JSON cannot be read: a number in it is too long, or it is nested too deeply."
         ) from None
+
+
+def _refusal(message: str) -> DemographyError:
+    """Return the error for a file that cannot be read, in the words of this module."""
+    return DemographyError(message.replace("could not be read", "cannot be read"))
 
 
 def path_of(source: Any) -> Path:
@@ -87,7 +92,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def csv_rows(path: Path) -> list[Row]:
     """Read a CSV file with a header, separated by commas, semicolons, tabs or bars."""
-    source = Source(path, DemographyError)
+    source = Source(path, _refusal)
     with source.text() as file:
         text = file.read()
     if source.guessed:

@@ -292,7 +292,8 @@ def to_frame(people: Iterable[PersonLike]) -> Any:
 
     The columns of known fields are always there, in one order: objects are flattened
     (``occupation_title``, ``big_five_openness``), lists stay lists. Then come fields that the
-    schema does not know, by name, then ``source`` and ``model``.
+    schema does not know, by name, then ``source`` and ``model``. The rest of the provenance is
+    not in the frame. `People.from_frame` reads it.
 
     Raises
     ------
