@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict, Unpack
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.limits import Limits, checked, from_environment
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_JOURNAL = ".tinyfactory"
+DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
 
 
@@ -30,9 +32,11 @@ class _Configured:
     language: str | None = None
     timeout: float | None = None
     time_limit: float | None = None
+    lock_timeout: float | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     prices: Any = None
+    limits: Limits | None = None
 
 
 _configured = _Configured()
@@ -47,9 +51,11 @@ class Settings(TypedDict, total=False):
     language: str | None
     timeout: float | None
     time_limit: float | None
+    lock_timeout: float | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
+    limits: Mapping[str, int] | Limits | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -71,6 +77,9 @@ def configure(**values: Unpack[Settings]) -> None:
     time_limit : float, optional
         Seconds for one request with all its retries (default 300). Time in our own queue does
         not count.
+    lock_timeout : float, optional
+        Seconds that a call waits for an object that another call has locked and makes no progress
+        with (default 30). A request in flight counts as progress.
     requests_per_minute : int, optional
         Limit of requests to one endpoint in any minute (default: none).
     tokens_per_minute : int, optional
@@ -79,6 +88,9 @@ def configure(**values: Unpack[Settings]) -> None:
     prices : dict, optional
         US dollars for a million tokens of prompt and of reply, by the model's name, if they are
         unknown or wrong: ``{"llama3.2": (0.1, 0.2)}``.
+    limits : dict, optional
+        How much is read of a reply, a recording or a file, by the names of `Limits`:
+        ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
 
     A value of None restores the environment's value or the default.
 
@@ -105,6 +117,11 @@ def configure(**values: Unpack[Settings]) -> None:
     for name in ("requests_per_minute", "tokens_per_minute"):
         if values.get(name) is not None:
             _check_rate(name, values.get(name))
+    if values.get("lock_timeout") is not None:
+        _check_seconds(values["lock_timeout"])
+    limits = values.get("limits")
+    if limits is not None:
+        values["limits"] = checked(limits)
     for name, value in values.items():
         setattr(_configured, name, value)
 
@@ -133,6 +150,14 @@ def _check_rate(name: str, rate: object) -> int:
         f"{name} must be a whole number of 1 or more, not {rate!r}; nothing was changed and "
         "nothing was sent. Omit it for no limit."
     )
+
+
+def _check_seconds(seconds: object) -> None:
+    if not is_amount(seconds) or not seconds:
+        raise InvalidInput(
+            f"lock_timeout must be a number of seconds above 0, not {seconds!r}. Nothing was "
+            "changed."
+        )
 
 
 def _rate_from_environment(name: str) -> int | None:
@@ -175,11 +200,34 @@ def get(name: str) -> Any:
             return float(_environment("TINYFACTORY_TIMEOUT") or 120)
         case "time_limit":
             return float(_environment("TINYFACTORY_TIME_LIMIT") or 300)
+        case "lock_timeout":
+            return float(_environment("TINYFACTORY_LOCK_TIMEOUT") or 30)
         case "requests_per_minute" | "tokens_per_minute":
             return _rate_from_environment(name)
         case "prices":
             return {}
+        case "limits":
+            return from_environment()
     raise InvalidInput(f"There is no setting {name!r}.")
+
+
+def language(given: str | None) -> str:
+    """The language of replies: the given one, the configured one, or English."""
+    return str(given or get("language") or DEFAULT_LANGUAGE)
+
+
+def limits() -> Limits:
+    """The limits for data from others: configured, or from the environment, or the defaults.
+
+    Examples
+    --------
+    >>> configure(limits={"json_depth": 50})
+    >>> limits().json_depth
+    50
+    >>> configure(limits=None)
+    """
+    found: Limits = get("limits")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from hypothesis.stateful import (
 from tests.support.replies import keep_reply
 from tinyfactory import TinyFactory, control, transactional
 from tinyfactory.journal import scope
+from tinyfactory.journal.locks import lock_of
 from tinyfactory.journal.transaction import current_transaction
-from tinyfactory.utils.concurrency import lock_of
 
 ERRORS = (ValueError, KeyboardInterrupt, MemoryError)
 

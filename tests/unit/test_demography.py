@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.support.populations import people as met_people
-from tinyfactory.errors import DemographyError
+from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.gazetteer.countries import country_of
 from tinyfactory.populations import Demography, report
 
@@ -218,7 +218,7 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         ('{"a":' * 100_000, "nested too deeply"),
         ('{"sex": {"f": 1' + "0" * 5000 + "}}", "a number in it is too long"),
     ):
-        with pytest.raises(DemographyError, match=told):
+        with pytest.raises(InvalidInput, match=told):
             Demography.from_json(text)  # type: ignore[arg-type]  # one of them is bytes
     with pytest.raises(DemographyError, match="frame must be a data frame, not dict"):
         Demography.from_frame({"sex": {"f": 1}})  # type: ignore[arg-type]

@@ -8,8 +8,9 @@ from typing import Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import apply, decode, objects_in
+from tinyfactory.journal.serializer import apply, check_change, check_names, decode, objects_in
 from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 
@@ -37,9 +38,13 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     line = scope.line_of(thing)
     path = _path(scope, line, _key(line, event))
     origin = scope.store.get("line:" + line.root) or line.origin
-    state = decode(origin["state"])
-    for _, record in path:
-        state = apply(state, decode(record["changes"].get("self", {})))
+    with contents_of("line:" + line.root):
+        state = decode(origin["state"])
+    for step, record in path:
+        with contents_of("event:" + step.key):
+            change = decode(record["changes"].get("self", {}))
+            check_change(type(thing), change)
+            state = apply(state, change)
     there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
     leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
     joining = [(step.key, record) for step, record in path if step.key not in there]
@@ -49,10 +54,14 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         _each_made(leaving, "_leave_simulation", scope)
         # Fields that a state leaves out, such as a conversation not yet begun, were empty.
         hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
-        thing.decode_complete_state(hidden | state)
+        check_names(type(thing), state)
+        with contents_of("line:" + line.root):
+            thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)
+        if scope.recorded is not None:
+            scope.recorded.turns.forget(there - wanted)
 
 
 def _each_made(events: Sequence[tuple[str, Record | None]], hook: str, scope: Scope) -> None:
@@ -105,7 +114,7 @@ def _walk(
         if join is not None:
             together: list[tuple[Step, Record]] = []
             for slot in join["heads"]:
-                together += _slot(by_head, events, slot)
+                together += _slot(by_head, events, slot, join["parent"])
             step, record = together[-1]
             together[-1] = (step._replace(head=head), record)
             path, head = together + path, join["parent"]
@@ -122,10 +131,10 @@ def _walk(
 
 
 def _slot(
-    by_head: dict[str, str], events: dict[str, Record], head: str
+    by_head: dict[str, str], events: dict[str, Record], head: str, fork: str
 ) -> list[tuple[Step, Record]]:
     path: list[tuple[Step, Record]] = []
-    while head in by_head:
+    while head in by_head and head != fork:
         key = by_head[head]
         path.insert(0, (Step(key, head, True, "checked out"), events[key]))
         head = events[key]["parent"]

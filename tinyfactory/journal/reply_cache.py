@@ -9,6 +9,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.transaction import Transaction
 
 Json = dict[str, Any]
@@ -56,7 +57,7 @@ class SavedReply:
             stored = scope.store.get(self.key)
         except DamagedRecord:
             stored = None
-        if stored is not None:
+        if is_row(self.key, stored):
             return self._noted(stored)
         if scope.recorded is not None:
             scope.recorded.missed(self.transaction.content, "it asks a model")
@@ -82,13 +83,18 @@ class SavedReply:
             "reply": reply,
             "usd": usd,
         }
-        stored = scope.store.submit([(self.key, record)])
+        items = [(self.key, record)]
+        stored = scope.store.submit(items)
         scope.model_calls += 1
 
         async def wait() -> Json:
             import asyncio  # slow to import
 
-            return self._noted((await asyncio.wrap_future(stored))[0])
+            try:
+                return self._noted((await asyncio.wrap_future(stored))[0])
+            except asyncio.CancelledError:
+                scope.store.leave(items, stored)
+                raise
 
         return wait
 

@@ -16,10 +16,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import NameTaken
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
+from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import digest, encode, journal_state, type_name
-from tinyfactory.utils.concurrency import Aside, new_lock, open_after_fork
+from tinyfactory.journal.work import WorkUnderWay
+from tinyfactory.utils.concurrency import (
+    Aside,
+    deferred_interrupts,
+    new_lock,
+    open_after_fork,
+)
 from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
@@ -46,12 +54,18 @@ class Context(NamedTuple):
     sender : Sender or None
         The sender of the current job, with its budget and its cancel token. Users' own methods
         and callbacks inherit it.
+    scope : Scope or None
+        The scope of the simulation that the work belongs to; None if there was none when it began.
+    execution : Execution or None
+        The execution of the cell that began the current job; None for the one that runs now.
     """
 
     transaction: Any = None
     slot: Slot | None = None
     undo: list[Undo] | None = None
     sender: Any = None
+    scope: Any = None
+    execution: Execution | None = None
 
 
 # The only context variable of the package; each thread and task has a current call.
@@ -112,7 +126,7 @@ class Step(NamedTuple):
     why: str
 
 
-class Line:
+class Line(Calls):
     """One object's events within one run of a simulation.
 
     Parameters
@@ -127,48 +141,65 @@ class Line:
     Examples
     --------
     >>> line = Line("root")
-    >>> base = line.start()
-    >>> line.finish(Step("event key", "next head", False, "it is new"))
-    >>> line.start() == "next head"
+    >>> member = line.enter(None, line.next_base(), "event key", 1)
+    >>> line.leave(member, Step("event key", "next head", False, "it is new"))
+    >>> line.next_base() == "next head"
     True
     """
 
     def __init__(
         self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
     ) -> None:
+        super().__init__(lambda _: self.head)
         self.root = root
         self.origin = origin or {}
         self.head = head or root
         self.steps: list[Step] = []
-        self._lock = new_lock()
-        self._under_way = 0
-        self._beside = 0
+        self._joined: tuple[str, dict[str, Any]] | None = None
 
-    def start(self) -> str:
-        """The base of a new event: the head, or a place beside it while other calls run."""
-        with self._lock:
-            self._under_way += 1
-            if self._under_way == 1:
-                return self.head
-            self._beside += 1
-            return key.beside_base(self.head, self._beside)
-
-    def finish(self, step: Step | None = None) -> None:
+    def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
         """End an event and move to its head; with None (rolled back) the head stays."""
-        with self._lock:
-            self._under_way -= 1
-            if step is not None:
-                # If two calls ran at the same time, the second continues from the first.
-                alone = self._beside == 0
-                self.head = step.head if alone else key.joined_head(self.head, step.head)
-                self.steps.append(step)
-            if self._under_way == 0:
-                self._beside = 0
+        super().leave(member, step, failed=failed or step is None)
+
+    def _move(self, member: Member, step: Step) -> None:
+        group = member.group
+        if group is not self.group:  # the line was moved meanwhile
+            self.head = key.joined_head(self.head, step.head)
+            self.steps.append(step)
+            return
+        self.head = step.head
+        if len(group.ended) == 1:
+            self.steps.append(step)
+            return
+        self.head, row = _join_of(group)
+        self._joined = self.head, row
+        steps = [one.step for one in group.ended]
+        # The line continues from the last one.
+        steps[-1] = steps[-1]._replace(head=self.head)
+        self.steps[1 - len(steps) :] = steps
 
     def move(self, head: str, steps: list[Step]) -> None:
         """Move to another head of the line, which these steps lead to."""
         with self._lock:
-            self.head, self.steps = head, steps
+            self.head, self.steps, self.group = head, steps, None
+
+    def joins(self, member: Member, head: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows about groups to store with an event: the one before it, and its own."""
+        group = member.group
+        rows = [] if group.join is None else [group.join]
+        if group.ended and not group.running:
+            rows.append(_join_of(group, head))
+        return [("join:" + end, row) for end, row in rows]
+
+    def _join(self) -> tuple[str, dict[str, Any]] | None:
+        joined = self._joined
+        return joined if joined is not None and joined[0] == self.head else None
+
+
+def _join_of(group: Group, *more: str) -> tuple[str, dict[str, Any]]:
+    """The head behind all calls of a group, and the row that explains it."""
+    heads = [*(one.step.head for one in group.ended), *more]
+    return key.fork_head(group.fork, heads), {"parent": group.fork, "heads": heads}
 
 
 @dataclass(eq=False, slots=True)
@@ -220,6 +251,7 @@ class Fork:
     def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
         self.results: dict[int, Any] = {}
         self._store = scope.store
+        self._replayed = scope.recorded is not None
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
         root, origin = self.line.root, self.line.origin
@@ -237,11 +269,19 @@ class Fork:
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if not steps and self._replayed:
+            return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------
@@ -334,6 +374,8 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
+# The execution of the cell that made an object, while a simulation is open.
+births: Aside[Execution] = Aside()
 
 
 class Scope:
@@ -375,6 +417,7 @@ class Scope:
         # The store again if it is a recording, else None.
         self.recorded: Any = None
         self.lock = open_after_fork(threading.RLock())
+        self.works = WorkUnderWay(scope_id)
         self._forget()
 
     def begin(self, store: Any, recorded: Any) -> None:
@@ -385,24 +428,66 @@ class Scope:
         store : Store or RecordedStore
         recorded : RecordedStore or None
             The store again if it is a recording.
+
+        Raises
+        ------
+        InvalidInput
+            As `end`. Nothing is changed then.
         """
+        others = [s for s in _open if s.id == self.id and s is not self]
+        for one in (self, *others):
+            one.wait_until_idle("begins again")
         self.store, self.recorded = store, recorded
+        if recorded is not None:
+            recorded.restart()
         with self.lock:
             self._forget()
         for forget in _at_begin:
             forget(self)
-        for other in [s for s in _open if s.id == self.id and s is not self]:
+        for other in others:
             other.end()
         with _lock:
             _open[:] = [s for s in _open if s is not self] + [self]
 
     def end(self) -> None:
-        """Close the store; the previous scope becomes the current one."""
-        with _lock:
-            _open[:] = [s for s in _open if s is not self]
-        store, self.store = self.store, None
+        """Close the store; the previous scope becomes the current one.
+
+        Waits for calls and jobs under way, because their events belong to this simulation. Ctrl-C
+        stops the waiting, and then the simulation stays open.
+
+        Raises
+        ------
+        InvalidInput
+            Within a call or a job, or beside a coroutine of this thread's event loop, which would
+            wait for each other. Nothing is changed then.
+        """
+        while True:
+            self.wait_until_idle("ends")
+            with deferred_interrupts(), self.works.lock:
+                if self.works.now():
+                    continue  # a call began meanwhile
+                with _lock:
+                    _open[:] = [s for s in _open if s is not self]
+                store, self.store = self.store, None
+                break
         if store is not None:
             store.close()
+
+    def hold(self, work: Any) -> bool:
+        """Keep the simulation open until `let_go`; False if it is not open."""
+        with self.works.lock:
+            if self.store is None:
+                return False
+            self.works.add(work)
+            return True
+
+    def let_go(self, work: Any) -> None:
+        """End some work."""
+        self.works.remove(work)
+
+    def wait_until_idle(self, what: str) -> None:
+        """Wait until no call and no job is under way; see `end`."""
+        self.works.wait_until_none(what, within=_context.get().scope is self)
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -415,23 +500,21 @@ class Scope:
 
     def _forget(self) -> None:
         """Reset to the beginning: no names, no numbers, every line at its root."""
-        self.registries: dict[str, Registry] = {}
+        self.people = Registry("person")
         self.numbers: Counter[str] = Counter()
         self.hits = 0
         self.misses = 0
         self.model_calls = 0
         self.meter = Meter(self.budget)
         self.last_key: str | None = None
+        # Versions whose parts were stored in this run.
+        self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
+        self.second_runs = SecondRuns()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
-
-    def registry(self, kind: str) -> Registry:
-        """The registry of one kind of thing, such as ``"person"``."""
-        with self.lock:
-            return self.registries.setdefault(kind, Registry(kind))
 
     def number(self, kind: str) -> int:
         """The next number of a kind, from 1 in each run."""
@@ -448,9 +531,23 @@ class Scope:
             line = self.begun_line_of(thing)
             if line is None:
                 state = encode(journal_state(thing), type(thing).__name__)
-                line = self.new_line("object", {"class": type_name(type(thing)), "state": state})
+                origin = {"class": type_name(type(thing)), "state": state}
+                line = self._recorded_line(thing, origin) or self.new_line("object", origin, thing)
                 _lines.put(thing, (self._run, line))
             return line
+
+    def _recorded_line(self, thing: Any, origin: dict[str, Any]) -> Line | None:
+        """The line of an object in the recording that is replayed, or None."""
+        if self.recorded is None:
+            return None
+        born = births.get(thing) or current_execution()
+        root = self.recorded.root_of(origin, born, made=bool(origin_of(thing)))
+        if root is None:
+            return None
+        place = self.recorded.get("line:" + root)
+        equal = digest(self.recorded.recording.simulation, "object", origin)
+        self._occurrences[equal] = max(self._occurrences[equal], place["occurrence"])
+        return Line(root, place)
 
     def begun_line_of(self, thing: Any) -> Line | None:
         """The line of an object in this run, or None; does not begin one."""
@@ -472,8 +569,18 @@ class Scope:
         """The event of this run with that key, or None."""
         return self._steps.get(key)
 
-    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A new line; its root depends on its origin and the number of earlier equal lines."""
+    def new_line(self, kind: str, origin: dict[str, Any], thing: Any = None) -> Line:
+        """A new line; its root depends on its origin and the number of earlier equal lines.
+
+        Parameters
+        ----------
+        kind : str
+            ``"object"`` or ``"class"``.
+        origin : dict
+        thing : object, optional
+            The object. The cell that made it is stored with the line.
+        """
+        born = None if thing is None else births.get(thing) or current_execution()
         with self.lock:
             recorded = self.recorded
             name = self.id if recorded is None else recorded.recording.simulation
@@ -481,7 +588,8 @@ class Scope:
             self._occurrences[equal] += 1
             place = {"simulation": self.id, "kind": kind, **origin}
             place["occurrence"] = self._occurrences[equal]
-            return Line(key.line_root(equal, place["occurrence"]), place)
+            root = key.line_root(equal, place["occurrence"])
+            return Line(root, place if born is None else place | {"cell": born.mark})
 
 
 # For calls while no simulation is open: they are atomic but not saved.
@@ -498,14 +606,72 @@ def at_begin(forget: Callable[[Scope], None]) -> None:
     _at_begin.append(forget)
 
 
+@contextmanager
+def working(here: Scope, work: Any) -> Iterator[None]:
+    """In the block the simulation stays open, and calls in it belong to that simulation.
+
+    Parameters
+    ----------
+    here : Scope
+    work : object
+        The call or job; its text names it.
+    """
+    with deferred_interrupts() as interrupts:
+        held = here.hold(work)
+        try:
+            mine = here if held else None
+            with within(_context.get()._replace(scope=mine)), interrupts.allowed():
+                yield
+        finally:
+            if held:
+                here.let_go(work)
+
+
+def current_scope() -> Scope:
+    """The scope that was begun last and has not ended; the free scope if there is none."""
+    return _open[-1] if _open else free
+
+
 def scope(simulation_id: str | None = None) -> Scope:
-    """The open scope of that id, or the current one; the free scope if there is none."""
+    """The open scope of that id, or the current one; the free scope if there is none.
+
+    Within a call or a job both are the scope in which it began.
+    """
+    here: Scope | None = _context.get().scope
+    if here is not None and simulation_id in (None, here.id):
+        return here
     if simulation_id is None:
-        return _open[-1] if _open else free
+        return current_scope()
     for candidate in reversed(_open):
         if candidate.id == simulation_id:
             return candidate
     return free
+
+
+def note_birth(thing: Any) -> None:
+    """Remember the cell that makes an object, so that the cell may be run again in a recording."""
+    if _open:
+        execution = current_execution()
+        if execution is not None:
+            births.put(thing, execution)
+
+
+def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -> Any:
+    """Make an edit; in a recording's cell that is run again, return the first run's result.
+
+    Parameters
+    ----------
+    here : Scope
+    thing : object
+        The object that is edited.
+    what : str
+        The same for equal edits.
+    make : callable
+    """
+    execution = None if here.recorded is None else current_execution()
+    if execution is None or _context.get().transaction is not None:
+        return make()
+    return here.recorded.turns.once(execution, thing, what, make)
 
 
 def origin_of(thing: Any) -> str:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyfactory.errors import DamagedRecord, ForkedTransaction, NameTaken
+from tinyfactory.errors import (
+    Cancelled,
+    DamagedRecord,
+    ForkedTransaction,
+    NameTaken,
+    UnknownRecord,
+)
 from tinyfactory.journal import key as keys
+from tinyfactory.journal.cells import current_execution
+from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
+from tinyfactory.journal.locks import Locks
+from tinyfactory.journal.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
+    FREE,
     Context,
     Line,
     Scope,
@@ -31,19 +44,29 @@ from tinyfactory.journal.serializer import (
     Plain,
     State,
     apply,
+    check_change,
     decode,
     difference,
+    digest,
     encode,
     inverse,
+    is_journaled,
     journal_state,
     objects_in,
     outline,
 )
-from tinyfactory.utils.concurrency import lock_of
+from tinyfactory.journal.verification import contents_of
+from tinyfactory.journal.version.version import parts_of
+from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+from tinyfactory.utils.logs import get_logger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Json = dict[str, Any]
-logger = logging.getLogger("tinyfactory")
-
+logger = get_logger("tinyfactory")
+# Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
+_GRACE = 0.25
 OTHERWISE = "a step within it was done otherwise"
 
 
@@ -59,6 +82,14 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
+
+
+class _Sent(NamedTuple):
+    """A record that was handed to the writer thread, with the other rows of its commit."""
+
+    record: Record
+    items: list[tuple[str, Any]]
+    future: Future[list[Record]]
 
 
 class Transaction:
@@ -86,59 +117,101 @@ class Transaction:
     kept = True
     rerun = False
     composite = False
-    _sent: tuple[Record, Callable[[], list[Record]]] | None = None
-    _serial = 0
+    _sent: _Sent | None = None
+    # Whether to stop waiting for the disk, as for a job that was cancelled.
+    stopped: Callable[[], bool] | None = None
+    member: Member | None = None
+    _inner: Calls | None = None
     _done = False
+    _rolled_back = False
     _overtaken = False
+    _former_tried = False
 
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
         self.parent: Transaction | None = here.transaction
         self.slot: Slot | None = here.slot
+        self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
         self.before: dict[str, State] = {}
         self.staged: list[tuple[str, Change]] = []
         self.children: list[tuple[str, Record]] = []
+        self._places: list[tuple[int, int]] = []  # of each of them
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
+        store = self.scope.recorded
+        self.recorded = None if store is None else RecordedCall(store, call)
         self._pid = os.getpid()
-        # Names of objects that are to be locked before the next step, and the locks that are held.
-        self._to_lock = list(call.participants)
-        self._locks: dict[int, Any] = {}
+        self.locks = Locks(None if self.parent is None else self.parent.locks, call)
+        # The outermost call keeps its simulation open.
+        self._holds = self.parent is None and self.scope.hold(self.locks)
+        if self.parent is None and not self._holds and self.scope.id != FREE:
+            self.scope = scope(owner)  # it has ended just now
+            self._holds = self.scope.hold(self.locks)
+        # Objects that are to be locked before the next step.
+        self._to_lock = [*call.participants.values(), *(call.things[n] for n in call.method.locks)]
+        self._locks_owner = any(thing is call.owner for thing in self._to_lock)
+        self._looks = not self._locks_owner and self._looks_in_line()
+        if self._looks:
+            self._to_lock.append(call.owner)
 
     # -- locks --------------------------------------------------------------------------
 
+    def _looks_in_line(self) -> bool:
+        """Whether the object is locked for a look-up only, and again for the commit."""
+        owner, slot = self.call.owner, self.slot
+        if self.parent is not None or self.scope.store is None or isinstance(owner, type):
+            return False
+        return slot is None or slot.thing is not owner
+
     def try_lock(self, seconds: float) -> bool:
-        """Lock the objects that are copied or changed; False after a timeout."""
-        if not self._to_lock:
-            return True
-        things = map(self.call.things.__getitem__, self._to_lock)
-        # Always in the same order, so that two calls never wait for each other.
-        for thing in sorted(things, key=id):
-            if not self.has_locked(thing):
-                lock = lock_of(thing)
-                if not lock.acquire(True, seconds):
-                    return False
-                self._locks[id(thing)] = lock
-        self._to_lock.clear()
+        """Lock the objects that are copied, looked up or changed; False after a timeout."""
+        if self._to_lock:
+            if not self.locks.try_lock(self._to_lock, seconds):
+                return False
+            self._to_lock.clear()
         return True
+
+    async def lock_async(self) -> None:
+        """`try_lock` for a coroutine: other tasks run while it waits."""
+        if self._to_lock:
+            await self.locks.lock_async(self._to_lock)
+            self._to_lock.clear()
+
+    def lock(self, thing: Any) -> None:
+        """Lock one more object in the middle of the body; Ctrl-C is raised while waiting.
+
+        Raises
+        ------
+        Deadlock, ObjectLocked
+            As `Locks.try_lock`.
+        """
+        if not self.locks.has(thing):
+            with deferred_interrupts() as interrupts:
+                while not self.locks.try_lock([thing], 0.1):
+                    interrupts.check()
 
     def has_locked(self, thing: Any) -> bool:
         """Whether this call or one around it has locked an object."""
-        if id(thing) in self._locks:
-            return True
-        return self.parent is not None and self.parent.has_locked(thing)
+        return self.locks.has(thing)
+
+    def looked_up(self) -> None:
+        """Release an object that was locked for the look-up; the commit locks it again."""
+        if self._looks:
+            owner = self.call.owner
+            self.locks.release_one(owner)
+            self._to_lock.append(owner)
 
     def release(self) -> None:
-        """Unlock the objects."""
-        if self._pid == os.getpid():  # in a forked child they are open already
-            for lock in self._locks.values():
-                lock.release()
-        self._locks.clear()
+        """Unlock the objects; an inner call that has ended hands them up to the outer one."""
+        self.locks.release(hand_up=self._done and not self._rolled_back)
+        if self._holds:
+            self._holds = False
+            self.scope.let_go(self.locks)
 
     # -- look-up and replay -------------------------------------------------------------
 
@@ -152,14 +225,35 @@ class Transaction:
         if self.scope.store is None:
             return
         self.content = keys.call_content(self.call, states)
-        self._take_place()
-        self.key = keys.event_key(self.base, self.content)
+        calls = self._calls()
+        alone = take_alone(calls, self.call.owner, self.content)
+        if alone is not None:
+            self.base, self.key, self.member = alone
+        else:
+            self._take_place(calls, states)
+        if self.parent is None and self.member is not None:
+            self.parent_head = self.member.group.fork
 
-    def _take_place(self) -> None:
-        """Find the base of the event: its place in a line, or within the call around it."""
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Find the base, and with it the key, of a call that may have others beside it."""
+        placer = Placer(
+            self.call,
+            self.scope,
+            self.content,
+            states,
+            self.slot,
+            looks_up=self.parent is None or self.parent.rerun,
+            locks_owner=self._locks_owner,
+        )
+        place, self.member = placer.take(calls)
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
+
+    def _calls(self) -> Calls:
+        """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
-            self.base = self.parent.next_base()
-            return
+            return self.parent.inner
+        self.execution = self.execution or current_execution()
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -168,17 +262,24 @@ class Transaction:
             self.line = slot.line
         else:
             self.line = self.scope.line_of(owner)
-        self.parent_head = self.line.head
-        self.base = self.line.start()
+        return self.line
+
+    @property
+    def inner(self) -> Calls:
+        """The calls within this one."""
+        if self._inner is None:
+            self._inner = Calls(functools.partial(keys.nested_base, self.key))
+        return self._inner
 
     def next_base(self) -> str:
-        """The base of the next call within this one."""
-        self._serial += 1
-        return keys.nested_base(self.key, self._serial)
+        """The base of the next request within this call."""
+        base = self.inner.next_base()
+        self.inner.serial += 1
+        return base
 
     def skip_base(self) -> None:
         """Count an inner call that runs without a transaction of its own."""
-        self._serial += 1
+        self.inner.serial += 1
 
     def look_up(self) -> Record | None:
         """The stored event to replay, or None; call it again after `replay` returned False.
@@ -197,38 +298,106 @@ class Transaction:
             store.check_writable()
             if self.parent is None:
                 self.scope.count(hit=False)
+                self._note_second_run()
             return None
-        if record["composite"]:
+        recorded, state = self.recorded, self.content.get("state")
+        if recorded is not None and recorded.runs_anew(self.key, record, state):
+            self.key = keys.event_key(self.base, self.content)
+            self.rerun, self.why = True, REPLAYED
+            return None
+        things = self.call.participants.values()
+        known = recorded is not None and recorded.was_applied(self.key, things)
+        if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
             self.rerun, self.why = True, REPLAYED
             return None
-        self._to_lock += record["changes"].keys() - self.call.participants.keys()
+        for name in record["changes"]:
+            if not is_journaled(self.call.things.get(name)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
+        more = record["changes"].keys() - self.call.participants.keys()
+        self._to_lock += [self.call.things[name] for name in more]
         return record
 
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
-        if recorded is not None and not self.why:
-            self.key = recorded.key_of(self.key, self.base, self.content)
+        if self.recorded is not None and not self.why:
+            self._find_recorded(self.recorded)
         self.why = self.why or NEW
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
+            if record is not None and not is_row("event:" + self.key, record):
+                logger.warning("Event %s is not one; it runs again.", self.key[:12])
+                self.why = "the stored event is damaged"
+                return None
+            if record is None and self._take_former_key():
+                continue
             if record is None:
-                if recorded is not None:
+                if recorded is not None and not self.call.method.edit:
                     line = None if self.line is None else (self.line.root, self.line.origin)
                     recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_in_store(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _find_recorded(self, recorded: RecordedCall) -> None:
+        """Take the key, and for a call on a class the line, of the recorded event."""
+        content, key, base = self.content, self.key, self.base
+        if self.parent is not None:
+            self.key = recorded.inner_key(content, key, base)
+            return
+        self.key, line = recorded.find(content, key, base, self.line, self.execution)
+        if line is not None and line is not self.line:
+            if self.line is not None and self.member is not None:
+                self.line.leave(self.member, failed=True)
+            self.line = line
+            self.member = line.enter(None, line.next_base(), self.key, 1)
+
+    def _note_second_run(self) -> None:
+        """Say that a call costs again when its cell is run a second time."""
+        if self.execution is not None and not self.call.method.edit:
+            content = self.content
+            parts = [content[part] for part in ("class", "method", "arguments")]
+            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
+
+    def _take_former_key(self) -> bool:
+        """Continue with the key that an earlier release gave to this call, if it has an event.
+
+        Its version covered the method only, so such an event is trusted as it was then.
+        """
+        recorded = self.scope.recorded
+        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
+            return False
+        self._former_tried = True
+        for version in self.call.method.former_versions:
+            content = self.content | {"version": version}
+            key = keys.event_key(self.base, content)
+            if self._is_in_store("event:" + key):
+                self.key = key
+                return True
+        return False
+
+    def _is_in_store(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -237,10 +406,16 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
+        self._settle(record["meta"].get("beside"))
+        if self.member is not None:
+            before = bring_in_order(self.member, record["changes"].get("self"))
+            if before is not None and self.parent is not None:
+                self.undo.append(functools.partial(self.call.owner.decode_complete_state, before))
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -252,36 +427,58 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
+        enter: Callable[[Any], Any] = self._enter
+        made: list[Any] = []
+        if self.recorded is not None:
+            enter, made = self.recorded.entering(self.key, self._enter)
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             with self.active():
                 try:
-                    result = decode(result, self._enter)
+                    result = decode(result, enter)
                 except BaseException:
                     self._undo_all()
                     raise
             changes = decode(changes)
         self.result = result
         self.staged = list(changes.items())
+        if self.recorded is not None:
+            things = self.call.things
+            self.staged, undo = self.recorded.apply_once(self.key, changes, things, made)
+            self.undo.append(undo)
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
-    def _enter(self, thing: Any) -> Any:
-        """Register an object from the journal, as when it was made."""
+    def _settle(self, order: int | None = None) -> None:
+        """Give the call its order among those that overlapped with it."""
+        if self.member is not None:
+            calls = self.line if self.parent is None else self.parent.inner
+            if calls is not None:
+                calls.settle(self.member, order)
+
+    def _enter(self, thing: Any, known: bool = False) -> Any:
+        """Register an object from the journal, as when it was made.
+
+        Its name may be taken if it is `known`, but no longer in memory.
+        """
         origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
-        return thing if join is None else join(self.scope.id)
+        with suppress(*[NameTaken] if known else []):
+            return thing if join is None else join(self.scope.id)
+        return thing
 
     # -- the body -----------------------------------------------------------------------
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
-        return within(Context(self, self.slot, self.undo, current_context().sender))
+        here = current_context()
+        mine = None if self.scope.store is None else self.scope
+        return within(Context(self, self.slot, self.undo, here.sender, mine, self.execution))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
         self.staged.append((name, change))
-        self._to_lock.append(name)
+        self._to_lock.append(self.call.things[name])
 
     def fail(self, reason: str, *, keep: bool = True) -> None:
         """Mark the result as a failure; with ``keep=False`` its event is not stored."""
@@ -319,28 +516,49 @@ class Transaction:
         """Hand the event to the writer thread without waiting for the disk."""
         self.check_process()
         self.result = result
+        if self._is_all_recorded():
+            return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
+        record = self._settle_recorded()
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = None
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
+            if self.recorded is not None:
+                things = [self.call.things[name] for name in record["changes"]]
+                self.recorded.note(self.key, things, self.result)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
+
+    def _is_all_recorded(self) -> bool:
+        """Whether the body ran over events that are all in the recording."""
+        own = [self.key, *(key for key, _ in self.children)]
+        return self.rerun and self.recorded is not None and self.recorded.holds(own)
+
+    def _settle_recorded(self) -> Record | None:
+        if self.recorded is None or not self._is_all_recorded():
+            return None
+        restore = {
+            name: functools.partial(self.call.participants[name].decode_complete_state, state)
+            for name, state in self.before.items()
+        }
+        record, self.result, undo = self.recorded.settle(self.key, self.result, restore)
+        self.undo.append(undo)
+        return record
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -372,27 +590,63 @@ class Transaction:
             ) from error
         return standing
 
-    def _submit(self) -> tuple[Record, Callable[[], list[Record]]]:
+    def _submit(self) -> _Sent:
         record = self._record()
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
             items.append(("line:" + self.line.root, self.line.origin))
+        if self.line is not None and self.member is not None:
+            items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
-        return record, self.scope.store.submit(items).result
+        items += self._new_versions([record, *(inner for _, inner in self.children)])
+        return _Sent(record, items, self.scope.store.submit(items))
+
+    def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
+        """The parts of the records' versions, each once in a run: what `explain` compares."""
+        found: list[tuple[str, Json]] = []
+        for version in dict.fromkeys(record["version"] for record in records):
+            parts = parts_of(version)
+            if parts is not None and version not in self.scope.versions:
+                self.scope.versions.add(version)
+                found.append(("version:" + version, {"parts": parts}))
+        return found
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the record that is stored under its key."""
+        """The record of this call, and the record that is stored under its key.
+
+        Ctrl-C ends the waiting at once when another process locks the journal. The call is rolled
+        back then; its event is stored when it can be, and the same call is replayed until then.
+        """
         sent, self._sent = self._sent or self._submit(), None
-        record, wait = sent
-        return record, wait()[0]
+        try:
+            stored = result_of(sent.future, _GRACE, self.stopped)
+        except KeyboardInterrupt:
+            self.scope.store.leave(sent.items, sent.future)
+            raise
+        if stored is None:
+            self.scope.store.leave(sent.items, sent.future)
+            raise Cancelled(
+                f"{self.call.method.name} was cancelled while the journal could not be written. "
+                "Its event is saved as soon as that is possible. Run it again to continue."
+            )
+        return sent.record, stored[0]
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
+        self._settle()
         changes = self._changes()
         encoded = encode(self.result, "the result")
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
+        member = self.member
+        beside = {}
+        if member is not None:
+            member.change = changes.get("self")
+            if member.group.parallel:
+                beside["beside"] = member.order
+        execution = self.execution if self.parent is None else None
+        cell = {"cell": execution.mark} if execution is not None else {}
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -416,6 +670,8 @@ class Transaction:
                 "seconds": round(time.time() - self.started, 3),
                 "why": self.why,
                 "replies": self.replies,
+                **beside,
+                **cell,
             },
         }
 
@@ -445,11 +701,12 @@ class Transaction:
     def _end(self, record: Record | None) -> None:
         """Move the line's head behind this event; with None leave it unchanged."""
         self._done = True
-        if self.line is None:
+        if self.line is None or self.member is None:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.finish(step)
+        repeated = self.recorded is not None and self.recorded.repeated
+        self.line.leave(self.member, None if repeated else step)
         if step is not None:
             self.scope.went(step)
 
@@ -459,6 +716,8 @@ class Transaction:
         self._done = True
         if parent is None:
             return
+        if self.member is not None:
+            parent.inner.leave(self.member)
         others = parent.call.participants.values()
         for name, state in self.before.items():
             thing = self.call.things[name]
@@ -468,9 +727,12 @@ class Transaction:
         parent.replies.extend(self.replies)
         if record is None:
             return
-        parent.children.append((self.key, record))
-        if self.composite:
-            parent.children.extend(self.children)
+        # In the order of their places, which does not depend on the schedule.
+        place = (0, 0) if self.member is None else self.member.place
+        new = [(self.key, record), *(self.children if self.composite else ())]
+        at = bisect_right(parent._places, place)  # noqa: SLF001 - the same class
+        parent._places[at:at] = [place] * len(new)  # noqa: SLF001
+        parent.children[at:at] = new
         touched = {id(self.call.things[name]) for name, _ in self.staged} | {
             id(thing) for thing in self.call.participants.values()
         }
@@ -486,7 +748,7 @@ class Transaction:
         self._put_back()
         self.children, self.replies, self.staged = [], [], []
         self.failure, self.kept, self.composite = None, True, False
-        self._serial = 0
+        self._places, self._inner = [], None
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -494,12 +756,18 @@ class Transaction:
         if self._done:
             return
         if self._sent is not None:
-            # Wait for it: the same call made at once must find it, not do it anew.
+            # The same call made at once must find it, not do it anew.
+            self.scope.store.leave(self._sent.items, self._sent.future)
             with suppress(Exception):  # the original error is raised anyway
-                self._sent[1]()
+                result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
+        if self.recorded is not None:
+            self.recorded.give_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
+        self._rolled_back = True
+        if self.parent is not None and self.member is not None:
+            self.parent.inner.leave(self.member, failed=True)
         self._end(None)
 
     def _put_back(self) -> None:
@@ -514,6 +782,7 @@ class Transaction:
 
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
+    check_change(type(thing), change)
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextvars
 import json
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
-from tinyfactory.journal.scope import Scope, factories, scope
-from tinyfactory.journal.transaction import required_transaction
+from tinyfactory.journal.scope import Scope, current_context, factories, scope, within
+from tinyfactory.journal.transaction import current_transaction, required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.protocols import Json, Person, PersonLike
+from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import clean
 
 
@@ -75,7 +76,7 @@ def twin_of(person: Person, changes: Json, factory: Any, attempts: int) -> Twins
     return twins
 
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 # A prompt holds at most so much of a conversation: the hundredth question costs as much as the
 # twentieth. Older exchanges are dropped in blocks, so that the prompts between two blocks have
@@ -116,26 +117,70 @@ async def answer_async(
 
     import asyncio  # slow to import
 
-    # A thread of its own: `asyncio.to_thread` has few.
-    pool = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
+    here = scope(person.simulation_id)
+    pending = _Pending(asyncio.get_running_loop())
     with ExitStack() as stack:
-        stack.callback(pool.shutdown, wait=False)
+        thread = stack.enter_context(_asking(person))
         if outer is not None:
             stack.enter_context(outer.calling(switch.cancel))
-        asked = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
+        stack.callback(here.let_go, pending)
+        mine = here if here.hold(pending) else None
+        with within(current_context()._replace(scope=mine)):
+            context = contextvars.copy_context()
+        asked = asyncio.wrap_future(thread.submit(context.run, work))
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             switch.cancel()
+            asked.cancel()  # if it still waits for an earlier question
             await asyncio.wait([asked])  # until the thread has rolled back
             if not asked.cancelled():
                 asked.exception()
             raise
 
 
+class _Pending:
+    """A question that a coroutine of an event loop waits for."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+
+    def __str__(self) -> str:
+        return "TinyPerson.aask"
+
+
+_threads: dict[tuple[int, int], tuple[ThreadPoolExecutor, int]] = {}
+_threads_lock = new_lock()
+
+
+@contextmanager
+def _asking(person: PersonLike) -> Iterator[ThreadPoolExecutor]:
+    """A thread that asks a person one question after another, in the order of the calls.
+
+    Calls within a transaction have one of their own: they do not wait for calls outside of it,
+    which may wait for the end of the transaction. Not `asyncio.to_thread`, which has few threads.
+    """
+    key = id(person), id(current_transaction())
+    with _threads_lock:
+        thread, users = _threads.get(key, (None, 0))
+        if thread is None:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="tinyfactory-ask")
+        _threads[key] = thread, users + 1
+    try:
+        yield thread
+    finally:
+        with _threads_lock:
+            thread, users = _threads.pop(key)
+            if users > 1:
+                _threads[key] = thread, users - 1
+            else:
+                thread.shutdown(wait=False)
+
+
 @transactional(
     version="1",
     touches=(),
+    locks=("self",),
     ignore=("model",),
     request=lambda person, question, temperature, model: request_key(
         model.identity, request_for(person, question, temperature)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from tinyfactory.errors import (
 )
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import check_count, check_question, check_temperature
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scope import Scope, scope, working
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models import event_loop
@@ -32,9 +31,11 @@ from tinyfactory.people.conversation import answer, model_for
 from tinyfactory.people.formats.rows import frame_of
 from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.render.conversation import panel_html, panel_text
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import count
 
 PeopleType = TypeVar("PeopleType", bound=Sequence[PersonLike])
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # After one of these errors the same model cannot answer for other people either.
 _STOPS = (
     NotConfigured,
@@ -116,12 +117,15 @@ def ask_all(
     check_question(question)
     check_temperature(temperature)
     round_ = _Round(people, question, model, temperature, on_answer)
-    # Within a transaction events are numbered in order, so people are asked one by one.
-    if concurrency == 1 or current_transaction() is not None:
-        for numbers in round_.by_person:
-            round_.ask(numbers)
-    else:
-        round_.ask_together(concurrency)
+    with ExitStack() as stack:
+        for here in round_.scopes:
+            stack.enter_context(working(here, round_))
+        # Within a transaction events are numbered in order, so people are asked one by one.
+        if concurrency == 1 or current_transaction() is not None:
+            for numbers in round_.by_person:
+                round_.ask(numbers)
+        else:
+            round_.ask_together(concurrency)
     if people and len(round_.errors) == len(people):
         raise round_.errors[min(round_.errors)]
     for number, error in sorted(round_.errors.items()):
@@ -151,14 +155,20 @@ class _Round:
         given = None if model is None else models.resolve(model)
         self.models = [given or model_for(person, None) for person in people]
         places: dict[int, list[int]] = {}
+        self.scopes: list[Scope] = []
         for number, person in enumerate(people):
             places.setdefault(id(person), []).append(number)
             # Equal people differ by the order of their first events, so threads must not set it.
             here = scope(person.simulation_id)
             if here.store is not None:
                 here.line_of(person)
+                if here not in self.scopes:
+                    self.scopes.append(here)
         # A person who is listed twice is asked twice, one after the other.
         self.by_person = list(places.values())
+
+    def __str__(self) -> str:
+        return f"a question to {count(len(self.people), 'person', 'people')}"
 
     def ask(self, numbers: list[int]) -> None:
         """Ask one person, as often as the person is listed."""

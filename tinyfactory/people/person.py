@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.scope import Registry, on_rollback, scope
-from tinyfactory.journal.serializer import Change, apply, journaled
+from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
+from tinyfactory.journal.serializer import Change, apply, digest, encode, journaled
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins
@@ -21,6 +21,7 @@ from tinyfactory.people.schema.fields import minibio
 from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
 from tinyfactory.people.schema.values import copy_json, plain
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.people import People
@@ -101,6 +102,7 @@ class TinyPerson:
         self._conversation, self._revisions, self._proposals = [], [], 0
         if register:
             self.register()
+        note_birth(self)
 
     # -- reading -----------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class TinyPerson:
 
     def minibio(self) -> str:
         """Return one line made of name, age, nationality, occupation and residence."""
-        return minibio(self._persona)
+        return legible(minibio(self._persona))
 
     def origins(self) -> dict[str, Origin]:
         """Where each field came from, by dotted path; see `tinyfactory.people.schema.provenance`.
@@ -153,7 +155,7 @@ class TinyPerson:
     # -- the name in the registry ------------------------------------------------------
 
     def _registry(self) -> Registry:
-        return scope(self.simulation_id).registry("person")
+        return scope(self.simulation_id).people
 
     @property
     def is_registered(self) -> bool:
@@ -181,12 +183,12 @@ class TinyPerson:
         # Its module imports this one, so it is taken from the package at the call.
         from tinyfactory.people import People
 
-        return People(scope(simulation_id).registry("person"))
+        return People(scope(simulation_id).people)
 
     @staticmethod
     def clear_people(simulation_id: str | None = None) -> None:
         """Release all names of a simulation, by default the current one."""
-        scope(simulation_id).registry("person").clear()
+        scope(simulation_id).people.clear()
 
     def _rename(self, name: str) -> None:
         """Move the registration to a new name, if this person is registered."""
@@ -303,6 +305,10 @@ class TinyPerson:
         NameTaken
             When another person has taken the earlier name since; nothing is changed.
         """
+        undone: Revision = once_per_cell(scope(self.simulation_id), self, "undo", self._undo)
+        return undone
+
+    def _undo(self) -> Revision:
         standing = [revision.number for revision in self.revisions if not revision.undone]
         if not standing:
             raise InvalidInput("There is no edit to undo. Nothing was changed.")
@@ -370,14 +376,21 @@ class TinyPerson:
             raise InvalidInput(
                 'changes must map fields to new values, e.g. {"age": 35}. Nothing was changed.'
             )
-        if not records.differences(
-            self._persona, edits.defined(self._persona, list(changes.items()))
-        ):
-            return None
-        self._revise(plain(dict(changes)), source, origin)
-        return self.revisions[-1]
+        asked = plain(dict(changes))
 
-    @transactional(version="1", touches=("self",))
+        def revise() -> Revision | None:
+            if not records.differences(
+                self._persona, edits.defined(self._persona, list(asked.items()))
+            ):
+                return None
+            self._revise(asked, source, origin)
+            return self.revisions[-1]
+
+        what = f"{source} {digest(encode(asked))}"
+        revision: Revision | None = once_per_cell(scope(self.simulation_id), self, what, revise)
+        return revision
+
+    @transactional(version="1", touches=("self",), edit=True)
     def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
         before = self._persona
         self._change(edits.defined(before, list(changes.items())))
@@ -388,7 +401,7 @@ class TinyPerson:
         ways = [change["way"] for change in record["changes"]]
         self.provenance = with_origins(self.provenance, ways, origin)
 
-    @transactional(version="1", touches=("self",))
+    @transactional(version="1", touches=("self",), edit=True)
     def _take_back(self, number: int) -> None:
         record = next(r for r in self._revisions if r.get("number") == number)
         self._change(normalise(records.without(self._persona, record["changes"]), partial=True))
@@ -532,11 +545,11 @@ class TinyPerson:
             "proposals": self._proposals,
         }
         return {
-            "persona": self.persona,
-            "provenance": copy_json(self.provenance),
+            **copy_json({"persona": self._persona, "provenance": self.provenance}),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        } | {key: copy_json(value) for key, value in added.items() if value}
+            **copy_json({key: value for key, value in added.items() if value}),
+        }
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Restore a state of `encode_complete_state`; a registered person stays registered.

@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import DemographyError
+from tinyfactory import settings
+from tinyfactory.errors import DemographyError, FileTooLarge, LimitExceeded
+from tinyfactory.limits import how_to_raise
 from tinyfactory.populations.schema import (
     ABOUT,
     WEIGHTS,
@@ -24,9 +25,11 @@ from tinyfactory.populations.schema import (
     read_shares,
     read_weight,
 )
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.sources import HEAD, Source, delimiter_of
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 Row = dict[str, Any]
 # The names of weights that are never the name of a field.
@@ -50,18 +53,17 @@ def read_json(source: str | Path) -> Any:
     if not text.strip():
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        with Source(text, _refusal).text() as file:
-            text = file.read()
+        text = Source(text, _refusal, "document_bytes").document()
     try:
-        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+        return bounded_json.parse(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+    except LimitExceeded as error:
+        raise FileTooLarge(f"{text!r:.80} was not read. {error}") from None
     except DemographyError:  # from `_unique`; it is a ValueError too
         raise
     except json.JSONDecodeError as error:
         raise DemographyError(f"This is not valid JSON: {error}.") from None
-    except (RecursionError, ValueError):
-        raise DemographyError(
-            "This JSON cannot be read: a number in it is too long, or it is nested too deeply."
-        ) from None
+    except ValueError:
+        raise DemographyError("This JSON cannot be read: a number in it is too long.") from None
 
 
 def _refusal(message: str) -> DemographyError:
@@ -92,9 +94,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def csv_rows(path: Path) -> list[Row]:
     """Read a CSV file with a header, separated by commas, semicolons, tabs or bars."""
-    source = Source(path, _refusal)
-    with source.text() as file:
-        text = file.read()
+    source = Source(path, _refusal, "document_bytes")
+    text = source.document()
     if source.guessed:
         logger.warning("%s is not UTF-8; it was read as Windows-1252.", path)
     separator = delimiter_of(text[:HEAD])
@@ -102,18 +103,30 @@ def csv_rows(path: Path) -> list[Row]:
         text = text.partition("\n")[2]
     try:
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-        check_columns(table.fieldnames or [])
-        return [dict(row) for row in table]
+        columns = table.fieldnames or []
+        check_columns(columns)
+        most = settings.limits().table_cells
+        rows: list[Row] = []
+        for row in table:
+            rows.append(dict(row))
+            if len(rows) * len(columns) > most:
+                raise FileTooLarge(
+                    f"{path} has more than {most:,} cells, which is the limit table_cells. "
+                    f"Nothing was loaded. {how_to_raise('table_cells', 4 * most)}"
+                )
+        return rows
     except csv.Error as error:
         raise DemographyError(f"{path} is not valid CSV: {error}.") from None
 
 
 def check_columns(columns: Iterable[Any]) -> None:
     """Reject a column that occurs twice; one of the two would be lost."""
-    names = [str(column).strip() for column in columns]
-    for name in names:
-        if names.count(name) > 1:
+    names: set[str] = set()
+    for column in columns:
+        name = str(column).strip()
+        if name in names:
             raise DemographyError(f"{name}: the column occurs twice.")
+        names.add(name)
 
 
 def from_rows(rows: Sequence[Row]) -> Json:
@@ -240,6 +253,6 @@ def _collect(groups: Mapping[str, Any], above: str, found: Json, left_out: list[
 def _field_name(path: str) -> str:
     """Shorten a path: "Age Distribution" to "age", "Income / Distribution" to "income"."""
     parts = [re.sub(r"[\s_]+", " ", part).strip().lower() for part in path.split("/")]
-    parts = [re.sub(r"\s*distribution$", "", part) for part in parts]
+    parts = [re.sub(r"(?<!\s)\s*distribution$", "", part) for part in parts]
     name = next((part for part in reversed(parts) if part), parts[0])
     return {"regions": "region", "educational attainment": "education"}.get(name, name)

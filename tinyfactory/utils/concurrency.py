@@ -1,4 +1,4 @@
-"""Locks that a forked process finds open, interrupts that wait, and locks of objects.
+"""Locks that a forked process finds open, interrupts that wait, and values beside objects.
 
 A fork copies a lock as it is, but not the thread that holds it: without `open_after_fork`, a
 child waits for ever for a lock that another thread held at that moment.
@@ -6,9 +6,12 @@ child waits for ever for a lock that another thread held at that moment.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
 import threading
+import time
 import weakref
 
 # The functions below `signal.signal` and `signal.getsignal`, which convert every handler to an
@@ -17,9 +20,15 @@ from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as set_handler
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Lock = TypeVar("Lock")
+Value = TypeVar("Value")
+# Seconds between two looks for an interrupt.
+_PIECE = 0.1
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -48,6 +57,15 @@ def _open_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_all)
+
+
+def running_loop() -> Any:
+    """The event loop of this thread, or None.
+
+    It does not import asyncio, which is slow to import: without it there is no loop.
+    """
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()  # noqa: SLF001 - documented
 
 
 _SIGINT = int(signal.SIGINT)
@@ -92,6 +110,11 @@ class deferred_interrupts:  # noqa: N801 - used like a statement
         """A block within in which Ctrl-C is raised at once."""
         return _Allowed(self)
 
+    @property
+    def pending(self) -> bool:
+        """Whether an interrupt was deferred."""
+        return self._pending is not None
+
     def check(self) -> None:
         """Raise an interrupt that was deferred."""
         if self._pending is not None:
@@ -122,6 +145,46 @@ class deferred_interrupts:  # noqa: N801 - used like a statement
             self._pending = (number, frame)
 
 
+def check_interrupt() -> None:
+    """Raise a Ctrl-C that a block around defers; for waiting that may take long."""
+    if _deferring is not None and threading.current_thread() is threading.main_thread():
+        _deferring.check()
+
+
+def result_of(
+    future: Future[Value], grace: float = 0.0, stopped: Callable[[], bool] | None = None
+) -> Value | None:
+    """The result of a future, also where Ctrl-C is deferred: it is raised while waiting.
+
+    Parameters
+    ----------
+    future : Future
+    grace : float
+        Seconds to wait for the result after Ctrl-C, or after `stopped`.
+    stopped : callable, optional
+        Whether to stop waiting; the result is None then.
+    """
+    main = _deferring is not None and threading.current_thread() is threading.main_thread()
+    if not main and stopped is None:
+        return future.result()
+    until = math.inf
+    while True:
+        try:
+            return future.result(_PIECE)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+        ended = stopped is not None and stopped()
+        if not ended and not (main and _deferring is not None and _deferring.pending):
+            until = math.inf
+        elif until == math.inf:
+            until = time.monotonic() + grace
+        if time.monotonic() >= until:
+            check_interrupt()  # a handler of the user may swallow it
+            if ended:
+                return None
+
+
 class _Allowed:
     __slots__ = ("_deferral", "_was_deferring")
 
@@ -143,9 +206,6 @@ class _Allowed:
         if self._was_deferring:
             # Not the handler of before: the block may have set another one.
             self._deferral._defer()  # noqa: SLF001
-
-
-Value = TypeVar("Value")
 
 
 class Aside(Generic[Value]):
@@ -185,12 +245,3 @@ class Aside(Generic[Value]):
         with self._lock:
             value = self.get(thing)
             return value if value is not None else self.put(thing, make())
-
-
-locks: Aside[Any] = Aside()
-
-
-def lock_of(thing: Any) -> Any:
-    """The lock of an object: held by a call that copies and may restore it."""
-    lock = locks.get(thing)
-    return locks.of(thing, new_lock) if lock is None else lock

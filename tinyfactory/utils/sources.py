@@ -16,8 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, cast
 
-from tinyfactory.errors import InvalidInput
-from tinyfactory.utils.files import expanded
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput
+from tinyfactory.utils.files import check_size, expanded, open_file
 
 HEAD = 65_536  # characters that tell the format and the delimiter
 _PIECE = 1 << 20
@@ -40,6 +41,8 @@ class Source:
         ``~`` is the home folder.
     error : type
         The error to raise for a file that cannot be read.
+    limit : str
+        The name of the limit for its size, packed and unpacked, in `tinyfactory.limits.Limits`.
 
     Attributes
     ----------
@@ -60,9 +63,15 @@ class Source:
     '.csv'
     """
 
-    def __init__(self, path: str | Path, error: Callable[[str], InvalidInput] = InvalidInput):
+    def __init__(
+        self,
+        path: str | Path,
+        error: Callable[[str], InvalidInput] = InvalidInput,
+        limit: str = "file_bytes",
+    ) -> None:
         self.path = expanded(path)
         self._error = error
+        self._limit = limit
         self.guessed = False
 
     @property
@@ -75,10 +84,11 @@ class Source:
     def opened(self) -> Iterator[IO[bytes]]:
         """Open the file for bytes; one compressed with gzip is decompressed."""
         try:
-            with self.path.open("rb") as raw:
+            with self._raw() as raw:
                 packed = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
-                yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+                unpacked = _Unpacked(raw, self.path, self._limit) if packed else raw
+                yield cast("IO[bytes]", unpacked)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._error(
                 f"{self.path} could not be read: it is cut off or is not gzip ({error}). Copy the "
@@ -88,10 +98,30 @@ class Source:
             raise self._error(
                 f"{self.path} could not be read: {error.strerror or error}."
             ) from error
-        except ValueError as error:
-            if "null" not in str(error):  # an error of the code that reads
-                raise
+
+    def _raw(self) -> IO[bytes]:
+        try:
+            return open_file(self.path, self._limit)
+        except FileTooLarge:
+            raise
+        except InvalidInput as error:
+            raise self._error(f"{self.path} could not be read: {error}") from error
+        except ValueError as error:  # a null character
             raise self._error(f"{str(self.path)!r:.80} is not a path.") from error
+
+    def document(self) -> str:
+        """Read the whole text.
+
+        Raises
+        ------
+        FileTooLarge
+            For more than the limit of a document.
+        """
+        most = settings.limits().document_bytes
+        with self.text() as text:
+            found = text.read(most + 1)
+        check_size(self.path, len(found), "document_bytes")
+        return found
 
     @cached_property
     def start(self) -> bytes:
@@ -132,6 +162,25 @@ class Source:
                 )
         self.guessed = True
         return "cp1252"
+
+
+class _Unpacked(gzip.GzipFile):
+    """The content of a gzip file, up to a limit."""
+
+    def __init__(self, file: IO[bytes], path: Path, limit: str) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._of, self._limit = path, limit
+        self._most: int = getattr(settings.limits(), limit)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._checked(super().read(self._most + 1 if size is None or size < 0 else size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._checked(super().read1(size))
+
+    def _checked(self, content: bytes) -> bytes:
+        check_size(self._of, self.tell(), self._limit)
+        return content
 
 
 def _fault(file: IO[bytes], encoding: str) -> int | None:

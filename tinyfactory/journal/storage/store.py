@@ -8,7 +8,6 @@ disk refuses wait in memory, so that nobody loses a reply that was paid for.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -20,10 +19,20 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
-from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
-from tinyfactory.utils.concurrency import deferred_interrupts, new_lock
+from tinyfactory.journal.serializer import Sealed, seal, unseal_text
+from tinyfactory.journal.storage.database import (
+    FAILURES,
+    KEYS,
+    READ,
+    Check,
+    Folder,
+    checked,
+    is_busy,
+    reason,
+)
+from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
 from tinyfactory.utils.files import expanded
+from tinyfactory.utils.logs import get_logger
 
 Items = list[tuple[str, Any]]
 Batch = list[tuple[str, Sealed]]
@@ -32,7 +41,7 @@ Present = list[Any]
 Work = tuple[Batch | Callable[[], Any], "Future[Any]"]
 # At most so many batches go into one commit, so that none waits for too many others.
 MAX_TOGETHER = 100
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class StoreBase(ABC):
@@ -48,6 +57,9 @@ class StoreBase(ABC):
             Of the present value of each key. Two kernels that add under the same key both get
             the first one's value. A damaged value is renamed and replaced.
         """
+
+    def leave(self, items: Items, future: Future[Any]) -> None:  # noqa: B027 - a store may be in memory
+        """Have look-ups find values whose commit is waited for no more, until it has ended."""
 
     def add_all(self, items: Items) -> list[Any]:
         """Add several values and wait; the present value of each key."""
@@ -84,11 +96,15 @@ class Store(StoreBase):
     ----------
     folder : path
         Created with mode 0700 when it does not exist. ``~`` and ``$`` are not expanded.
+    check : callable, optional
+        Called with each key and value that is read, and whether the key is part of the value's
+        digest. It raises DamagedRecord for what is no record.
 
     Raises
     ------
     JournalUnavailable
-        When the folder can be neither written nor read.
+        When the folder can be neither written nor read, belongs to another program, or has a
+        newer format.
 
     Examples
     --------
@@ -99,9 +115,11 @@ class Store(StoreBase):
     >>> store.close()
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, check: Check | None = None) -> None:
         self.folder = expanded(folder).absolute()
+        self._check = check
         self._waiting = _waiting.setdefault(self.folder, Waiting())
+        self._left: dict[str, Sealed] = {}
         self._start()
         _stores[id(self)] = self
 
@@ -110,9 +128,9 @@ class Store(StoreBase):
         self._pid = os.getpid()
         self._writer = Writer(self._commit)
         try:
-            self._files = Folder(self.folder, self._writer.call)
+            self._files = Folder(self.folder, self._writer.call, self._check)
         except BaseException:
-            self._writer.stop()
+            self._writer.stop(wait=False)  # it may wait for another process
             raise
 
     def _own_files(self) -> Folder:
@@ -137,11 +155,11 @@ class Store(StoreBase):
         JournalUnavailable
             When it cannot be read.
         """
-        waiting = self._waiting.rows.get(key)
+        waiting = self._waiting.rows.get(key) or self._left.get(key)
         if waiting is not None:
             return unseal_text(waiting)
         rows = self._own_files().query(READ, key)
-        return unseal(*rows[0]) if rows else None
+        return checked(rows[0], self._check) if rows else None
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""
@@ -172,6 +190,17 @@ class Store(StoreBase):
             self._writer.submit(batch),
             lambda stored: [v if p is None else p for v, p in zip(values, stored, strict=True)],
         )
+
+    def leave(self, items: Items, future: Future[Any]) -> None:
+        """Have look-ups find values whose commit is waited for no more, until it has ended."""
+        for key, value in items:
+            self._left.setdefault(key, seal(value))
+
+        def forget(_: Future[Any]) -> None:
+            for key, _value in items:
+                self._left.pop(key, None)
+
+        future.add_done_callback(forget)
 
     def remove_all(self, keys: list[str]) -> None:
         """Remove rows for good, all in one commit; only `journal prune` does so.
@@ -209,7 +238,8 @@ class Store(StoreBase):
     @property
     def unsaved(self) -> int:
         """The number of events and replies in memory because the disk cannot be written."""
-        return len(self._waiting)
+        left = sum(key.startswith("event:") for key in list(self._left))
+        return len(self._waiting) + left
 
     def flush(self) -> int:
         """Try to save the values in memory; the number of events and replies that still wait."""
@@ -336,8 +366,11 @@ class Writer:
         return present
 
     def call(self, work: Batch | Callable[[], Any]) -> Any:
-        """Run work in the thread, after all earlier work, and wait for its result."""
-        return self.submit(work).result()
+        """Run work in the thread, after all earlier work, and wait for its result.
+
+        Ctrl-C stops the waiting also where it is deferred; the work is done all the same.
+        """
+        return result_of(self.submit(work))
 
     def submit(self, work: Batch | Callable[[], Any]) -> Future[Any]:
         """Run work in the thread, after all earlier work, without waiting."""
@@ -352,7 +385,7 @@ class Writer:
             self._do([(work, future)])
         return future
 
-    def stop(self, last: Callable[[], Any] | None = None) -> None:
+    def stop(self, last: Callable[[], Any] | None = None, *, wait: bool = True) -> None:
         """Finish all work, then `last`, and end the thread, if it runs."""
         with deferred_interrupts(), self._state:
             queue, thread = self._queue, self._thread
@@ -361,7 +394,7 @@ class Writer:
                 if last is not None:
                     queue.put((last, Future()))
                 queue.put(None)
-        if thread is not None:
+        if thread is not None and wait:
             thread.join()
 
     def _start(self) -> None:

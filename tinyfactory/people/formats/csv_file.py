@@ -13,9 +13,11 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput
+from tinyfactory.limits import how_to_raise
 from tinyfactory.people.formats.notes import Notes
 from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, WHOLE, as_json, stored_row
 from tinyfactory.people.formats.table import HOW, Table
@@ -75,13 +77,16 @@ def read_csv(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[st
     The delimiter may also be a semicolon, a tab or a bar, and the encoding UTF-16 or Windows-1252.
     """
     source = given if isinstance(given, Source) else Source(given)
-    csv.field_size_limit(_MAX_CELL)
+    most = settings.limits().line_bytes
+    # The module's limit holds for the whole process; the smaller one is right for others, too.
+    csv.field_size_limit(max(csv.field_size_limit(), min(most, _MAX_CELL)))
     head = source.head()
     try:
         with source.text() as file:
             if head[:4].lower() == "sep=":
                 file.readline()  # it names the delimiter, for Excel
-            rows = csv.reader(file, delimiter=delimiter_of(head), strict=True)
+            lines = _lines(source.path, file, most)
+            rows = csv.reader(lines, delimiter=delimiter_of(head), strict=True)
             table = Table(next(rows, []), str(source.path), notes, as_text=True)
             columns = table.columns
             if source.guessed:
@@ -100,6 +105,23 @@ def read_csv(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[st
         raise InvalidInput(
             f"{source.path} is not CSV ({error}). Nothing was loaded. {HOW}"
         ) from error
+
+
+def _lines(path: Path, file: IO[str], most: int) -> Iterator[str]:
+    """The lines of a file, as long as the row that they belong to is within the limit."""
+    size = quotes = 0
+    while line := file.readline(most + 1):
+        # A row may have several lines: it ends with the line that closes its last quote.
+        size += len(line)
+        quotes += line.count('"')
+        if size > most:
+            raise FileTooLarge(
+                f"{path} has a row of more than {most:,} bytes, which is the limit line_bytes. "
+                f"Nothing was loaded. {how_to_raise('line_bytes', 4 * most)}"
+            )
+        if quotes % 2 == 0:
+            size = quotes = 0
+        yield line
 
 
 def guarded(text: str) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput, LimitExceeded
 from tinyfactory.people.formats.csv_file import GUESSED
 from tinyfactory.people.formats.edsl import HEADER, agent_from_lines, original, with_codebook
 from tinyfactory.people.formats.notes import Notes
 from tinyfactory.people.formats.rows import agent_of, is_row
 from tinyfactory.people.schema.foreign_layouts import WRAPPERS, spelling
 from tinyfactory.people.schema.layout import ALIASES, TOP
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.files import check_size
 from tinyfactory.utils.sources import Source
 
 Json = dict[str, Any]
@@ -33,11 +38,7 @@ def read_json(source: Source, notes: Notes) -> Iterator[tuple[Json, str]]:
     InvalidInput
         For text that is not JSON, and for JSON without people.
     """
-    with source.text() as file:
-        text = file.read().removeprefix("\ufeff")
-    if source.guessed:
-        notes.add(GUESSED, str(source.path))
-    for found, where in _documents(text, source, notes):
+    for found, where in _documents(source, notes):
         for agent, place in people_in(found, where, notes):
             yield agent_of(agent, place) if _is_flat(agent) else original(agent), place
 
@@ -204,29 +205,49 @@ def _rows_of_pandas(data: Json) -> list[Any] | None:
 # -- text --------------------------------------------------------------------------------------
 
 
-def _documents(text: str, source: Source, notes: Notes) -> Iterator[tuple[Any, str]]:
-    """Give the JSON values in a text, each with its place: one, or one on each line."""
+def _documents(source: Source, notes: Notes) -> Iterator[tuple[Any, str]]:
+    """Give the JSON values in a file, each with its place: one, or one on each line."""
     path = str(source.path)
-    if source.suffix not in (".jsonl", ".ndjson"):
-        try:
-            yield _parsed(text, path, notes), path
-            return
-        except InvalidInput as error:
-            if getattr(error.__cause__, "msg", "") != "Extra data":
-                raise
+    with source.text() as file:
+        if source.guessed:
+            notes.add(GUESSED, path)
+        if source.suffix in (".jsonl", ".ndjson"):
+            lines = numbered_lines(file, source.path)
+            first = next(lines, None)
+            if first is None or isinstance(_tried(first[1]), dict | int | float):
+                yield from _from_lines(chain([first] if first else [], lines), path, notes)
+                return
+    text = source.document().removeprefix("\ufeff")
+    try:
+        yield _parsed(text, path, notes), path
+        return
+    except InvalidInput as error:
+        if source.suffix == ".json" and getattr(error.__cause__, "msg", "") != "Extra data":
+            raise
     # Not `splitlines`, which also splits within a text.
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    first = _tried(lines[0][1]) if lines else None
-    if first is None and lines:
-        # Not on lines of their own: one document, or several after each other.
-        yield from _after_each_other(text, path, lines[0][0], notes)
-        return
-    if isinstance(first, list) and len(lines) == 1:
-        yield _parsed(lines[0][1], path, notes), path
-        return
-    yield from _edsl_lines(
-        ((_parsed(line, f"{path}, line {n}", notes), n) for n, line in lines), path
-    )
+    rows = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if rows and _tried(rows[0][1]) is None:
+        yield from _after_each_other(text, path, rows[0][0], notes)
+    else:
+        yield from _from_lines(rows, path, notes)
+
+
+def _from_lines(
+    lines: Iterable[tuple[int, str]], path: str, notes: Notes
+) -> Iterator[tuple[Any, str]]:
+    values = ((_parsed(line, f"{path}, line {n}", notes), n) for n, line in lines)
+    return _edsl_lines(values, path)
+
+
+def numbered_lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    """Give the lines that are not blank, with their numbers, within the limit of a line."""
+    most = settings.limits().line_bytes
+    number = 0
+    while line := file.readline(most + 1):
+        number += 1
+        check_size(path, len(line), "line_bytes")
+        if line.strip():
+            yield number, line
 
 
 def _edsl_lines(lines: Iterable[tuple[Any, int]], path: str) -> Iterator[tuple[Any, str]]:
@@ -247,6 +268,7 @@ def _edsl_lines(lines: Iterable[tuple[Any, int]], path: str) -> Iterator[tuple[A
 
 
 def _after_each_other(text: str, path: str, line: int, notes: Notes) -> Iterator[tuple[Any, str]]:
+    bounded_json.check_values(text)
     decoder = json.JSONDecoder()
     found: list[Any] = []
     place = 0
@@ -265,6 +287,7 @@ def _after_each_other(text: str, path: str, line: int, notes: Notes) -> Iterator
                 text if whole else lines[line - 1], path if whole else f"{path}, line {line}", notes
             )
             raise
+        bounded_json.check_depth(value)
         found.append(value)
     if len(found) == 1:
         yield found[0], path
@@ -275,8 +298,8 @@ def _after_each_other(text: str, path: str, line: int, notes: Notes) -> Iterator
 
 def _tried(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return bounded_json.parse(text)
+    except (ValueError, LimitExceeded):
         return None
 
 
@@ -290,13 +313,13 @@ def _parsed(text: str, where: str, notes: Notes) -> Any:
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return bounded_json.parse(text, object_pairs_hook=unique)
+    except LimitExceeded as error:
+        raise FileTooLarge(f"{where}: {error} Nothing was loaded.") from error
     except json.JSONDecodeError as error:
         raise InvalidInput(
             f"{where}: not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}). "
             "Nothing was loaded."
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{where}: JSON with a number too long or nested too deep. Nothing was loaded."
-        ) from error
+    except ValueError as error:
+        raise InvalidInput(f"{where}: JSON with a number too long. Nothing was loaded.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
@@ -15,8 +14,9 @@ from tinyfactory.people.schema.foreign_layouts import (
     unwrapped,
 )
 from tinyfactory.people.schema.layout import ALIASES, TOP, empty
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 Json = dict[str, Any]
 _OURS = {"type", "persona", "tinyfactory"}

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput
+from tinyfactory.limits import how_to_raise
 from tinyfactory.people.formats.notes import Notes
 from tinyfactory.people.formats.rows import (
     MANY,
@@ -196,6 +198,7 @@ def read_parquet(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dic
     number = 0
     try:
         with source.opened() as content, parquet.ParquetFile(content) as file:
+            _check_groups(source.path, file.metadata)
             table = Table(file.schema_arrow.names, str(source.path), notes)
             for batch in file.iter_batches(batch_size=_BATCH):
                 for row in batch.to_pylist():
@@ -214,6 +217,19 @@ def _without_padding(cell: Any) -> Any:
     if isinstance(cell, dict):
         return {key: _without_padding(item) for key, item in cell.items() if item is not None}
     return [_without_padding(item) for item in cell] if isinstance(cell, list) else cell
+
+
+def _check_groups(path: Path, metadata: Any) -> None:
+    """Refuse a file with a group of rows that is too large to unpack in memory."""
+    most = settings.limits().document_bytes
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).total_byte_size
+        if size > most:
+            raise FileTooLarge(
+                f"{path} has a group of rows of {size:,} bytes, unpacked; the limit "
+                f"document_bytes is {most:,}. Nothing was loaded. "
+                f"{how_to_raise('document_bytes', size)}"
+            )
 
 
 def _parquet() -> Any:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import InvalidInput, LimitExceeded
 from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.layout import LISTS, PARTS, TIMES, empty
 from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.values import literal
+from tinyfactory.utils import bounded_json
 from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import clean
 
@@ -189,8 +190,8 @@ def _cell(column: str, value: Any, *, as_text: bool = False) -> Any:
     if not (may_spell and isinstance(value, str) and value[:1] in ("[", "{")):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return bounded_json.parse(value)
+    except (ValueError, LimitExceeded):
         found = literal(value)
         return value if found is None else found
 
