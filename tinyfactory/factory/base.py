@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.reruns import note_birth
@@ -63,6 +63,12 @@ class TinyFactory:
     'Acme'
     >>> factory.decode_complete_state({"brand": "Bolt"}).brand
     'Bolt'
+
+    A copy (`copy`, `deepcopy`, `pickle`) has its own state under a name of its own:
+
+    >>> twin = copy.deepcopy(factory)
+    >>> twin.encode_complete_state()["name"] == factory.name
+    False
     """
 
     all_factories: ClassVar[dict[str, TinyFactory]] = factories
@@ -247,6 +253,47 @@ class TinyFactory:
                 if registered or present is None or not has_own_state(type(self)):
                     TinyFactory.all_factories[name] = self
         return self
+
+    # -- copies -----------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a factory with a copy of the state, under the next free name."""
+        twin = _restored(type(self), self.encode_complete_state())
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the state alone: no job, and no model object, which may hold a key."""
+        return _restored, (type(self), self.encode_complete_state())
+
+
+_Factory = TypeVar("_Factory", bound=TinyFactory)
+
+
+def _restored(cls: type[_Factory], state: dict[str, Any]) -> _Factory:
+    """Make a factory with this state, under its name if that is free, else under the next one.
+
+    It belongs to the same simulation if that is open here; otherwise to the current one.
+    """
+    factory = cls.__new__(cls)
+    kept = state.get("simulation_id")
+    if scope(kept).id != kept:
+        simulation = current_simulation()
+        kept = None if simulation is None else simulation.id
+    rest = {key: value for key, value in state.items() if key != "name"}
+    factory.decode_complete_state(rest | {"simulation_id": kept})
+    name = state["name"]
+    with _lock:
+        free = TinyFactory.all_factories.setdefault(name, factory) is factory
+    if free:
+        factory.name = name
+        on_rollback(lambda: TinyFactory._remove(factory))  # noqa: SLF001 - this module's own
+    else:
+        factory._register_anew()  # noqa: SLF001
+    return factory
 
 
 journaled(TinyFactory)
