@@ -50,6 +50,22 @@ def test_a_copy_of_a_factory_has_a_name_of_its_own(way):
     assert TinyFactory.all_factories[factory.name] is factory
 
 
+class Shop(TinyFactory):
+    def __init__(self):
+        super().__init__()
+        self.friends = []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_factories_that_know_each_other_are_copied_together(way):
+    first, second = Shop(), Shop()
+    first.friends.append(second)
+    second.friends.append(first)
+    twin = way(first)
+    assert twin.friends[0].friends[0] is twin
+    assert len({first.name, second.name, twin.name, twin.friends[0].name}) == 4
+
+
 def test_a_factory_that_is_gone_comes_back_under_its_name():
     factory = used()
     stored = pickle.dumps(factory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -261,39 +262,42 @@ class TinyFactory:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a factory with a copy of the state, under the next free name."""
-        twin = _restored(type(self), self.encode_complete_state())
-        memo[id(self)] = twin
+        twin = memo[id(self)] = _blank(type(self))
+        twin.__setstate__(copy.deepcopy(self.encode_complete_state(), memo))
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the state alone: no job, and no model object, which may hold a key."""
-        return _restored, (type(self), self.encode_complete_state())
+        """Copy or pickle the state alone: no job, and no model object, which may hold a key."""
+        return _blank, (type(self),), self.encode_complete_state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a copied state, under its name if that is free, else under the next one.
+
+        The factory belongs to the same simulation if that is open here; otherwise to the current
+        one.
+        """
+        kept = state.get("simulation_id")
+        if scope(kept).id != kept:
+            simulation = current_simulation()
+            kept = None if simulation is None else simulation.id
+        rest = {key: value for key, value in state.items() if key != "name"}
+        self.decode_complete_state(rest | {"simulation_id": kept})
+        name = state["name"]
+        with _lock:
+            free = TinyFactory.all_factories.setdefault(name, self) is self
+        if free:
+            self.name = name
+            on_rollback(lambda: TinyFactory._remove(self))
+        else:
+            self._register_anew()
 
 
 _Factory = TypeVar("_Factory", bound=TinyFactory)
 
 
-def _restored(cls: type[_Factory], state: dict[str, Any]) -> _Factory:
-    """Make a factory with this state, under its name if that is free, else under the next one.
-
-    It belongs to the same simulation if that is open here; otherwise to the current one.
-    """
-    factory = cls.__new__(cls)
-    kept = state.get("simulation_id")
-    if scope(kept).id != kept:
-        simulation = current_simulation()
-        kept = None if simulation is None else simulation.id
-    rest = {key: value for key, value in state.items() if key != "name"}
-    factory.decode_complete_state(rest | {"simulation_id": kept})
-    name = state["name"]
-    with _lock:
-        free = TinyFactory.all_factories.setdefault(name, factory) is factory
-    if free:
-        factory.name = name
-        on_rollback(lambda: TinyFactory._remove(factory))  # noqa: SLF001 - this module's own
-    else:
-        factory._register_anew()  # noqa: SLF001
-    return factory
+def _blank(cls: type[_Factory]) -> _Factory:
+    """Make a factory without a state, which follows; it may refer to the factory itself."""
+    return cls.__new__(cls)
 
 
 journaled(TinyFactory)
