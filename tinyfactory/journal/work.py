@@ -28,8 +28,9 @@ class WorkUnderWay:
     Examples
     --------
     >>> works = WorkUnderWay("lesson")
-    >>> works.add("a job")
-    >>> works.remove("a job")
+    >>> job = object()
+    >>> works.add(job)
+    >>> works.remove(job)
     >>> works.wait_until_none("ends", within=False)
     """
 
