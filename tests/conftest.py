@@ -5,8 +5,10 @@ The isolation of every test is in tests/support/isolation.py.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +52,16 @@ def settles_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(serve: Callable[..., ChatServer]) -> ChatServer:
     """A server with good answers, with the environment pointing at it."""
     return serve()
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A folder with modules of a user's own."""
+    from tests.support.town import Town
+
+    monkeypatch.syspath_prepend(tmp_path)
+    # A second edit within a second would load the compiled file of the first one.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield Town(tmp_path)
+    for module in ("town", "goods"):
+        sys.modules.pop(module, None)

@@ -76,6 +76,9 @@ class Budget:
         settings.check_prices(self.prices)
 
 
+_NO_BUDGET = Budget()
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What a run has spent so far.
@@ -117,6 +120,11 @@ class Meter:
         The meter of the whole run, if this one counts a part of it. Spending counts in both,
         and both budgets apply.
 
+    Attributes
+    ----------
+    prices : mapping
+        The prices in both budgets, by the model's name.
+
     Examples
     --------
     >>> meter = Meter(Budget(calls=1))
@@ -131,7 +139,10 @@ class Meter:
     """
 
     def __init__(self, budget: Budget | None = None, within: Meter | None = None) -> None:
-        self.budget = budget or Budget()
+        self.budget = budget or _NO_BUDGET
+        self.prices: Prices = self.budget.prices
+        if within is not None:
+            self.prices = {**within.prices, **self.prices}
         self._within = within
         self._lock = open_after_fork(threading.RLock())
         self._calls = self._tokens = 0
@@ -139,12 +150,6 @@ class Meter:
         self._priced = self._unpriced = 0
         self._reserved: dict[int, Cost] = {}
         self._serial = 0
-
-    @property
-    def prices(self) -> Prices:
-        """The prices in the budgets, by the model's name."""
-        outer = self._within.prices if self._within is not None else {}
-        return {**outer, **self.budget.prices}
 
     @property
     def spent(self) -> Spent:

@@ -20,6 +20,8 @@ from tinyfactory.journal import inventory
 from tinyfactory.journal.recording.recording import Json, Recording, rows_of, write
 from tinyfactory.journal.storage.database import NAME
 from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.text import legible
 
 DEMO_CONTEXT = "A group of friends are on a camping trip."
 
@@ -37,9 +39,9 @@ def demo(arguments: argparse.Namespace) -> int:
         person = factory.generate_person()
         if person:
             made += 1
-            print(f"Generated TinyPerson: {person.get('name')}")
-            print(f"  {person.minibio()}")
-            print(f"  Context: {factory.context_text}\n")
+            print(f"Generated TinyPerson: {_plain(str(person.get('name')))}")
+            print(f"  {_plain(person.minibio())}")
+            print(f"  Context: {legible(factory.context_text)}\n")
     print("Written by the offline model: no key, no network, no language model.")
     print("Next: make lab (or python -m tinyfactory lab) opens the notebooks.")
     return 0 if made == arguments.number else 1
@@ -80,12 +82,12 @@ def ls(arguments: argparse.Namespace) -> int:
         rows += [
             (s.simulation, s.lines, s.events, s.replies, s.bytes) for s in inventory.shares(store)
         ]
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        first, *numbers = (str(cell) for cell in row)
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
-        print("  ".join(cells))
+    shown = [[_plain(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for cells in shown:
+        first, *numbers = cells
+        right = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *right]))
     return 0
 
 
@@ -136,9 +138,9 @@ def verify(arguments: argparse.Namespace) -> int:
         aside = [name for name in store if name.startswith("damaged:")]
         rows = len(store) - len(aside)
     for name, fault in found:
-        print(f"damaged: {name}: {fault}")
+        print(f"damaged: {_plain(name)}: {_plain(fault)}")
     for name in aside:
-        print(f"set aside earlier: {name.removeprefix('damaged:')}")
+        print(f"set aside earlier: {_plain(name.removeprefix('damaged:'))}")
     print(f"{rows} rows, {len(found)} damaged")
     return 1 if found else 0
 
@@ -157,7 +159,10 @@ def export(arguments: argparse.Namespace) -> int:
             name = names[0] if names else "default"
         path = write(store, name, arguments.file, replies=arguments.replies, strip=arguments.strip)
         events = sum(row.startswith("event:") for row in rows_of(store, name, replies=False))
-    print(f"{path}: simulation {name}, {events} events, {path.stat().st_size} bytes")
+    print(
+        f"{_plain(str(path))}: simulation {_plain(name)}, {events} events, "
+        f"{path.stat().st_size} bytes"
+    )
     return 0
 
 
@@ -165,12 +170,13 @@ def take_in(arguments: argparse.Namespace) -> int:
     """Import a recording into a journal, which is created if it does not exist."""
     recording = Recording(arguments.file)
     inventory.check_importable(recording)
-    store = Store(arguments.path)
+    store = Store(arguments.path, check_row)
     try:
         new, there = inventory.take_in(store, recording)
     finally:
         store.close()
-    print(f"simulation {recording.simulation}: {new} rows taken in, {there} were there already")
+    name = _plain(recording.simulation)
+    print(f"simulation {name}: {new} rows taken in, {there} were there already")
     return 0
 
 
@@ -181,7 +187,7 @@ def prune(arguments: argparse.Namespace) -> int:
         going = inventory.share(store, arguments.simulation, rows)
         print(
             f"This would remove {going.lines} lines, {going.events} events and {going.replies} "
-            f"replies ({going.bytes} bytes) of simulation {going.simulation}. "
+            f"replies ({going.bytes} bytes) of simulation {_plain(going.simulation)}. "
             "They cannot be brought back; `journal export` first keeps a copy."
         )
         if not arguments.yes and not _agreed():
@@ -205,7 +211,7 @@ def _journal(path: str) -> Iterator[Any]:
     """Open an existing journal; a command that only reads creates none."""
     if not (Path(path) / NAME).is_file():
         raise InvalidInput(f"There is no journal in {Path(path).absolute()}. Give --path FOLDER.")
-    store = Store(path)
+    store = Store(path, check_row)
     try:
         yield store
     finally:

@@ -15,7 +15,12 @@ from typing import Literal
 
 from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.simulation import Simulation, current_simulation, scope_of
+from tinyfactory.journal.simulation import (
+    Simulation,
+    current_simulation,
+    is_recording,
+    scope_of,
+)
 from tinyfactory.journal.transactional import transactional
 
 __all__ = [
@@ -47,7 +52,8 @@ def begin(
     Parameters
     ----------
     path : path, optional
-        The journal's folder; ``.tinyfactory`` in the working directory unless given.
+        The journal's folder; ``.tinyfactory`` in the working directory unless given. The path of
+        a recording opens the recording.
     simulation_id : str, optional
         The simulation's name within the folder; ``"default"`` unless given.
     retry_failures : bool
@@ -84,6 +90,8 @@ def begin(
             )
     path = cache_path if path is None else path
     simulation_id = id if simulation_id is None else simulation_id
+    if path is not None and recording is None and is_recording(path):
+        path, recording = None, path
     if recording is not None:
         return Simulation.from_recording(
             recording,
@@ -92,7 +100,7 @@ def begin(
             simulation_id=simulation_id,
             retry_failures=retry_failures,
             budget=budget,
-        ).begin()
+        )
     return Simulation(path, simulation_id, retry_failures=retry_failures, budget=budget).begin()
 
 
@@ -114,7 +122,7 @@ def end() -> None:
 def reset() -> None:
     """Cancel running jobs and end all open simulations. Finished people stay on disk."""
     while (simulation := current_simulation()) is not None:
-        scope_of(simulation).cancel_jobs()
+        scope_of(simulation).works.cancel_jobs()
         simulation.end()
 
 

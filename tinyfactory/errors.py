@@ -8,6 +8,9 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── DemographyError             a demography that no population can have
     │   ├── SecretFound                 an export that would contain a secret
     │   └── NameTaken                   a name that another person of the simulation has
+    ├── LimitExceeded                   data of another that is larger than a limit of the settings
+    │   ├── FileTooLarge (InvalidInput) a file or a recording
+    │   └── ResponseTooLarge (BadResponse)  the response of an endpoint
     ├── ModelError                      the model gave no usable reply
     │   ├── NotConfigured               no API key, and the offline model was not chosen
     │   ├── AuthenticationFailed        the endpoint rejected the key (401, 403)
@@ -17,12 +20,16 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── EndpointUnavailable         the server did not answer within the limits
     │   │   └── EndpointDown            nothing was sent: the circuit breaker is open
     │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
+    │   │   └── RedirectRefused         the endpoint sends the request to another server
     │   └── BadResponse                 the response is not a chat completion
     ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
     ├── JournalError                    the journal cannot do what was asked
     │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
     │   ├── DamagedRecord               a stored value that does not match its digest
+    │   │   └── UnknownRecord           a whole record with contents that this release does not know
     │   ├── JournalUnavailable          the folder cannot be read or written
+    │   │   ├── NotAJournal             the folder belongs to another program
+    │   │   └── NewerJournal            the journal has a format of a newer release
     │   ├── ForkedTransaction           a transaction that was carried into a forked process
     │   ├── ObjectLocked                another call has locked an object for too long
     │   │   └── Deadlock                calls that would wait for each other for ever
@@ -36,9 +43,33 @@ A message says what is wrong, then what to do; after a long call also what was s
 
 from __future__ import annotations
 
+import re
+
 
 class TinyFactoryError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    A message may repeat a text of a model, a server or a file. Where it is shown, control
+    characters are replaced, because a terminal would obey them.
+
+    Examples
+    --------
+    >>> str(TinyFactoryError("Ana" + chr(27) + "[2J")) == "Ana" + chr(0xFFFD) + "[2J"
+    True
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
+
+
+# Control characters move a terminal's cursor; bidi overrides and isolates show text in another
+# order than it has. Line feed and tab are harmless.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """A text in which one replacement character stands for each control character."""
+    return text if text.isascii() and text.isprintable() else _UNSEEN.sub("\ufffd", text)
 
 
 class InvalidInput(TinyFactoryError, ValueError):
@@ -101,8 +132,24 @@ class RequestRejected(ModelError):
     """The endpoint rejected the request."""
 
 
+class RedirectRefused(RequestRejected):
+    """The endpoint redirects to another server, which would get the prompt. It was not followed."""
+
+
 class BadResponse(ModelError):
     """The endpoint's response is not a chat completion."""
+
+
+class LimitExceeded(TinyFactoryError):
+    """Data of another is larger than a limit. The message names the limit and how to raise it."""
+
+
+class FileTooLarge(LimitExceeded, InvalidInput):
+    """A file or a recording is larger than a limit. Nothing was loaded."""
+
+
+class ResponseTooLarge(LimitExceeded, BadResponse):
+    """The response of an endpoint is larger than a limit. The rest of it was not read."""
 
 
 class ReplyRejected(TinyFactoryError):
@@ -121,8 +168,20 @@ class DamagedRecord(JournalError):
     """A stored value that does not match its digest, or has an unknown type."""
 
 
+class UnknownRecord(DamagedRecord):
+    """A record that is whole, but its contents are not those of a record of this release."""
+
+
 class JournalUnavailable(JournalError):
     """The journal's folder cannot be read or written."""
+
+
+class NotAJournal(JournalUnavailable):
+    """The folder has files of another program. Nothing in it was changed."""
+
+
+class NewerJournal(JournalUnavailable):
+    """The journal has a newer format. The message names the release that is needed."""
 
 
 class ForkedTransaction(JournalError):

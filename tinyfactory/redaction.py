@@ -15,19 +15,25 @@ from tinyfactory import settings
 _NAMES = r"(?:x[-_])?api[-_ ]?key|access[-_ ]?token|subscription[-_]key"
 _SET = r"([\"']?\s*[:=]\s*[\"']?)"
 _VALUE = r"[^\s\"'&,;}]"
-# Kind, pattern and replacement of each secret. A key holds a digit; words do not.
+# Kind, pattern and replacement of each secret. A key holds a digit; words do not. The group
+# "digits" is searched for one only after the match: each place of a text is then looked at once.
 _SHAPES: tuple[tuple[str, str, str], ...] = (
-    ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?=[\w-]*\d)[\w-]{12,}", "[key]"),
+    ("a key", r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|github_pat)[-_](?P<digits>[\w-]{12,})", "[key]"),
     ("a key", r"\bAIza[\w-]{30,}", "[key]"),
-    ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{8,}", r"\1 [key]"),
-    ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]*\d)[\w.~+/=-]{16,}", r"\1 [key]"),
+    ("a key", r"(?i)\b(bearer)\s+(?=[^\s\"',}]{0,200}\d)[\w.~+/=-]{8,}", r"\1 [key]"),
+    ("a key", r"(?i)\b(basic)\s+(?=[^\s\"',}]{0,200}\d)[\w.~+/=-]{16,}", r"\1 [key]"),
     ("a key", rf"(?i)\b({_NAMES}){_SET}(?!\[key\]){_VALUE}{{6,}}", r"\1\2[key]"),
     # "Her secret: chocolate" is not one.
-    ("a key", rf"(?i)\b(password|passwd|secret){_SET}(?={_VALUE}*\d){_VALUE}{{6,}}", r"\1\2[key]"),
+    (
+        "a key",
+        rf"(?i)\b(password|passwd|secret){_SET}(?P<digits>{_VALUE}{{6,}})",
+        r"\1\2[key]",
+    ),
     ("a password", r"(?<=://)[^/@\s:]*:[^/@\s]+@", ""),
     ("a home folder", r"(?<![\w.~])/(?:home|Users)/[\w.@-]+", "[home]"),
     ("a home folder", r"(?i)\b[a-z]:[\\/]+Users[\\/]+[\w.@ -]+?(?=[\\/]|$|[\"'\n])", "[home]"),
 )
+_DIGIT = re.compile(r"\d")
 _A_SECRET = re.compile(r"(?i)key|token|secret|pass|sig")
 _VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
 # Shorter keys are placeholders ("ollama"), or words that may occur anywhere.
@@ -68,20 +74,36 @@ class Secrets:
     def without(self, text: str) -> str:
         """The text without its secrets."""
         for _, shape, instead in self._rules:
-            text = shape.sub(instead, text)
+            if "digits" in shape.groupindex:
+                text = _replace_secrets(shape, instead, text)
+            else:
+                text = shape.sub(instead, text)
         return text
 
     def key_in(self, text: str) -> bool:
         """Whether a text holds a key or a password."""
         kinds = ("a key", "a password")
-        return any(shape.search(text) for what, shape, _ in self._rules if what in kinds)
+        return any(_holds(shape, text) for what, shape, _ in self._rules if what in kinds)
 
     def what_in(self, text: str) -> str | None:
         """The kind of secret in a text; None when there is none."""
         for what, shape, _ in self._rules:
-            if shape.search(text):
+            if _holds(shape, text):
                 return what
         return None
+
+
+def _is_secret(found: re.Match[str]) -> bool:
+    """Whether a match holds a digit, if it needs one."""
+    return "digits" not in found.re.groupindex or _DIGIT.search(found["digits"]) is not None
+
+
+def _holds(shape: re.Pattern[str], text: str) -> bool:
+    return any(map(_is_secret, shape.finditer(text)))
+
+
+def _replace_secrets(shape: re.Pattern[str], instead: str, text: str) -> str:
+    return shape.sub(lambda m: m.expand(instead) if _is_secret(m) else m[0], text)
 
 
 def holds_secret(text: str) -> bool:
@@ -118,7 +140,8 @@ _IN_MESSAGES = (
         re.compile(r"(?i)((?:api[-_ ]?key|authorization|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"),
         r"\1[key]",
     ),
-    (re.compile(r"[\w.-]*\*{4,}[\w.-]*"), "[key]"),  # a key partly replaced by stars
+    # A key partly replaced by stars; each run of characters is looked at once.
+    (re.compile(r"(?<![\w.-])[\w.-]*+\*{4,}[\w.-]*"), "[key]"),
     (re.compile(r"://[^/@\s]+@"), "://"),
 )
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict, Unpack
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.limits import Limits, checked, from_environment
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_JOURNAL = ".tinyfactory"
+DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
 
 
@@ -34,6 +36,7 @@ class _Configured:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     prices: Any = None
+    limits: Limits | None = None
 
 
 _configured = _Configured()
@@ -52,6 +55,7 @@ class Settings(TypedDict, total=False):
     requests_per_minute: int | None
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
+    limits: Mapping[str, int] | Limits | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -84,6 +88,9 @@ def configure(**values: Unpack[Settings]) -> None:
     prices : dict, optional
         US dollars for a million tokens of prompt and of reply, by the model's name, if they are
         unknown or wrong: ``{"llama3.2": (0.1, 0.2)}``.
+    limits : dict, optional
+        How much is read of a reply, a recording or a file, by the names of `Limits`:
+        ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
 
     A value of None restores the environment's value or the default.
 
@@ -112,6 +119,9 @@ def configure(**values: Unpack[Settings]) -> None:
             _check_rate(name, values.get(name))
     if values.get("lock_timeout") is not None:
         _check_seconds(values["lock_timeout"])
+    limits = values.get("limits")
+    if limits is not None:
+        values["limits"] = checked(limits)
     for name, value in values.items():
         setattr(_configured, name, value)
 
@@ -196,7 +206,28 @@ def get(name: str) -> Any:
             return _rate_from_environment(name)
         case "prices":
             return {}
+        case "limits":
+            return from_environment()
     raise InvalidInput(f"There is no setting {name!r}.")
+
+
+def language(given: str | None) -> str:
+    """The language of replies: the given one, the configured one, or English."""
+    return str(given or get("language") or DEFAULT_LANGUAGE)
+
+
+def limits() -> Limits:
+    """The limits for data from others: configured, or from the environment, or the defaults.
+
+    Examples
+    --------
+    >>> configure(limits={"json_depth": 50})
+    >>> limits().json_depth
+    50
+    >>> configure(limits=None)
+    """
+    found: Limits = get("limits")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def test_fault_19_thirty_two_threads_on_one_factory_lose_no_update(folder, serve
     assert len(set(names)) == 32
     assert sorted(factory.generated_names) == sorted(names)
     assert len(factory.generated_minibios) == 32
-    assert simulation.misses == 32 and len(scope_of(simulation).registry("person")) == 32
+    assert simulation.misses == 32 and len(scope_of(simulation).people) == 32
 
 
 def test_fault_19_a_rollback_takes_nobody_elses_update_along(folder, monkeypatch):

@@ -278,7 +278,7 @@ def test_a_cancelled_task_cancels_itself_alone():
         (no_choices(), r"`choices` is \[\]"),
         (message_null(), "without a `message`"),
         (status(200, "OK"), "no JSON"),
-        (status(200, "[" * 100_000), "no JSON"),
+        (status(200, "[" * 100_000), "the limit json_depth"),
         (status(200, b"\xff\xfe\x00"), "no JSON"),
         (status(200, ["a"]), "a JSON list"),
         (status(200, {}), "`choices` is null"),

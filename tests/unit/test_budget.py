@@ -61,7 +61,7 @@ def test_with_a_higher_budget_it_goes_on_and_what_was_finished_costs_nothing(ser
     control.begin(tmp_path / "j", budget=Budget(calls=3))
     with pytest.raises(BudgetExceeded):
         TinyPersonFactory(CONTEXT).generate_people(5)
-    first = list(scope().registry("person"))
+    first = list(scope().people)
     simulation = control.begin(tmp_path / "j", budget=Budget(calls=2))
     people = TinyPersonFactory(CONTEXT).generate_people(5)
     assert len(people) == 5 and list(people[:3]) == first

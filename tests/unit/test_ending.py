@@ -13,7 +13,7 @@ from tests.support.waiting import main_waits_in, until
 from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.work import WorkUnderWay
 from tinyfactory.people import People
 
 
@@ -94,7 +94,7 @@ def test_ctrl_c_stops_the_waiting_and_the_simulation_stays_open(tmp_path):
     assert started.wait(10)
 
     def interrupt():
-        until(lambda: main_waits_in(Scope.wait_until_idle))
+        until(lambda: main_waits_in(WorkUnderWay.wait_until_none))
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

@@ -6,7 +6,10 @@ import asyncio
 import signal
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from tests.support.chat_server import answer, wrong_key
 from tests.support.people import person as persona
 from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
-from tinyfactory.budget import Budget
+from tinyfactory.budget import Budget, Cost, Meter
 from tinyfactory.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -22,9 +25,11 @@ from tinyfactory.errors import (
     InvalidInput,
     NameTaken,
 )
+from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.models.chat import ChatRequest
 
 CONTEXT = "A group of friends are on a camping trip."
 
@@ -178,6 +183,28 @@ def test_who_waits_for_the_budget_is_not_asked_after_a_failure(serve):
         # Two calls fit at a time; one that failed costs no tokens.
         TinyPersonFactory(CONTEXT).generate_people(4, concurrency=4, budget=Budget(tokens=12_000))
     assert len(server.requests) == 2
+
+
+def test_a_slot_that_waits_for_the_budget_is_given_up_when_one_before_it_fails():
+    asked: list[ChatRequest] = []
+    model = SimpleNamespace(identity={"kind": "own"}, complete=asked.append)
+    meter = Meter(Budget(calls=1))
+    sender, other = Sender(model, meter), meter.try_reserve(Cost(1, 10, None))
+    slot = SimpleNamespace(number=3)
+    locks = SimpleNamespace(waiting_for_model=nullcontext)
+    tx: Any = SimpleNamespace(key="k", slot=slot, scope=SimpleNamespace(store=None), locks=locks)
+
+    async def fail_while_it_waits():
+        waiting = asyncio.create_task(sender.reply(ChatRequest(()), tx))
+        await asyncio.sleep(0)  # it runs until it waits
+        sender.last_slot = 2
+        other.release()
+        await waiting
+
+    with pytest.raises(Cancelled, match="before this one"):
+        asyncio.run(fail_while_it_waits())
+    assert asked == []
+    assert meter.try_reserve(Cost(1, 10, None)) is not None
 
 
 def test_an_overridden_call_in_flight_at_a_failure_is_not_made_twice(serve):

@@ -28,11 +28,11 @@ IMPORTERS = {
     "diskcache": {"tinyfactory.journal.storage.database"},
     "faker": {"tinyfactory.gazetteer"},
     "genai_prices": {"tinyfactory.models.pricing"},
-    "httpx2": {"tinyfactory.models.http.endpoint"},
+    "httpx2": {"tinyfactory.models.http.endpoint", "tinyfactory.models.http.transport"},
     "ipywidgets": {"tinyfactory.widgets"},
     "json_repair": {"tinyfactory.people.schema.reply_parser"},
     "jupyterlab": {"tinyfactory.cli"},
-    "openai": {"tinyfactory.models.http.endpoint"},
+    "openai": {"tinyfactory.models.http.endpoint", "tinyfactory.models.http.transport"},
     "numpy": {"tinyfactory.populations"},
     "pandas": {
         "tinyfactory.journal.records",

@@ -23,6 +23,12 @@ def test_a_missing_value_is_an_error(template):
         prompts.render(template, {"a": "x"})
 
 
+@pytest.mark.parametrize("template", ["{{a.b}}", "{{>a.b}}", "{{>a}}"])
+def test_dotted_names_and_partials_are_no_plain_values(template):
+    with pytest.raises(InvalidInput, match=r"no such value|includes"):
+        prompts.render(template, {"a": "x", "a.b": "y"})
+
+
 def test_a_value_missing_within_a_section_is_an_error():
     assert (
         prompts.render("{{#people}}{{name}};{{/people}}", {"people": [{"name": "Ana"}]}) == "Ana;"

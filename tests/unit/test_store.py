@@ -156,7 +156,7 @@ def test_settings_are_those_asked_for_whatever_the_folder_had(tmp_path):
     names = ("journal_mode", "synchronous")
     pragmas = [database._sql(f"PRAGMA {name}").fetchall() for name in names]
     database.close()
-    assert pragmas == [[("delete",)], [(2,)]]
+    assert pragmas == [[("delete",)], [(3,)]]  # EXTRA
 
 
 @pytest.mark.parametrize("name", ["$HOME", "~", "${HOME}/x", "a b'c?d#e%41"])

@@ -10,6 +10,7 @@ from tinyfactory.journal.scope import (
     Scope,
     at_begin,
     factories,
+    note_birth,
     on_rollback,
     origin_of,
     scope,
@@ -79,6 +80,7 @@ class TinyFactory:
             simulation_id = simulation.id
         self.simulation_id = simulation_id
         self._register_anew()
+        note_birth(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

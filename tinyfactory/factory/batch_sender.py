@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,9 @@ from tinyfactory.generation.pipeline import Saved, Sender, cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 @dataclass(eq=False, slots=True)

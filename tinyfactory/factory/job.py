@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
@@ -15,18 +14,21 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
+from tinyfactory.journal.serializer import encode, type_name
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
-from tinyfactory.utils.text import price_in_words
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import legible, one_line, price_in_words
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
     from tinyfactory.factory.person_generator import Json
     from tinyfactory.people.person import TinyPerson
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class PeopleJob:
@@ -70,16 +72,18 @@ class PeopleJob:
         before: PeopleJob | None = None,
     ) -> None:
         self.factory = factory
+        self._scope = factory.scope()
         self.order = order
         self.options = options or JobOptions()
         self.people: People = People()
         self.missing: list[Missing] = []
         self.token = CancelToken()
         self.note = ""
-        self._scope = factory.scope()
         self.meter = Meter(self.options.budget, self._scope.meter)
         self.fork: Fork | None = None
-        self.line = Line("none")
+        self.line: Line | None = None
+        self.execution = current_execution()
+        self._recorded_profiles = 0
         self._head = ""
         self._state: State = "waiting"
         self._done = self._replayed = 0
@@ -145,10 +149,16 @@ class PeopleJob:
         self._note_line()
         sender = self._sender()
         self._runner = runner = JobRunner(
-            self.factory, self.options, sender, self.token, self._arguments, self._made
+            self.factory,
+            self.options,
+            sender,
+            self.token,
+            self._arguments,
+            self._made,
+            self.execution,
         )
-        with sender:
-            if self.options.one_by_one and self.profiles is None:
+        with closing(sender):
+            if self._one_by_one():
                 runner.run_one_by_one(range(self.ended, self.order.total))
             else:
                 runner.run_together(self._fork())
@@ -157,7 +167,7 @@ class PeopleJob:
         """The sender of the job's requests."""
         options, model = self.options, self.factory.chat_model()
         if options.batch:
-            store = self.factory.scope().store
+            store = self._scope.store
             if store is None:
                 raise InvalidInput(
                     "batch=True needs an open simulation: a batch takes up to a day, and there is "
@@ -184,7 +194,7 @@ class PeopleJob:
     def _fork(self) -> Fork:
         """The fork with the job's slots; the previous job's fork if this one continues it."""
         if self.fork is None:
-            self.fork = Fork(self.factory.scope(), self.factory, self.order.total, self.seen)
+            self.fork = Fork(self._scope, self.factory, self.order.total, self.seen)
         return self.fork
 
     def _set_note(self, note: str) -> None:
@@ -235,26 +245,61 @@ class PeopleJob:
             self.people.extend(before.people)
             self._done = before._done  # noqa: SLF001 - the same class
             self._replayed = before._replayed  # noqa: SLF001 - the same class
+            self._recorded_profiles = before._recorded_profiles  # noqa: SLF001 - the same class
             self.missing.extend(before.missing)
         elif factory.demography is not None:
-            taken = factory.scope().registry("person").names()
+            taken = self._scope.people.names()
             number, seed = self.order.total, factory.seed
             self.profiles = profiles.draw(factory.demography, number, seed, self.seen, taken)
+            self._use_recorded_profiles()
             profiles.asked(self.profiles[0], self.order.particularities)  # raises now if they clash
+
+    def _use_recorded_profiles(self) -> None:
+        """Take the profiles out of a recording that is replayed.
+
+        Draws depend on the people made before, and cells may be run in any order and again.
+        """
+        scope, factory, order = self._scope, self.factory, self.order
+        if scope.recorded is None or self.profiles is None:
+            return
+        call = {
+            "class": type_name(type(factory)),
+            "method": "generate_person",
+            "arguments": encode(
+                {
+                    "agent_particularities": order.particularities,
+                    "temperature": order.temperature,
+                    "attempts": order.attempts,
+                }
+            ),
+        }
+        root = scope.line_of(factory).root
+        recorded = scope.recorded.planned(root, call, "profile", self.profiles, self.execution)
+        self.profiles[: len(recorded)] = recorded
+        self._recorded_profiles = len(recorded)
 
     def _goes_on(self, before: PeopleJob) -> bool:
         """Whether this job continues that one: same order, stopped, factory unchanged since."""
-        here, line, options = self.factory.scope(), before.line, before.options
         if before.order != self.order or not before.was_stopped:
             return False
-        alone = self.options.one_by_one and self.factory.demography is None
+        if self._scope.recorded is not None and before.execution != self.execution:
+            return False  # the cell is run again, and finds its people in the recording
         return (
-            alone == (before.fork is None)
-            and self.options.keep == options.keep
-            and (here.store is None or here.line_of(self.factory) is line)
-            and (here.store is None or line.head == before._head)
+            self._one_by_one() == (before.fork is None)
+            and self.options.keep == before.options.keep
+            and (self._scope.store is None or self._is_at_end_of(before))
             and len(self.factory.generated_names) == before.seen + before._done
         )
+
+    def _is_at_end_of(self, before: PeopleJob) -> bool:
+        line = self._scope.line_of(self.factory)
+        return line is before.line and line.head == before._head
+
+    def _one_by_one(self) -> bool:
+        """Whether each prompt mentions the people made before."""
+        options = self.options
+        alone = options.concurrency == 1 and options.executor is None and not options.batch
+        return alone and self.factory.demography is None
 
     @property
     def was_stopped(self) -> bool:
@@ -273,7 +318,9 @@ class PeopleJob:
         if self.profiles is None:
             return arguments
         profile = self.profiles[number]
-        names = self.factory.scope().registry("person")
+        if number < self._recorded_profiles:
+            return (*arguments, profile)
+        names = self._scope.people
         if profile["name"] in names:
             profile = self.profiles[number] = profiles.another_name(profile, names.names())
         return (*arguments, profile)
@@ -296,7 +343,7 @@ class PeopleJob:
             self._changed.notify_all()
 
     def _count(self, person: TinyPerson) -> None:
-        step = self.factory.scope().step_of(origin_of(person))
+        step = self._scope.step_of(origin_of(person))
         self._replayed += step is not None and step.hit
         if self.options.keep:
             self.people.append(person)
@@ -304,9 +351,9 @@ class PeopleJob:
 
     def _note_line(self) -> None:
         """Remember the head of the factory's line, for a job that continues from here."""
-        here = self.factory.scope()
-        self.line = here.line_of(self.factory) if here.store is not None else Line("none")
-        self._head = self.line.head
+        if self._scope.store is not None:
+            self.line = self._scope.line_of(self.factory)
+            self._head = self.line.head
 
     # -- waiting for the job ---------------------------------------------------------
 
@@ -464,7 +511,7 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
         missing = f", {now.failed} missing" if now.failed else ""
         arrived = f", {now.arrived} more arrived" if now.arrived else ""
         words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
-        bar.set_postfix_str(words, refresh=False)
+        bar.set_postfix_str(legible(one_line(words, 300)), refresh=False)
         bar.refresh()
 
     return show, bar.close

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
-from tinyfactory.factory.person_generator import Json, check_asking
-from tinyfactory.generation.pipeline import check_count
+from tinyfactory.factory.person_generator import Json
+from tinyfactory.generation.pipeline import check_asking, check_count
 from tinyfactory.prompts.particularities import Particularities
 
 if TYPE_CHECKING:
@@ -88,11 +88,6 @@ class JobOptions:
     batch: bool = False
     keep: bool = True
     poll: float = 10.0
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each prompt may mention the people made before."""
-        return self.concurrency == 1 and self.executor is None and not self.batch
 
     def __post_init__(self) -> None:
         check_count(self.concurrency, "concurrency")

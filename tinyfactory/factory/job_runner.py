@@ -22,6 +22,7 @@ from tinyfactory.errors import Cancelled, InvalidInput
 from tinyfactory.factory.job_options import JobOptions
 from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
+from tinyfactory.journal.cells import Execution
 from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
 from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
@@ -52,6 +53,8 @@ class JobRunner:
         The arguments of `generate_person` for the person of a number.
     made : callable
         Called with each person, in order; with None for one who was given up.
+    execution : Execution or None
+        The execution of the notebook's cell that began the job.
 
     Attributes
     ----------
@@ -67,6 +70,7 @@ class JobRunner:
         token: event_loop.CancelToken,
         arguments: Arguments,
         made: Made,
+        execution: Execution | None = None,
     ) -> None:
         self.factory = factory
         self.options = options
@@ -74,6 +78,7 @@ class JobRunner:
         self.token = token
         self.arguments = arguments
         self.made = made
+        self.execution = execution
         self.arrived = 0
         concurrency = options.concurrency
         # The most slots that have begun and not ended.
@@ -137,7 +142,7 @@ class JobRunner:
             unstored = scope.store is None and len(factory.generated_names) > known
             if self.one_event and (stored or unstored):
                 failed = factory.last_failure is not None
-                people = scope.registry("person")
+                people = scope.people
                 end(None if failed else people.get(factory.generated_names[-1]))
             raise
         end(person)
@@ -155,14 +160,14 @@ class JobRunner:
     def _context(self, slot: Slot | None) -> AbstractContextManager[None]:
         """Calls in the block belong to the slot and send requests through the job's sender."""
         here = current_context()
-        return within(here._replace(slot=slot, sender=self.sender))
+        return within(here._replace(slot=slot, sender=self.sender, execution=self.execution))
 
     def draft(self, slot: Slot) -> PersonDraft:
         """The draft of a slot's person, with its transaction opened but not looked up."""
         factory = self.factory
         arguments = self.arguments(slot.number)
         here = current_context().scope
-        with within(Context(None, slot, None, self.sender, here)):
+        with within(Context(None, slot, None, self.sender, here, self.execution)):
             method = type(factory).generate_person.transactional  # type: ignore[attr-defined]
             tx = Transaction(method.bind(factory, arguments, {}))
             tx.stopped = lambda: self.token.cancelled
@@ -222,7 +227,9 @@ class _Together:
 
     def _context(self) -> AbstractContextManager[None]:
         """Calls of the user's methods and callbacks in the block use the job's budget and token."""
-        return within(Context(None, None, None, self.runner.sender, self.scope))
+        return within(
+            Context(None, None, None, self.runner.sender, self.scope, self.runner.execution)
+        )
 
     # -- on the event loop --------------------------------------------------------------
 
@@ -278,7 +285,8 @@ class _Together:
             draft = self.drafts.get(number)
             if draft is None:
                 draft = self.drafts[number] = self.runner.draft(slot)
-            if draft.look_up() is None:
+                draft.record = draft.transaction.look_up()
+            if draft.record is None:
                 with draft.transaction.active():
                     await draft.write(self.runner.sender)
             self.ready[number] = draft

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
-from tinyfactory import models, prompts
+from tinyfactory import models, prompts, settings
 from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
@@ -27,12 +27,13 @@ from tinyfactory.factory.person_generator import (
     person_values,
     write_contexts,
 )
-from tinyfactory.generation.pipeline import check_count, language_or_default, request_key
+from tinyfactory.generation.pipeline import check_count, request_key
 from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
+from tinyfactory.utils.files import read_file
 from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class TinyPersonFactory(TinyFactory):
         factories: list[Self] | None = cls._generate_factories(
             number_of_factories,
             generic_context_text,
-            language_or_default(language),
+            settings.language(language),
             models.resolve(model),
         )
         for factory in factories or []:
@@ -235,11 +236,7 @@ class TinyPersonFactory(TinyFactory):
 
     # -- making people -----------------------------------------------------------------
 
-    @transactional(
-        version="1",
-        touches=(),
-        request=lambda self, **asked: first_request(self, **asked),
-    )
+    @transactional(version="1", touches=(), request=first_request)
     def generate_person(
         self,
         agent_particularities: Particularities = None,
@@ -303,6 +300,7 @@ class TinyPersonFactory(TinyFactory):
         version="1",
         touches=(),
         ignore=("model",),
+        derived=("values", "seed", "texts"),
         request=lambda _cls, values, asked, temperature, attempts, seed, texts, model: (  # noqa: ARG005
             request_key(model.identity, twins.request(values, asked, temperature, seed, texts))
         ),
@@ -320,7 +318,7 @@ class TinyPersonFactory(TinyFactory):
         """Create a twin. It has a line of its own, so the factory's line does not change."""
         return twins.write(values, asked, temperature, attempts, seed, texts, model)
 
-    @transactional(version="1", touches=("agent",))
+    @transactional(version="1", touches=("agent",), edit=True)
     def _setup_agent(self, agent: TinyPerson, configuration: Json) -> None:
         """Set all fields of a configuration on a person, or none of them."""
         agent.define_all(configuration)
@@ -570,6 +568,6 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
     if given is None:
         return None
     path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
-    text = path.read_text(encoding="utf-8") if path else str(given)
+    text = read_file(path).decode("utf-8") if path else str(given)
     prompts.check(text, person_values("-", None, [], [], 1, "-"), name)
     return text

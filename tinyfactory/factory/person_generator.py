@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
-from tinyfactory import prompts
+from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken, ReplyRejected
 from tinyfactory.factory import profiles
 from tinyfactory.generation.pipeline import (
@@ -16,12 +16,9 @@ from tinyfactory.generation.pipeline import (
     Sender,
     Task,
     ask,
-    check_count,
-    check_temperature,
+    check_asking,
     gave_up,
     generate,
-    language_or_default,
-    provenance,
     request_key,
     wait_for,
 )
@@ -29,7 +26,6 @@ from tinyfactory.journal import key as keys
 from tinyfactory.journal.changes import Change
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
-from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scope import Scope, Slot, current_context
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
@@ -40,11 +36,12 @@ from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.prompts.particularities import (
     Constraints,
     Particularities,
+    constraints_in,
     contradiction,
     particularities_text,
-    read_constraints,
 )
 from tinyfactory.redaction import holds_secret
+from tinyfactory.utils.logs import get_logger
 
 Json = dict[str, Any]
 
@@ -53,7 +50,7 @@ Json = dict[str, Any]
 RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # The most requests for contexts that are still missing.
 ROUNDS = 5
 
@@ -109,13 +106,15 @@ class PersonDraft:
     outcome : Outcome
         The result of `write` so far.
     record : dict or None
-        The stored event to replay, if there is one.
+        The stored event to replay, if one was found.
     person : TinyPerson or None
         The person that was set up.
+    number : int
+        The number of its slot in a job.
 
     Raises
     ------
-    InvalidInput, NameTaken
+    InvalidInput
         If an argument is invalid. Nothing was sent.
     """
 
@@ -133,40 +132,31 @@ class PersonDraft:
         self.outcome: Outcome[Json, Json] = Outcome()
         self.record: Record | None = None
         self.person: TinyPerson | None = None
-        self._looked_up = False
+        self.number = 0 if transaction.slot is None else transaction.slot.number
         self._particularities = particularities
         self._temperature = temperature
         self._profile = profile
         self._wanted = wanted(particularities, temperature, attempts, profile)
-        self._fixed = fixed_in(self._wanted)
+        self._fixed = constraints_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
-        if self._fixed.name is not None and self._fixed.name in transaction.scope.registry(
-            "person"
-        ):
+
+    def _check_name(self) -> None:
+        name = self._fixed.name
+        if name is not None and name in self.transaction.scope.people:
             raise NameTaken(
-                f"The particularities require the name {self._fixed.name!r}, but someone in this "
+                f"The particularities require the name {name!r}, but someone in this "
                 "simulation has it already. Nothing was sent. Choose another name."
             )
 
-    @property
-    def number(self) -> int:
-        """The number of its slot in a job."""
-        slot = self.transaction.slot
-        return slot.number if slot is not None else 0
-
-    def look_up(self) -> Record | None:
-        """The stored event of this person, looked up once; sets `record`."""
-        if not self._looked_up:
-            self._looked_up, self.record = True, self.transaction.look_up()
-        return self.record
-
     async def write(self, sender: Sender) -> None:
         """Ask the model until a reply can be used or all attempts are used."""
+        if not self.outcome.replied:
+            self._check_name()
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
                 return await sender.call(tx.slot, self._call_override, request)
-            return await self._fetch(sender, request, tx)
+            return await sender.message(request, tx, self._call_key)
 
         await generate(self._task, fetch, self.transaction, self.outcome)
 
@@ -191,7 +181,6 @@ class PersonDraft:
         persona, message = self.outcome.value or {}, self.outcome.reply or {}
         try:
             person = self._set_up(persona, message)
-            person.register()
         except (ReplyRejected, InvalidPersona) as error:
             self.outcome.reject(str(error))
         except NameTaken:
@@ -220,14 +209,9 @@ class PersonDraft:
             [dict(message) for message in request.messages], self._temperature
         )
 
-    async def _fetch(self, sender: Sender, request: ChatRequest, tx: Transaction) -> Json:
-        """Send a request as `_aux_model_call` would, without a transaction of its own."""
-        asked = request_key(sender.identity, request)
-        place = SavedReply(tx, self._call_key(tx, request, asked), asked)
-        return message_of(sender.identity, await sender.reply_at(place, request))
-
-    def _call_key(self, tx: Transaction, request: ChatRequest, asked: Json) -> str:
-        """The key of the call of `_aux_model_call` that this request stands for."""
+    def _call_key(self, asked: Json) -> str:
+        """The key of the call of `_aux_model_call` that a request stands for."""
+        tx = self.transaction
         base = tx.next_base()
         if not tx.content:
             return base
@@ -235,8 +219,8 @@ class PersonDraft:
         content = {
             "class": tx.content["class"],
             "method": method.name,
-            "version": method.version,
-            "arguments": {"messages": asked["messages"], "temperature": request.temperature},
+            "version": method.version(type(self.factory)),
+            "arguments": {"messages": asked["messages"], "temperature": asked["temperature"]},
             "request": asked,
         }
         return keys.event_key(base, content)
@@ -247,23 +231,21 @@ class PersonDraft:
         return read_reply(message, self._fixed, self._wanted)
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
-        """Create the person with all its fields, without registering it."""
+        """Create the person with all its fields, and register it."""
         scope, profile = self.transaction.scope, self._profile
         origin = message["provenance"] | {"recipe": self._recipe()}
         if profile:
             persona = profiles.complete(profile, persona)
             origin = origin | {"profile": profile}
-        person = TinyPerson(
-            persona["name"],
-            simulation_id=scope.id if scope.store is not None else None,
-            provenance=origin,
-            register=False,
-        )
-        if is_overridden(self.factory, "_setup_agent"):
-            self.factory._setup_agent(person, persona)  # noqa: SLF001 - subclasses override it
-        else:
+        simulation = scope.id if scope.store is not None else None
+        if not is_overridden(self.factory, "_setup_agent"):
             self.transaction.skip_base()
-            person.define_all(persona)
+            return TinyPerson(persona=persona, simulation_id=simulation, provenance=origin)
+        person = TinyPerson(
+            persona["name"], simulation_id=simulation, provenance=origin, register=False
+        )
+        self.factory._setup_agent(person, persona)  # noqa: SLF001 - subclasses override it
+        person.register()
         return person
 
     def _recipe(self) -> Json:
@@ -321,8 +303,7 @@ def model_call(factory: PersonSource, messages: list[Json], temperature: float |
     """The body of `_aux_model_call`: send messages that ask for a person."""
     tx, model = required_transaction(), factory.chat_model()
     request = person_messages(messages, temperature)
-    reply = wait_for(lambda sender: sender.reply(request, tx), model, tx)
-    return message_of(model.identity, reply)
+    return wait_for(lambda sender: sender.message(request, tx), model, tx)
 
 
 def first_request(
@@ -335,7 +316,7 @@ def first_request(
     """The first request of `generate_person`, as it enters the event's key."""
     asked = wanted(agent_particularities, temperature, attempts, profile)
     request = request_for(factory, current_context().slot, asked, temperature)
-    template = template_digest(factory.template, factory.instructions)
+    template = _template_digest(*_templates(factory.template, factory.instructions))
     return request_key(factory.chat_model().identity, request) | {"template": template}
 
 
@@ -378,11 +359,6 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
     return names[: slot.seen], minibios[: slot.seen], slot.seen + slot.number + 1
 
 
-def fixed_in(particularities: Particularities) -> Constraints:
-    """The constraints parsed from the particularities."""
-    return read_constraints(particularities_text(particularities))
-
-
 def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None) -> Json:
     """The person that a reply describes, checked and in canonical form.
 
@@ -393,21 +369,12 @@ def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None
     """
     persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
     check_generated(persona)
-    reason = contradiction(fixed, persona) or profiles.strays(wanted, persona)
+    reason = contradiction(fixed, persona)
+    if reason is None and isinstance(wanted, dict):
+        reason = profiles.strays(wanted, persona)
     if reason is not None:
         raise ReplyRejected(reason)
     return persona
-
-
-def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
-    """A reply as the message that `_aux_model_call` gives."""
-    return {
-        "role": "assistant",
-        "content": reply.text,
-        "finish_reason": reply.finish_reason,
-        "refusal": reply.refusal,
-        "provenance": provenance(identity, reply),
-    }
 
 
 def is_overridden(factory: PersonSource, name: str) -> bool:
@@ -467,7 +434,7 @@ def person_values(
     return {
         "context": context.strip(),
         "particularities": particularities_text(particularities),
-        "language": language_or_default(language),
+        "language": settings.language(language),
         "taken_names": "; ".join(names[-RECENT_NAMES:]),
         "others": "\n".join(f"- {bio[:CONTRAST_LENGTH]}" for bio in _spread(minibios)),
         "ordinal": ordinal,
@@ -494,17 +461,19 @@ def person_request(
     values: Json, temperature: float | None, template: str | None, instructions: str | None
 ) -> ChatRequest:
     """The request for one person: the fixed part first, so that providers can cache it."""
-    messages = _messages(
-        instructions or prompts.template("person.instructions"),
-        template or prompts.template("person.request"),
-        values,
-    )
-    return person_messages(messages, temperature)
+    template, instructions = _templates(template, instructions)
+    return person_messages(_messages(instructions, template, values), temperature)
 
 
-def template_digest(template: str | None, instructions: str | None) -> str:
+@lru_cache(maxsize=16)  # all people of a factory share the templates
+def _template_digest(template: str, instructions: str) -> str:
     """A digest by which `explain` tells a changed template from changed values."""
-    return digest(
+    return digest(template, instructions)
+
+
+def _templates(template: str | None, instructions: str | None) -> tuple[str, str]:
+    """The template of a person's request and of the fixed part before it: own ones or packaged."""
+    return (
         template or prompts.template("person.request"),
         instructions or prompts.template("person.instructions"),
     )
@@ -554,14 +523,3 @@ def check_seed(seed: Any) -> int:
         return operator.index(seed)  # numpy's whole numbers, too
     except TypeError:
         raise InvalidInput(f"seed is a whole number, not {seed!r:.80}. Nothing was sent.") from None
-
-
-def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
-    """Raise `InvalidInput` for invalid arguments of `generate_person`."""
-    check_count(attempts, "attempts")
-    check_temperature(temperature)
-    if particularities is not None and not isinstance(particularities, (str, dict)):
-        raise InvalidInput(
-            "agent_particularities must be a string or a dictionary of fields, "
-            f"not {type(particularities).__name__}. Nothing was sent."
-        )

@@ -14,9 +14,8 @@ from tinyfactory.gazetteer.countries import names_place
 from tinyfactory.gazetteer.names import draw_names
 from tinyfactory.journal.serializer import digest
 from tinyfactory.prompts.particularities import (
-    Constraints,
     Particularities,
-    particularities_text,
+    constraints_in,
     read_constraints,
 )
 
@@ -94,7 +93,7 @@ def _is_band(key: str, profile: Json) -> bool:
     return key.endswith("_band") and key.removesuffix("_band") in profile
 
 
-def strays(asked: Particularities, persona: Json) -> str | None:
+def strays(asked: Json, persona: Json) -> str | None:
     """How a person's gender or home differs from the required fields, in words for the model.
 
     Fields that the person lacks are not compared; `complete` adds them.
@@ -106,10 +105,8 @@ def strays(asked: Particularities, persona: Json) -> str | None:
     >>> strays({"country": "United States"}, {"residence": "Boise, Idaho, USA"}) is None
     True
     """
-    if not isinstance(asked, dict):
-        return None
     fields = {key.lower().replace("_", " "): value for key, value in asked.items()}
-    wanted = _wishes(asked).gender
+    wanted = constraints_in(asked).gender
     told = read_constraints(f"gender: {persona.get('gender') or '?'}").gender
     if wanted and told and wanted != told:
         return f"The gender must be {wanted!r}, as was asked for, not {persona['gender']!r}."
@@ -150,10 +147,6 @@ def complete(profile: Json, persona: Json) -> Json:
     if others:
         added["demographics"] = {**(persona.get("demographics") or {}), **others}
     return persona | added
-
-
-def _wishes(asked: Json) -> Constraints:
-    return read_constraints(particularities_text(asked))
 
 
 def read_demography(given: Demography | Json | str | Path) -> Demography:

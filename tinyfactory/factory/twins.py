@@ -15,15 +15,21 @@ from tinyfactory.factory import profiles
 from tinyfactory.factory.person_generator import (
     Json,
     PersonSource,
-    fixed_in,
-    message_of,
     person_request,
     person_values,
     read_reply,
 )
-from tinyfactory.generation.pipeline import Task, ask, check_count, gave_up, provenance
+from tinyfactory.generation.pipeline import (
+    Task,
+    ask,
+    check_count,
+    gave_up,
+    message_of,
+    provenance,
+)
+from tinyfactory.journal.serializer import type_name
 from tinyfactory.journal.transaction import required_transaction
-from tinyfactory.prompts.particularities import particularities_text
+from tinyfactory.prompts.particularities import constraints_in, particularities_text
 
 if TYPE_CHECKING:
     from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
@@ -62,6 +68,7 @@ def twin(
         _check_fits(factory.demography, profile, changed)
     values, temperature, seed = _recipe(factory, person)
     asked = _renamed(person, profile | {key: new for key, (_, new) in changed.items()}, changed)
+    asked = _recorded(factory, values, asked, changed)
     made = type(factory)._write_twin(  # noqa: SLF001 - the factory's own, for this module
         values,
         asked,
@@ -92,7 +99,7 @@ def write(
     """The twin, not registered; None when no reply could be used."""
     from tinyfactory.people import TinyPerson
 
-    tx, fixed = required_transaction(), fixed_in(asked)
+    tx, fixed = required_transaction(), constraints_in(asked)
 
     def read(reply: ChatReply) -> Json:
         return read_reply(message_of(model.identity, reply), fixed, asked)
@@ -204,6 +211,27 @@ def _recipe(factory: TwinSource, person: TinyPerson) -> tuple[Json, float | None
     original = person_request(values, temperature, factory.template, factory.instructions)
     # The offline model draws by this seed, so the twin is drawn like the original.
     return values, temperature, original.fingerprint()
+
+
+def _recorded(
+    factory: TwinSource, values: Json, asked: Json, changed: dict[str, tuple[Any, Any]]
+) -> Json:
+    """The profile of the recorded twin, in a replay; else `asked`.
+
+    The original may have been edited since, or in the recording. It is known by its context and
+    its number among the people of its factory.
+    """
+    recorded = factory.scope().recorded
+    if recorded is None:
+        return asked
+    found = [
+        arguments["asked"]
+        for arguments in recorded.arguments_of(type_name(type(factory)), "_write_twin")
+        if all(arguments["values"].get(key) == values[key] for key in ("context", "ordinal"))
+        and arguments["asked"].keys() == asked.keys()
+        and all(arguments["asked"].get(key) == new for key, (_, new) in changed.items())
+    ]
+    return asked if asked in found or not found else dict(found[0])
 
 
 def _renamed(person: TinyPerson, profile: Json, changed: dict[str, tuple[Any, Any]]) -> Json:

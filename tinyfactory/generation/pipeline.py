@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 import json
-import logging
 import math
 from collections.abc import (
     AsyncIterator,
@@ -22,9 +21,9 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinyfactory.budget import Cost, Meter, Reservation
 from tinyfactory.errors import (
@@ -44,22 +43,32 @@ from tinyfactory.journal.scope import Slot, current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.chat import (
+    TOO_LONG,
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    Json,
+    Usage,
+    within_limits,
+)
 from tinyfactory.models.pricing import price
 
 if TYPE_CHECKING:
     import asyncio
 
 from tinyfactory import settings
-from tinyfactory.utils.text import clean
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import clean, cut
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 _warned: set[str] = set()
-DEFAULT_LANGUAGE = "English"
 COMPLETION_BOUND = 4_000
+# A reason is sent to the model and saved, and may repeat a part of a reply.
+_LONGEST_REASON = 4_000
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -147,11 +156,12 @@ async def generate(
         outcome.attempt += 1
         try:
             outcome.reply = await fetch(task.request(outcome.reason), tx)
+            _check_length(outcome.reply)
             outcome.value = task.read(outcome.reply)
         except (ReplyRejected, InvalidPersona) as error:
-            outcome.reason, outcome.replied = str(error), True
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
         except BadResponse as error:
-            outcome.reason, outcome.replied = str(error), False
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
             return outcome
         logger.info(
@@ -164,6 +174,15 @@ async def generate(
     return outcome
 
 
+def _check_length(reply: Any) -> None:
+    """Reject a reply that was cut because it was longer than the limit."""
+    if isinstance(reply, ChatReply) and reply.finish_reason == TOO_LONG:
+        raise ReplyRejected(
+            f"The reply was longer than {settings.limits().reply_characters:,} characters, which "
+            "is the limit reply_characters. Answer again and be much shorter."
+        )
+
+
 def ask(task: Task[ChatReply, T], model: ChatModel, tx: Transaction) -> Outcome[ChatReply, T]:
     """Run `generate` in the calling thread, for a single call."""
     outcome: Outcome[ChatReply, T] = Outcome()
@@ -174,7 +193,7 @@ def wait_for(
     work: Callable[[Sender], Coroutine[Any, Any, T]], model: ChatModel, tx: Transaction
 ) -> T:
     """Run a coroutine that sends requests, and wait for it in the calling thread."""
-    with sender_for(model, tx) as sender:
+    with closing(sender_for(model, tx)) as sender:
         return event_loop.run(work, sender, token=sender.token)
 
 
@@ -249,6 +268,17 @@ def provenance(identity: Mapping[str, Any], reply: ChatReply) -> Json:
     return {"source": source, "model": reply.model or str(identity.get("model", ""))}
 
 
+def message_of(identity: Mapping[str, Any], reply: ChatReply) -> Json:
+    """A reply and its source as a message, which users' subclasses of a factory may give, too."""
+    return {
+        "role": "assistant",
+        "content": reply.text,
+        "finish_reason": reply.finish_reason,
+        "refusal": reply.refusal,
+        "provenance": provenance(identity, reply),
+    }
+
+
 Saved = Callable[[], Awaitable[Json]]
 Transport = Callable[[ChatModel, ChatRequest], Awaitable[ChatReply]]
 
@@ -303,8 +333,21 @@ class Sender:
         """A sender for another call within the job: same budget, token and transport."""
         return Sender(model, self.meter, self.concurrency, self.transport, self.token)
 
-    async def reply(self, request: ChatRequest, tx: Transaction) -> ChatReply:
+    async def reply(
+        self,
+        request: ChatRequest,
+        tx: Transaction,
+        key_of: Callable[[Json], str] | None = None,
+    ) -> ChatReply:
         """The reply to a request, saved before it is returned.
+
+        Parameters
+        ----------
+        request : ChatRequest
+        tx : Transaction
+        key_of : callable, optional
+            The key of the call that makes the request, from the request as JSON; by default the
+            key of the transaction.
 
         Raises
         ------
@@ -313,20 +356,25 @@ class Sender:
         ModelError
             If there is no reply; the message says what to do.
         """
-        return await self.reply_at(
-            SavedReply(tx, tx.key, request_key(self.identity, request)), request
-        )
-
-    async def reply_at(self, place: SavedReply, request: ChatRequest) -> ChatReply:
-        """`reply`, for a request whose key in the journal is known."""
+        asked = request_key(self.identity, request)
+        place = SavedReply(tx, tx.key if key_of is None else key_of(asked), asked)
         stored = self.find(place)
         if stored is None:
-            self._warn_when_nothing_is_saved(place.transaction)
-            with place.transaction.locks.waiting_for_model():
+            self._warn_when_nothing_is_saved(tx)
+            with tx.locks.waiting_for_model():
                 wait = await self.fetch(place, request)
                 # The reply must be on disk first; other requests are not blocked meanwhile.
                 stored = await wait()
         return ChatReply.from_json(stored)
+
+    async def message(
+        self,
+        request: ChatRequest,
+        tx: Transaction,
+        key_of: Callable[[Json], str] | None = None,
+    ) -> Json:
+        """`reply`, as a message; see `message_of`."""
+        return message_of(self.identity, await self.reply(request, tx, key_of))
 
     def find(self, place: SavedReply) -> Json | None:
         """The saved reply, if there is one."""
@@ -351,9 +399,12 @@ class Sender:
     async def _turn(self, slot: Slot | None) -> AsyncIterator[None]:
         """Wait until a request of a slot may be sent; raise `Cancelled` if it may not any more."""
         async with self.turns:
-            if slot is not None and slot.number > self.last_slot:
-                raise Cancelled("A person before this one could not be made. Run it again.")
+            self._check_wanted(slot)
             yield
+
+    def _check_wanted(self, slot: Slot | None) -> None:
+        if slot is not None and slot.number > self.last_slot:
+            raise Cancelled("A person before this one could not be made. Run it again.")
 
     @property
     def turns(self) -> asyncio.Semaphore:
@@ -382,10 +433,15 @@ class Sender:
         meter = self.meter or place.transaction.scope.meter
         reservation = await reserve(self.identity, [request], meter)
         slot = place.transaction.slot
+        try:
+            self._check_wanted(slot)  # another slot may have failed while this one waited
+        except Cancelled:
+            reservation.release()
+            raise
         number = None if slot is None else slot.number
         self.in_flight.add(number)
         try:
-            reply = await self._complete(request, reservation.one_more)
+            reply = within_limits(await self._complete(request, reservation.one_more))
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
@@ -443,12 +499,6 @@ class Sender:
         """Shut the threads down without waiting for calls in them."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 # -- costs ------------------------------------------------------------------------------
@@ -513,11 +563,6 @@ def _tokens(text: Any) -> int:
 # -- arguments --------------------------------------------------------------------------
 
 
-def language_or_default(language: str | None) -> str:
-    """Return the language of replies: the given one, the configured one, or English."""
-    return str(language or settings.get("language") or DEFAULT_LANGUAGE)
-
-
 def check_count(number: Any, what: str) -> int:
     """Check that a number is a whole number of at least 1, and return it."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -525,6 +570,17 @@ def check_count(number: Any, what: str) -> int:
             f"{what} must be a whole number of at least 1, not {number!r}. Nothing was sent."
         )
     return number
+
+
+def check_asking(particularities: Any, temperature: Any, attempts: Any) -> None:
+    """Check the arguments of `generate_person`."""
+    check_count(attempts, "attempts")
+    check_temperature(temperature)
+    if particularities is not None and not isinstance(particularities, (str, dict)):
+        raise InvalidInput(
+            "agent_particularities must be a string or a dictionary of fields, "
+            f"not {type(particularities).__name__}. Nothing was sent."
+        )
 
 
 def check_temperature(temperature: Any) -> None:

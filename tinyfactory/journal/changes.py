@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.serializer import State, with_state
 
 Change = dict[str, Any]
+
+# The kinds of changes that `apply` makes.
+CHANGES = frozenset({"set", "append", "remove", "drop"})
 
 
 def difference(before: State, after: State) -> Change:
@@ -41,6 +45,8 @@ def apply(state: State, change: Change) -> State:
     >>> apply({"names": ["Ana"]}, {"append": {"names": ["Bo"]}, "set": {"n": 2}})
     {'names': ['Ana', 'Bo'], 'n': 2}
     """
+    if not CHANGES.issuperset(change):
+        raise DamagedRecord(f"A change is of an unknown kind: {', '.join(map(str, change))}.")
     changed = {k: v for k, v in state.items() if k not in change.get("remove", ())}
     changed.update(change.get("set", {}))
     for key, items in change.get("append", {}).items():

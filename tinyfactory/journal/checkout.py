@@ -9,8 +9,18 @@ from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.changes import Change, apply
 from tinyfactory.journal.records import Record, events_of
 from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import Known, Plain, State, decode, objects_by_place, objects_in
+from tinyfactory.journal.serializer import (
+    Known,
+    Plain,
+    State,
+    check_change,
+    check_names,
+    decode,
+    objects_by_place,
+    objects_in,
+)
 from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 
@@ -38,9 +48,11 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
     line = scope.line_of(thing)
     path = _path(scope, line, _key(line, event))
     origin = scope.store.get("line:" + line.root) or line.origin
-    state = decode(origin["state"], known=Known(line.refers.get))
+    with contents_of("line:" + line.root):
+        state = decode(origin["state"], known=Known(line.refers.get))
     for step, record in path:
-        state = apply(state, _change(line, thing, state, step.key, record))
+        with contents_of("event:" + step.key):
+            state = apply(state, _change(line, thing, state, step.key, record))
     there, wanted = {step.key for step in line.steps}, {step.key for step, _ in path}
     leaving = [(key, scope.store.get("event:" + key)) for key in there - wanted]
     joining = [(step.key, record) for step, record in path if step.key not in there]
@@ -50,16 +62,21 @@ def checkout(scope: Scope, thing: Any, event: str | int | None) -> None:
         _each_made(leaving, "_leave_simulation", scope)
         # Fields that a state leaves out, such as a conversation not yet begun, were empty.
         hidden = {k: v for k, v in before.items() if k in getattr(thing, "_not_in_journal", ())}
-        thing.decode_complete_state(hidden | state)
+        check_names(type(thing), state)
+        with contents_of("line:" + line.root):
+            thing.decode_complete_state(hidden | state)
         _each_made(joining, "_join_simulation", scope)
         steps = [step for step, _ in path]
         line.move(steps[-1].head if steps else line.root, steps)
+        if scope.recorded is not None:
+            scope.recorded.turns.forget(there - wanted)
 
 
 def _change(line: Line, thing: Any, state: State, key: str, record: Record) -> Change:
     """The change of an object in an event, given the state before it."""
     change: Change = record["changes"].get("self", {})
     if type(record) is Plain or not change:
+        check_change(type(thing), change)
         return change
     named, live = line.objects.get(key, ({}, []))
 
@@ -82,6 +99,7 @@ def _change(line: Line, thing: Any, state: State, key: str, record: Record) -> C
             "argument of its call. Nothing was changed. Call control.begin() and run the cells up "
             "to there."
         ) from error
+    check_change(type(thing), change)
     return change
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.records import NEW, Record, events_of
+from tinyfactory.journal.version.version import ITSELF, parts_of
 from tinyfactory.utils.text import cut
 
 # What to say of each part of a request that differs.
@@ -97,7 +99,7 @@ def differences(store: Any, old: Record, new: Record) -> list[str]:
     """How two events of one method differ, in words, the simplest difference first."""
     words: list[str] = []
     if old["version"] != new["version"]:
-        words.append("the method was edited")
+        words += _version_words(store, old["version"], new["version"])
     words += _changed(old["arguments"], new["arguments"])
     request = _request_words(old["request"] or {}, new["request"] or {})
     # A changed template, argument or origin explains the changed text of the prompt.
@@ -110,6 +112,41 @@ def differences(store: Any, old: Record, new: Record) -> list[str]:
     if old.get("state") != new.get("state") and not words:
         words.append("its state was changed between two events")
     return list(dict.fromkeys(words))  # an argument and the request may give the same words
+
+
+def _version_words(store: Any, old: str, new: str) -> list[str]:
+    """What was edited: the method, or things that it uses."""
+    before, after = (_parts(store, version) for version in (old, new))
+    if before is None or after is None:  # a given version, or one of an earlier release
+        return ["the method was edited"]
+    if before.get(ITSELF, "").startswith("loaded-") != after.get(ITSELF, "").startswith("loaded-"):
+        return ["the source of the method was known to only one of them"]
+    edited = [part for part in {**before, **after} if before.get(part) != after.get(part)]
+    # If the method itself was edited, what it no longer or newly uses is part of the edit.
+    both = [part for part in edited if part in before and part in after and part != ITSELF]
+    others = [part for part in edited if part not in both and part != ITSELF]
+    words = ["the method was edited"] if ITSELF in edited else []
+    words += [f"the {part} that it uses was edited" for part in both]
+    if not words:
+        words = [f"the {p} is {'newly' if p in after else 'no longer'} used" for p in others]
+    return words or ["other things have the names that it uses"]
+
+
+def _parts(store: Any, version: str) -> dict[str, str] | None:
+    known = parts_of(version)
+    if known is not None:
+        return known
+    with suppress(DamagedRecord):
+        row = store.get("version:" + version)
+        parts = (row or {}).get("parts")
+        if isinstance(parts, dict):
+            # The row may come from a stranger's recording, and its labels are printed.
+            return {_printable(str(label)): str(part) for label, part in parts.items()}
+    return None
+
+
+def _printable(label: str) -> str:
+    return cut("".join(letter for letter in label if letter.isprintable()), 100)
 
 
 def _request_words(old: Record, new: Record) -> list[str]:

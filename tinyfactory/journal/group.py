@@ -14,9 +14,10 @@ their changes are brought into the recorded order.
 
 from __future__ import annotations
 
+import os
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.journal import key as keys
@@ -56,6 +57,8 @@ class Member:
 
     def later(self) -> list[Any]:
         """The changes of the same object that were made after this one when it was recorded."""
+        if not self.group.parallel:
+            return []
         return [
             other.change
             for other in self.group.ended
@@ -63,16 +66,20 @@ class Member:
         ]
 
 
-@dataclass(eq=False, slots=True)
 class Group:
     """Calls that overlap, or one call that runs alone.
 
-    Attributes
+    Parameters
     ----------
     fork : str
         The place at which the first one began.
     serial : int
         The number of that place.
+    join : tuple of str and dict, or None
+        The row that explains `fork`, if it is the end of an earlier group.
+
+    Attributes
+    ----------
     running : int
         How many calls have begun and not ended.
     parallel : bool
@@ -81,24 +88,25 @@ class Group:
         Those that committed, in order.
     seen : dict of int to int
         How many people an object had made when the first call on it began, by its `id`.
-    join : tuple of str and dict, or None
-        The row that explains `fork`, if it is the end of an earlier group.
     """
 
-    fork: str
-    serial: int
-    running: int = 0
-    parallel: bool = False
-    ended: list[Member] = field(default_factory=list)
-    seen: dict[int, int] = field(default_factory=dict)
-    join: tuple[str, dict[str, Any]] | None = None
-    _taken: dict[str, set[int]] = field(default_factory=dict)
-    _failed: set[str] = field(default_factory=set)
-    _last: int = 0
+    running = 0
+    parallel = False
+    _failed: tuple[str, ...] = ()
+    _last = 0
+
+    def __init__(self, fork: str, serial: int, join: tuple[str, dict[str, Any]] | None) -> None:
+        self.pid = os.getpid()
+        self.fork = fork
+        self.serial = serial
+        self.join = join
+        self.ended: list[Member] = []
+        self.seen: dict[int, int] = {}
+        self._taken: list[tuple[str, int]] = []
 
     def number_for(self, first_key: str) -> int:
         """The lowest number that no call of equal content has."""
-        taken = self._taken.get(first_key, ())
+        taken = {number for key, number in self._taken if key == first_key}
         return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
     def has_failed(self, first_key: str) -> bool:
@@ -116,8 +124,7 @@ class Group:
         """Add a call."""
         self.running += 1
         self.parallel = self.parallel or self.running > 1
-        self._taken.setdefault(first_key, set()).add(number)
-        self._failed.discard(first_key)
+        self._taken.append((first_key, number))
         return Member(self, first_key, number)
 
     def settle(self, member: Member, order: int | None) -> None:
@@ -133,12 +140,15 @@ class Group:
         """End a call that was rolled back or has committed."""
         if not failed:
             self.settle(member, None)
+            if not self.parallel:
+                self.ended.append(member)
+                return
             insort(self.ended, member, key=lambda one: one.order)
             return
         if not member.order:
             self.running -= 1
-        self._taken[member.first_key].discard(member.number)
-        self._failed.add(member.first_key)
+        self._taken.remove((member.first_key, member.number))
+        self._failed = (*self._failed, member.first_key)
 
 
 class Calls:
@@ -160,14 +170,18 @@ class Calls:
         """The base of a call that begins now and runs alone."""
         return self._base(self.serial + 1)
 
-    def choices(self) -> list[Group | None]:
-        """The groups in which a call that begins now can be; None is a new one.
+    def choices(self) -> list[Group | None] | None:
+        """The groups in which a call that begins now can be, or None: it runs alone.
 
-        The first one is for a call that is in none of them yet.
+        Within the list None stands for running alone, too. The first choice is for a call that
+        is in none of them yet.
         """
         group = self.group
         if group is None or not (group.running or group.parallel):
-            return [None]
+            return None
+        if group.pid != os.getpid():  # a fork copies the calls of threads that it does not have
+            self.group = None
+            return None
         return [group, None] if group.running else [None, group]
 
     def enter(self, group: Group | None, base: str, first_key: str, number: int) -> Member | None:
@@ -176,7 +190,9 @@ class Calls:
             if group is None:
                 if self.next_base() != base or (self.group is not None and self.group.running):
                     return None
-                group = Group(base, self.serial + 1, join=self._join())
+                if self.group is not None:
+                    self.group.ended = []  # they refer to it
+                group = Group(base, self.serial + 1, self._join())
                 self.group = group
             elif group is not self.group or group.number_for(first_key) != number:
                 return None
@@ -189,10 +205,15 @@ class Calls:
             member.group.settle(member, order)
 
     def leave(self, member: Member, step: Any = None, *, failed: bool = False) -> None:
-        """End a call."""
+        """End a call: with its event, if it has one."""
         with self._lock:
             member.step = step
             member.group.leave(member, failed=failed)
+            if step is not None:
+                self._move(member, step)
+
+    def _move(self, member: Member, step: Any) -> None:
+        """Move behind an event."""
 
     def _join(self) -> tuple[str, dict[str, Any]] | None:
         return None

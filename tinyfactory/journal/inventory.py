@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.key import next_head
 from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
-from tinyfactory.journal.serializer import digest, seal
+from tinyfactory.journal.rows import is_row
+from tinyfactory.journal.serializer import seal
+from tinyfactory.journal.verification import check_row
 
 # Rows of a recording that are imported in one commit.
 _ROWS_PER_COMMIT = 100
@@ -52,16 +53,12 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             continue
         try:
             value = store.get(name)
+            check_row(name, value, False)
         except DamagedRecord as error:
             yield name, str(error)
             continue
-        kind, _, own = name.partition(":")
-        if kind == "event" and value["head"] != next_head(
-            own, value["result"], value["changes"], value["steps"]
-        ):
-            yield name, "Its head does not match its contents."
-        elif kind == "join" and own != digest("join", value["parent"], value["heads"]):
-            yield name, "Its head does not match the heads that it joins."
+        if not is_row(name, value):
+            yield name, "It is not a row of a journal."
 
 
 def check_importable(recording: Recording) -> None:
@@ -81,9 +78,17 @@ def check_importable(recording: Recording) -> None:
 
 
 def take_in(store: Any, recording: Recording) -> tuple[int, int]:
-    """Import a recording's rows; the number of new rows and of rows that were there already."""
+    """Import a recording's rows; the number of new rows and of rows that were there already.
+
+    Raises
+    ------
+    DamagedRecord
+        When a row does not match its key or is no record; nothing is imported then.
+    """
     names = list(recording)
     known = set(store)
+    for name in names:
+        check_row(name, recording.get(name), False)
     for start in range(0, len(names), _ROWS_PER_COMMIT):
         store.add_all(
             [(name, recording.get(name)) for name in names[start : start + _ROWS_PER_COMMIT]]
@@ -108,6 +113,10 @@ def one_event(store: Any, beginning: str) -> tuple[str, Json]:
             + ("more of the key." if found else "a key as `history()` and `verify` show it.")
         )
     record: Json = store.get(found[0])
+    if not is_row(found[0], record):
+        raise DamagedRecord(
+            f"{found[0]} is not an event. Run: python -m tinyfactory journal verify"
+        )
     return found[0].removeprefix("event:"), record
 
 
@@ -139,7 +148,9 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
             raise InvalidInput(f"{len(found)} lines of {simulation!r} begin with {beginning!r}.")
         chosen.add(found[0])
     going = {key for key, value in events.items() if _line(events, value) in chosen}
-    stay = {r["key"] for k, v in events.items() if k not in going for r in v["meta"]["replies"]}
+    staying = [value for key, value in events.items() if key not in going]
+    stay = {reply["key"] for value in staying for reply in value["meta"]["replies"]}
+    stay |= {"version:" + value["version"] for value in staying}
     heads = {events[key]["head"] for key in going}
 
     def goes(name: str) -> bool:
@@ -157,7 +168,11 @@ def whole_lines(store: Any, simulation: str, beginnings: list[str]) -> list[str]
 
 def _line(events: dict[str, Json], record: Json) -> str | None:
     """The line of an event; of a nested event, the line of the outermost one."""
+    seen: set[str] = set()
     while record["line"] is None:
+        if record["head"] in seen:  # a damaged journal may have a circle of events
+            return None
+        seen.add(record["head"])
         outer = events.get(record.get("within") or "")
         if outer is None:
             return None

@@ -17,12 +17,11 @@ The base is, for
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
-import textwrap
 from collections.abc import Callable
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, NotSerialisable
@@ -30,12 +29,21 @@ from tinyfactory.journal.serializer import (
     State,
     copied,
     digest,
-    digest_text,
     encode,
     objects_by_place,
+    objects_in,
     type_name,
     with_state,
 )
+from tinyfactory.journal.version.former import former_versions
+from tinyfactory.journal.version.source import capture, is_own_class
+from tinyfactory.journal.version.version import Version, version_of
+
+# At most so many classes' versions of one method are remembered.
+_MOST_CLASSES = 100
+
+# The derived parameters of methods that have some, by the name of the method.
+derived_parameters: dict[str, tuple[str, ...]] = {}
 
 
 class Method:
@@ -44,17 +52,22 @@ class Method:
     `touches` names the parameters (including ``"self"``) whose objects the method changes; None
     means all objects with a state. `request` returns the model request, which enters the key;
     parameters in `ignore` do not. The objects of the parameters in `locks` are locked during the
-    call, although it does not change them before it commits.
+    call, although it does not change them before it commits. An `edit` asks no model, so it may
+    run in a recording. Parameters in `derived` follow from the state of objects; a recording is
+    searched without them.
     """
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: FunctionType,
         given_version: str | None = None,
         touches: tuple[str, ...] | None = None,
         request: Callable[..., Any] | None = None,
         ignore: tuple[str, ...] = (),
         locks: tuple[str, ...] = (),
+        *,
+        edit: bool = False,
+        derived: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -63,16 +76,41 @@ class Method:
         self.request = request
         self.ignore = ignore
         self.locks = locks
+        self.edit = edit
+        self.derived = derived
+        if derived:
+            derived_parameters[self.name] = derived
+        self._versions: dict[tuple[type, ...], Version] = {}
+        if not given_version:
+            capture(function)
 
     @cached_property
     def signature(self) -> inspect.Signature:
         """The signature, owner included."""
         return inspect.signature(self.function)
 
+    def version(self, owner: type, *others: type) -> str:
+        """The version for objects of a class: the given one, else a digest of the code.
+
+        An edited method is new, and so is one that names a function or constant that was edited.
+        `others` are the classes of objects in the arguments.
+        """
+        return self.given_version or self.version_in_parts(owner, *others).text
+
+    def version_in_parts(self, *classes: type) -> Version:
+        """The digest of the code with all that it covers."""
+        known = self._versions.get(classes)
+        if known is None or not known.holds():
+            if len(self._versions) >= _MOST_CLASSES:
+                self._versions.clear()
+            known = version_of(self.function, classes[0], classes[1:])
+            self._versions[classes] = known
+        return known
+
     @cached_property
-    def version(self) -> str:
-        """The given version, else a digest of the source, so that an edited method is new."""
-        return self.given_version or _source_version(self.function)
+    def former_versions(self) -> tuple[str, ...]:
+        """The versions that earlier releases gave; none for a given version."""
+        return () if self.given_version else former_versions(self.function)
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with defaults filled in: f(1) and f(x=1) are the same call."""
@@ -182,8 +220,22 @@ class Call:
     @property
     def class_name(self) -> str:
         """The class under whose name the call is recorded."""
+        return type_name(self.owner_class)
+
+    @property
+    def version(self) -> str:
+        """The version of the method for the classes of the owner and of the arguments."""
+        if self.method.given_version:
+            return self.method.given_version
+        classes = {type(thing) for thing in objects_in(self.arguments)}
+        own = sorted(filter(is_own_class, classes), key=type_name)
+        return self.method.version(self.owner_class, *own)
+
+    @property
+    def owner_class(self) -> type:
+        """The class of the owner, or the owner itself for a class method."""
         owner = self.owner
-        return type_name(owner if isinstance(owner, type) else type(owner))
+        return owner if isinstance(owner, type) else type(owner)
 
 
 def check_method(function: Any, names_used: tuple[str, ...]) -> None:
@@ -202,16 +254,6 @@ def check_method(function: Any, names_used: tuple[str, ...]) -> None:
     unknown = [name for name in names_used if name != "self" and name not in names]
     if unknown:
         raise InvalidInput(f"{function.__qualname__} has no parameter {', '.join(unknown)}.")
-
-
-def _source_version(function: Callable[..., Any]) -> str:
-    """A digest of the function's code; comments and layout do not enter it."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, SyntaxError, TypeError):
-        code = function.__code__
-        return "code:" + digest_text(f"{code.co_code.hex()} {code.co_consts!r} {code.co_names!r}")
-    return "source:" + digest_text(ast.dump(tree))
 
 
 Json = dict[str, Any]
@@ -238,7 +280,7 @@ def call_content(call: Call, states: dict[str, State]) -> Json:
     content = {
         "class": call.class_name,
         "method": method.name,
-        "version": method.version,
+        "version": call.version,
         "arguments": encode(arguments, "arguments"),
         "request": None if method.request is None else method.request(call.owner, **call.arguments),
     }

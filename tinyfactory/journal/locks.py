@@ -30,7 +30,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,6 +89,8 @@ class ObjectLock:
 
     def give_to_next(self) -> None:
         """Give the lock to the first of those who wait that may have it."""
+        if not self.queue:
+            return
         self.since = time.monotonic()
         for waiter in self.queue:
             if self.open_to(waiter.locks):
@@ -183,7 +185,8 @@ class Locks:
         self.progress = 0.0
         self._waiter: _Waiter | None = None
         self._pid = os.getpid()
-        self.root.progress = time.monotonic()
+        if outer is not None:
+            self.root.progress = time.monotonic()
 
     @property
     def root(self) -> Locks:
@@ -216,7 +219,7 @@ class Locks:
         lock.holders.append(self)
         self.held[id(thing)] = (thing, lock)
 
-    def try_lock(self, things: Iterable[Any], seconds: float) -> bool:
+    def try_lock(self, things: Sequence[Any], seconds: float) -> bool:
         """Lock objects; False after so many seconds, and then call it again with the same.
 
         Raises
@@ -226,7 +229,10 @@ class Locks:
         ObjectLocked
             After `lock_timeout` without progress of the holder.
         """
-        return all(self._try(thing, seconds) for thing in _in_order(things))
+        for thing in _in_order(things):  # noqa: SIM110 - a generator would take longer
+            if not self._try(thing, seconds):
+                return False
+        return True
 
     def _try(self, thing: Any, seconds: float) -> bool:
         waiter = self._waiter
@@ -248,7 +254,7 @@ class Locks:
         self._waiter = None
         return True
 
-    async def lock_async(self, things: Iterable[Any]) -> None:
+    async def lock_async(self, things: Sequence[Any]) -> None:
         """Lock objects, and let the event loop run while waiting; raises as `try_lock`."""
         for thing in _in_order(things):
             if id(thing) in self.held:
@@ -286,11 +292,7 @@ class Locks:
             if id(thing) in self.held:
                 return None
             lock = lock_of(thing)
-            if not lock.holders:
-                if not lock.queue:
-                    self.take(thing, lock)
-                    return None
-            elif lock.open_to(self):
+            if not lock.queue if not lock.holders else lock.open_to(self):
                 self.take(thing, lock)
                 return None
             waiter = _Waiter(self, thing, lock, loop)
@@ -332,7 +334,8 @@ class Locks:
                     lock.holders[place] = outer
                     outer.held[number] = (thing, lock)
                 lock.give_to_next()
-        self.root.progress = time.monotonic()
+        if self._root is not None:
+            self._root.progress = time.monotonic()
 
     @contextmanager
     def waiting_for_model(self) -> Iterator[None]:
@@ -392,10 +395,9 @@ def _reached(first: Locks) -> list[Locks]:
     return found
 
 
-def _in_order(things: Iterable[Any]) -> list[Any]:
+def _in_order(things: Sequence[Any]) -> Sequence[Any]:
     """Always in the same order: two calls that lock the same objects do not meet half way."""
-    found = list(things)
-    return found if len(found) < 2 else sorted(found, key=id)
+    return things if len(things) < 2 else sorted(things, key=id)
 
 
 def name_of(thing: Any) -> str:
@@ -431,8 +433,8 @@ def _cycle_words(waiter: _Waiter, holder: Locks) -> str:
     why = f", and {'; '.join(others[:3])}" if others else ""
     return (
         f"{beginning}{why}. They would wait for each other for ever, so {mine} was stopped and "
-        "rolled back; the other goes on. Call it again, and lock objects in the same order "
-        "everywhere."
+        "rolled back. The other call goes on when the calls around this one have ended, too. Make "
+        "the outermost call again, and change objects in the same order everywhere."
     )
 
 

@@ -8,12 +8,10 @@ attributes before the call: ``people[2]``, ``self.friend``.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.changes import Change, difference
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.scope import current_context, within
@@ -114,13 +112,11 @@ class Participants:
         return None if place is None else place[0]
 
     def thing(self, name: str) -> Any:
-        """The object of a name."""
+        """The object of a name, or None."""
         things = self.call.things
         if name not in things:
             things.update(self._reachable().values())
-            if name not in things:
-                raise DamagedRecord(f"{self.call.method.name} has no object {name!r} here.")
-        return things[name]
+        return things.get(name)
 
     def _reachable(self, more: Sequence[StateCopy] = ()) -> dict[int, tuple[str, Any]]:
         """The objects that arguments and attributes of objects refer to, with their places, by id.
@@ -208,7 +204,6 @@ def _watch(cls: type) -> None:
 
 
 def _watched_set(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
     def __setattr__(self: Any, attribute: str, value: Any) -> None:  # noqa: N807
         tx = current_context().transaction
         if tx is not None and id(self) not in tx.known:
@@ -219,7 +214,6 @@ def _watched_set(plain: Callable[..., None]) -> Any:
 
 
 def _watched_delete(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
     def __delattr__(self: Any, attribute: str) -> None:  # noqa: N807
         tx = current_context().transaction
         if tx is not None and id(self) not in tx.known:

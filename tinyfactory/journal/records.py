@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
+from tinyfactory.journal.rows import is_row
 from tinyfactory.utils.imports import require
-from tinyfactory.utils.text import cut
+from tinyfactory.utils.text import cut, legible, one_line
 
 Record = dict[str, Any]
 # Why an event was replayed, or was new.
@@ -48,8 +49,8 @@ class Event:
         """The event of a record of the journal."""
         at = record["meta"]["at"]  # 0 in a recording, which leaves clocks out
         replies = record["meta"]["replies"]
-        usages = [reply.get("usage") or {} for reply in replies]
         prices = [reply.get("usd") for reply in replies]
+        priced = all(type(price) in (int, float) for price in prices)
         return cls(
             key=key,
             at=dt.datetime.fromtimestamp(at).astimezone() if at else None,
@@ -59,13 +60,20 @@ class Event:
             hit=hit,
             why=why,
             model=", ".join(dict.fromkeys(str(reply.get("model") or "") for reply in replies)),
-            prompt_tokens=sum(int(usage.get("prompt_tokens", 0)) for usage in usages),
-            completion_tokens=sum(int(usage.get("completion_tokens", 0)) for usage in usages),
-            usd=None if any(price is None for price in prices) else float(sum(prices)),
+            prompt_tokens=sum(_tokens(reply, "prompt_tokens") for reply in replies),
+            completion_tokens=sum(_tokens(reply, "completion_tokens") for reply in replies),
+            usd=float(sum(prices)) if priced else None,
             seconds=float(record["meta"]["seconds"]),
             attempts=len(replies),
             failure=record["failure"],
         )
+
+
+def _tokens(reply: Record, name: str) -> int:
+    """The number of tokens that a server gave for a reply; 0 for anything but a number."""
+    usage = reply.get("usage")
+    number: Any = usage.get(name) if isinstance(usage, dict) else 0
+    return int(number) if type(number) in (int, float) and 0 <= number < 1e15 else 0
 
 
 class History(list[Event]):
@@ -97,12 +105,12 @@ class History(list[Event]):
             )
             for number, event in enumerate(self)
         ]
-        widths = [max(len(cut(row[i], 60)) for row in rows) for i in range(len(rows[0]))]
+        shown = [[legible(one_line(cell, 60)) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         return "\n".join(
-            "  ".join(cut(cell, 60).ljust(width) for cell, width in zip(row, widths, strict=True))
-            .rstrip()
-            for row in rows
-        )  # fmt: skip
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in shown
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,8 @@ class LineInfo:
 
     def __repr__(self) -> str:
         branches = f", {len(self.heads)} branches" if len(self.heads) > 1 else ""
-        return f"LineInfo({self.root[:8]}, {self.origin['class']}, events={self.events}{branches})"
+        kind = legible(one_line(self.origin["class"]))
+        return f"LineInfo({self.root[:8]}, {kind}, events={self.events}{branches})"
 
 
 def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
@@ -132,7 +141,7 @@ def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
                 record = store.get(name)
             except DamagedRecord:
                 continue  # reported when it is looked up; `journal verify` lists them all
-            if record is not None and record["simulation"] == simulation:
+            if is_row(name, record) and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
 
 

@@ -7,10 +7,7 @@ several branches, and the same call made twice is two events.
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import InvalidInput, NameTaken
+from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
+from tinyfactory.journal.cells import Execution, SecondRuns, current_execution
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.serializer import (
     References,
@@ -30,20 +28,16 @@ from tinyfactory.journal.serializer import (
     type_name,
 )
 from tinyfactory.journal.state import has_own_state, objects_of
+from tinyfactory.journal.work import WorkUnderWay
 from tinyfactory.utils.concurrency import (
     Aside,
     deferred_interrupts,
     new_lock,
     open_after_fork,
-    running_loop,
 )
 from tinyfactory.utils.text import normalise_name
 
-logger = logging.getLogger("tinyfactory")
 FREE = "free"
-# Seconds between two looks at the work under way, and until the user is told of it.
-_PIECE = 0.2
-_QUIET = 0.5
 # All factories of this process by name. People find their maker here without the factories'
 # package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
 factories: dict[str, Any] = {}
@@ -69,6 +63,8 @@ class Context(NamedTuple):
         and callbacks inherit it.
     scope : Scope or None
         The scope of the simulation that the work belongs to; None if there was none when it began.
+    execution : Execution or None
+        The execution of the cell that began the current job; None for the one that runs now.
     """
 
     transaction: Any = None
@@ -76,6 +72,7 @@ class Context(NamedTuple):
     undo: list[Undo] | None = None
     sender: Any = None
     scope: Any = None
+    execution: Execution | None = None
 
 
 # The only context variable of the package; each thread and task has a current call.
@@ -173,24 +170,23 @@ class Line(Calls):
     def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
         """End an event and move to its head; with None (rolled back) the head stays."""
         super().leave(member, step, failed=failed or step is None)
-        if step is None:
+
+    def _move(self, member: Member, step: Step) -> None:
+        group = member.group
+        if group is not self.group:  # the line was moved meanwhile
+            self.head = key.joined_head(self.head, step.head)
+            self.steps.append(step)
             return
-        with self._lock:
-            group = member.group
-            if group is not self.group:  # the line was moved meanwhile
-                self.head = key.joined_head(self.head, step.head)
-                self.steps.append(step)
-                return
-            self.head = step.head
-            if len(group.ended) == 1:
-                self.steps.append(step)
-                return
-            self.head, row = _join_of(group)
-            self._joined = self.head, row
-            steps = [one.step for one in group.ended]
-            # The line continues from the last one.
-            steps[-1] = steps[-1]._replace(head=self.head)
-            self.steps[1 - len(steps) :] = steps
+        self.head = step.head
+        if len(group.ended) == 1:
+            self.steps.append(step)
+            return
+        self.head, row = _join_of(group)
+        self._joined = self.head, row
+        steps = [one.step for one in group.ended]
+        # The line continues from the last one.
+        steps[-1] = steps[-1]._replace(head=self.head)
+        self.steps[1 - len(steps) :] = steps
 
     def move(self, head: str, steps: list[Step]) -> None:
         """Move to another head of the line, which these steps lead to."""
@@ -265,6 +261,7 @@ class Fork:
     def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
         self.results: dict[int, Any] = {}
         self._store = scope.store
+        self._replayed = scope.recorded is not None
         self.line = scope.line_of(thing) if scope.store is not None else Line("none")
         self.head = self.line.head
         root, origin = self.line.root, self.line.origin
@@ -282,11 +279,19 @@ class Fork:
         heads = [slot.line.head for slot in self.slots]
         head = key.fork_head(self.head, heads)
         steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
+        if not steps and self._replayed:
+            return  # the calls of a cell that is run again are no further events
         if steps:
             steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and self._store.get("join:" + head) is None:
+        if self._store is not None and not self._is_joined(head):
             self._store.add("join:" + head, {"parent": self.head, "heads": heads})
         self.line.move(head, [*self.line.steps, *steps])
+
+    def _is_joined(self, head: str) -> bool:
+        try:
+            return self._store.get("join:" + head) is not None
+        except DamagedRecord:
+            return False  # it is replaced
 
 
 # -- names ------------------------------------------------------------------------------
@@ -379,6 +384,8 @@ class Registry:
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
 origins: Aside[str] = Aside()
+# The execution of the cell that made an object, while a simulation is open.
+births: Aside[Execution] = Aside()
 
 
 class Scope:
@@ -420,9 +427,7 @@ class Scope:
         # The store again if it is a recording, else None.
         self.recorded: Any = None
         self.lock = open_after_fork(threading.RLock())
-        # The calls and jobs under way, each with its process: a fork copies those of all threads.
-        self._works: dict[int, tuple[int, Any]] = {}
-        self._idle = threading.Condition(new_lock())
+        self.works = WorkUnderWay(scope_id)
         self._forget()
 
     def begin(self, store: Any, recorded: Any) -> None:
@@ -443,6 +448,8 @@ class Scope:
         for one in (self, *others):
             one.wait_until_idle("begins again")
         self.store, self.recorded = store, recorded
+        if recorded is not None:
+            recorded.restart()
         with self.lock:
             self._forget()
         for forget in _at_begin:
@@ -466,8 +473,8 @@ class Scope:
         """
         while True:
             self.wait_until_idle("ends")
-            with deferred_interrupts(), self._idle:
-                if self._under_way():
+            with deferred_interrupts(), self.works.lock:
+                if self.works.now():
                     continue  # a call began meanwhile
                 with _lock:
                     _open[:] = [s for s in _open if s is not self]
@@ -476,73 +483,21 @@ class Scope:
         if store is not None:
             store.close()
 
-    # -- work under way -----------------------------------------------------------------
-
     def hold(self, work: Any) -> bool:
-        """Keep the simulation open until `let_go`; False if none is open.
-
-        Parameters
-        ----------
-        work : object
-            The call or job; its text names it, and `loop` is the event loop of a coroutine.
-        """
-        with self._idle:
+        """Keep the simulation open until `let_go`; False if it is not open."""
+        with self.works.lock:
             if self.store is None:
                 return False
-            self._works[id(work)] = os.getpid(), work
+            self.works.add(work)
             return True
 
     def let_go(self, work: Any) -> None:
         """End some work."""
-        with self._idle:
-            if self._works.pop(id(work), None) is not None and not self._works:
-                self._idle.notify_all()
-
-    def cancel_jobs(self) -> None:
-        """Cancel the jobs under way; they end as soon as they can."""
-        with self._idle:
-            works = self._under_way()
-        for work in works:
-            getattr(work, "cancel", lambda: None)()
-
-    def _under_way(self) -> list[Any]:
-        return [work for pid, work in self._works.values() if pid == os.getpid()]
+        self.works.remove(work)
 
     def wait_until_idle(self, what: str) -> None:
         """Wait until no call and no job is under way; see `end`."""
-        began, told = time.monotonic(), False
-        while True:
-            with self._idle:
-                works = self._under_way()
-                if not works:
-                    return
-                self._check_waiting(works, what)
-                self._idle.wait(_PIECE)
-            if not told and time.monotonic() - began > _QUIET:
-                told = True
-                logger.warning(
-                    "Simulation %r %s when the work under way has ended: %s. Interrupt (Ctrl-C) "
-                    "to stop waiting; job.cancel() stops a job and keeps its people.",
-                    self.id,
-                    what,
-                    ", ".join(map(str, works[:5])),
-                )
-
-    def _check_waiting(self, works: list[Any], what: str) -> None:
-        """Raise an error where the work could not end while this thread waits for it."""
-        if _context.get().scope is self:
-            raise InvalidInput(
-                f"Simulation {self.id!r} {what} only after its calls and jobs have ended, and "
-                "this was called within one. Nothing was changed. Call it afterwards."
-            )
-        loop = running_loop()
-        pending = [w for w in works if loop is not None and getattr(w, "loop", None) is loop]
-        if pending:
-            raise InvalidInput(
-                f"Simulation {self.id!r} {what} only after its calls have ended, and "
-                f"{pending[0]} is a coroutine of this event loop, which cannot run while this "
-                "waits. Nothing was changed. Await it first."
-            )
+        self.works.wait_until_none(what, within=_context.get().scope is self)
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -555,23 +510,21 @@ class Scope:
 
     def _forget(self) -> None:
         """Reset to the beginning: no names, no numbers, every line at its root."""
-        self.registries: dict[str, Registry] = {}
+        self.people = Registry("person")
         self.numbers: Counter[str] = Counter()
         self.hits = 0
         self.misses = 0
         self.model_calls = 0
         self.meter = Meter(self.budget)
         self.last_key: str | None = None
+        # Versions whose parts were stored in this run.
+        self.versions: set[str] = set()
         self._steps: dict[str, Step] = {}
         self._occurrences: Counter[str] = Counter()
+        self.second_runs = SecondRuns()
         # Lines are stored together with this token, so that a line of an earlier run is never
         # continued.
         self._run = object()
-
-    def registry(self, kind: str) -> Registry:
-        """The registry of one kind of thing, such as ``"person"``."""
-        with self.lock:
-            return self.registries.setdefault(kind, Registry(kind))
 
     def number(self, kind: str) -> int:
         """The next number of a kind, from 1 in each run."""
@@ -588,10 +541,23 @@ class Scope:
             line = self.begun_line_of(thing)
             if line is None:
                 origin, refers = _origin(thing)
-                line = self.new_line("object", origin)
+                line = self._recorded_line(thing, origin) or self.new_line("object", origin, thing)
                 line.refers = refers
                 _lines.put(thing, (self._run, line))
             return line
+
+    def _recorded_line(self, thing: Any, origin: dict[str, Any]) -> Line | None:
+        """The line of an object in the recording that is replayed, or None."""
+        if self.recorded is None:
+            return None
+        born = births.get(thing) or current_execution()
+        root = self.recorded.root_of(origin, born, made=bool(origin_of(thing)))
+        if root is None:
+            return None
+        place = self.recorded.get("line:" + root)
+        equal = digest(self.recorded.recording.simulation, "object", origin)
+        self._occurrences[equal] = max(self._occurrences[equal], place["occurrence"])
+        return Line(root, place)
 
     def begun_line_of(self, thing: Any) -> Line | None:
         """The line of an object in this run, or None; does not begin one."""
@@ -613,8 +579,18 @@ class Scope:
         """The event of this run with that key, or None."""
         return self._steps.get(key)
 
-    def new_line(self, kind: str, origin: dict[str, Any]) -> Line:
-        """A new line; its root depends on its origin and the number of earlier equal lines."""
+    def new_line(self, kind: str, origin: dict[str, Any], thing: Any = None) -> Line:
+        """A new line; its root depends on its origin and the number of earlier equal lines.
+
+        Parameters
+        ----------
+        kind : str
+            ``"object"`` or ``"class"``.
+        origin : dict
+        thing : object, optional
+            The object. The cell that made it is stored with the line.
+        """
+        born = None if thing is None else births.get(thing) or current_execution()
         with self.lock:
             recorded = self.recorded
             name = self.id if recorded is None else recorded.recording.simulation
@@ -622,7 +598,8 @@ class Scope:
             self._occurrences[equal] += 1
             place = {"simulation": self.id, "kind": kind, **origin}
             place["occurrence"] = self._occurrences[equal]
-            return Line(key.line_root(equal, place["occurrence"]), place)
+            root = key.line_root(equal, place["occurrence"])
+            return Line(root, place if born is None else place | {"cell": born.mark})
 
 
 def _origin(thing: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -662,7 +639,7 @@ def working(here: Scope, work: Any) -> Iterator[None]:
     ----------
     here : Scope
     work : object
-        As for `Scope.hold`.
+        The call or job; its text names it.
     """
     with deferred_interrupts() as interrupts:
         held = here.hold(work)
@@ -694,6 +671,32 @@ def scope(simulation_id: str | None = None) -> Scope:
         if candidate.id == simulation_id:
             return candidate
     return free
+
+
+def note_birth(thing: Any) -> None:
+    """Remember the cell that makes an object, so that the cell may be run again in a recording."""
+    if _open:
+        execution = current_execution()
+        if execution is not None:
+            births.put(thing, execution)
+
+
+def once_per_cell(here: Scope, thing: Any, what: str, make: Callable[[], Any]) -> Any:
+    """Make an edit; in a recording's cell that is run again, return the first run's result.
+
+    Parameters
+    ----------
+    here : Scope
+    thing : object
+        The object that is edited.
+    what : str
+        The same for equal edits.
+    make : callable
+    """
+    execution = None if here.recorded is None else current_execution()
+    if execution is None or _context.get().transaction is not None:
+        return make()
+    return here.recorded.turns.once(execution, thing, what, make)
 
 
 def origin_of(thing: Any) -> str:

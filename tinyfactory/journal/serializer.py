@@ -13,14 +13,17 @@ The rules, by exact type; nothing is coerced silently:
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import math
+import types
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.scanner import make_scanner
 from typing import Any, TypeVar
 
-from tinyfactory.errors import DamagedRecord, NotSerialisable
+from tinyfactory.errors import DamagedRecord, NotSerialisable, TinyFactoryError
 
 # Marks an encoded value that JSON has no form for. A user's dictionary with this key is
 # written as pairs, so it cannot be mistaken for a mark.
@@ -382,26 +385,130 @@ def _decode(value: Any, swap: Callable[[Any], Any] | None, known: Known) -> Any:
             for key, item in value.items()
         }
     match value:
-        case {"$": "tuple", "items": items}:
+        case {"$": "tuple", "items": list(items)}:
             return tuple(_decode(items, swap, known))
-        case {"$": "dict", "items": items}:
+        case {"$": "dict", "items": list(items)} if all(map(_is_pair, items)):
             return {_decode(k, None, known): _decode(v, swap, known) for k, v in items}
-        case {"$": "list", "type": name, "items": items}:
-            return _type_of(name)(_decode(items, swap, known))
-        case {"$": "same", "as": name}:
+        case {"$": "list", "type": str(name), "items": list(items)}:
+            return _type_of(name, of_list=True)(_decode(items, swap, known))
+        case {"$": "same", "as": str(name)}:
             return known.get(name)
-        case {"$": "object", "type": name, "state": state}:
+        case {"$": "object", "type": str(name), "state": dict(state)}:
             cls = _type_of(name)
             thing, place = cls.__new__(cls), len(known.made)
             known.made.append(thing)  # its own state may refer to it
-            thing = thing.decode_complete_state(_decode(state, None, known))
+            thing = _restored(thing, _decode(state, None, known))
             return known.made_or_live(place, thing if swap is None else swap(thing))
-    raise DamagedRecord(f"The journal holds a value of unknown form {value.get(MARK)!r}.")
+    raise DamagedRecord(f"The journal holds a value of unknown form {value.get(MARK)!r:.80}.")
 
 
-def _type_of(name: str) -> Any:
+def _is_pair(item: Any) -> bool:
+    """Whether a value is a key and a value; a list, for example, cannot be a key."""
+    if type(item) is not list or len(item) != 2:
+        return False
+    key = item[0]
+    return type(key) in _LEAVES or (type(key) is dict and key.get(MARK) == "tuple")
+
+
+def _restored(thing: Any, state: State) -> Any:
+    """A new object in a stored state."""
+    cls = type(thing)
+    check_names(cls, state)
     try:
-        return _types[name]
+        return thing.decode_complete_state(state)
+    except TinyFactoryError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DamagedRecord(
+            f"The journal holds a {cls.__name__} whose state cannot be restored "
+            f"({type(error).__name__}: {error}). The event is unharmed. If the class was edited, "
+            "let its decode_complete_state accept the earlier state."
+        ) from error
+
+
+# Names that objects of a class may have in a state, as far as they were looked at.
+_allowed: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
+_PLAIN = (type(None), bool, int, float, str, list, tuple, dict, set, frozenset)
+_DATA = (property, functools.cached_property, types.MemberDescriptorType)
+
+
+def check_names(cls: type, state: Iterable[Any]) -> None:
+    """Refuse a state that would replace more of an object than its data.
+
+    A state may come from another machine. It holds names of attributes, and must not replace a
+    method or what Python itself uses, such as ``__class__``.
+
+    Raises
+    ------
+    DamagedRecord
+        For such a name.
+
+    Examples
+    --------
+    >>> class Shop:
+    ...     def sell(self): ...
+    >>> check_names(Shop, {"town": "Wien", "_prices": []})
+    >>> check_names(Shop, {"sell": 1})
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.DamagedRecord: The journal holds a state of Shop with 'sell', which is ...
+    """
+    allowed = _allowed.setdefault(cls, set())
+    for name in state:
+        if type(name) is not str or name not in allowed:
+            if type(name) is not str or not _is_data(cls, name):
+                raise DamagedRecord(
+                    f"The journal holds a state of {cls.__name__} with {name!r:.80}, which is no "
+                    "attribute with data. It was not restored. Use a journal or a recording of "
+                    "this class."
+                )
+            allowed.add(name)
+
+
+def check_change(cls: type, change: Any) -> None:
+    """Refuse a change that is none, or that `check_names` would refuse.
+
+    Raises
+    ------
+    DamagedRecord
+    """
+    parts: list[tuple[Any, Any]] = (
+        list(change.items()) if isinstance(change, dict) else [(None, None)]
+    )
+    for kind, part in parts:
+        if kind in ("append", "drop"):
+            fits = isinstance(part, dict) and all(isinstance(i, list) for i in part.values())
+        else:
+            fits = isinstance(part, {"set": dict, "remove": list}.get(kind, ()))
+        if not fits:
+            raise DamagedRecord(
+                f"The journal holds a change of {cls.__name__} of unknown form {kind!r:.80}. It "
+                "was not made. Use the release of tinyfactory that wrote it."
+            )
+        check_names(cls, part)
+
+
+def _is_data(cls: type, name: str) -> bool:
+    """Whether objects of a class may have data under a name."""
+    if name.startswith("__") and name.endswith("__"):
+        return False
+    for above in cls.__mro__:
+        if name in vars(above):
+            found = vars(above)[name]
+            if isinstance(found, _DATA):
+                return True
+            # The package's own classes have no defaults for data on the class.
+            own = above.__module__.startswith("tinyfactory.")
+            return type(found) in _PLAIN and not own
+    return True
+
+
+def _type_of(name: str, *, of_list: bool = False) -> Any:
+    try:
+        found = _types[name]
+        if issubclass(found, list) is of_list:
+            return found
+        raise DamagedRecord(f"The journal holds an object of class {name!r} in another form.")
     except KeyError:
         raise DamagedRecord(
             f"The journal holds an object of class {name!r}, which is not defined here. "
@@ -411,18 +518,19 @@ def _type_of(name: str) -> Any:
 
 def objects_in(value: Any) -> list[Any]:
     """The objects of registered classes in a value, outermost only, in order."""
+    # A stack and not recursion: arguments come here before anything has checked their depth.
     found: list[Any] = []
-    _collect(value, found)
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if type(value) in with_state:
+            found.append(value)
+        elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+            seen.add(id(value))
+            items = list(value.values() if isinstance(value, dict) else value)
+            waiting += [item for item in reversed(items) if type(item) not in _LEAVES]
     return found
-
-
-def _collect(value: Any, found: list[Any]) -> None:
-    if is_journaled(value):
-        found.append(value)
-    elif isinstance(value, (list, tuple, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            if type(item) not in _LEAVES:
-                _collect(item, found)
 
 
 def objects_by_place(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -433,8 +541,7 @@ def objects_by_place(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     >>> list(objects_by_place({"a": [1, 2]}, "people"))
     []
     """
-    # A stack and not recursion: arguments come here before anything has checked their depth. A
-    # place is a chain of parts, which is joined only where there is an object.
+    # As in `objects_in`. A place is a chain of parts, which is joined where there is an object.
     seen: set[int] = set()
     waiting: list[tuple[Any, Any]] = [(value, (None, where))]
     while waiting:
@@ -527,9 +634,11 @@ def from_text(text: str) -> Any:
     ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
     """
     try:
-        value = _parse(text, 0)[0]
-    except StopIteration:
-        raise DamagedRecord("The journal holds a value that is no JSON.") from None
+        value, end = _parse(text, 0)
+    except (StopIteration, ValueError, RecursionError):
+        end = None
+    if end != len(text):
+        raise DamagedRecord("The journal holds a value that is no JSON, or too deep.")
     # One character is found in a twentieth of the time of three.
     marked = MARK in text and _QUOTED_MARK in text
     return value if marked or type(value) is not dict else Plain(value)
@@ -565,7 +674,12 @@ def _with_sorted_pairs(value: Any) -> Any:
 
 def digest_text(text: str) -> str:
     """SHA-256 of a text, as 40 hex digits (160 bits: collisions stay out of reach)."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
+    return digest_bytes(text.encode("utf-8"))
+
+
+def digest_bytes(text: bytes) -> str:
+    """`digest_text` of a text in UTF-8."""
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
 
 
 # -- stored text -------------------------------------------------------------------------------
@@ -589,7 +703,23 @@ def seal(value: Any) -> Sealed:
     return Sealed(digest_text(text) + text)
 
 
-def unseal(ours: bool, row: bytes | None) -> Any:
+def seal_under(key: str, row: str) -> str:
+    """The seal of a row under its key: under another key the row is not valid.
+
+    Examples
+    --------
+    >>> row = seal({"a": 1})
+    >>> unseal(True, row.encode(), "key", seal_under("key", row))
+    {'a': 1}
+    >>> unseal(True, row.encode(), "another", seal_under("key", row))
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.DamagedRecord: A value of the journal differs from the stored one.
+    """
+    return digest_text(f"{key}\n{row}")
+
+
+def unseal(ours: bool, row: bytes | None, key: str = "", key_seal: Any = None) -> Any:
     """The value of a stored row.
 
     Parameters
@@ -598,6 +728,9 @@ def unseal(ours: bool, row: bytes | None) -> Any:
         Whether the row is of the kind that the journal writes.
     row : bytes or None
         Its text.
+    key, key_seal : str
+        Its key, and its seal under the key. A row of format 1 has no seal; its text begins with
+        its digest, as in all formats.
 
     Raises
     ------
@@ -607,10 +740,18 @@ def unseal(ours: bool, row: bytes | None) -> Any:
     """
     if not ours or row is None:
         raise DamagedRecord("A row of the journal is of an unknown kind; it was not read.")
-    text = row[_DIGITS:]
-    if hashlib.sha256(text).hexdigest()[:_DIGITS].encode() != row[:_DIGITS]:
+    if key_seal is None:
+        whole, expected = row[_DIGITS:], row[:_DIGITS]
+    else:
+        whole, expected = b"%b\n%b" % (key.encode(errors="replace"), row), key_seal
+        expected = expected.encode() if type(expected) is str else b""
+    if hashlib.sha256(whole).hexdigest()[:_DIGITS].encode() != expected:
         raise DamagedRecord("A value of the journal differs from the stored one.")
-    return from_text(text.decode())
+    try:
+        text = row[_DIGITS:].decode()
+    except UnicodeDecodeError:
+        raise DamagedRecord("The journal holds a value that is no text.") from None
+    return from_text(text)
 
 
 def unseal_text(row: Sealed) -> Any:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from tinyfactory import settings
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput, JournalUnavailable
+from tinyfactory.journal.cells import say
 from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
+from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
@@ -62,7 +65,7 @@ class Simulation:
         if _exists(self._path) and not self._path.is_dir():
             raise InvalidInput(
                 f"{self._path} is a file, and a journal is a folder. Nothing was changed. "
-                "Give another path."
+                "Give another path. To replay a recording, call control.begin(recording=path)."
             )
         self._scope = Scope(
             _checked_id(simulation_id),
@@ -85,7 +88,14 @@ class Simulation:
         retry_failures: bool = False,
         budget: Budget | None = None,
     ) -> Self:
-        """A simulation that replays a recording, with no key and no endpoint.
+        """Begin a simulation that replays a recording, with no key and no endpoint.
+
+        Its cells may be run in any order, and again. A call is found in the recording by its
+        method and arguments and by its object; the nth equal call is the nth recorded one. A cell
+        that is run again gives the same objects again, and changes made since stay.
+
+        It is the current simulation at once, so that no call is sent to a model by mistake.
+        ``begin()`` starts again from the beginning, and ``end()`` or a ``with`` statement ends it.
 
         Parameters
         ----------
@@ -108,6 +118,8 @@ class Simulation:
             When there is no such file, or no such mode.
         DamagedRecord
             When the file was changed or cut off; the message names the line.
+        JournalUnavailable
+            When the journal for new events cannot be opened.
         """
         # Slow to import (gzip, tempfile), and needed for recordings only.
         from tinyfactory.journal.recording.recording import Recording
@@ -124,7 +136,7 @@ class Simulation:
         simulation._recording, simulation._extended = recording, mode == "extend"
         if not simulation._extended:
             simulation._path = recording.path
-        return simulation
+        return simulation.begin()
 
     @property
     def id(self) -> str:
@@ -172,6 +184,9 @@ class Simulation:
         Beginning again in the same kernel starts over: a notebook that is run again from its
         top makes the same calls, and they are replayed. As `end` it waits for work under way.
         """
+        before = current_simulation()
+        if before is not None and before is not self and not self._replays_as(before):
+            before._say_if_unused()  # noqa: SLF001 - the same class
         if self._scope.store is None:
             store = self._open_store()
             self._scope.begin(store, store if self._recording is not None else None)
@@ -207,7 +222,20 @@ class Simulation:
             Within a call or a job, or beside a coroutine of this thread's event loop that has
             not ended. The simulation stays open.
         """
+        if self.is_open:
+            self._say_if_unused()
         self._scope.end()
+
+    def _replays_as(self, other: Simulation) -> bool:
+        mine, its = self._recording, other._recording
+        return mine is not None and its is not None and mine.path == its.path
+
+    def _say_if_unused(self) -> None:
+        if self._recording is not None and not self._scope.recorded.used:
+            say(
+                f"Nothing of the recording {self._recording.path.name} has been replayed. "
+                "Calls are replayed while its simulation is the one that was begun last."
+            )
 
     def lines(self) -> list[LineInfo]:
         """The lines on disk, of this run and of earlier ones, with their branches.
@@ -233,7 +261,7 @@ class Simulation:
         key, record = find_event(scope.store, scope.id, event, scope.last_key)
         step = scope.step_of(key)
         replayed = step.why if step is not None and step.hit else None
-        return explain(scope.store, scope.id, key, record, replayed)
+        return legible(explain(scope.store, scope.id, key, record, replayed))
 
     def checkout(self, thing: Any, event: str | int | None) -> None:
         """Put an object back to its state after an earlier event, to continue from there.
@@ -313,10 +341,10 @@ class Simulation:
         from tinyfactory.journal.storage.store import Store  # slow to import: diskcache
 
         if self._recording is None:
-            return Store(self._path)
+            return Store(self._path, check_row)
         from tinyfactory.journal.recording.replay import RecordedStore  # as slow to import
 
-        own = Store(self._path) if self._extended else None
+        own = Store(self._path, check_row) if self._extended else None
         return RecordedStore(self._recording, self.id, own)
 
     def _opened(self) -> Scope:
@@ -356,6 +384,19 @@ def _checked_id(simulation_id: str | None) -> str:
             "Nothing was opened."
         )
     return simulation_id
+
+
+def is_recording(path: str | Path) -> bool:
+    """Whether the path is a file that begins as a recording does, whatever its name is."""
+    try:
+        if not Path(path).is_file():
+            return False
+    except (OSError, ValueError):
+        return False
+    # Slow to import, and needed for recordings only.
+    from tinyfactory.journal.recording.recording import begins_as_recording
+
+    return begins_as_recording(Path(path))
 
 
 def _exists(path: Path) -> bool:

@@ -23,6 +23,7 @@ from tinyfactory.journal.records import (
     arguments_in_short,
     name_in,
 )
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import Scope, origin_of
 from tinyfactory.utils.concurrency import new_lock
 
@@ -126,7 +127,8 @@ class Timeline:
     --------
     >>> import tempfile
     >>> from tinyfactory import TinyPersonFactory, control
-    >>> from tinyfactory.journal.scope import scope
+    >>> from tinyfactory.journal.rows import is_row
+    from tinyfactory.journal.scope import scope
     >>> simulation = control.begin(tempfile.mkdtemp())
     >>> factory = TinyPersonFactory("A choir in Cardiff", model="offline")
     >>> _ = factory.generate_people(2)
@@ -180,9 +182,11 @@ class Timeline:
             record = store.get(name)
         except DamagedRecord:
             return set()  # `journal verify` lists them all
-        if kind == "join" and record is not None:
+        if not is_row(name, record):
+            return set()
+        if kind == "join":
             self._joins[own] = record
-        if record is None or record.get("simulation") != self.scope.id:
+        if record.get("simulation") != self.scope.id:
             return set()
         if kind == "line":
             self._origins[own] = record
@@ -213,11 +217,12 @@ class Timeline:
 
     def _slot(self, head: str, fork: str) -> list[str]:
         """The events of one slot, or one of calls that overlapped, in order."""
-        keys: list[str] = []
-        while head in self._at_head and head != fork:
-            keys.append(self._at_head[head])
-            head = self._read[keys[-1]].parent
-        return keys[::-1]
+        keys: dict[str, None] = {}
+        # A damaged journal may have a circle of events.
+        while head != fork and (key := self._at_head.get(head)) is not None and key not in keys:
+            keys[key] = None
+            head = self._read[key].parent
+        return list(keys)[::-1]
 
     def _before(self, key: str) -> str | None:
         return self._at_head.get(self._after.get(key, self._read[key].parent))
@@ -239,6 +244,11 @@ class Timeline:
             self._positions[key] = Position(len(order), branches, before[key], len(after))
             # The first one continues this branch; each other one begins a branch.
             waiting += [(other, other != after[0]) for other in reversed(after)]
+        # Events in a circle follow no beginning; they are put at the end.
+        for key in self._order[root]:
+            if key not in self._positions:
+                order.append(key)
+                self._positions[key] = Position(len(order), branches, None, 0)
         self._order[root] = order
 
     def _info(self, root: str) -> LineInfo:

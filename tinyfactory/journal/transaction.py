@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 from bisect import bisect_right
@@ -17,10 +16,12 @@ from tinyfactory.errors import (
     ForkedTransaction,
     InvalidInput,
     NameTaken,
+    UnknownRecord,
 )
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.changes import Change, apply, earlier, inverse
-from tinyfactory.journal.group import Calls, Group, Member
+from tinyfactory.journal.cells import current_execution
+from tinyfactory.journal.changes import Change, apply, inverse
+from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.participants import (
@@ -29,7 +30,10 @@ from tinyfactory.journal.participants import (
     together,
     unwatched,
 )
+from tinyfactory.journal.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
+from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
     FREE,
     Context,
@@ -48,23 +52,26 @@ from tinyfactory.journal.serializer import (
     Plain,
     References,
     State,
+    check_change,
     copied,
     decode,
+    digest,
     encode,
+    is_journaled,
     journal_state,
     objects_in,
     outline,
 )
-from tinyfactory.journal.state import (
-    StateCopy,
-)
+from tinyfactory.journal.verification import contents_of
+from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 Json = dict[str, Any]
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
 _GRACE = 0.25
 OTHERWISE = "a step within it was done otherwise"
@@ -82,19 +89,6 @@ def required_transaction() -> Transaction:
     if found is None:
         raise RuntimeError("only called within a transactional method")
     return found
-
-
-class _Place(NamedTuple):
-    """A place that a call can take, in a group or alone, and the key that it has there."""
-
-    group: Group | None
-    fork: str
-    first_key: str
-    number: int
-    base: str
-    key: str
-    content: Json
-    slot: Slot | None
 
 
 class _Sent(NamedTuple):
@@ -141,12 +135,14 @@ class Transaction:
     _done = False
     _rolled_back = False
     _overtaken = False
+    _former_tried = False
 
     def __init__(self, call: Call) -> None:
         here = current_context()
         self.call = call
         self.parent: Transaction | None = here.transaction
         self.slot: Slot | None = here.slot
+        self.execution = here.execution
         owner = getattr(call.owner, "simulation_id", None)
         self.scope: Scope = self.parent.scope if self.parent else scope(owner)
         self.content: Json = {}
@@ -158,6 +154,8 @@ class Transaction:
         self.replies: list[Json] = []
         self.started = time.time()
         self.undo: list[Undo] = []
+        store = self.scope.recorded
+        self.recorded = None if store is None else RecordedCall(store, call)
         self._pid = os.getpid()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
         # The outermost call keeps its simulation open.
@@ -245,13 +243,34 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        while self.member is None:
+        alone = take_alone(calls, self.call.owner, self.content)
+        if alone is not None:
+            self.base, self.key, self.member = alone
+        else:
             self._take_place(calls, states)
+        if self.parent is None and self.member is not None:
+            self.parent_head = self.member.group.fork
+
+    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+        """Find the base, and with it the key, of a call that may have others beside it."""
+        placer = Placer(
+            self.call,
+            self.scope,
+            self.content,
+            states,
+            self.slot,
+            looks_up=self.parent is None or self.parent.rerun,
+            locks_owner=self._locks_owner,
+        )
+        place, self.member = placer.take(calls)
+        self.base, self.key, self.content = place.base, place.key, place.content
+        self.slot = place.slot
 
     def _calls(self) -> Calls:
         """The calls among which this one has its place: on the same object, or within a call."""
         if self.parent is not None:
             return self.parent.inner
+        self.execution = self.execution or current_execution()
         owner, slot = self.call.owner, self.slot
         if isinstance(owner, type):
             origin = {name: self.content[name] for name in ("class", "method", "arguments")}
@@ -261,59 +280,6 @@ class Transaction:
         else:
             self.line = self.scope.line_of(owner)
         return self.line
-
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
-        """Try to find the base, and with it the key, of the event."""
-        places = [self._place(group, calls, states) for group in calls.choices()]
-        place = places[0]
-        if len(places) > 1:
-            again = [p for p in places if p.group is not None and p.group.has_failed(p.first_key)]
-            place = next(filter(self._is_stored, places), (*again, place)[0])
-        self.member = calls.enter(place.group, place.fork, place.first_key, place.number)
-        if self.member is None:
-            return
-        self.base, self.key, self.content = place.base, place.key, place.content
-        self.slot = place.slot
-        self.member.thing = owner = self.call.owner
-        self.member.group.seen.setdefault(id(owner), _people_of(owner))
-        if self.parent is None:
-            self.parent_head = place.fork
-
-    def _place(self, group: Group | None, calls: Calls, states: dict[str, State]) -> _Place:
-        """The place and the key that this call has in a group."""
-        content, slot = self.content, self.slot
-        if group is None:
-            base = calls.next_base()
-            key = keys.event_key(base, content)
-            return _Place(group, base, key, 1, base, key, content, slot)
-        owner = self.call.owner
-        seen = group.seen.get(id(owner))
-        if seen is not None and slot is None and not self._locks_owner:
-            # Its prompt must not depend on which of the others has ended.
-            slot = Slot(owner, 0, seen, self.line or Line("none"))
-            if self.call.method.request is not None:
-                with within(current_context()._replace(slot=slot)):
-                    content = keys.call_content(self.call, states)
-        first_key = keys.event_key(group.fork, content)
-        number = group.number_for(first_key)
-        base, key = group.key(first_key, number, content)
-        return _Place(group, group.fork, first_key, number, base, key, content, slot)
-
-    def _is_stored(self, place: _Place) -> bool:
-        """Whether there is an event at a place, which in a group had others beside it."""
-        scope, key = self.scope, place.key
-        if self.parent is not None and not self.parent.rerun:
-            return False
-        if scope.recorded is not None:
-            key = scope.recorded.key_of(key, place.base, place.content)
-        try:
-            record = scope.store.get("event:" + key)
-        except DamagedRecord:
-            return True
-        if record is None:
-            return False
-        idle = place.group is not None and not place.group.running
-        return not idle or place.number > 1 or "beside" in record["meta"]
 
     @property
     def inner(self) -> Calls:
@@ -349,45 +315,107 @@ class Transaction:
             store.check_writable()
             if self.parent is None:
                 self.scope.count(hit=False)
+                self._note_second_run()
             return None
-        if record["composite"]:
+        recorded, state = self.recorded, self.content.get("state")
+        if recorded is not None and recorded.runs_anew(self.key, record, state):
+            self.key = keys.event_key(self.base, self.content)
+            self.rerun, self.why = True, REPLAYED
+            return None
+        things = self.call.participants.values()
+        known = recorded is not None and recorded.was_applied(self.key, things)
+        if record["composite"] and not known:
             # Its inner events changed other objects: run the body over these events.
             # It stays one, also where they leave these objects as they are this time.
             self.rerun, self.composite, self.why = True, True, REPLAYED
             return None
-        try:
-            changed = {name: self.parts.thing(name) for name in record["changes"]}
-        except DamagedRecord:
-            self._skip("an object that it changed is not here")
-            return self.look_up()
-        more = changed.keys() - self.call.participants.keys()
-        self._to_lock += [changed[name] for name in more]
+        for name in record["changes"]:
+            if not is_journaled(self.parts.thing(name)):
+                raise UnknownRecord(
+                    f"The event {self.key[:8]} changes {name!r:.40}, which is no object of this "
+                    "call. Nothing was changed. `journal verify` checks the journal."
+                )
+        more = record["changes"].keys() - self.call.participants.keys()
+        self._to_lock += [self.call.things[name] for name in more]
         return record
 
     def _find(self) -> Record | None:
         """The stored event under this key, or under the keys of its retries."""
         recorded = self.scope.recorded
-        if recorded is not None and not self.why:
-            self.key = recorded.key_of(self.key, self.base, self.content)
+        if self.recorded is not None and not self.why:
+            self._find_recorded(self.recorded)
         self.why = self.why or NEW
         while True:
             try:
                 record: Record | None = self.scope.store.get("event:" + self.key)
+            except UnknownRecord:
+                raise  # nothing is known of it, so it is neither used nor replaced
             except DamagedRecord as error:
+                if recorded is not None and "event:" + self.key in recorded.recording:
+                    raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
+            if record is not None and not is_row("event:" + self.key, record):
+                logger.warning("Event %s is not one; it runs again.", self.key[:12])
+                self.why = "the stored event is damaged"
+                return None
+            if record is None and self._take_former_key():
+                continue
             if record is None:
-                if recorded is not None:
+                if recorded is not None and not self.call.method.edit:
                     line = None if self.line is None else (self.line.root, self.line.origin)
                     recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
                 return None
             if record["failure"] is None:
                 return record
             again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and self.scope.store.get(again) is None:
+            if not self.scope.retry_failures and not self._is_in_store(again):
                 return record
             self._skip(f"it failed before ({record['failure']}) and is asked again")
+
+    def _find_recorded(self, recorded: RecordedCall) -> None:
+        """Take the key, and for a call on a class the line, of the recorded event."""
+        content, key, base = self.content, self.key, self.base
+        if self.parent is not None:
+            self.key = recorded.inner_key(content, key, base)
+            return
+        self.key, line = recorded.find(content, key, base, self.line, self.execution)
+        if line is not None and line is not self.line:
+            if self.line is not None and self.member is not None:
+                self.line.leave(self.member, failed=True)
+            self.line = line
+            self.member = line.enter(None, line.next_base(), self.key, 1)
+
+    def _note_second_run(self) -> None:
+        """Say that a call costs again when its cell is run a second time."""
+        if self.execution is not None and not self.call.method.edit:
+            content = self.content
+            parts = [content[part] for part in ("class", "method", "arguments")]
+            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
+
+    def _take_former_key(self) -> bool:
+        """Continue with the key that an earlier release gave to this call, if it has an event.
+
+        Its version covered the method only, so such an event is trusted as it was then.
+        """
+        recorded = self.scope.recorded
+        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
+            return False
+        self._former_tried = True
+        for version in self.call.method.former_versions:
+            content = self.content | {"version": version}
+            key = keys.event_key(self.base, content)
+            if self._is_in_store("event:" + key):
+                self.key = key
+                return True
+        return False
+
+    def _is_in_store(self, name: str) -> bool:
+        try:
+            return self.scope.store.get(name) is not None
+        except DamagedRecord:
+            return True  # and is found damaged when it is looked up
 
     def _skip(self, why: str) -> None:
         logger.info("%s is not replayed: %s", self.call.method.name, why)
@@ -396,12 +424,18 @@ class Transaction:
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
         try:
-            self._take_over(record)
+            with contents_of("event:" + self.key):
+                self._take_over(record)
         except NameTaken as error:
             self._skip(f"a name in it is taken now: {error}")
             return False
         self._settle(record["meta"].get("beside"))
-        self._bring_in_order(record)
+        if self.member is not None:
+            known = Known(self.parts.thing)
+            with unwatched():
+                before = bring_in_order(self.member, record["changes"].get("self"), known)
+            if before is not None and self.parent is not None:
+                self.undo.append(before.restore)
         self.why = REPLAYED
         if self.parent is None:
             self.scope.count(hit=True)
@@ -413,14 +447,18 @@ class Transaction:
     def _take_over(self, record: Record) -> None:
         """Apply an event's changes and decode its result, all or nothing."""
         result, changes = record["result"], record["changes"]
+        enter: Callable[[Any], Any] = self._enter
+        made: list[Any] = []
+        if self.recorded is not None:
+            enter, made = self.recorded.entering(self.key, self._enter)
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             known = Known(self.parts.thing)
             with self.active():
                 try:
-                    result = decode(result, self._enter, known)
+                    result = decode(result, enter, known)
                     before = known.uses
-                    changes = decode(changes, self._enter, known)
+                    changes = decode(changes, enter, known)
                     if known.uses > before:
                         self._objects = known.named, known.made
                 except BaseException:
@@ -428,6 +466,10 @@ class Transaction:
                     raise
         self.result = result
         self.staged = list(changes.items())
+        if self.recorded is not None:
+            things = self.call.things
+            self.staged, undo = self.recorded.apply_once(self.key, changes, things, made)
+            self.undo.append(undo)
         self._make_staged()
         self.replies = record["meta"]["replies"]
 
@@ -438,38 +480,24 @@ class Transaction:
             if calls is not None:
                 calls.settle(self.member, order)
 
-    def _bring_in_order(self, record: Record) -> None:
-        """Put the change of a replayed call before those that were made later when recorded."""
-        member, change = self.member, record["changes"].get("self")
-        if member is None or change is None:
-            return
-        member.change = change
-        later = member.later()
-        if later:
-            thing, known = self.call.owner, Known(self.parts.thing)
-            before = StateCopy(thing)
-            ordered = earlier(
-                before.state,
-                dict(self.staged)["self"],
-                [decode(other, known=known) for other in later],
-            )
-            if self.parent is not None:
-                self.undo.append(before.restore)
-            with unwatched():
-                thing.decode_complete_state(copied(ordered))
+    def _enter(self, thing: Any, known: bool = False) -> Any:
+        """Register an object from the journal, as when it was made.
 
-    def _enter(self, thing: Any) -> Any:
-        """Register an object from the journal, as when it was made."""
+        Its name may be taken if it is `known`, but no longer in memory.
+        """
         origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
-        return thing if join is None else join(self.scope.id)
+        with suppress(*[NameTaken] if known else []):
+            return thing if join is None else join(self.scope.id)
+        return thing
 
     # -- the body -----------------------------------------------------------------------
 
     def active(self) -> AbstractContextManager[None]:
         """Run the block as the body of this call."""
+        here = current_context()
         mine = None if self.scope.store is None else self.scope
-        return within(Context(self, self.slot, self.undo, current_context().sender, mine))
+        return within(Context(self, self.slot, self.undo, here.sender, mine, self.execution))
 
     def stage(self, change: Change, name: str = "self") -> None:
         """Add a change of the object (or another parameter), made when the event is stored."""
@@ -564,28 +592,46 @@ class Transaction:
             self.result = copied(result)
         except RecursionError:
             self.result = result  # the journal refuses it
+        if self._is_all_recorded():
+            return
         if self.parent is None and self.scope.store is not None and self.kept:
             self._sent = self._submit()
 
     def finish(self) -> bool:
         """Wait until the event is stored, then make the staged changes; see `commit`."""
+        record = self._settle_recorded()
         if self.parent is not None:
             self._make_staged()
             # An outer method that declares `touches` is replayed without its inner events.
             keep = self.scope.store is not None and self.parent.call.method.touches is None
             self._hand_up(self._record() if keep else None)
             return True
-        record: Record | None = None
         if self._sent is None:
             self._make_staged()
         else:
             record = self._publish()
             if record is None:
                 return False
+            if self.recorded is not None:
+                things = [self.call.things[name] for name in record["changes"]]
+                self.recorded.note(self.key, things, self.result)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)
         return True
+
+    def _is_all_recorded(self) -> bool:
+        """Whether the body ran over events that are all in the recording."""
+        own = [self.key, *(key for key, _ in self.children)]
+        return self.rerun and self.recorded is not None and self.recorded.holds(own)
+
+    def _settle_recorded(self) -> Record | None:
+        if self.recorded is None or not self._is_all_recorded():
+            return None
+        restore = {name: before.restore for name, before in self.parts.before.items()}
+        record, self.result, undo = self.recorded.settle(self.key, self.result, restore)
+        self.undo.append(undo)
+        return record
 
     def _publish(self) -> Record | None:
         """Wait for the stored event; if another kernel was first, continue with its event."""
@@ -626,7 +672,18 @@ class Transaction:
             items += self.line.joins(self.member, record["head"])
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
+        items += self._new_versions([record, *(inner for _, inner in self.children)])
         return _Sent(record, items, self.scope.store.submit(items))
+
+    def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
+        """The parts of the records' versions, each once in a run: what `explain` compares."""
+        found: list[tuple[str, Json]] = []
+        for version in dict.fromkeys(record["version"] for record in records):
+            parts = parts_of(version)
+            if parts is not None and version not in self.scope.versions:
+                self.scope.versions.add(version)
+                found.append(("version:" + version, {"parts": parts}))
+        return found
 
     def _stored(self) -> tuple[Record, Record]:
         """The record of this call, and the record that is stored under its key.
@@ -665,6 +722,8 @@ class Transaction:
             member.change = changes.get("self")
             if member.group.parallel:
                 beside["beside"] = member.order
+        execution = self.execution if self.parent is None else None
+        cell = {"cell": execution.mark} if execution is not None else {}
         return {
             "simulation": self.scope.id,
             "line": self.line.root if self.line is not None else None,
@@ -689,6 +748,7 @@ class Transaction:
                 "why": self.why,
                 "replies": self.replies,
                 **beside,
+                **cell,
             },
         }
 
@@ -720,7 +780,8 @@ class Transaction:
             return
         replayed = self.why == REPLAYED
         step = Step(self.key, record["head"], replayed, self.why) if record else None
-        self.line.leave(self.member, step)
+        repeated = self.recorded is not None and self.recorded.repeated
+        self.line.leave(self.member, None if repeated else step)
         if step is not None:
             if self._objects is not None:
                 self.line.objects[step.key] = self._objects
@@ -778,6 +839,8 @@ class Transaction:
             with suppress(Exception):  # the original error is raised anyway
                 result_of(self._sent.future, _GRACE, self.stopped)
         self._put_back()
+        if self.recorded is not None:
+            self.recorded.give_back()
         if self.rerun and self.parent is None and not self._overtaken:
             self.scope.count(hit=False)
         self._rolled_back = True
@@ -797,13 +860,9 @@ class Transaction:
                 self.undo.pop()()
 
 
-def _people_of(thing: Any) -> int:
-    """How many people a factory has made, which its prompts may mention."""
-    return len(getattr(thing, "generated_names", ()))
-
-
 def _make_change(thing: Any, change: Change) -> None:
     """Apply a change to an object, with its faster `_apply_change` if it has one."""
+    check_change(type(thing), change)
     own = getattr(thing, "_apply_change", None)
     if own is not None:
         own(change)

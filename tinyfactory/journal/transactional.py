@@ -29,6 +29,8 @@ def transactional(
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
     locks: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -41,6 +43,8 @@ def transactional(
     request: Callable[..., Any] | None = None,
     ignore: tuple[str, ...] = (),
     locks: tuple[str, ...] = (),
+    edit: bool = False,
+    derived: tuple[str, ...] = (),
 ) -> Any:
     """Make a method atomic, and save its calls in the journal of the open simulation.
 
@@ -59,8 +63,8 @@ def transactional(
     Parameters
     ----------
     version : str, optional
-        The method's version in the event's key; by default a digest of its source, so that
-        an edited method runs again.
+        The method's version in the event's key; by default a digest of its code and of what
+        the code names, so that an edited method runs again (see Notes).
     touches : tuple of str, optional
         The parameters (including ``"self"``) whose objects the method changes. By default all
         that have a state; they are copied before the call and locked during it. With ``()`` the
@@ -72,13 +76,49 @@ def transactional(
     locks : tuple of str
         With ``touches=()`` several calls on one object run at the same time. Those of a method
         that reads what it will change run one after another with ``locks=("self",)``.
+    edit : bool
+        Whether the method only changes its object, with no model. In a recording that is opened
+        for replay, an edit that was not recorded runs and is kept in memory.
+    derived : tuple of str
+        Parameters that follow from the state of objects, such as the values of a prompt. A
+        recording is searched without them.
+
+    Objects that the call may change stay locked until the outermost call ends. Calls on one object
+    run one after another, except those of a method that declares ``touches=()``. Tasks, and threads
+    with the context of the call (``contextvars.copy_context().run``), belong to it; a call in
+    another thread is an event of its own, which this call neither rolls back nor replays.
 
     Raises
     ------
+    Deadlock
+        If the call would wait for ever for an object that another call has locked.
+    ObjectLocked
+        If it waited longer than the setting `lock_timeout` without progress of that call.
     InvalidInput
         At decoration, for anything but a method, a coroutine method or a class method.
     NotSerialisable
         At the call, before the method runs, for an argument that is not JSON.
+
+    Notes
+    -----
+    The version covers the method and, transitively, what it names of your own code: functions,
+    methods and attributes of its class, classes, and constants (None, numbers, texts, and tuples,
+    lists, dictionaries and sets of these; a collection counts as it is when a method that names it
+    is first called). Comments, layout and docstrings do not count, and the version is the same on
+    Python 3.11, 3.12 and 3.13. It is compared at each call, so a function that another cell defines
+    again counts from the next call. The source is captured when the class is defined; if it is not
+    the code that runs, a warning says so and the loaded code counts instead, for this version of
+    Python only.
+
+    The version does not cover Python, installed packages and tinyfactory itself; collections that
+    change after that first call; names that your functions set with ``global`` or ``nonlocal``, and
+    attributes that are set on a class; state of objects that are no arguments; files; what is
+    reached only through computed names (``getattr(thing, name)``) or operators (``a + b``,
+    ``len(a)``) of the method's own class; methods that you override in `TinyPersonFactory`; and
+    methods of objects whose class appears neither in the code, the annotations, ``__init__`` nor
+    the arguments. Versions of earlier releases covered the method alone: their events are still
+    replayed, also if a helper was edited since. To decide yourself when an event is new, give a
+    `version`.
 
     Examples
     --------
@@ -101,20 +141,23 @@ def transactional(
     """
 
     def decorate(wrapped: Any) -> Any:
-        check_method(wrapped, (*(touches or ()), *ignore, *locks))
-        method = Method(wrapped, version, touches, request, ignore, locks)
+        check_method(wrapped, (*(touches or ()), *ignore, *locks, *derived))
+        method = Method(
+            wrapped, version, touches, request, ignore, locks, edit=edit, derived=derived
+        )
         run = _run_async if inspect.iscoroutinefunction(wrapped) else _run
 
         if inspect.iscoroutinefunction(wrapped):
 
             @functools.wraps(wrapped)
             async def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                return await run(method, self, args, kwargs)
+                # Not `method`: a tool that reloads modules replaces the attribute.
+                return await run(step.transactional, self, args, kwargs)  # type: ignore[attr-defined]
         else:
 
             @functools.wraps(wrapped)
             def step(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                return run(method, self, args, kwargs)
+                return run(step.transactional, self, args, kwargs)  # type: ignore[attr-defined]
 
         step.transactional = method  # type: ignore[attr-defined]  # used by the job runner
         return step

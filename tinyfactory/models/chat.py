@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+from tinyfactory import settings
+
+# A model's name, and why it stopped.
+_LONGEST_NAME = 200
 Json = dict[str, Any]
 
 
@@ -108,6 +112,42 @@ class ChatReply:
     def from_json(cls, data: Json) -> ChatReply:
         """The reply that `to_json` wrote."""
         return cls(**(data | {"usage": Usage(**data["usage"])}))
+
+
+# The `finish_reason` of a reply that `within_limits` has cut.
+TOO_LONG = "too long"
+
+
+def within_limits(reply: ChatReply) -> ChatReply:
+    """A reply whose texts are not longer than the limits of the settings.
+
+    What is cut off is described by its length and a digest of the whole text, so that a rejected
+    reply stays evidence without filling the journal.
+
+    Examples
+    --------
+    >>> within_limits(ChatReply("short")).text
+    'short'
+    >>> long = within_limits(ChatReply("x" * 2_000_000))
+    >>> long.finish_reason, long.text[9_998:10_036]
+    ('too long', 'xx[cut: 2,000,000 characters in all, S')
+    """
+    limits = settings.limits()
+    text, refusal = reply.text or "", reply.refusal or ""
+    if len(text) > limits.reply_characters:
+        text = _evidence(text, limits.evidence_characters)
+        reply = replace(reply, text=text, finish_reason=TOO_LONG)
+    if len(refusal) > limits.evidence_characters:
+        reply = replace(reply, refusal=_evidence(refusal, limits.evidence_characters))
+    if len(reply.model) > _LONGEST_NAME or len(reply.finish_reason) > _LONGEST_NAME:
+        short = (reply.model[:_LONGEST_NAME], reply.finish_reason[:_LONGEST_NAME])
+        reply = replace(reply, model=short[0], finish_reason=short[1])
+    return reply
+
+
+def _evidence(text: str, most: int) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return f"{text[:most]}[cut: {len(text):,} characters in all, SHA-256 {digest}]"
 
 
 @runtime_checkable

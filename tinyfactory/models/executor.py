@@ -6,7 +6,6 @@ A worker receives the model and the request and returns the reply; it has no jou
 from __future__ import annotations
 
 import asyncio
-import logging
 import pickle
 import uuid
 from concurrent.futures import CancelledError, Executor, Future
@@ -19,8 +18,9 @@ from tinyfactory.errors import (
 )
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest, Json
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # How many workers in a row may be lost with one request.
 _ATTEMPTS = 3

@@ -8,8 +8,8 @@ from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
-from tinyfactory.models.http.endpoint import Target, connections, target
-from tinyfactory.models.http.request import Call
+from tinyfactory.models.http.endpoint import Target, target
+from tinyfactory.models.http.request import complete
 from tinyfactory.models.http.retry import RetryPolicy
 
 
@@ -88,13 +88,7 @@ class OpenAIModel:
         """
         where = self.target()
         where.check_key()
-        return await event_loop.arun(self._complete, where, request, before_retry)
-
-    async def _complete(
-        self, where: Target, request: ChatRequest, before_retry: Callable[[], None] | None
-    ) -> ChatReply:
-        call = Call(where, request, self.retry, connections(where), before_retry)
-        return await call.complete()
+        return await event_loop.arun(complete, where, request, self.retry, before_retry)
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"

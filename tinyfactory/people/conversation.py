@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.protocols import Json, Person, PersonLike
 from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import clean
 
 
@@ -76,7 +76,7 @@ def twin_of(person: Person, changes: Json, factory: Any, attempts: int) -> Twins
     return twins
 
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 # A prompt holds at most so much of a conversation: the hundredth question costs as much as the
 # twentieth. Older exchanges are dropped in blocks, so that the prompts between two blocks have

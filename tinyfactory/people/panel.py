@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -32,10 +31,11 @@ from tinyfactory.people.conversation import answer, model_for
 from tinyfactory.people.formats.rows import frame_of
 from tinyfactory.people.protocols import PersonLike
 from tinyfactory.people.render.conversation import panel_html, panel_text
+from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import count
 
 PeopleType = TypeVar("PeopleType", bound=Sequence[PersonLike])
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # After one of these errors the same model cannot answer for other people either.
 _STOPS = (
     NotConfigured,

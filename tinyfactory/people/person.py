@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
 from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.scope import Registry, on_rollback, scope
-from tinyfactory.journal.serializer import journaled
+from tinyfactory.journal.scope import Registry, note_birth, on_rollback, once_per_cell, scope
+from tinyfactory.journal.serializer import digest, encode, journaled
 from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
@@ -22,6 +22,7 @@ from tinyfactory.people.schema.fields import minibio
 from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
 from tinyfactory.people.schema.values import copy_json, plain
+from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.people import People
@@ -113,6 +114,7 @@ class TinyPerson:
         self._conversation, self._revisions, self._proposals = [], [], 0
         if register:
             self.register()
+        note_birth(self)
 
     # -- reading -----------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class TinyPerson:
 
     def minibio(self) -> str:
         """Return one line made of name, age, nationality, occupation and residence."""
-        return minibio(self._persona)
+        return legible(minibio(self._persona))
 
     def origins(self) -> dict[str, Origin]:
         """Where each field came from, by dotted path; see `tinyfactory.people.schema.provenance`.
@@ -165,7 +167,7 @@ class TinyPerson:
     # -- the name in the registry ------------------------------------------------------
 
     def _registry(self) -> Registry:
-        return scope(self.simulation_id).registry("person")
+        return scope(self.simulation_id).people
 
     @property
     def is_registered(self) -> bool:
@@ -193,12 +195,12 @@ class TinyPerson:
         # Its module imports this one, so it is taken from the package at the call.
         from tinyfactory.people import People
 
-        return People(scope(simulation_id).registry("person"))
+        return People(scope(simulation_id).people)
 
     @staticmethod
     def clear_people(simulation_id: str | None = None) -> None:
         """Release all names of a simulation, by default the current one."""
-        scope(simulation_id).registry("person").clear()
+        scope(simulation_id).people.clear()
 
     def _rename(self, name: str) -> None:
         """Move the registration to a new name, if this person is registered."""
@@ -315,6 +317,10 @@ class TinyPerson:
         NameTaken
             When another person has taken the earlier name since; nothing is changed.
         """
+        undone: Revision = once_per_cell(scope(self.simulation_id), self, "undo", self._undo)
+        return undone
+
+    def _undo(self) -> Revision:
         standing = [revision.number for revision in self.revisions if not revision.undone]
         if not standing:
             raise InvalidInput("There is no edit to undo. Nothing was changed.")
@@ -382,14 +388,21 @@ class TinyPerson:
             raise InvalidInput(
                 'changes must map fields to new values, e.g. {"age": 35}. Nothing was changed.'
             )
-        if not records.differences(
-            self._persona, edits.defined(self._persona, list(changes.items()))
-        ):
-            return None
-        self._revise(plain(dict(changes)), source, origin)
-        return self.revisions[-1]
+        asked = plain(dict(changes))
 
-    @transactional(version="1", touches=("self",))
+        def revise() -> Revision | None:
+            if not records.differences(
+                self._persona, edits.defined(self._persona, list(asked.items()))
+            ):
+                return None
+            self._revise(asked, source, origin)
+            return self.revisions[-1]
+
+        what = f"{source} {digest(encode(asked))}"
+        revision: Revision | None = once_per_cell(scope(self.simulation_id), self, what, revise)
+        return revision
+
+    @transactional(version="1", touches=("self",), edit=True)
     def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
         before = self._persona
         self._change(edits.defined(before, list(changes.items())))
@@ -400,7 +413,7 @@ class TinyPerson:
         ways = [change["way"] for change in record["changes"]]
         self.provenance = with_origins(self.provenance, ways, origin)
 
-    @transactional(version="1", touches=("self",))
+    @transactional(version="1", touches=("self",), edit=True)
     def _take_back(self, number: int) -> None:
         record = next(r for r in self._revisions if r.get("number") == number)
         self._change(normalise(records.without(self._persona, record["changes"]), partial=True))
@@ -546,13 +559,13 @@ class TinyPerson:
             "revisions": self._revisions,
             "proposals": self._proposals,
         }
-        state = {
-            "persona": self.persona,
-            "provenance": copy_json(self.provenance),
+        return {
+            **copy_json({"persona": self._persona, "provenance": self.provenance}),
             "registered": self.is_registered,
             "simulation_id": self.simulation_id,
-        } | {key: copy_json(value) for key, value in added.items() if value}
-        return state | own_state(self)
+            **copy_json({key: value for key, value in added.items() if value}),
+            **own_state(self),
+        }
 
     def decode_complete_state(self, state: Json) -> TinyPerson:
         """Restore a state of `encode_complete_state`; a registered person stays registered.

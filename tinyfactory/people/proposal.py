@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 from dataclasses import replace
 from typing import Any
 
-from tinyfactory import models, prompts
+from tinyfactory import models, prompts, settings
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation.pipeline import (
     Task,
     ask,
     check_count,
     gave_up,
-    language_or_default,
     provenance,
     request_key,
 )
@@ -30,8 +28,9 @@ from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.provenance import Origin
 from tinyfactory.people.schema.reply_parser import read_part
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Not in the prompt: memories of another tool, which may be megabytes.
 _NOT_IN_PROMPT = ("agent_state",)
 
@@ -82,8 +81,15 @@ class Proposal:
         revision = self.person._revised(  # noqa: SLF001 - the package's own
             {self.path: self.after}, "rewritten", self._origin
         )
-        if revision is None:  # never: a proposal differs from the present value
-            raise InvalidInput(f"{self.path} has the proposed value already. Nothing was changed.")
+        if revision is None:
+            # In a replay the cell was run before, so the proposal was accepted before.
+            made = [r for r in self.person.revisions if r.changes.get(self.path, ())[1:]]
+            made = [r for r in made if r.changes[self.path][1] == self.after and not r.undone]
+            if not made:
+                raise InvalidInput(
+                    f"{self.path} has the proposed value already. Nothing was changed."
+                )
+            revision = made[-1]
         self.decided = "accepted"
         return revision
 
@@ -123,7 +129,7 @@ def rewrite(
     factory = factory or maker_of(person)
     around = {
         "context": factory.context_text if factory is not None else "",
-        "language": language_or_default(factory.language if factory is not None else None),
+        "language": settings.language(factory.language if factory is not None else None),
     }
     model = factory.chat_model() if factory is not None else models.resolve(None)
     found: Json | None = propose(person, part.path, wish.strip(), attempts, around, model)
@@ -144,6 +150,7 @@ def rewrite(
     touches=(),
     locks=("self",),
     ignore=("model",),
+    derived=("around",),
     request=lambda person, path, wish, attempts, around, model: request_key(  # noqa: ARG005 - given by name
         model.identity, request_for(person, path, wish, around)
     ),
@@ -212,6 +219,6 @@ def request_for(
 
 
 def _check_name(person: Revisable, name: str) -> None:
-    holder = required_transaction().scope.registry("person").get(name)
+    holder = required_transaction().scope.people.get(name)
     if name != person.name and holder not in (None, person):
         raise ReplyRejected(f"The name {name} is taken by someone else; give another name.")

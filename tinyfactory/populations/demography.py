@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -25,6 +24,7 @@ from tinyfactory.populations.schema import (
     read_bands,
 )
 from tinyfactory.utils.imports import require
+from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ _MOST = 10_000_000
 # contradict each other.
 _QUICK = 10_000
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class Demography:

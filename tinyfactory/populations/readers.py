@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import DemographyError
+from tinyfactory import settings
+from tinyfactory.errors import DemographyError, FileTooLarge, InvalidInput, LimitExceeded
+from tinyfactory.limits import how_to_raise
 from tinyfactory.populations.schema import (
     ABOUT,
     WEIGHTS,
@@ -23,6 +25,8 @@ from tinyfactory.populations.schema import (
     read_shares,
     read_weight,
 )
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.files import read_file
 
 Row = dict[str, Any]
 # The names of weights that are never the name of a field.
@@ -47,23 +51,34 @@ def read_json(source: str | Path) -> Any:
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
-            text = Path(source).read_text(encoding="utf-8-sig")
+            text = _text_of(Path(source))
         except OSError as error:
             raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise DemographyError(f"{source} is not UTF-8 text. Save it as UTF-8.") from None
+        except (DemographyError, FileTooLarge):
+            raise
         except ValueError:  # a null character in the path
             raise DemographyError(f"{text!r:.80} is neither a path nor JSON.") from None
     try:
-        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+        return bounded_json.parse(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+    except LimitExceeded as error:
+        raise FileTooLarge(f"{text!r:.80} was not read. {error}") from None
     except DemographyError:  # from `_unique`; it is a ValueError too
         raise
     except json.JSONDecodeError as error:
         raise DemographyError(f"This is not valid JSON: {error}.") from None
-    except (RecursionError, ValueError):
-        raise DemographyError(
-            "This JSON cannot be read: a number in it is too long, or it is nested too deeply."
-        ) from None
+    except ValueError:
+        raise DemographyError("This JSON cannot be read: a number in it is too long.") from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_file(path).decode("utf-8-sig")
+    except FileTooLarge:
+        raise
+    except InvalidInput as error:  # no regular file
+        raise DemographyError(f"{path} cannot be read. {error}") from None
 
 
 def path_of(source: Any) -> Path:
@@ -90,7 +105,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def csv_rows(path: Path) -> list[Row]:
     """Read a CSV file with a header, separated by commas, semicolons or tabs."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
     except OSError as error:
         raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -99,18 +114,30 @@ def csv_rows(path: Path) -> list[Row]:
     separator = max(",;\t", key=header.count)
     try:
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-        check_columns(table.fieldnames or [])
-        return [dict(row) for row in table]
+        columns = table.fieldnames or []
+        check_columns(columns)
+        most = settings.limits().table_cells
+        rows: list[Row] = []
+        for row in table:
+            rows.append(dict(row))
+            if len(rows) * len(columns) > most:
+                raise FileTooLarge(
+                    f"{path} has more than {most:,} cells, which is the limit table_cells. "
+                    f"Nothing was loaded. {how_to_raise('table_cells', 4 * most)}"
+                )
+        return rows
     except csv.Error as error:
         raise DemographyError(f"{path} is not valid CSV: {error}.") from None
 
 
 def check_columns(columns: Iterable[Any]) -> None:
     """Reject a column that occurs twice; one of the two would be lost."""
-    names = [str(column).strip() for column in columns]
-    for name in names:
-        if names.count(name) > 1:
+    names: set[str] = set()
+    for column in columns:
+        name = str(column).strip()
+        if name in names:
             raise DemographyError(f"{name}: the column occurs twice.")
+        names.add(name)
 
 
 def from_rows(rows: Sequence[Row]) -> Json:
@@ -234,6 +261,6 @@ def _collect(groups: Mapping[str, Any], above: str, found: Json, left_out: list[
 def _field_name(path: str) -> str:
     """Shorten a path: "Age Distribution" to "age", "Income / Distribution" to "income"."""
     parts = [re.sub(r"[\s_]+", " ", part).strip().lower() for part in path.split("/")]
-    parts = [re.sub(r"\s*distribution$", "", part) for part in parts]
+    parts = [re.sub(r"(?<!\s)\s*distribution$", "", part) for part in parts]
     name = next((part for part in reversed(parts) if part), parts[0])
     return {"regions": "region", "educational attainment": "education"}.get(name, name)

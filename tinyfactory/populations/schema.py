@@ -18,7 +18,7 @@ _RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}")
 _FROM = re.compile(rf"{_NUMBER}\s*(?:\+|(?:and|or) (?:over|older|more|above))")
 _BELOW = re.compile(rf"(?:under|below|less than|<)\s*{_NUMBER}")
 _ONE = re.compile(_NUMBER)
-_YEARS = re.compile(r"\s*\byears?\b(?: old| of age)?")
+_YEARS = re.compile(r"(?<!\s)\s*\byears?\b(?: old| of age)?")
 
 # Where open bands end: "65+" is read as 65 to 90, since few people are older.
 _OLDEST = 90
@@ -153,6 +153,8 @@ _MOST = 1e15
 _ROUNDING = 0.02
 # More combinations take too long to fit, and no statistics are that detailed.
 _MOST_CELLS = 1_000_000
+# Names of fields and categories; the patterns that read them are slow for very long ones.
+_LONGEST_NAME = 1000
 _COMMA = re.compile(r"\d+,\d+\s*%?")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
@@ -281,6 +283,10 @@ def _text(where: str, key: Any) -> str:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which JSON can contain
         raise DemographyError(f"{where}: {text!r:.80} contains an invalid character.") from None
+    if len(text) > _LONGEST_NAME:
+        raise DemographyError(
+            f"{where}: {text!r:.80} has more than {_LONGEST_NAME} characters. Use a short name."
+        )
     return text
 
 

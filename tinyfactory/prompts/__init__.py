@@ -48,17 +48,16 @@ def render(text: str, values: Mapping[str, Any], name: str = "the template") -> 
         ...
     tinyfactory.errors.InvalidInput: the template asks for {{who}}, and there is no such value...
     """
+    used = tuple((key, values.get(key)) for key in _names(text, name))
+    if all(type(value) in (str, int) for _, value in used):  # so there is nothing to check
+        return _rendered(text, name, used)
     tokens = _tokens(text, name)
     _check(tokens, [values], name)
-    firsts = {key.split(".")[0] for _, key in tokens}
-    used = tuple((key, value) for key, value in values.items() if key in firsts)
-    if all(type(value) in (str, int) for _, value in used):
-        return _rendered(text, name, used)
     return _render(tokens, values)
 
 
 @lru_cache(maxsize=64)  # a request is built for the key of the event and again for the call
-def _rendered(text: str, name: str, used: tuple[tuple[str, str | int], ...]) -> str:
+def _rendered(text: str, name: str, used: tuple[tuple[str, Any], ...]) -> str:
     return _render(_tokens(text, name), dict(used))
 
 
@@ -81,6 +80,13 @@ def _tokens(text: str, name: str) -> list[tuple[str, str]]:
         return list(tokenize(text))
     except (ChevronError, SyntaxError) as error:
         raise InvalidInput(f"{name} is not valid mustache: {error}.") from None
+
+
+@lru_cache(maxsize=64)
+def _names(text: str, name: str) -> frozenset[str]:
+    """The names that a template uses; a dotted name and a partial as "", which has no value."""
+    tags = [tag for tag in _tokens(text, name) if tag[0] not in ("literal", "end")]
+    return frozenset("" if kind == "partial" or "." in key else key for kind, key in tags)
 
 
 def _plain(kind: str) -> str:

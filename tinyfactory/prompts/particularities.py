@@ -20,6 +20,7 @@ from tinyfactory.utils.text import fold_words
 __all__ = [
     "Constraints",
     "Particularities",
+    "constraints_in",
     "contradiction",
     "particularities_text",
     "read_constraints",
@@ -86,6 +87,11 @@ def particularities_text(particularities: Particularities) -> str:
     if isinstance(particularities, dict):
         return json.dumps(particularities, ensure_ascii=False) if particularities else ""
     return particularities.strip()
+
+
+def constraints_in(particularities: Particularities) -> Constraints:
+    """Read the constraints in particularities."""
+    return read_constraints(particularities_text(particularities))
 
 
 @lru_cache(maxsize=256)

@@ -178,8 +178,8 @@ _BY_PROFESSION = re.compile(
     re.IGNORECASE,
 )
 _JOB_ENDS = re.compile(
-    r"\s+(?:in|at|for|who|whose|with|and|or|from|named|called|but|since|of|on|near|by|because|"
-    r"while|when|to|aged|living|based)\b.*|\s+(?:full|part)[- ]time\b.*",
+    r"(?<!\s)\s+(?:in|at|for|who|whose|with|and|or|from|named|called|but|since|of|on|near|by|because|"
+    r"while|when|to|aged|living|based)\b.*|(?<!\s)\s+(?:full|part)[- ]time\b.*",
     re.IGNORECASE,
 )
 _NO_JOBS = frozenset("team unit couple group pair whole charm rule result volunteer".split())

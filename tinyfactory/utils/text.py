@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Any
+
+from tinyfactory.errors import visible
 
 # Letters with a stroke, which no Unicode decomposition takes apart.
 _STROKES = str.maketrans("łŁøØđĐıß", "lLoOdDis")
@@ -60,7 +63,59 @@ def normalise_name(name: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    plain = unicodedata.normalize("NFKD", _without_long_runs(text))
+    return "".join(c for c in plain if not unicodedata.combining(c))
+
+
+def composed(text: str) -> str:
+    """A text in Unicode's composed form (NFC): "e" and an accent become one character.
+
+    The time of it grows with the square of the number of accents on one letter. So after each
+    thirty of them a combining grapheme joiner is put, as Unicode's stream-safe format does (UAX
+    15, section 13). No language has that many.
+
+    Examples
+    --------
+    >>> composed("Ame" + chr(0x301) + "lie") == "Am" + chr(0xE9) + "lie"
+    True
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _without_long_runs(text, _JOINER))
+
+
+_MOST_ACCENTS = 30
+_JOINER = "\u034f"
+
+
+def _without_long_runs(text: str, joiner: str | None = None) -> str:
+    """A text in which no letter has more than thirty accents in a row.
+
+    The others are dropped, or separated by the joiner.
+    """
+    if len(text) <= _MOST_ACCENTS or text.isascii():
+        return text
+
+    def shorter(found: re.Match[str]) -> str:
+        if joiner is None:
+            return found[0][:_MOST_ACCENTS]
+        parts = range(0, len(found[0]), _MOST_ACCENTS)
+        return joiner.join(found[0][i : i + _MOST_ACCENTS] for i in parts)
+
+    return _long_run().sub(shorter, text)
+
+
+@functools.cache
+def _long_run() -> re.Pattern[str]:
+    """Finds more accents in a row than a letter can have."""
+    # All of them are below U+1F000.
+    marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if _is_accent(c))
+    return re.compile(f"[{re.escape(marks)}]{{{_MOST_ACCENTS + 1},}}")
+
+
+def _is_accent(char: str) -> bool:
+    """Whether a character is moved by normalisation, itself or in its parts."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", char)[0]) != 0
 
 
 # What a search ignores or replaces: accents, strokes, ligatures, printed quotes and dashes.
@@ -88,14 +143,11 @@ def fold_for_search(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", _without_long_runs(text.casefold()))
     return _UNUSUAL.sub(lambda found: _SEARCHED_AS[found[0]], plain)
 
 
 _NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
-# Control characters move a terminal's cursor; bidi overrides and isolates show text in
-# another order than it has. Line feed and tab are harmless.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
@@ -114,14 +166,15 @@ def clean(text: str) -> str:
 def legible(value: Any) -> str:
     """Write `value` as text without control characters and without bidi overrides.
 
-    Each of them is replaced by one character, so the length stays.
+    Each of them is replaced by one character, so the length stays. Line feeds and tabs stay, too.
+    Every text form and every log message goes through it; the data itself is never changed.
 
     Examples
     --------
     >>> legible("Ana" + chr(27) + "[2J")
     'Ana�[2J'
     """
-    return _UNSEEN.sub("\ufffd", "" if value is None else str(value))
+    return visible("" if value is None else str(value))
 
 
 def cut(text: str, length: int) -> str:

@@ -13,22 +13,33 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import os
 import tempfile
 import weakref
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord, InvalidInput, JournalUnavailable, SecretFound
-from tinyfactory.journal.serializer import digest_text
+from tinyfactory import settings
+from tinyfactory.errors import (
+    DamagedRecord,
+    FileTooLarge,
+    InvalidInput,
+    JournalUnavailable,
+    LimitExceeded,
+    SecretFound,
+)
+from tinyfactory.journal.rows import is_row
+from tinyfactory.journal.serializer import digest_bytes, digest_text
+from tinyfactory.limits import how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
-from tinyfactory.utils.files import AtomicFile
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.files import AtomicFile, open_file
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Parts of an event that a replay does not need.
 _NOT_REPLAYED = ("arguments", "request", "failure", "meta")
 
@@ -38,26 +49,36 @@ def rows_of(store: Any, simulation: str, *, replies: bool = True) -> list[str]:
     found: list[tuple[str, int, str]] = []
     asked: set[str] = set()
     heads: set[str] = set()
+    versions: set[str] = set()
+    there: set[str] = set()
     joins: list[tuple[str, Json]] = []
     for name, value in rows_in(store):
         kind = name.partition(":")[0]
         if kind == "join":
             joins.append((name, value))
+        elif kind == "version":
+            there.add(name)
         elif kind != "reply" and value.get("simulation") == simulation:
             root = name.partition(":")[2] if kind == "line" else value.get("line")
             found.append((root or "", 0 if kind == "line" else 1, name))
             if kind == "event":
                 heads.add(value["head"])
+                versions.add("version:" + value["version"])
                 asked.update(r["key"] for r in value["meta"]["replies"] if r.get("key"))
-    # A join may join other joins, so look until no more are found.
+    # A join may join other joins, so follow each new head to the joins that name it.
+    naming: dict[str, list[str]] = defaultdict(list)
+    for name, value in joins:
+        for head in value["heads"]:
+            naming[head].append(name)
     mine: set[str] = set()
-    while True:
-        more = {n for n, v in joins if n not in mine and not heads.isdisjoint(v["heads"])}
-        if not more:
-            break
-        mine |= more
-        heads |= {name.partition(":")[2] for name in more}
+    waiting = list(heads)
+    while waiting:
+        for name in naming.pop(waiting.pop(), ()):
+            if name not in mine:
+                mine.add(name)
+                waiting.append(name.partition(":")[2])
     rows = [name for _, _, name in sorted(found)] + sorted(mine)
+    rows += sorted(versions & there)
     if replies:
         rows += sorted(asked & {name for name, _ in rows_in(store)})
     return rows
@@ -73,8 +94,10 @@ def rows_in(store: Any) -> Iterator[tuple[str, Json]]:
         except DamagedRecord as error:
             logger.warning("%s It is left out: %s.", error, name)
             continue
-        if isinstance(value, dict):
+        if is_row(name, value):
             yield name, value
+        else:
+            logger.warning("A row is not one of a journal. It is left out: %s.", name[:100])
 
 
 class Portable:
@@ -95,14 +118,14 @@ class Portable:
         if kind == "reply":
             reply = {k: v for k, v in value["reply"].items() if k != "seconds"}
             kept = {k: v for k, v in value.items() if k != "at"} | {"reply": reply}
-            cleaned: Json = self._cleaned(kept)
+            cleaned: Json = self.public(kept)
             return cleaned
         if kind != "event":
             needed: Json = self.needed(value, name[:13])
             return needed
         what = f"event {name[6:14]} ({value['class']}.{value['method']})"
         return {
-            part: self._cleaned(_without_clock(content) if part == "meta" else content)
+            part: self.public(_without_clock(content) if part == "meta" else content)
             if part in _NOT_REPLAYED
             else self.needed(content, f"{what}: {part}")
             for part, content in value.items()
@@ -133,7 +156,8 @@ class Portable:
 
         return strings_replaced(value, check, where)
 
-    def _cleaned(self, value: Any) -> Any:
+    def public(self, value: Any) -> Any:
+        """A value without secrets."""
         return strings_replaced(value, lambda text, _: self._secrets.without(text), "")
 
 
@@ -150,9 +174,7 @@ SUFFIX = ".recording.jsonl.gz"
 _MARK = ',"chain":"'
 _PIECE = 1 << 16
 _UNPACKED = 1 << 20
-_LONGEST_LINE = 1 << 28
-_EVENT = {"simulation", "line", "base", "class", "method", "version", "arguments", "request",
-          "result", "changes", "failure", "composite", "head", "meta"}  # fmt: skip
+_KINDS = {"event": "an event", "reply": "a reply", "join": "a join", "line": "a line's origin"}
 
 
 def write(
@@ -264,7 +286,7 @@ class Recording:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        if not self.path.is_file():
+        if not self.path.exists():
             raise InvalidInput(f"There is no recording at {self.path}. Nothing was opened.")
         self._rows: dict[str, tuple[int, int]] = {}
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the recording
@@ -300,7 +322,10 @@ class Recording:
         footer: Json = {}
         chain, start = "", 0
         number = 0
+        most = settings.limits().recording_lines
         for number, line in enumerate(_lines(self.path), 1):
+            if number > most:
+                raise _too_large(self.path, "recording_lines", f"{most:,} lines")
             text, chain = _checked(self.path, number, line, chain)
             content = _parsed(self.path, number, text)
             if footer:
@@ -313,9 +338,8 @@ class Recording:
                 name = _name_of_row(self.path, number, content)
                 if name in self._rows:
                     raise _damaged(self.path, f"line {number} repeats a row")
-                data = text.encode()
-                self._rows[name] = (start, len(data))
-                start += self._file.write(data)
+                self._rows[name] = (start, len(text))
+                start += self._file.write(text)
         if not footer:
             raise _damaged(self.path, f"it ends after line {number}, before its end")
         if not len(self._rows) == header["rows"] == footer.get("rows"):
@@ -324,75 +348,114 @@ class Recording:
         return header, footer
 
 
+def begins_as_recording(path: Path) -> bool:
+    """Whether a file begins as a recording does: packed, with a header that names the format."""
+    try:
+        with path.open("rb") as file:
+            begin = zlib.decompressobj(31).decompress(file.read(_PIECE), _PIECE)
+    except (OSError, zlib.error):
+        return False
+    return FORMAT.encode() in begin.partition(b"\n")[0]
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a gzipped file, up to the first that is damaged."""
-    number, rest = 1, b""
+    limits = settings.limits()
+    number, unpacked = 1, 0
+    rest = bytearray()
     for piece in _unpacked(path):
         if piece is None:
             raise _damaged(path, f"line {number} cannot be unpacked, or the file breaks off there")
-        *whole, rest = (rest + piece).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            raise _damaged(path, f"line {number} is longer than any line of a recording")
+        unpacked += len(piece)
+        if unpacked > limits.recording_bytes:
+            most = limits.recording_bytes
+            raise _too_large(path, "recording_bytes", f"{most:,} bytes, unpacked")
+        *whole, end = piece.split(b"\n")
         for line in whole:
-            yield line
+            # Only the first of them continues the rest, so that each byte is copied once.
+            rest += line
+            _check_line(path, number, rest)
+            yield bytes(rest)
+            rest.clear()
             number += 1
+        rest += end
+        _check_line(path, number, rest)
     if rest:
         raise _damaged(path, f"it breaks off in line {number}")
+
+
+def _check_line(path: Path, number: int, line: bytearray) -> None:
+    most = settings.limits().line_bytes
+    if len(line) > most:
+        raise _too_large(path, "line_bytes", f"{most:,} bytes in line {number}")
 
 
 def _unpacked(path: Path) -> Iterator[bytes | None]:
     """The contents of a gzipped file in pieces of bounded size; None last when it is damaged."""
     unpack = zlib.decompressobj(31)
-    with path.open("rb") as file:
+    with open_file(path, "recording_bytes") as file:
         while piece := file.read(_PIECE):
             while piece and not unpack.eof:
                 before = unpack.copy()
                 try:
                     yield unpack.decompress(piece, _UNPACKED)
                 except zlib.error:
-                    yield _until_damage(before, piece)
+                    yield from _until_damage(before, piece)
                     yield None
                     return
                 piece = unpack.unconsumed_tail
             if unpack.eof and (unpack.unused_data or file.read(1)):
                 raise _damaged(path, "there is something after its end")
-        yield unpack.flush()
+        # Not `flush`, which has no bound.
+        while out := unpack.decompress(b"", _UNPACKED):
+            yield out
         if not unpack.eof:
             yield None
 
 
-def _until_damage(unpack: Any, piece: bytes) -> bytes:
+def _until_damage(unpack: Any, piece: bytes) -> Iterator[bytes]:
     """The contents before the damaged place, found byte by byte."""
-    out = b""
     try:
         for byte in piece:
-            out += unpack.decompress(bytes((byte,)))
+            yield unpack.decompress(bytes((byte,)))
     except zlib.error:
-        return out
-    return out
+        return
 
 
-def _checked(path: Path, number: int, line: bytes, chain: str) -> tuple[str, str]:
+def _checked(path: Path, number: int, line: bytes, chain: str) -> tuple[bytes, str]:
     """A line's text without its digest, and the digest, which must match."""
     try:
-        text = line.decode()
+        line.decode()
     except UnicodeDecodeError:
         raise _damaged(path, f"line {number} is not text") from None
-    head, mark, tail = text.rpartition(_MARK)
-    body = head + "}"
-    if not mark or tail != digest_text(chain + body) + '"}':
+    head, mark, tail = line.rpartition(_MARK.encode())
+    body = head + b"}"
+    digest = digest_bytes(chain.encode() + body)
+    if not mark or tail != f'{digest}"}}'.encode():
         raise _damaged(path, f"line {number} is not as it was written")
-    return body, tail[:-2]
+    return body, digest
 
 
-def _parsed(path: Path, number: int, text: str) -> Json:
+def _parsed(path: Path, number: int, text: bytes) -> Json:
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        content = bounded_json.parse(text)
+    except LimitExceeded as error:
+        raise FileTooLarge(
+            f"The recording {path.name} was not read: line {number}. {error} Nothing was replayed."
+        ) from None
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         raise _damaged(path, f"line {number} is not a JSON object")
     return content
+
+
+def _too_large(path: Path, limit: str, what: str) -> FileTooLarge:
+    most: int = getattr(settings.limits(), limit)
+    return FileTooLarge(
+        f"The recording {path.name} has more than {what}, which is the limit {limit}. Nothing was "
+        f"replayed. {how_to_raise(limit, 4 * most)}"
+    )
 
 
 def _header(path: Path, content: Json) -> Json:
@@ -418,8 +481,8 @@ def _name_of_row(path: Path, number: int, content: Json) -> str:
     name, value = content.get("key"), content.get("value")
     if type(name) is not str or ":" not in name or not isinstance(value, dict):
         raise _damaged(path, f"line {number} is not a row of a journal")
-    if name.startswith("event:") and not value.keys() >= _EVENT:
-        raise _damaged(path, f"line {number} is not an event")
+    if not is_row(name, value):
+        raise _damaged(path, f"line {number} is not {_KINDS.get(name.partition(':')[0], 'a row')}")
     return name
 
 

@@ -8,7 +8,6 @@ disk refuses wait in memory, so that nobody loses a reply that was paid for.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -20,9 +19,19 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, unseal, unseal_text
-from tinyfactory.journal.storage.database import FAILURES, KEYS, READ, Folder, is_busy, reason
+from tinyfactory.journal.serializer import Sealed, seal, unseal_text
+from tinyfactory.journal.storage.database import (
+    FAILURES,
+    KEYS,
+    READ,
+    Check,
+    Folder,
+    checked,
+    is_busy,
+    reason,
+)
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
+from tinyfactory.utils.logs import get_logger
 
 Items = list[tuple[str, Any]]
 Batch = list[tuple[str, Sealed]]
@@ -31,7 +40,7 @@ Present = list[Any]
 Work = tuple[Batch | Callable[[], Any], "Future[Any]"]
 # At most so many batches go into one commit, so that none waits for too many others.
 MAX_TOGETHER = 100
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 
 
 class StoreBase(ABC):
@@ -86,11 +95,15 @@ class Store(StoreBase):
     ----------
     folder : path
         Created with mode 0700 when it does not exist. ``~`` and ``$`` are not expanded.
+    check : callable, optional
+        Called with each key and value that is read, and whether the key is part of the value's
+        digest. It raises DamagedRecord for what is no record.
 
     Raises
     ------
     JournalUnavailable
-        When the folder can be neither written nor read.
+        When the folder can be neither written nor read, belongs to another program, or has a
+        newer format.
 
     Examples
     --------
@@ -101,8 +114,9 @@ class Store(StoreBase):
     >>> store.close()
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, check: Check | None = None) -> None:
         self.folder = Path(folder).absolute()
+        self._check = check
         self._waiting = _waiting.setdefault(self.folder, Waiting())
         self._left: dict[str, Sealed] = {}
         self._start()
@@ -113,7 +127,7 @@ class Store(StoreBase):
         self._pid = os.getpid()
         self._writer = Writer(self._commit)
         try:
-            self._files = Folder(self.folder, self._writer.call)
+            self._files = Folder(self.folder, self._writer.call, self._check)
         except BaseException:
             self._writer.stop(wait=False)  # it may wait for another process
             raise
@@ -144,7 +158,7 @@ class Store(StoreBase):
         if waiting is not None:
             return unseal_text(waiting)
         rows = self._own_files().query(READ, key)
-        return unseal(*rows[0]) if rows else None
+        return checked(rows[0], self._check) if rows else None
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""

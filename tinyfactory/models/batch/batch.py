@@ -7,7 +7,6 @@ submission; a later call with the same requests continues to wait instead of pay
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +33,12 @@ from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.responses import Failure, as_error
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.redaction import scrub
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import cut
 
 __all__ = ["BatchProgress", "complete_batch"]
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 
 async def complete_batch(
@@ -350,9 +351,10 @@ class BatchRun:
 
     def _handle_rejection(self, part: _Part) -> None:
         """The endpoint rejected the rows of a batch: submit it again later, or raise the reason."""
-        listed = (part.latest.get("errors") or {}).get("data") or []
-        errors = [error for error in listed if isinstance(error, dict)]
-        batch, codes = part.batch, {str(error.get("code")) for error in errors}
+        told = part.latest.get("errors")
+        listed = told.get("data") if isinstance(told, dict) else None
+        errors = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+        batch, codes = part.batch, {cut(str(error.get("code")), 100) for error in errors}
         # It cost nothing; the next call must not find it again.
         part.batch = part.file = None
         part.latest = {"status": "validating"}
@@ -364,7 +366,8 @@ class BatchRun:
             log.info("%s: %s waits for room in the queue", self.target.what, batch)
             return
         messages = [
-            f"{error.get('message')}" + (f" (line {error['line']})" if error.get("line") else "")
+            cut(f"{error.get('message')}", 500)
+            + (f" (line {error['line']})" if type(error.get("line")) is int else "")
             for error in errors[:3]
         ] + ["…"] * (len(errors) > 3)
         reason = scrub(" ".join(messages) or "no reason given", *self.target.secrets())

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from tinyfactory import settings
-from tinyfactory.errors import ModelError, RequestRejected
+from tinyfactory.errors import BadResponse, LimitExceeded, ModelError, RequestRejected
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.logs import get_logger
 
 T = TypeVar("T")
-log = logging.getLogger("tinyfactory.models")
+# Pages of a hundred batches that are searched for one of ours.
+_MOST_PAGES = 100
+log = get_logger("tinyfactory.models")
 
 # Enough for 200 MB over a home connection; the limit of a chat completion is too short.
 _FILE_SECONDS = 900.0
@@ -125,18 +127,26 @@ class BatchClient:
     async def _find(self, metadata: Json, since: float) -> Json | None:
         """The batch with this metadata. A failed one does not count: it did and cost nothing."""
         last: dict[str, str] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             options = {"params": {"limit": 100} | last}
             page = self._object(await self._send("get", "/batches", options=options), "data")
-            batches = [b for b in page["data"] if isinstance(b, dict) and "id" in b]
+            batches = [
+                b for b in page["data"] if isinstance(b, dict) and isinstance(b.get("id"), str)
+            ]
             for batch in batches:
                 if batch.get("metadata") == metadata and batch.get("status") != "failed":
                     return batch
             if not batches or not page.get("has_more"):
                 return None
-            if (batches[-1].get("created_at") or since) < since - _DAY:
+            created = batches[-1].get("created_at")
+            if isinstance(created, (int, float)) and created < since - _DAY:
                 return None
-            last = {"after": str(batches[-1]["id"])}
+            last = {"after": batches[-1]["id"]}
+        raise BadResponse(
+            f"{self.target.endpoint} lists more than {100 * _MOST_PAGES:,} batches of the last "
+            "day. Nothing was submitted, because the batch may be among the others. Ask one by "
+            "one: batch=False."
+        )
 
     async def _with_retries(self, attempt: Callable[[], Awaitable[T]], extra: float = 0.0) -> T:
         retry = Retry(self.policy, Clock(self.policy, extra), self.target.what)
@@ -154,10 +164,12 @@ class BatchClient:
     def _object(self, content: bytes, *names: str) -> Json:
         """The JSON object in a response; a `Retryable` is raised if it lacks one of the names."""
         try:
-            body: Any = json.loads(content)
-        except (ValueError, RecursionError):
+            body: Any = bounded_json.parse(content)
+        except (ValueError, LimitExceeded):
             body = None
-        if isinstance(body, dict) and all(body.get(name) is not None for name in names):
+        if isinstance(body, dict) and all(
+            isinstance(body.get(name), list if name == "data" else str) for name in names
+        ):
             return body
         wanted = " and ".join(f"`{name}`" for name in names)
         raise bad_response(f"no JSON object with {wanted}", content, self.target)

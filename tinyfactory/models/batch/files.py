@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from tinyfactory.errors import BadResponse, InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import BadResponse, InvalidInput, LimitExceeded
 from tinyfactory.models.batch.client import BatchClient
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
@@ -23,13 +26,19 @@ from tinyfactory.models.http.responses import (
     read_error,
     read_reply,
 )
-from tinyfactory.redaction import scrub
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # The most that one file may hold, from OpenAI's documentation.
 MOST_ROWS = 50_000
 MOST_BYTES = 200_000_000
+# More lines than any result file has; the rest is not read.
+_MOST_LINES = 4 * MOST_ROWS
+_LINE = re.compile(rb"[^\n]+")
+# A batch takes at most a day, and some endpoints allow a week.
+_DAYS = 30 * 86_400.0
 # How often an incomplete file is downloaded.
 _DOWNLOADS = 3
 
@@ -97,12 +106,15 @@ def fill(
 
 def reply_rows(content: bytes) -> Iterator[tuple[str, Json] | None]:
     """The rows of a result file, each with its `custom_id`; None for a line that is no row."""
-    for line in content.split(b"\n"):
+    most = settings.limits().line_bytes
+    # Not `split`, which would hold all lines at once.
+    for found in islice(_LINE.finditer(content), _MOST_LINES):
+        line = found[0]
         if not line.strip():
             continue
         try:
-            row: Any = json.loads(line)
-        except (ValueError, RecursionError):
+            row: Any = bounded_json.parse(line) if len(line) <= most else None
+        except (ValueError, LimitExceeded):
             row = None
         name = row.get("custom_id") if isinstance(row, dict) else None
         yield (name, row) if isinstance(name, str) else None
@@ -130,15 +142,14 @@ def read_row(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply
         try:
             completion = read_completion(json.dumps(response.get("body")).encode(), {}, target)
         except Retryable as bad:
-            return Failure(str(bad.error), kind="bad response")
+            return Failure(str(bad), kind="bad response")
         if isinstance(completion, Failure):
             return completion
         sent = {"batch": True, **sent}
         return read_reply(completion, target, sent, requests=1, seconds=seconds)
     if isinstance(error, dict):
-        code = str(error.get("code") or "failed")
-        message = scrub(str(error.get("message") or ""), *target.secrets())
-        return Failure(message[:500], code=code, kind=code)
+        failed = read_error(400, {"error": error}, {}, target)
+        return replace(failed, status=None, code=(code := failed.code or "failed"), kind=code)
     return Failure("its row contains neither a response nor an error", kind="bad response")
 
 
@@ -227,7 +238,9 @@ class ReplyReader:
         if name not in wanted or name in self._answered:
             return
         began, ended = batch.get("created_at"), batch.get("completed_at")
-        seconds = float(ended - began) if isinstance(began, int) and isinstance(ended, int) else 0.0
+        seconds = 0.0
+        if isinstance(began, (int, float)) and isinstance(ended, (int, float)):
+            seconds = float(min(max(ended - began, 0), _DAYS))
         sent = self.accepted.parameters(self.requests[name])
         outcome = read_row(row, self.target, sent, seconds)
         if isinstance(outcome, Failure):
@@ -247,4 +260,4 @@ def count(batch: Json, name: str) -> int:
     """How many requests of a batch are "completed" or "failed"; 0 if it does not say."""
     counts = batch.get("request_counts")
     number = counts.get(name) if isinstance(counts, dict) else None
-    return number if isinstance(number, int) else 0
+    return number if type(number) is int and 0 <= number <= _MOST_LINES else 0

@@ -7,7 +7,6 @@ remembered only once a request was answered, so that a server that is down teach
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +15,9 @@ from tinyfactory.models.chat import ChatRequest, Json
 from tinyfactory.models.http.endpoint import Target
 from tinyfactory.models.http.responses import Failure
 from tinyfactory.utils.concurrency import new_lock
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 FORMATS = ("json_schema", "json_object", "none")
 _ABOUT_FORMAT = re.compile(

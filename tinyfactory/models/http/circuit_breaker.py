@@ -7,14 +7,14 @@ that are already retrying, and it needs a store for its state.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tinyfactory.errors import EndpointDown, EndpointUnavailable
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # Number of calls in a row that must fail, each after its own retries.
 THRESHOLD = 5

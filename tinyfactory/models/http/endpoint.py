@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from tinyfactory.errors import InvalidInput, NotConfigured
+from tinyfactory.errors import InvalidInput, LimitExceeded, ModelError, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.responses import Failure, read_error
+from tinyfactory.models.http.transport import client_class
 from tinyfactory.redaction import scrub
+from tinyfactory.utils import bounded_json
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -110,8 +111,13 @@ class Target:
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must not appear in messages."""
-        password = urlsplit(self.base_url).password
-        return tuple(s for s in (self.key, password, _azure_token()) if s)
+        parts = urlsplit(self.base_url)
+        password = parts.password
+        # Also as it is written in the address, with "%" before some characters.
+        found = [self.key, password, unquote(password or ""), _azure_token()]
+        found += [value for _, value in parse_qsl(parts.query)]
+        found += [pair.partition("=")[2] for pair in parts.query.split("&")]
+        return tuple(dict.fromkeys(s for s in found if s))
 
 
 @functools.lru_cache(maxsize=64)
@@ -125,10 +131,10 @@ def target(
     InvalidInput
         If `base_url` is not the address of a server.
     """
-    parts = urlsplit(base_url.strip())
     try:
+        parts = urlsplit(base_url.strip())
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number
+    except ValueError:  # the port is not a number, or a bracket is open
         valid = False
     if not valid:
         raise InvalidInput(
@@ -204,6 +210,8 @@ class Connections:
                     path, cast_to=self._response, options=options, **content
                 )
             return response.content, response.headers
+        except ModelError as error:
+            raise error from None
         except openai.APIStatusError as error:
             # Read here, because the client's reading drops what is beside "error".
             refused = error.response
@@ -216,6 +224,8 @@ class Connections:
             return Failure(f"it took more than {limit:g} s to answer", kind="timeout")
         except openai.APIConnectionError as error:
             cause = error.__cause__
+            if isinstance(cause, ModelError):  # of our own transport
+                raise cause from None
             kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             reason = scrub(str(cause) or type(cause).__name__, *self._target.secrets())
             return Failure(f"the connection failed: {reason}", kind=kind)
@@ -249,8 +259,8 @@ def forget(endpoint: str) -> None:
 
 def _json_or_text(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return bounded_json.parse(text)
+    except (ValueError, LimitExceeded):
         return text
 
 
@@ -260,7 +270,7 @@ def _new_client(target: Target) -> AsyncOpenAI:
 
     # Reading the certificates takes longer than a request, so all clients share them.
     certificates = event_loop.loop_local("certificates", httpx2.create_ssl_context)
-    http_client = openai.DefaultAsyncHttpxClient(verify=certificates)
+    http_client = client_class()(verify=certificates)
     headers: dict[str, Any] = dict.fromkeys(_OMITTED, openai.omit)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(
@@ -272,16 +282,17 @@ def _new_client(target: Target) -> AsyncOpenAI:
             http_client=http_client,
         )
     parts = urlsplit(target.base_url)
-    url = target.base_url
+    url = urlunsplit(parts._replace(query="", fragment=""))
     if parts.username:
         # In a header, because the client logs the address of each request.
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        url = target.endpoint
     return openai.AsyncOpenAI(
         base_url=url,
         api_key=target.key or _PLACEHOLDER,
         default_headers=headers,
+        default_query=dict(parse_qsl(parts.query)),
         max_retries=0,
         http_client=http_client,
     )

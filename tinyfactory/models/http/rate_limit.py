@@ -6,7 +6,6 @@ All requests to one endpoint pass one `RateLimiter`, in the order of their arriv
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 from collections import deque
@@ -17,8 +16,9 @@ from typing import NamedTuple
 
 from tinyfactory import settings
 from tinyfactory.models.chat import Usage
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 # Seconds that a queue lasts before the log mentions it, and between two such lines.
 _FIRST_REMINDER = 5.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -18,7 +17,7 @@ from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
-from tinyfactory.models.http.endpoint import Connections, Target
+from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.responses import (
     Failure,
     Retryable,
@@ -27,38 +26,50 @@ from tinyfactory.models.http.responses import (
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.utils.logs import get_logger
 
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 
-class Call:
-    """One chat completion: all its attempts and HTTP requests.
-
-    Create and complete it on the private loop.
+async def complete(
+    target: Target,
+    request: ChatRequest,
+    policy: RetryPolicy,
+    before_retry: Callable[[], None] | None = None,
+) -> ChatReply:
+    """Ask an endpoint for one chat completion; call it on the private loop.
 
     Parameters
     ----------
     target : Target
     request : ChatRequest
     policy : RetryPolicy
-    connections : Connections
     before_retry : callable, optional
         Called before every HTTP request but the first; if it raises, the request is not sent.
+
+    Raises
+    ------
+    ModelError
+        The one that remains after all attempts.
     """
+    return await Call(target, request, policy, before_retry).complete()
+
+
+class Call:
+    """One chat completion: all its attempts and HTTP requests; see `complete`."""
 
     def __init__(
         self,
         target: Target,
         request: ChatRequest,
         policy: RetryPolicy,
-        connections: Connections,
-        before_retry: Callable[[], None] | None = None,
+        before_retry: Callable[[], None] | None,
     ) -> None:
         self.target = target
         self.request = request
         self.policy = policy
-        self.connections = connections
-        self.breaker, self.limiter = connections.breaker, connections.limiter
+        self.connections = connections(target)
+        self.breaker, self.limiter = self.connections.breaker, self.connections.limiter
         self.before_retry = before_retry
         self.timeout: float = settings.get("timeout")
         self.is_probe = False

@@ -15,13 +15,17 @@ from tinyfactory.errors import (
     BadResponse,
     EndpointUnavailable,
     EndpointUnreachable,
+    LimitExceeded,
     ModelError,
     QuotaExhausted,
     RequestRejected,
+    ResponseTooLarge,
     UnknownModel,
 )
 from tinyfactory.models.chat import ChatReply, Json, Usage
 from tinyfactory.redaction import scrub
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.text import cut
 
 # An exhausted balance arrives as 429 like a rate limit, but waiting does not help.
 _SPENT = re.compile(r"insufficient|billing|credit|balance|payment", re.IGNORECASE)
@@ -30,6 +34,14 @@ _NOT_A_MODEL = re.compile(
     r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+# Names of models, and codes of errors.
+_LONGEST_NAME = 200
+# Keys are shorter.
+_LONGEST_SECRET = 400
+# `Retry-After` is a number or a date.
+_LONGEST_TIME = 60
 
 
 class Source(Protocol):
@@ -117,8 +129,14 @@ def read_completion(content: bytes, headers: Mapping[str, str], target: Source) 
         With a `BadResponse`, if the body is neither.
     """
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
+        body = bounded_json.parse(content)
+    except LimitExceeded as exceeded:
+        # A proxy may cause that once, as any bad response.
+        large = ResponseTooLarge(
+            f"The response of {target.endpoint} was not read; check the base URL. {exceeded}"
+        )
+        raise Retryable(large, at_most=2) from None
+    except ValueError:
         html = content[:300].lstrip().lower().startswith((b"<!doctype", b"<html"))
         raise bad_response("an HTML page" if html else "no JSON", content, target) from None
     fault = _fault_of(body)
@@ -159,9 +177,9 @@ def read_reply(
         sent["response_format"] = {"type": "json_schema", "json_schema": named}
     return ChatReply(
         text=_text(message.get("content")),
-        finish_reason=str(choice.get("finish_reason") or "stop"),
+        finish_reason=_name(choice.get("finish_reason")) or "stop",
         refusal=_text(message.get("refusal")) or None,
-        model=str(completion.get("model") or "") or target.model,
+        model=_name(completion.get("model")) or target.model,
         usage=_usage(completion.get("usage")),
         sent=sent,
         requests=requests,
@@ -210,7 +228,13 @@ def _usage(usage: Any) -> Usage:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    # No request has a thousand million tokens; a huge number could not become a price.
+    return value if type(value) is int and 0 < value < 10**9 else 0
+
+
+def _name(value: Any) -> str:
+    """A short text, such as the name of a model; "" for anything else."""
+    return cut(_text(value), _LONGEST_NAME)
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -234,17 +258,16 @@ def read_error(status: int, body: Any, headers: Mapping[str, str], target: Sourc
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         message = error.get("message") or error.get("detail") or error
-        code, kind, param = (str(error.get(name) or "") for name in ("code", "type", "param"))
+        code, kind, param = (_word(error.get(name)) for name in ("code", "type", "param"))
     else:
         message, code, kind, param = error or "", "", "", ""
     if isinstance(body, dict) and isinstance(body.get("error"), str):
-        code = code or str(body.get("code") or "")
+        code = code or _word(body.get("code"))
     text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-    if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
+    if text[:300].lstrip().lower().startswith(("<!doctype", "<html")):
         text = "an HTML page"
-    text = " ".join(scrub(text, *target.secrets()).split())
     return Failure(
-        message=text if len(text) <= 500 else text[:500] + "…",
+        message=_excerpt(text, target, 500),
         status=status,
         code=code,
         type=kind,
@@ -253,19 +276,37 @@ def read_error(status: int, body: Any, headers: Mapping[str, str], target: Sourc
     )
 
 
+def _excerpt(text: str, target: Source, length: int) -> str:
+    """The beginning of a server's text in one line, without secrets."""
+    # More than is shown, so that a key is removed whole before the text is cut; and not much
+    # more, because the text may be megabytes long.
+    longer = text[: 2 * length + _LONGEST_SECRET]
+    shown = " ".join(scrub(longer, *target.secrets()).split())
+    if len(longer) < len(text):
+        # A key at the end may have been cut in two, and was not recognised then.
+        shown = shown[:-_LONGEST_SECRET]
+    return cut(shown, length + 1)
+
+
+def _word(value: Any) -> str:
+    """A code of an error, which is a short text or a number."""
+    return cut(str(value), _LONGEST_NAME) if isinstance(value, (str, int)) and value else ""
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the headers ask to wait; None if they do not, or not in a readable form."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
-        if value is None:
+        if value is None or len(value) > _LONGEST_TIME:
             continue
         try:
             seconds = float(value) * unit
         except ValueError:
-            when = email.utils.parsedate_tz(value)
-            if when is None:
+            try:
+                when = email.utils.parsedate_tz(value)
+                seconds = email.utils.mktime_tz(when) - time.time() if when else -1.0
+            except (ValueError, OverflowError, TypeError, IndexError):  # not a date that exists
                 continue
-            seconds = email.utils.mktime_tz(when) - time.time()
         if 0 <= seconds < float("inf"):
             return seconds
     return None
@@ -332,10 +373,10 @@ def _without_response(failure: Failure, endpoint: str) -> Retryable:
 
 def bad_response(fault: str, content: bytes, target: Source) -> Retryable:
     """A 200 without a chat completion in it. A proxy may cause that once, so retry it once."""
-    text = " ".join(content[:200].decode("utf-8", "replace").split())
+    text = _excerpt(content[:5000].decode("utf-8", "replace"), target, 200)
     error = BadResponse(
         f"{target.endpoint} did not answer like a chat endpoint: {fault}. The response began: "
-        f"{scrub(text, *target.secrets())!r}. Nothing of it was saved as a reply. Check the base "
+        f"{text!r}. Nothing of it was saved as a reply. Check the base "
         "URL (a login page or a proxy may answer instead; for most servers it ends in /v1), or "
         "run it again."
     )

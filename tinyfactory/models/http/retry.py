@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections import Counter
@@ -16,12 +15,13 @@ from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, ModelError
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.responses import Retryable
+from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails, RetryHook
 
 T = TypeVar("T")
-log = logging.getLogger("tinyfactory.models")
+log = get_logger("tinyfactory.models")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ within them such a sign after a semicolon is written as an escape of JSON.
 from __future__ import annotations
 
 import csv
-import json
+import io
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput, LimitExceeded
+from tinyfactory.limits import how_to_raise
 from tinyfactory.people.formats.rows import (
     MANY,
     NUMBERS,
@@ -27,7 +29,8 @@ from tinyfactory.people.formats.rows import (
     stored_row,
 )
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils.files import AtomicFile, disk_errors
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.files import AtomicFile, disk_errors, open_file
 
 _JSON = (*MANY, *WHOLE)
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # also the wide forms of East Asian keyboards
@@ -78,10 +81,15 @@ def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
 def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
     """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`."""
     path = Path(path).expanduser()
-    csv.field_size_limit(_MAX_CELL)
+    most = settings.limits().line_bytes
+    # The module's limit holds for the whole process; the smaller one is right for others, too.
+    csv.field_size_limit(max(csv.field_size_limit(), min(most, _MAX_CELL)))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
+        with (
+            open_file(path, "file_bytes") as packed,
+            io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file,
+        ):
+            rows = csv.reader(_lines(path, file, most), strict=True)
             columns = next(rows, [])
             if len(set(columns)) < len(columns) or "" in columns:
                 raise InvalidInput(
@@ -106,6 +114,23 @@ def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
         ) from error
     except csv.Error as error:
         raise InvalidInput(f"{path} is not CSV ({error}). Nothing was loaded. {_HOW}") from error
+
+
+def _lines(path: Path, file: TextIO, most: int) -> Iterator[str]:
+    """The lines of a file, as long as the row that they belong to is within the limit."""
+    size = quotes = 0
+    while line := file.readline(most + 1):
+        # A row may have several lines: it ends with the line that closes its last quote.
+        size += len(line)
+        quotes += line.count('"')
+        if size > most:
+            raise FileTooLarge(
+                f"{path} has a row of more than {most:,} bytes, which is the limit line_bytes. "
+                f"Nothing was loaded. {how_to_raise('line_bytes', 4 * most)}"
+            )
+        if quotes % 2 == 0:
+            size = quotes = 0
+        yield line
 
 
 def guarded(text: str) -> str:
@@ -151,8 +176,8 @@ def _read(column: str, cell: str) -> Any:
         return cell
     if column in MANY and cell.startswith("["):
         try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
+            return bounded_json.parse(cell)
+        except (ValueError, LimitExceeded):
             return cell  # a list in Python's notation, or a text with a bracket
     if column in NUMBERS and re.fullmatch(r"[0-9]{1,9}(\.0+)?", cell):
         return int(cell.partition(".")[0])

@@ -8,12 +8,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import FileTooLarge, InvalidInput, LimitExceeded
 from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import original
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils.files import AtomicFile, disk_errors, hidden_name, sync_folder
+from tinyfactory.utils import bounded_json
+from tinyfactory.utils.files import (
+    AtomicFile,
+    disk_errors,
+    hidden_name,
+    read_file,
+    read_lines,
+    sync_folder,
+)
 
 Json = dict[str, Any]
 
@@ -112,21 +120,19 @@ def read_agents(path: str | Path) -> Iterator[tuple[Json, str]]:
 
 def _read_json(path: Path) -> Iterator[tuple[Any, str]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix in (".jsonl", ".ndjson"):
+            for number, line in enumerate(read_lines(path), 1):
+                if line.strip():
+                    where = f"{path}, line {number}"
+                    yield _parsed(line, where), where
+            return
+        found = _parsed(read_file(path), str(path))
     except OSError as error:
         raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8 and load again."
         ) from error
-    if path.suffix in (".jsonl", ".ndjson"):
-        # Not `splitlines`, which also splits within a text.
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                yield _parsed(line, where), where
-        return
-    found = _parsed(text, str(path))
     if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
         found = found["agent_list"]  # as EDSL serialises an AgentList
     if isinstance(found, dict):
@@ -190,15 +196,17 @@ def _write_folder(path: Path, agents: list[Json]) -> None:
             new.rmdir()
 
 
-def _parsed(text: str, where: str) -> Any:
+def _parsed(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text)
+        return bounded_json.parse(text)
+    except UnicodeDecodeError:  # a ValueError too
+        raise
+    except LimitExceeded as error:
+        raise FileTooLarge(f"{where}: {error} Nothing was loaded.") from error
     except json.JSONDecodeError as error:
         raise InvalidInput(
             f"{where}: not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}). "
             "Nothing was loaded."
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{where}: JSON with a number too long or nested too deep. Nothing was loaded."
-        ) from error
+    except ValueError as error:
+        raise InvalidInput(f"{where}: JSON with a number too long. Nothing was loaded.") from error

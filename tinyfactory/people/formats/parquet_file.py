@@ -13,10 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tinyfactory.errors import InvalidInput
+from tinyfactory import settings
+from tinyfactory.errors import FileTooLarge, InvalidInput
+from tinyfactory.limits import how_to_raise
 from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
 from tinyfactory.people.protocols import PersonLike, is_person
-from tinyfactory.utils.files import AtomicFile, disk_errors
+from tinyfactory.utils.files import AtomicFile, disk_errors, open_file
 from tinyfactory.utils.imports import require
 
 # Rows read at a time: few enough for people with large memories.
@@ -189,12 +191,26 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as pa  # slow to import
 
     try:
-        with path.open("rb") as source, parquet.ParquetFile(source) as file:
+        with open_file(path, "file_bytes") as source, parquet.ParquetFile(source) as file:
+            _check_groups(path, file.metadata)
             for batch in file.iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidInput(f"{path} could not be read as Parquet: {reason.rstrip('.')}.") from error
+
+
+def _check_groups(path: Path, metadata: Any) -> None:
+    """Refuse a file with a group of rows that is too large to unpack in memory."""
+    most = settings.limits().document_bytes
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).total_byte_size
+        if size > most:
+            raise FileTooLarge(
+                f"{path} has a group of rows of {size:,} bytes, unpacked; the limit "
+                f"document_bytes is {most:,}. Nothing was loaded. "
+                f"{how_to_raise('document_bytes', size)}"
+            )
 
 
 def _parquet() -> Any:

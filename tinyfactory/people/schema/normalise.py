@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ from tinyfactory.people.schema.foreign_layouts import (
 )
 from tinyfactory.people.schema.layout import ALIASES, PART_ALIASES, TIMES, TOP
 from tinyfactory.people.schema.values import MAX_DEPTH, shown
-from tinyfactory.utils.text import clean
+from tinyfactory.utils.text import clean, composed
 
 Json = dict[str, Any]
 _Readers = Mapping[str, Callable[[Any], Any]]
@@ -236,7 +235,7 @@ def _item(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    name = " ".join(unicodedata.normalize("NFC", _item(value)).split())
+    name = " ".join(composed(_item(value)).split())
     if len(name) > 200 or not any(map(str.isalnum, name)):
         raise _OtherShape
     return name

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from tinyfactory.errors import InvalidPersona, ReplyRejected
+from tinyfactory import settings
+from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
+from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.values import MAX_DEPTH
+from tinyfactory.utils import bounded_json
 from tinyfactory.utils.text import clean
 
-MAX_CHARACTERS = 1_000_000
-# The time of a repair grows with the length, and faster with open brackets.
-_MAX_REPAIRED = 200_000
-
 _WRAPPERS = 4
+# Code fences after which JSON is looked for.
+_MOST_FENCES = 20
+_SPACE = re.compile(r"\s*")
 _FENCE = re.compile(r"```[\w-]*[ \t]*\n?")
 _LIKELY_START = re.compile(r"[\[{]\s*(?:[\"'{\[]|\w+\s*:)")
 _NEXT = re.compile(rf"[\s,]*(?={_LIKELY_START.pattern})")
@@ -153,10 +156,16 @@ def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str
         )
     if text is None or not text.strip():
         raise ReplyRejected(f"The reply was empty. Answer with {wanted}.")
-    if len(text) > MAX_CHARACTERS:
+    most = settings.limits().reply_characters
+    if len(text) > most:
         raise ReplyRejected(
-            f"The reply was {len(text):,} characters long; at most {MAX_CHARACTERS:,} are read. "
+            f"The reply was {len(text):,} characters long; at most {most:,} are read. "
             f"Answer with {wanted}, and nothing else."
+        )
+    if finish_reason == TOO_LONG:
+        raise ReplyRejected(
+            f"The reply was longer than {most:,} characters, which is the limit reply_characters. "
+            f"Answer with {wanted}, and be much shorter."
         )
     found, value = _complete_json(text)
     if found:
@@ -176,17 +185,17 @@ def _complete_json(text: str) -> tuple[bool, Any]:
     # Only where an outermost value may begin: an inner value can be complete in a reply that
     # was cut off.
     starts = [len(text) - len(text.lstrip())]
-    starts += [match.end() for match in _FENCE.finditer(text, 0, 10_000)]
+    starts += [match.end() for match in islice(_FENCE.finditer(text, 0, 10_000), _MOST_FENCES)]
     if match := _LIKELY_START.search(text):
         starts.append(match.start())
     for start in dict.fromkeys(starts):
-        begin = start + len(text[start:]) - len(text[start:].lstrip())
+        begin = _SPACE.match(text, start).end()  # type: ignore[union-attr]  # it always matches
         if text[begin : begin + 1] not in ("{", "[", '"'):
             continue
         try:
             value, end = decoder.raw_decode(text, begin)
             if isinstance(value, str):  # JSON inside a JSON text
-                if text[end:].strip():
+                if _SPACE.match(text, end).end() < len(text):  # type: ignore[union-attr]
                     continue
                 value = json.loads(value)
             values = [value]
@@ -196,7 +205,12 @@ def _complete_json(text: str) -> tuple[bool, Any]:
                 values.append(value)
         except (ValueError, RecursionError):
             continue
-        return True, values if len(values) > 1 else values[0]
+        value = values if len(values) > 1 else values[0]
+        try:
+            bounded_json.check_depth(value)
+        except LimitExceeded as error:
+            raise ReplyRejected(f"{error} Answer with a flat object.") from error
+        return True, value
     return False, None
 
 
@@ -206,7 +220,8 @@ def _repaired(text: str, wanted: str) -> Any:
     if start is None:
         raise ReplyRejected(f"The reply held no JSON. Answer with {wanted}, and nothing else.")
     broken = text[start.start() :]
-    if len(broken) > _MAX_REPAIRED or _depth(broken) > MAX_DEPTH:
+    # The time of a repair grows with the length, and faster with open brackets and quotes.
+    if len(broken) > settings.limits().repair_characters or _depth(broken) > MAX_DEPTH:
         raise ReplyRejected(
             f"The reply was not valid JSON, and too long or too nested to mend. Answer with "
             f"{wanted}, and nothing else."

@@ -6,11 +6,10 @@ import ast
 import json
 import math
 import re
-import unicodedata
 from typing import Any, TypeVar, cast
 
 from tinyfactory.errors import InvalidPersona
-from tinyfactory.utils.text import clean
+from tinyfactory.utils.text import clean, composed
 
 Json = TypeVar("Json")
 
@@ -128,7 +127,7 @@ def name(value: Any) -> Any:
         value = " ".join(value.values())
     if not isinstance(value, str):
         return value
-    return " ".join(unicodedata.normalize("NFC", value).split())
+    return " ".join(composed(value).split())
 
 
 _AGE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0+)?(?:[\s-]*years?(?:[\s-]*old)?)?")
@@ -231,7 +230,13 @@ def plain(value: Any, depth: int = 0) -> Any:
             raise InvalidPersona("A number is infinite; expected a finite number.")
         return None if math.isnan(value) else float(value)
     if isinstance(value, dict):
-        return _plain_object(value, depth)
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            name = clean(key if isinstance(key, str) else str(key))
+            if name in out:
+                raise InvalidPersona(f"Two fields are both named {name[:60]!r}; keep one.")
+            out[name] = plain(item, depth + 1)
+        return out
     if isinstance(value, list | tuple):
         return [plain(item, depth + 1) for item in value]
     return _plain_cell(value, depth)
@@ -245,16 +250,6 @@ def copy_json(value: Json) -> Json:
     elif type(copied) is list:
         copied = [copy_json(item) for item in copied]
     return cast("Json", copied)
-
-
-def _plain_object(value: dict[Any, Any], depth: int) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        name = clean(key if isinstance(key, str) else str(key))
-        if name in out:
-            raise InvalidPersona(f"Two fields are both named {name[:60]!r}; keep one.")
-        out[name] = plain(item, depth + 1)
-    return out
 
 
 def _plain_cell(value: Any, depth: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -18,6 +18,8 @@ TOP_WORDS = 15
 # Longer texts are compared as a whole: word by word, time grows with the square of the length.
 _MAX_WORDS = 3000
 _MAX_PAIRS = 900
+# Pairs of equal words in two texts; many are there only where a few words are repeated.
+_MAX_EQUAL_PAIRS = 60_000
 _ALIKE = 0.4  # from this similarity on, one item counts as a rewording of the other
 # Scripts written without spaces, where each character is compared as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -45,12 +47,14 @@ class Difference:
 def beside(left: list[str], right: list[str]) -> Iterator[Pieces]:
     """Pair items: equal ones, then similar ones; the rest stays single."""
     partner: dict[int, int] = {}
-    free = list(range(len(right)))
+    places: dict[str, deque[int]] = defaultdict(deque)
+    for j, text in enumerate(right):
+        places[text].append(j)
     for i, text in enumerate(left):
-        same = next((j for j in free if right[j] == text), None)
-        if same is not None:
-            partner[i] = same
-            free.remove(same)
+        if places.get(text):
+            partner[i] = places[text].popleft()
+    taken = set(partner.values())
+    free = [j for j in range(len(right)) if j not in taken]
     rest = [i for i in range(len(left)) if i not in partner]
     if len(left) == len(right) == 1:
         partner[0], free = 0, []  # single values are always a pair
@@ -80,10 +84,13 @@ def _pieces(left: str, right: str) -> Pieces:
     if left == right:
         return (("both", left),)
     a, b = _WORDS.findall(left), _WORDS.findall(right)
-    if max(len(a), len(b)) > _MAX_WORDS:
+    left_words, right_words = _keys(left), _keys(right)
+    often = Counter(right_words)
+    pairs = sum(number * often[word] for word, number in Counter(left_words).items())
+    if max(len(a), len(b)) > _MAX_WORDS or pairs > _MAX_EQUAL_PAIRS:
         return (("left", left), ("right", right))
     pieces: list[tuple[Side, str]] = []
-    matcher = SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
+    matcher = SequenceMatcher(None, left_words, right_words, autojunk=False)
     for tag, i, i_end, j, j_end in matcher.get_opcodes():
         if tag == "equal":
             pieces.append(("both", "".join(a[i:i_end])))

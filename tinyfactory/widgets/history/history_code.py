@@ -11,7 +11,7 @@ from tinyfactory.journal.simulation import Simulation, current_simulation
 
 def alive(scope: Scope, root: str) -> Any:
     """The factory or registered person of a line in this kernel; None if there is none."""
-    for thing in (*TinyFactory.all_factories.values(), *scope.registry("person")):
+    for thing in (*TinyFactory.all_factories.values(), *scope.people):
         line = scope.begun_line_of(thing)
         if line is not None and line.root == root:
             return thing

@@ -1,0 +1,1 @@
+"""Versions of transactional methods: digests of the code that runs, with what it names."""
