@@ -314,7 +314,7 @@ def _parsed(text: str, where: str, notes: Notes, *, line: bool = False) -> Any:
         return found
 
     try:
-        # Files that someone edited by hand are small; the check takes a fifth of the time of others.
+        # Only small files are edited by hand; the check would slow down large ones.
         hook = unique if len(text) < _BY_HAND and not line else None
         return bounded_json.parse(text, object_pairs_hook=hook)
     except LimitExceeded as error:
