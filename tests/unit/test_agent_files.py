@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.agent_files import AgentFile, agent_files
 from tests.support.people import person as full_person
-from tinyfactory.errors import InvalidInput
+from tinyfactory import configure
+from tinyfactory.errors import FileTooLarge, InvalidInput
 from tinyfactory.people import People, TinyPerson, load_people, save_people
 
 CORPUS = agent_files()
@@ -219,3 +220,11 @@ def test_a_home_folder_is_meant_by_its_sign(tmp_path, monkeypatch):
         assert load_people(f"~/{name}") == people
     with pytest.raises(InvalidInput, match="a user that this machine does not have"):
         load_people("~nobody-of-this-name/p.json")
+
+
+@pytest.mark.parametrize("name", ["a.json.gz", "a.jsonl.gz", "a.csv.gz"])
+def test_a_packed_file_that_unpacks_beyond_the_limit_is_refused(tmp_path, name):
+    configure(limits={"file_bytes": 100_000, "document_bytes": 100_000})
+    (tmp_path / name).write_bytes(gzip.compress(b"name\n" + b" " * 30_000_000))
+    with pytest.raises(FileTooLarge, match=r"more than 100,000 bytes.*(file|document)_bytes"):
+        load_people(tmp_path / name)

@@ -27,6 +27,7 @@ _COLLECTIONS = frozenset(
     "agent_list agents personas persona people persons population participants respondents "
     "characters profiles users members data records rows items results".split()
 )
+_BY_HAND = 1_000_000  # characters
 _DEEPEST = 3  # collections within collections
 
 
@@ -235,7 +236,7 @@ def _documents(source: Source, notes: Notes) -> Iterator[tuple[Any, str]]:
 def _from_lines(
     lines: Iterable[tuple[int, str]], path: str, notes: Notes
 ) -> Iterator[tuple[Any, str]]:
-    values = ((_parsed(line, f"{path}, line {n}", notes), n) for n, line in lines)
+    values = ((_parsed(line, f"{path}, line {n}", notes, line=True), n) for n, line in lines)
     return _edsl_lines(values, path)
 
 
@@ -303,7 +304,7 @@ def _tried(text: str) -> Any:
         return None
 
 
-def _parsed(text: str, where: str, notes: Notes) -> Any:
+def _parsed(text: str, where: str, notes: Notes, *, line: bool = False) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> Json:
         found = dict(pairs)
         if len(found) < len(pairs):
@@ -313,7 +314,9 @@ def _parsed(text: str, where: str, notes: Notes) -> Any:
         return found
 
     try:
-        return bounded_json.parse(text, object_pairs_hook=unique)
+        # Only small files are edited by hand; the check would slow down large ones.
+        hook = unique if len(text) < _BY_HAND and not line else None
+        return bounded_json.parse(text, object_pairs_hook=hook)
     except LimitExceeded as error:
         raise FileTooLarge(f"{where}: {error} Nothing was loaded.") from error
     except json.JSONDecodeError as error:

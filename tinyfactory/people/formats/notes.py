@@ -78,7 +78,8 @@ def note_changes(agent: Json, persona: Json, notes: Notes, where: str) -> None:
 
 
 def _has(fields: Json, *names: str) -> bool:
-    return any(
+    # Most have the name as it is; other spellings take a pattern for each key.
+    return any(not empty(fields.get(name)) for name in names) or any(
         not empty(value) and re.sub(r"[\s-]+", "_", key.strip().lower()) in names
         for key, value in fields.items()
     )
