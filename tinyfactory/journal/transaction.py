@@ -35,7 +35,6 @@ from tinyfactory.journal.participants import (
 from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import (
     FREE,
     Context,
@@ -381,10 +380,6 @@ class Transaction:
                 if recorded is not None and "event:" + self.key in recorded.recording:
                     raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
-                self.why = "the stored event is damaged"
-                return None
-            if record is not None and not is_row("event:" + self.key, record):
-                logger.warning("Event %s is not one; it runs again.", self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
             if record is None and self._take_former_key():
