@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import io
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from tinyfactory.journal.recording.recording import Json, Recording, rows_of, wr
 from tinyfactory.journal.storage.database import NAME
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.files import expanded
 from tinyfactory.utils.text import legible
 
 DEMO_CONTEXT = "A group of friends are on a camping trip."
@@ -67,7 +70,7 @@ def lab(arguments: argparse.Namespace) -> int:  # noqa: RET503 - ends in execv
 def _notebooks(given: str | None) -> Path:
     """The given folder, else the notebooks of a checkout, else the current folder."""
     if given is not None:
-        return Path(given)
+        return expanded(given)
     checkout = Path(__file__).resolve().parents[1] / "notebooks"
     return checkout if checkout.is_dir() else Path.cwd()
 
@@ -209,8 +212,9 @@ def _agreed() -> bool:
 @contextmanager
 def _journal(path: str) -> Iterator[Any]:
     """Open an existing journal; a command that only reads creates none."""
-    if not (Path(path) / NAME).is_file():
-        raise InvalidInput(f"There is no journal in {Path(path).absolute()}. Give --path FOLDER.")
+    folder = expanded(path).absolute()
+    if not (folder / NAME).is_file():
+        raise InvalidInput(f"There is no journal in {folder}. Give --path FOLDER.")
     store = Store(path, check_row)
     try:
         yield store
@@ -285,9 +289,20 @@ def _add_journal_commands(commands: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. The exit code is 0, or 2 after one line that says what is wrong."""
-    chosen = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that lacks a character of a name shows a question mark in its place.
+            stream.reconfigure(errors="replace")
     try:
-        return int(chosen.run(chosen))
-    except TinyFactoryError as error:
-        print(f"tinyfactory: {error}", file=sys.stderr)
-        return 2
+        try:
+            chosen = parser().parse_args(arguments)
+            return int(chosen.run(chosen))
+        except TinyFactoryError as error:
+            print(f"tinyfactory: {error}", file=sys.stderr)
+            return 2
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe is no error
+    except BrokenPipeError:
+        # Such as `... | head`, which has read enough. Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from tinyfactory.journal.key import next_head
+
 Respond = Callable[[socket.socket], None]
 
 
@@ -112,6 +114,13 @@ def header(rows: int, simulation: str = "default") -> dict[str, Any]:
     }
 
 
+def _fit_head(key: str, event: dict[str, Any]) -> None:
+    """Give a changed event the head that fits it, as anyone could."""
+    with contextlib.suppress(KeyError, TypeError, RecursionError):
+        if isinstance(event["head"], str):
+            event["head"] = next_head(key, event["result"], event["changes"], event["steps"])
+
+
 def rechained(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A copy of a recording with each row changed, and right digests."""
     lines = []
@@ -120,5 +129,7 @@ def rechained(source: Path, target: Path, change: Callable[[dict[str, Any]], Non
         del line["chain"]
         if "key" in line:
             change(line)
+            if line["key"].startswith("event:"):
+                _fit_head(line["key"].removeprefix("event:"), line["value"])
         lines.append(line)
     return write_recording(target, *lines)

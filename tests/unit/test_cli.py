@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from tests.support.people import person as persona
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory
 from tinyfactory.cli import main
+from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional
@@ -301,3 +303,75 @@ def test_prune_refuses_names_that_are_not_there(run, folder):
         code, _, err = run("prune", *arguments, "--yes", path=folder)
         assert code == 2 and err.count("\n") == 1
     assert keys_of(folder) == before
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "tinyfactory", *map(str, arguments)]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_console_shows_the_characters_that_it_has(encoding):
+    context = "Nurses in Kraków and 東京"
+    ended = subprocess.run(
+        command("demo", "-n", "1", "-c", context),
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert context[10:].encode(encoding, errors="replace") in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "-n", "1"],
+        ["--help"],
+        ["journal", "ls"],
+        ["journal", "verify"],
+        ["journal", "export", "out.recording.jsonl.gz"],
+        ["journal", "prune", "lesson", "--yes"],
+    ],
+)
+def test_a_reader_who_has_enough_ends_a_command_quietly(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "journal":
+        notebook(tmp_path)
+        arguments = [*arguments, "--path", str(tmp_path)]
+    reading, writing = os.pipe()
+    os.close(reading)  # before the command writes anything
+    try:
+        ended = subprocess.run(command(*arguments), stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert ended.stderr == b""
+    assert ended.returncode in (0, 141)  # argparse keeps quiet about its help by itself
+
+
+def test_the_home_folder_is_meant_by_its_sign(tmp_path, monkeypatch, capsys):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    notebook("~/lesson")
+    assert (home / "lesson").is_dir()
+    assert main(["journal", "export", "~/a.recording.jsonl.gz", "--path", "~/lesson"]) == 0
+    assert main(["journal", "import", "~/a.recording.jsonl.gz", "--path", "~/other"]) == 0
+    assert main(["journal", "ls", "--path", "~/other"]) == 0
+    with Simulation.from_recording("~/a.recording.jsonl.gz") as simulation:
+        simulation.export("~/again.recording.jsonl.gz")
+    assert sorted(path.name for path in home.iterdir()) == [
+        *("a.recording.jsonl.gz", "again.recording.jsonl.gz", "lesson", "other"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
+
+
+def test_the_cache_file_of_another_program_is_no_journal(tmp_path):
+    for name in ("synthetic.cache.json", "A.CACHE.JSON", ".cache.json"):
+        with pytest.raises(
+            InvalidInput, match=r"cache file .*a journal is a folder.* Give a folder"
+        ):
+            Simulation(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.cache.json").mkdir()
+    with Simulation(tmp_path / "old.cache.json") as simulation:  # a folder made earlier
+        assert simulation.is_open

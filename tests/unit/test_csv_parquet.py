@@ -388,11 +388,11 @@ def test_what_spreadsheets_change_by_themselves_is_no_change(tmp_path):
     [
         (b"name,age\nAna,34\nBo,190\n", "line 3: .*age: 190"),
         (b"name,age\nAna\n", "line 2: 1 cells"),
-        (b"name;age\nAna;34\n", "name: missing"),
+        (b"name:age\nAna:34\n", "name: missing"),
         (b"name,name\nAna,Bo\n", "names of columns must differ"),
         (b"name,\nAna,Bo\n", "names of columns must differ"),
         (b'name\n"Ana"x\n', "not CSV"),
-        (b"\xff\xfe", "UTF-8"),
+        (b"\x81\xff", "UTF-8"),
         (b'name,provenance,persona\nAna,{},"{"', "line 2: .*not valid JSON"),
         (b'name,provenance,persona\nAna,{},"{}"', "line 2: .*name: missing"),
     ],

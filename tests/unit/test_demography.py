@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.support.populations import people as met_people
-from tinyfactory.errors import DemographyError, FileTooLarge
+from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.gazetteer.countries import country_of
 from tinyfactory.populations import Demography, report
 
@@ -193,11 +194,11 @@ def test_files_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "bare.csv").write_text("sex,age\nf,1\n")
     (tmp_path / "twice.csv").write_text("k,k,count\na,b,1\n")
     (tmp_path / "empty.csv").write_text("")
-    (tmp_path / "latin.csv").write_bytes("région,count\nx,1\n".encode("latin-1"))
+    (tmp_path / "bytes.csv").write_bytes(b"\x81\xff,count\nx,1\n")
     for name, told in (
         ("short.csv", "Row 2 of the table has no count"),
         ("bare.csv", "no column of shares or counts; it has sex, age"),
-        ("latin.csv", "is not UTF-8 text"),
+        ("bytes.csv", "is not text in UTF-8"),
         ("none.csv", "cannot be read"),
         ("twice.csv", "k: the column occurs twice"),
         ("empty.csv", "The table has no rows"),
@@ -211,13 +212,13 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         (str(tmp_path / "none.json"), "cannot be read"),
         ("[1]", "cannot be read"),
         (" ", "it is empty"),
-        ("\0", "is neither a path nor JSON"),
+        ("\0", "is not a path"),
         (None, "source must be a path, not NoneType"),
         (b"{}", "source must be a path, not bytes"),
         ('{"a":' * 100_000, "nested too deeply"),
         ('{"sex": {"f": 1' + "0" * 5000 + "}}", "a number in it is too long"),
     ):
-        with pytest.raises((DemographyError, FileTooLarge), match=told):
+        with pytest.raises(InvalidInput, match=told):
             Demography.from_json(text)  # type: ignore[arg-type]  # one of them is bytes
     with pytest.raises(DemographyError, match="frame must be a data frame, not dict"):
         Demography.from_frame({"sex": {"f": 1}})  # type: ignore[arg-type]
@@ -550,3 +551,55 @@ def test_drawn_people_pass_the_report_on_their_demography_and_others_do_not():
     asked = {"margin", "joint", "association", "coverage", "evenness", "impossible"}
     assert card(500, 3) == set()
     assert {"margin:sex", "joint:sex,age", "coverage:sex"} <= card(500, 3, drop="male")
+
+
+MISSING_CELLS = ["string", "Int64", "category", "datetime64[ns]", "Float64", "boolean", "object"]
+
+
+@pytest.mark.parametrize("dtype", MISSING_CELLS)
+def test_a_missing_cell_of_any_type_is_named_by_its_row_and_column(dtype):
+    """pandas' own missing value raises TypeError when it is compared."""
+    pandas = pytest.importorskip("pandas")
+    values = {
+        "Int64": [1, None],
+        "Float64": [0.5, None],
+        "boolean": [True, None],
+        "datetime64[ns]": ["2020-01-01", None],
+    }.get(dtype, ["a", None])
+    frame = pandas.DataFrame({"kind": pandas.Series(values, dtype=dtype), "count": [1, 2]})
+    with pytest.raises(DemographyError, match="Row 2 of the table has no kind"):
+        Demography.from_frame(frame)
+    frame = pandas.DataFrame(
+        {"kind": ["a", "b"], "count": pandas.Series([3, None], dtype="Int64")}
+    ).convert_dtypes()
+    with pytest.raises(DemographyError, match="Row 2 of the table has no count"):
+        Demography.from_frame(frame)
+
+
+@pytest.mark.parametrize("dtype", ["string", "category", "object"])
+def test_columns_of_nullable_types_are_read(dtype):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "sex": pandas.Series(["female", "male"], dtype=dtype),
+            "count": pandas.Series([3, 1], dtype="Int64"),
+        }
+    )
+    assert Demography.from_frame(frame).margins() == {"sex": {"female": 0.75, "male": 0.25}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", "région,count\nÎle,1\nMidi,3\n".encode("cp1252")),
+        ("t.CSV", "région;count\nÎle;1\nMidi;3\n".encode("utf-16")),
+        ("t.tsv", "région\tcount\nÎle\t1\nMidi\t3\n".encode("utf-8-sig")),
+        ("t.csv", 'région,count\n"Île",1\n"Midi",3\n'.encode()),
+        ("t.csv.gz", gzip.compress("sep=;\nrégion;count\nÎle;1\nMidi;3\n".encode())),
+    ],
+)
+def test_a_table_is_read_in_the_encoding_and_with_the_delimiter_that_it_has(
+    tmp_path, name, content
+):
+    (tmp_path / name).write_bytes(content)
+    assert Demography.from_csv(tmp_path / name).margins() == {"région": {"Île": 0.25, "Midi": 0.75}}

@@ -75,7 +75,12 @@ def test_what_is_no_list_of_agents_is_said(value):
         from_edsl(value)
 
 
-@pytest.mark.parametrize("agent", [5, {"traits": {"age": 60}}, {"name": None, "traits": {}}])
+@pytest.mark.parametrize("agent", [5, {"age": 60}, {"name": "Cy", "traits": {"age": 190}}])
 def test_an_agent_that_is_no_person_is_named_by_its_number(agent):
     with pytest.raises(InvalidInput, match="Agent 2: "):
         from_edsl([{"name": "Bo", "traits": {}}, agent])
+
+
+def test_the_version_of_the_writer_is_no_part_of_an_agent():
+    agent = {"name": "Bo", "traits": {}, "edsl_version": "1.0.9", "edsl_class_name": "Agent"}
+    assert from_edsl([agent])[0].persona == {"name": "Bo"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.journal.reruns import note_birth
@@ -63,6 +64,12 @@ class TinyFactory:
     'Acme'
     >>> factory.decode_complete_state({"brand": "Bolt"}).brand
     'Bolt'
+
+    A copy (`copy`, `deepcopy`, `pickle`) has its own state under a name of its own:
+
+    >>> twin = copy.deepcopy(factory)
+    >>> twin.encode_complete_state()["name"] == factory.name
+    False
     """
 
     all_factories: ClassVar[dict[str, TinyFactory]] = factories
@@ -247,6 +254,50 @@ class TinyFactory:
                 if registered or present is None or not has_own_state(type(self)):
                     TinyFactory.all_factories[name] = self
         return self
+
+    # -- copies -----------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a factory with a copy of the state, under the next free name."""
+        twin = memo[id(self)] = _blank(type(self))
+        twin.__setstate__(copy.deepcopy(self.encode_complete_state(), memo))
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle the state alone: no job, and no model object, which may hold a key."""
+        return _blank, (type(self),), self.encode_complete_state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a copied state, under its name if that is free, else under the next one.
+
+        The factory belongs to the same simulation if that is open here; otherwise to the current
+        one.
+        """
+        kept = state.get("simulation_id")
+        if scope(kept).id != kept:
+            simulation = current_simulation()
+            kept = None if simulation is None else simulation.id
+        rest = {key: value for key, value in state.items() if key != "name"}
+        self.decode_complete_state(rest | {"simulation_id": kept})
+        name = state["name"]
+        with _lock:
+            free = TinyFactory.all_factories.setdefault(name, self) is self
+        if free:
+            self.name = name
+            on_rollback(lambda: TinyFactory._remove(self))
+        else:
+            self._register_anew()
+
+
+_Factory = TypeVar("_Factory", bound=TinyFactory)
+
+
+def _blank(cls: type[_Factory]) -> _Factory:
+    """Make a factory without a state, which follows; it may refer to the factory itself."""
+    return cls.__new__(cls)
 
 
 journaled(TinyFactory)

@@ -33,7 +33,7 @@ from tinyfactory.journal.scope import Scope, scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
-from tinyfactory.utils.files import read_file
+from tinyfactory.utils.files import expanded, read_file
 from tinyfactory.utils.text import count, cut
 
 if TYPE_CHECKING:
@@ -562,12 +562,18 @@ class TinyPersonFactory(TinyFactory):
         self.seed = state.get("seed", 0)
         return super().decode_complete_state(state)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a factory with a copy of the state; both use the same model object."""
+        twin = super().__deepcopy__(memo)
+        twin.model = self.model
+        return twin
+
 
 def _template_text(given: str | Path | None, name: str) -> str | None:
     """The text of a custom template, checked now so that it cannot fail later."""
     if given is None:
         return None
-    path = Path(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
+    path = expanded(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = read_file(path).decode("utf-8") if path else str(given)
     prompts.check(text, person_values("-", None, [], [], 1, "-"), name)
     return text

@@ -18,6 +18,7 @@ from tinyfactory.prompts.particularities import (
     constraints_in,
     read_constraints,
 )
+from tinyfactory.utils.sources import Source
 
 if TYPE_CHECKING:
     from tinyfactory.populations import Demography
@@ -163,11 +164,11 @@ def read_demography(given: Demography | Json | str | Path) -> Demography:
             f"shipped one, not {type(given).__name__}. For a DataFrame, use "
             "Demography.from_frame(frame)."
         )
-    path = Path(given)
-    if path.suffix.lower() == ".csv":
-        return Demography.from_csv(path)
-    if path.suffix.lower() == ".json":
-        return Demography.from_json(path)
+    source = Source(given)
+    if source.suffix in (".csv", ".tsv"):
+        return Demography.from_csv(source.path)
+    if source.suffix == ".json":
+        return Demography.from_json(source.path)
     return Demography.shipped(str(given))
 
 

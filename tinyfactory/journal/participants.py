@@ -8,7 +8,6 @@ attributes before the call: ``people[2]``, ``self.friend``.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -218,7 +217,6 @@ def _watch(cls: type) -> None:
 
 
 def _watched_set(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
     def __setattr__(self: Any, attribute: str, value: Any) -> None:  # noqa: N807
         tx = current_context().transaction
         if tx is not None and id(self) not in tx.known:
@@ -229,7 +227,6 @@ def _watched_set(plain: Callable[..., None]) -> Any:
 
 
 def _watched_delete(plain: Callable[..., None]) -> Any:
-    @functools.wraps(plain)
     def __delattr__(self: Any, attribute: str) -> None:  # noqa: N807
         tx = current_context().transaction
         if tx is not None and id(self) not in tx.known:

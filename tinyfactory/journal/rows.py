@@ -47,7 +47,8 @@ def _is_event(value: Json) -> bool:
         and all(isinstance(value.get(part), str | None) for part in _TEXTS_OR_NONE)
         and isinstance(value["request"], dict | None)
         and isinstance(value["changes"], dict)
-        and all(isinstance(change, dict) for change in value["changes"].values())
+        and isinstance(value["arguments"], dict)
+        and all(map(_is_change, value["changes"].values()))
         and _are_texts(value.get("steps", []))
         and isinstance(meta, dict)
         and isinstance(meta.get("why", ""), str)
@@ -57,6 +58,13 @@ def _is_event(value: Json) -> bool:
         and _is_number(meta.get("seconds", 0.0))
         and isinstance(meta.get("replies"), list)
         and all(_is_summary(reply) for reply in meta["replies"])
+    )
+
+
+def _is_change(change: Any) -> bool:
+    return isinstance(change, dict) and all(
+        _are_texts(part) if kind == "remove" else isinstance(part, dict)
+        for kind, part in change.items()
     )
 
 

@@ -541,18 +541,19 @@ def _type_of(name: str, *, of_list: bool = False) -> Any:
 
 def objects_in(value: Any) -> list[Any]:
     """The objects of registered classes in a value, outermost only, in order."""
+    # A stack and not recursion: arguments come here before anything has checked their depth.
     found: list[Any] = []
-    _collect(value, found)
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if type(value) in with_state:
+            found.append(value)
+        elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+            seen.add(id(value))
+            items = list(value.values() if isinstance(value, dict) else value)
+            waiting += [item for item in reversed(items) if type(item) not in _LEAVES]
     return found
-
-
-def _collect(value: Any, found: list[Any]) -> None:
-    if is_journaled(value):
-        found.append(value)
-    elif isinstance(value, (list, tuple, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            if type(item) not in _LEAVES:
-                _collect(item, found)
 
 
 def objects_by_place(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -563,8 +564,7 @@ def objects_by_place(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     >>> list(objects_by_place({"a": [1, 2]}, "people"))
     []
     """
-    # A stack and not recursion: arguments come here before anything has checked their depth. A
-    # place is a chain of parts, which is joined only where there is an object.
+    # As in `objects_in`. A place is a chain of parts, which is joined where there is an object.
     seen: set[int] = set()
     waiting: list[tuple[Any, Any]] = [(value, (None, where))]
     while waiting:

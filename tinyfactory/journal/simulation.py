@@ -16,11 +16,14 @@ from tinyfactory.journal.explain import explain, find_event
 from tinyfactory.journal.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.journal.verification import check_row
+from tinyfactory.utils.files import expanded
 from tinyfactory.utils.text import legible
 
 if TYPE_CHECKING:
     from tinyfactory.journal.recording.recording import Recording
     from tinyfactory.journal.records import LineInfo
+
+_CACHE = ".cache.json"
 
 
 class Simulation:
@@ -61,7 +64,13 @@ class Simulation:
         retry_failures: bool = False,
         budget: Budget | None = None,
     ) -> None:
-        self._path = Path(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        self._path = expanded(path if path is not None else settings.DEFAULT_JOURNAL).absolute()
+        if self._path.name.lower().endswith(_CACHE) and not self._path.is_dir():
+            raise InvalidInput(
+                f"{self._path.name} is the name of a cache file of TinyTroupe, which cannot be "
+                "used here; a journal is a folder. Nothing was changed. Give a folder, e.g. "
+                f"{self._path.name[: -len(_CACHE)] or 'journal'!r}, or no path."
+            )
         if _exists(self._path) and not self._path.is_dir():
             raise InvalidInput(
                 f"{self._path} is a file, and a journal is a folder. Nothing was changed. "

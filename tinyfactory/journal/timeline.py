@@ -127,8 +127,7 @@ class Timeline:
     --------
     >>> import tempfile
     >>> from tinyfactory import TinyPersonFactory, control
-    >>> from tinyfactory.journal.rows import is_row
-    from tinyfactory.journal.scope import scope
+    >>> from tinyfactory.journal.scope import scope
     >>> simulation = control.begin(tempfile.mkdtemp())
     >>> factory = TinyPersonFactory("A choir in Cardiff", model="offline")
     >>> _ = factory.generate_people(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -10,8 +9,9 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.utils.concurrency import new_lock, running_loop
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # Seconds between two looks at the work under way, and until the user is told of it.
 _PIECE = 0.2
 _QUIET = 0.5
@@ -28,8 +28,9 @@ class WorkUnderWay:
     Examples
     --------
     >>> works = WorkUnderWay("lesson")
-    >>> works.add("a job")
-    >>> works.remove("a job")
+    >>> job = object()
+    >>> works.add(job)
+    >>> works.remove(job)
     >>> works.wait_until_none("ends", within=False)
     """
 

@@ -11,6 +11,8 @@ from tinyfactory.journal.serializer import journaled
 from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import read_edsl, to_edsl
 from tinyfactory.people.formats.files import read_agents, save_people
+from tinyfactory.people.formats.frame import read_frame
+from tinyfactory.people.formats.notes import Notes, note_changes, numbered
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.formats.rows import to_frame
 from tinyfactory.people.panel import Panel, ask_all
@@ -33,6 +35,19 @@ class People(list[TinyPerson]):
     1 person
      1. Ana, 34
     """
+
+    _notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of a file left out, renamed or made up; empty if it was nothing.
+
+        Examples
+        --------
+        >>> from_edsl([{"traits": {"age": 60, "sex": "male"}}]).notes
+        ['There is no name; a number took its place (Agent 1).', "'sex' was read as gender (...)."]
+        """
+        return list(self._notes)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> TinyPerson: ...
@@ -100,6 +115,27 @@ class People(list[TinyPerson]):
         """Return a pandas data frame, one row a person; see `tinyfactory.people.to_frame`."""
         return to_frame(self)
 
+    @classmethod
+    def from_frame(cls, frame: Any) -> People:
+        """Load the people in a pandas data frame, such as one of `to_frame`.
+
+        Columns are read as those of a CSV file; see `tinyfactory.people.from_csv`.
+
+        Raises
+        ------
+        InvalidInput
+            If `frame` is no data frame, and for an invalid person, naming the row.
+
+        Examples
+        --------
+        >>> from tinyfactory.people import TinyPerson
+        >>> people = People([TinyPerson("Ana", {"skills": ["sewing"]}, register=False)])
+        >>> People.from_frame(people.to_frame()) == people
+        True
+        """
+        notes = Notes()
+        return cls._gathered(read_frame(frame, notes), notes)
+
     def save(self, path: str | Path) -> None:
         """Write the people to a file or folder; see `tinyfactory.people.save_people`."""
         save_people(self, path)
@@ -111,7 +147,8 @@ class People(list[TinyPerson]):
     @classmethod
     def from_parquet(cls, path: str | Path) -> People:
         """Load the people in a Parquet file; see `tinyfactory.people.iter_parquet`."""
-        return cls(iter_parquet(path))
+        notes = Notes()
+        return cls._gathered(read_parquet(path, notes), notes)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the people to a CSV file; see `tinyfactory.people.to_csv`."""
@@ -120,7 +157,8 @@ class People(list[TinyPerson]):
     @classmethod
     def from_csv(cls, path: str | Path) -> People:
         """Load the people in a CSV file; see `tinyfactory.people.from_csv`."""
-        return cls(iter_csv(path))
+        notes = Notes()
+        return cls._gathered(read_csv(path, notes), notes)
 
     def to_edsl(self) -> list[dict[str, Any]]:
         """Return the people as agents of EDSL; see `tinyfactory.people.to_edsl`."""
@@ -129,7 +167,14 @@ class People(list[TinyPerson]):
     @classmethod
     def from_edsl(cls, agents: Any) -> People:
         """Load the people in an EDSL AgentList; see `tinyfactory.people.from_edsl`."""
-        return cls(from_edsl(agents))
+        notes = Notes()
+        return cls._gathered(_numbered_agents(agents), notes)
+
+    @classmethod
+    def _gathered(cls, agents: Iterable[tuple[Json, str]], notes: Notes) -> People:
+        people = cls(_people_of(agents, notes))
+        people._notes = tuple(notes.lines())
+        return people
 
     def __repr__(self) -> str:
         return people_text(self)
@@ -147,10 +192,16 @@ def load_people(path: str | Path) -> People:
     Parameters
     ----------
     path : path
-        JSONL with one person a line; a JSON file with one person, a list of people, or an
-        AgentList of EDSL; a table in CSV or Parquet; or a folder of ``*.agent.json`` files,
-        read in the order of their names. Each person may be in any shape that `normalise`
-        takes.
+        JSONL with one person a line; a JSON file with one person, a list of people, people
+        under a key or by id, or an AgentList of EDSL; a table in CSV or Parquet; or a folder of
+        ``*.agent.json`` files, read in the order of their names. Each person may be in any shape
+        that `normalise` takes. The content decides how a file is read; it may be compressed with
+        gzip, and have any delimiter.
+
+    Returns
+    -------
+    People
+        Its `notes` list what was left out, renamed or made up.
 
     Raises
     ------
@@ -165,27 +216,29 @@ def load_people(path: str | Path) -> People:
     >>> load_people(path)[0].get("age")
     60
     """
-    return People(_people_of(read_agents(path)))
+    notes = Notes()
+    return People._gathered(read_agents(path, notes), notes)  # noqa: SLF001 - of this module
 
 
 def from_csv(path: str | Path) -> People:
     """Load the people in a CSV file; they are not registered.
 
     Without the column ``persona``, as in a table that someone typed, the known columns are
-    read (only ``name`` is required) and the others kept as they are. A list may be JSON or
-    one text.
+    read (only a name is required) and the others kept as they are. A list may be JSON, a list
+    in Python's notation, or one text. Numbers in columns that are not known stay text.
 
     Raises
     ------
     InvalidInput
         When there is nothing to read, or an invalid person, naming the row.
     """
-    return People(iter_csv(path))
+    return People.from_csv(path)
 
 
 def iter_csv(path: str | Path) -> Iterator[TinyPerson]:
     """Load the people in a CSV file, one after the other; see `from_csv`."""
-    return _people_of(read_csv(path))
+    notes = Notes()
+    return _people_of(read_csv(path, notes), notes)
 
 
 def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
@@ -201,7 +254,8 @@ def iter_parquet(path: str | Path) -> Iterator[TinyPerson]:
     TinyFactoryError
         When pyarrow is not installed.
     """
-    return _people_of(read_parquet(path))
+    notes = Notes()
+    return _people_of(read_parquet(path, notes), notes)
 
 
 def from_edsl(agents: Any) -> People:
@@ -218,13 +272,21 @@ def from_edsl(agents: Any) -> People:
     1 person
      1. Bo, 60
     """
-    numbered = ((agent, f"Agent {n}") for n, agent in enumerate(read_edsl(agents), 1))
-    return People(_people_of(numbered))
+    return People.from_edsl(agents)
 
 
-def _people_of(agents: Iterable[tuple[Json, str]]) -> Iterator[TinyPerson]:
-    for agent, where in agents:
+def _numbered_agents(agents: Any) -> Iterator[tuple[Any, str]]:
+    return ((agent, f"Agent {number}") for number, agent in enumerate(read_edsl(agents), 1))
+
+
+def _people_of(agents: Iterable[tuple[Json, str]], notes: Notes) -> Iterator[TinyPerson]:
+    """Make the people, collect what changed on the way, and log it when all have been made."""
+    for number, (agent, where) in enumerate(agents, 1):
+        named = numbered(agent, number, notes, where)
         try:
-            yield TinyPerson.from_dict(agent)
+            person = TinyPerson.from_dict(named)
         except InvalidInput as error:
             raise InvalidInput(f"{where}: {error} Nothing was loaded.") from error
+        note_changes(named, person._persona, notes, where)  # noqa: SLF001 - a copy costs more
+        yield person
+    notes.log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -616,6 +617,9 @@ class TinyPerson:
         self.simulation_id = simulation_id
         if self._registry().get(self.name) == self:
             self._registry().remove(self.name)
+
+    def __copy__(self) -> TinyPerson:
+        return copy.deepcopy(self)  # shares nothing; not registered, as the name is taken
 
     def __eq__(self, other: object) -> bool:
         return self._persona == other._persona if isinstance(other, TinyPerson) else NotImplemented

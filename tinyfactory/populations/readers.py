@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory import settings
-from tinyfactory.errors import DemographyError, FileTooLarge, InvalidInput, LimitExceeded
+from tinyfactory.errors import DemographyError, FileTooLarge, LimitExceeded
 from tinyfactory.limits import how_to_raise
 from tinyfactory.populations.schema import (
     ABOUT,
@@ -26,7 +26,10 @@ from tinyfactory.populations.schema import (
     read_weight,
 )
 from tinyfactory.utils import bounded_json
-from tinyfactory.utils.files import read_file
+from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.sources import HEAD, Source, delimiter_of
+
+logger = get_logger("tinyfactory")
 
 Row = dict[str, Any]
 # The names of weights that are never the name of a field.
@@ -46,20 +49,11 @@ def read_json(source: str | Path) -> Any:
     >>> read_json('{"sex": {"female": 1}}')
     {'sex': {'female': 1}}
     """
-    text = str(source if isinstance(source, str) else path_of(source))
+    text = source if isinstance(source, str) else str(path_of(source))
     if not text.strip():
         raise DemographyError("source must be a path or JSON text; it is empty.")
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        try:
-            text = _text_of(Path(source))
-        except OSError as error:
-            raise DemographyError(f"{source} cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise DemographyError(f"{source} is not UTF-8 text. Save it as UTF-8.") from None
-        except (DemographyError, FileTooLarge):
-            raise
-        except ValueError:  # a null character in the path
-            raise DemographyError(f"{text!r:.80} is neither a path nor JSON.") from None
+        text = Source(text, _refusal, "document_bytes").document()
     try:
         return bounded_json.parse(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
     except LimitExceeded as error:
@@ -72,13 +66,9 @@ def read_json(source: str | Path) -> Any:
         raise DemographyError("This JSON cannot be read: a number in it is too long.") from None
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return read_file(path).decode("utf-8-sig")
-    except FileTooLarge:
-        raise
-    except InvalidInput as error:  # no regular file
-        raise DemographyError(f"{path} cannot be read. {error}") from None
+def _refusal(message: str) -> DemographyError:
+    """Return the error for a file that cannot be read, in the words of this module."""
+    return DemographyError(message.replace("could not be read", "cannot be read"))
 
 
 def path_of(source: Any) -> Path:
@@ -103,15 +93,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def csv_rows(path: Path) -> list[Row]:
-    """Read a CSV file with a header, separated by commas, semicolons or tabs."""
-    try:
-        text = _text_of(path)
-    except OSError as error:
-        raise DemographyError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DemographyError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    """Read a CSV file with a header, separated by commas, semicolons, tabs or bars."""
+    source = Source(path, _refusal, "document_bytes")
+    text = source.document()
+    if source.guessed:
+        logger.warning("%s is not UTF-8; it was read as Windows-1252.", path)
+    separator = delimiter_of(text[:HEAD])
+    if text[:4].lower() == "sep=":  # it names the delimiter, for Excel
+        text = text.partition("\n")[2]
     try:
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
         columns = table.fieldnames or []
@@ -193,7 +182,10 @@ def from_rows(rows: Sequence[Row]) -> Json:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value != value or not str(value).strip() or str(value) == "<NA>"
+    """Tell whether a cell is empty; comparing the missing value of pandas raises TypeError."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(value != value) or not str(value).strip() or str(value) == "<NA>"
 
 
 def from_peer(data: Mapping[str, Any]) -> Json | None:

@@ -48,12 +48,7 @@ def parse(
     limits = limits or settings.limits()
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
-    containers = text.count("[") + text.count("{")
-    if containers + text.count(",") > limits.json_values:
-        raise LimitExceeded(
-            f"The JSON has more than {limits.json_values:,} values, which is the limit "
-            f"json_values. {how_to_raise('json_values', 4 * limits.json_values)}"
-        )
+    containers = check_values(text, limits)
     try:
         value = json.loads(text, object_pairs_hook=object_pairs_hook)
     except RecursionError:
@@ -61,6 +56,18 @@ def parse(
     if containers > limits.json_depth:
         check_depth(value, limits)
     return value
+
+
+def check_values(text: str, limits: Limits | None = None) -> int:
+    """Return the number of lists and objects; raise `LimitExceeded` for too many values."""
+    limits = limits or settings.limits()
+    containers = text.count("[") + text.count("{")
+    if containers + text.count(",") > limits.json_values:
+        raise LimitExceeded(
+            f"The JSON has more than {limits.json_values:,} values, which is the limit "
+            f"json_values. {how_to_raise('json_values', 4 * limits.json_values)}"
+        )
+    return containers
 
 
 def check_depth(value: Any, limits: Limits | None = None) -> None:

@@ -52,7 +52,7 @@ class AtomicFile:
     """
 
     def __init__(self, path: Path, *, text: bool = False) -> None:
-        self._path = path.resolve()
+        self._path = expanded(path).resolve()
         self._part = hidden_name(self._path)
         self.file: IO[Any] = (
             self._part.open("x", encoding="utf-8", newline="") if text else self._part.open("xb")
@@ -88,6 +88,28 @@ class AtomicFile:
                 self.commit()
         finally:
             self.discard()
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as the home folder.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such user.
+
+    Examples
+    --------
+    >>> expanded("~/people.csv") == Path.home() / "people.csv"
+    True
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"{str(path)!r} begins with a user that this machine does not have. Write the whole "
+            "path, or ./ before a name that begins with ~."
+        ) from None
 
 
 def open_file(path: Path, limit: str) -> BinaryIO:

@@ -36,7 +36,7 @@ from tinyfactory.journal.serializer import digest_bytes, digest_text
 from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
 from tinyfactory.utils import bounded_json
-from tinyfactory.utils.files import AtomicFile, open_file
+from tinyfactory.utils.files import AtomicFile, expanded, open_file
 from tinyfactory.utils.logs import get_logger
 
 logger = get_logger("tinyfactory")
@@ -201,7 +201,7 @@ def write(
     JournalUnavailable
         When the file cannot be written.
     """
-    path = Path(path).absolute()
+    path = expanded(path).absolute()
     rows = rows_of(store, simulation, replies=replies)
     if not any(name.startswith("event:") for name in rows):
         raise InvalidInput(
@@ -285,7 +285,7 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         if not self.path.exists():
             raise InvalidInput(f"There is no recording at {self.path}. Nothing was opened.")
         self._rows: dict[str, tuple[int, int]] = {}

@@ -31,6 +31,7 @@ from tinyfactory.journal.storage.database import (
 )
 from tinyfactory.journal.storage.folder import Folder
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
+from tinyfactory.utils.files import expanded
 from tinyfactory.utils.logs import get_logger
 
 Items = list[tuple[str, Any]]
@@ -115,7 +116,7 @@ class Store(StoreBase):
     """
 
     def __init__(self, folder: str | Path, check: Check | None = None) -> None:
-        self.folder = Path(folder).absolute()
+        self.folder = expanded(folder).absolute()
         self._check = check
         self._waiting = _waiting.setdefault(self.folder, Waiting())
         self._left: dict[str, Sealed] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -13,8 +12,9 @@ from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
 from tinyfactory.journal.version.names import Names, names_in, names_in_code
 from tinyfactory.journal.version.source import Text, find, has_text, is_own
+from tinyfactory.utils.logs import get_logger
 
-logger = logging.getLogger("tinyfactory")
+logger = get_logger("tinyfactory")
 # What digests of loaded code begin with, and versions that contain one.
 LOADED = "loaded-{}.{}".format(*sys.version_info)
 

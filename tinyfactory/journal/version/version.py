@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import (
     BuiltinFunctionType,
@@ -28,6 +28,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.version import syntax
+from tinyfactory.journal.version.content import first_content
 from tinyfactory.journal.version.function_code import (
     LOADED,
     FunctionCode,
@@ -49,8 +50,6 @@ from tinyfactory.journal.version.watch import MISSING, Version, content_of
 Kind = TypeVar("Kind")
 # The label of the method itself among the parts of its version.
 ITSELF = ""
-# Larger collections are data and no constants.
-_MOST_ITEMS = 10_000
 _MOST_LEVELS = 50
 _Owner = type | None
 # Types of values that count by themselves, and not by the expression that they come from.
@@ -72,7 +71,6 @@ _LASTING = (
 )
 # Texts that a module or cell may be compiled from, and its global names.
 _Place = tuple[list[Text], dict[str, Any]]
-_HELD = (FunctionType, MethodType, type, functools.partial, list, tuple, dict, set, frozenset)
 
 
 # -- all that it names -------------------------------------------------------------------------
@@ -411,7 +409,7 @@ class _Walk:
 
         They are those that it held when it was first seen.
         """
-        content = _first_content(value)
+        content = first_content(value)
         if content is None or id(value) in self._open or len(self._open) > _MOST_LEVELS:
             return None
         self._open.add(id(value))
@@ -583,25 +581,3 @@ def _fields(cls: type) -> Iterator[tuple[str, Any]]:
     for name, member in _enumerated(cls).items():
         yield name, member.value
     yield from vars(cls).get("_field_defaults", {}).items()
-
-
-_contents: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}
-
-
-def _first_content(value: Any) -> list[tuple[Any, Any]] | None:
-    """Places and items of a collection when it was first seen; None for a large one."""
-    known = _contents.get(id(value))
-    if known is None:
-        if len(value) > _MOST_ITEMS:
-            return None
-        items: Callable[[], Any] = getattr(value, "items", lambda: enumerate(list(value)))
-        unordered = isinstance(value, (set, frozenset))
-        content = [(None if unordered else k, v) for k, v in list(items()) if _may_count(v)]
-        known = _contents[id(value)] = (value, content)
-    return known[1]
-
-
-def _may_count(value: Any) -> bool:
-    """Whether a value can have a token; others are not held in memory."""
-    kind = type(value)
-    return kind in _HELD or syntax.constant(value) is not None or is_own_class(kind)

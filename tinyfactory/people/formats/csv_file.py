@@ -10,27 +10,20 @@ within them such a sign after a semicolon is written as an escape of JSON.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from tinyfactory import settings
-from tinyfactory.errors import FileTooLarge, InvalidInput, LimitExceeded
+from tinyfactory.errors import FileTooLarge, InvalidInput
 from tinyfactory.limits import how_to_raise
-from tinyfactory.people.formats.rows import (
-    MANY,
-    NUMBERS,
-    STORED,
-    WHOLE,
-    agent_of,
-    as_json,
-    stored_row,
-)
+from tinyfactory.people.formats.notes import Notes
+from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, WHOLE, as_json, stored_row
+from tinyfactory.people.formats.table import HOW, Table
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils import bounded_json
-from tinyfactory.utils.files import AtomicFile, disk_errors, open_file
+from tinyfactory.utils.files import AtomicFile, disk_errors, expanded
+from tinyfactory.utils.sources import Source, delimiter_of
 
 _JSON = (*MANY, *WHOLE)
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # also the wide forms of East Asian keyboards
@@ -39,7 +32,7 @@ _CUTS = "\t\n\r"
 _BEFORE_SIGN = re.compile(rf"(?<!['\"\s])(['\"\s]*+)(?=[{_SIGNS}])")
 _IN_JSON = re.compile(rf"(?<=;)(\s*+)([{_SIGNS}])")
 _MAX_CELL = 2**31 - 1  # the default limit, 131,072 characters, is too small for some memories
-_HOW = "Save it as CSV with commas, in UTF-8, with the names of the columns in its first line."
+GUESSED = "The file is not UTF-8; it was read as Windows-1252"
 
 
 def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
@@ -63,7 +56,7 @@ def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
     >>> "'=1+1" in path.read_text(), from_csv(path)[0].get("style")
     (True, '=1+1')
     """
-    path = Path(path).expanduser().resolve()
+    path = expanded(path).resolve()
     with disk_errors(path):
         new = AtomicFile(path, text=True)
     with new:
@@ -78,45 +71,43 @@ def to_csv(people: Iterable[PersonLike], path: str | Path) -> None:
             new.commit()
 
 
-def read_csv(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`."""
-    path = Path(path).expanduser()
+def read_csv(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the agents in a CSV file, each with its place; see `tinyfactory.people.from_csv`.
+
+    The delimiter may also be a semicolon, a tab or a bar, and the encoding UTF-16 or Windows-1252.
+    """
+    source = given if isinstance(given, Source) else Source(given)
     most = settings.limits().line_bytes
     # The module's limit holds for the whole process; the smaller one is right for others, too.
     csv.field_size_limit(max(csv.field_size_limit(), min(most, _MAX_CELL)))
+    head = source.head()
     try:
-        with (
-            open_file(path, "file_bytes") as packed,
-            io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file,
-        ):
-            rows = csv.reader(_lines(path, file, most), strict=True)
-            columns = next(rows, [])
-            if len(set(columns)) < len(columns) or "" in columns:
-                raise InvalidInput(
-                    f"{path}: the names of columns must differ and must not be empty. {_HOW}"
-                )
+        with source.text() as file:
+            if head[:4].lower() == "sep=":
+                file.readline()  # it names the delimiter, for Excel
+            lines = _lines(source.path, file, most)
+            rows = csv.reader(lines, delimiter=delimiter_of(head), strict=True)
+            table = Table(next(rows, []), str(source.path), notes, as_text=True)
+            columns = table.columns
+            if source.guessed:
+                notes.add(GUESSED, str(source.path))
             for cells in rows:
                 if not any(cells):
                     continue  # an empty line, as spreadsheets add at the end
-                where = f"{path}, line {rows.line_num}"
+                where = f"{source.path}, line {rows.line_num}"
                 if len(cells) != len(columns):
                     raise InvalidInput(
                         f"{where}: {len(cells)} cells, but the first line names {len(columns)} "
-                        f"columns. Nothing was loaded. {_HOW}"
+                        f"columns. Nothing was loaded. {HOW}"
                     )
-                row = {c: _read(c, cell) for c, cell in zip(columns, cells, strict=True)}
-                yield agent_of(row, where), where
-    except OSError as error:
-        raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path} is not text in UTF-8 (byte {error.start}). Nothing was loaded. {_HOW}"
-        ) from error
+                yield table.agent(map(_read, columns, cells), where), where
     except csv.Error as error:
-        raise InvalidInput(f"{path} is not CSV ({error}). Nothing was loaded. {_HOW}") from error
+        raise InvalidInput(
+            f"{source.path} is not CSV ({error}). Nothing was loaded. {HOW}"
+        ) from error
 
 
-def _lines(path: Path, file: TextIO, most: int) -> Iterator[str]:
+def _lines(path: Path, file: IO[str], most: int) -> Iterator[str]:
     """The lines of a file, as long as the row that they belong to is within the limit."""
     size = quotes = 0
     while line := file.readline(most + 1):
@@ -172,13 +163,8 @@ def _written(column: str, value: Any) -> str:
 def _read(column: str, cell: str) -> Any:
     if cell == "":
         return None
-    if column in WHOLE:
-        return cell
-    if column in MANY and cell.startswith("["):
-        try:
-            return bounded_json.parse(cell)
-        except (ValueError, LimitExceeded):
-            return cell  # a list in Python's notation, or a text with a bracket
+    if cell[0] in "[{" or column in WHOLE:
+        return cell  # JSON, which has no guards
     if column in NUMBERS and re.fullmatch(r"[0-9]{1,9}(\.0+)?", cell):
         return int(cell.partition(".")[0])
     return unguarded(cell)

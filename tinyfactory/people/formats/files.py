@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tinyfactory.errors import FileTooLarge, InvalidInput, LimitExceeded
+from tinyfactory.errors import InvalidInput
 from tinyfactory.people.formats.csv_file import read_csv, to_csv
-from tinyfactory.people.formats.edsl import original
+from tinyfactory.people.formats.edsl import agents_in_package, original, to_edsl
+from tinyfactory.people.formats.json_file import read_json
+from tinyfactory.people.formats.notes import Notes
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.protocols import PersonLike
-from tinyfactory.utils import bounded_json
-from tinyfactory.utils.files import (
-    AtomicFile,
-    disk_errors,
-    hidden_name,
-    read_file,
-    read_lines,
-    sync_folder,
-)
+from tinyfactory.utils.files import AtomicFile, disk_errors, expanded, hidden_name, sync_folder
+from tinyfactory.utils.sources import Source, delimiter_of
 
 Json = dict[str, Any]
 
-FORMATS = ("jsonl", "json", "agent", "folder", "csv", "parquet")
+FORMATS = ("jsonl", "json", "agent", "folder", "csv", "parquet", "edsl")
 _AGENT = ".agent.json"
+_AGENTS = (_AGENT, f"{_AGENT}.gz")
 _HOW = (
     "Choose a path that ends in .jsonl (one person a line), .json (a list), .csv or .parquet (a "
     "table), .agent.json (one person) or in none of these (a folder with a file for each person)."
@@ -47,8 +44,8 @@ def save_people(
         A file is replaced in one step when the new one is complete. A folder must be new or
         empty.
     format : str, optional
-        ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"`` or ``"parquet"``; by default
-        the ending of the path decides.
+        ``"jsonl"``, ``"json"``, ``"agent"``, ``"folder"``, ``"csv"``, ``"parquet"`` or ``"edsl"``
+        (an AgentList of EDSL, as JSON); by default the ending of the path decides.
 
     Raises
     ------
@@ -68,10 +65,15 @@ def save_people(
      1. Ana
     """
     everyone = list(people) if isinstance(people, Iterable) else [people]
-    path = Path(path).expanduser()
+    path = expanded(path)
     kind = format or _format_of(path)
     if kind in ("csv", "parquet"):
         (to_csv if kind == "csv" else to_parquet)(everyone, path)
+        return
+    if kind == "edsl":
+        agent_list = {"agent_list": to_edsl(everyone), "edsl_class_name": "AgentList"}
+        with disk_errors(path):
+            _write(path, _json(agent_list, indent=2) + "\n")
         return
     agents = [person.to_dict() for person in everyone]
     with disk_errors(path):
@@ -94,64 +96,71 @@ def save_people(
             )
 
 
-def read_agents(path: str | Path) -> Iterator[tuple[Json, str]]:
+def read_agents(path: str | Path, notes: Notes) -> Iterator[tuple[Json, str]]:
     """Read the agents in a file or folder, each with its place for error messages.
+
+    The content decides how a file is read, then its ending.
 
     Raises
     ------
     InvalidInput
         When there is nothing to read, or no list of agents, naming the line.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        files = sorted(path.glob(f"*{_AGENT}"), key=lambda file: file.name)
+    source = Source(path)
+    if source.path.is_dir():
+        files = sorted(
+            (file for file in source.path.iterdir() if file.name.lower().endswith(_AGENTS)),
+            key=lambda file: file.name,
+        )
         if not files:
-            raise InvalidInput(f"The folder {path} has no files that end in {_AGENT}.")
+            raise InvalidInput(f"The folder {source.path} has no files that end in {_AGENT}.")
         for file in files:
-            yield from read_agents(file)
-    elif path.suffix == ".csv":
-        yield from read_csv(path)
-    elif path.suffix == ".parquet":
-        yield from read_parquet(path)
+            yield from read_agents(file, notes)
+    elif source.start == b"PAR1" or source.suffix == ".parquet":
+        yield from read_parquet(source, notes)
+    elif source.start.startswith(b"PK"):
+        yield from _read_package(source)
+    elif _is_table(source):
+        yield from read_csv(source, notes)
     else:
-        for agent, where in _read_json(path):
-            yield original(agent), where
+        yield from read_json(source, notes)
 
 
-def _read_json(path: Path) -> Iterator[tuple[Any, str]]:
+def _read_package(source: Source) -> Iterator[tuple[Any, str]]:
     try:
-        if path.suffix in (".jsonl", ".ndjson"):
-            for number, line in enumerate(read_lines(path), 1):
-                if line.strip():
-                    where = f"{path}, line {number}"
-                    yield _parsed(line, where), where
-            return
-        found = _parsed(read_file(path), str(path))
-    except OSError as error:
-        raise InvalidInput(f"{path} could not be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
+        with source.opened() as file:
+            agents = agents_in_package(file)
+    except (zipfile.BadZipFile, ValueError, KeyError, RecursionError, NotImplementedError) as error:
+        raise InvalidInput(f"{source.path} is a damaged ZIP file: {error}.") from error
+    if agents is None:
         raise InvalidInput(
-            f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8 and load again."
-        ) from error
-    if isinstance(found, dict) and isinstance(found.get("agent_list"), list):
-        found = found["agent_list"]  # as EDSL serialises an AgentList
-    if isinstance(found, dict):
-        yield found, str(path)
-        return
-    if not isinstance(found, list):
-        raise InvalidInput(f"{path} holds neither a person nor a list of people.")
-    for number, item in enumerate(found, 1):
-        yield item, f"{path}, person {number}"
+            f"{source.path} is a ZIP or Excel file, which cannot be read. Save the table as CSV, "
+            "or unpack the archive, and load that."
+        )
+    for number, agent in enumerate(agents, 1):
+        yield original(agent), f"{source.path}, person {number}"
+
+
+def _is_table(source: Source) -> bool:
+    """Tell a table from JSON by its first character, and if that is a letter by its ending."""
+    head = source.head().lstrip("\ufeff \t\r\n")
+    if head[:1] in ("{", "["):
+        return False
+    if source.suffix not in (".json", ".jsonl", ".ndjson"):
+        return True
+    header = head.partition("\n")[0]
+    return head[:1].isalpha() and delimiter_of(header) in header
 
 
 def _format_of(path: Path) -> str:
-    if path.name.endswith(_AGENT):
+    name, suffix = path.name.lower(), path.suffix.lower()
+    if name.endswith(_AGENT):
         return "agent"
-    if path.suffix in (".jsonl", ".ndjson"):
+    if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
-    if path.suffix in (".json", ".csv", ".parquet"):
-        return path.suffix[1:]
-    if path.suffix == "" or path.is_dir():
+    if suffix in (".json", ".csv", ".parquet"):
+        return suffix[1:]
+    if suffix == "" or path.is_dir():
         return "folder"
     raise InvalidInput(f"The format of {path.name} is not known; nothing was written. {_HOW}")
 
@@ -194,19 +203,3 @@ def _write_folder(path: Path, agents: list[Json]) -> None:
             for file in new.iterdir():
                 file.unlink()
             new.rmdir()
-
-
-def _parsed(text: bytes, where: str) -> Any:
-    try:
-        return bounded_json.parse(text)
-    except UnicodeDecodeError:  # a ValueError too
-        raise
-    except LimitExceeded as error:
-        raise FileTooLarge(f"{where}: {error} Nothing was loaded.") from error
-    except json.JSONDecodeError as error:
-        raise InvalidInput(
-            f"{where}: not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}). "
-            "Nothing was loaded."
-        ) from error
-    except ValueError as error:
-        raise InvalidInput(f"{where}: JSON with a number too long. Nothing was loaded.") from error

@@ -16,10 +16,21 @@ from typing import Any, Self
 from tinyfactory import settings
 from tinyfactory.errors import FileTooLarge, InvalidInput
 from tinyfactory.limits import how_to_raise
-from tinyfactory.people.formats.rows import MANY, NUMBERS, STORED, agent_of, as_json, stored_row
+from tinyfactory.people.formats.notes import Notes
+from tinyfactory.people.formats.rows import (
+    MANY,
+    NUMBERS,
+    STORED,
+    as_json,
+    brief,
+    is_stored,
+    stored_row,
+)
+from tinyfactory.people.formats.table import Table
 from tinyfactory.people.protocols import PersonLike, is_person
-from tinyfactory.utils.files import AtomicFile, disk_errors, open_file
+from tinyfactory.utils.files import AtomicFile, disk_errors, expanded
 from tinyfactory.utils.imports import require
+from tinyfactory.utils.sources import Source
 
 # Rows read at a time: few enough for people with large memories.
 _BATCH = 256
@@ -62,7 +73,7 @@ class PeopleWriter:
             raise InvalidInput(
                 f"rows_per_group must be a whole number of at least 1, not {rows_per_group!r}."
             )
-        self.path = Path(path).expanduser().resolve()  # a link keeps its target
+        self.path = expanded(path).resolve()  # a link keeps its target
         self.count = 0
         self._size = rows_per_group
         self._rows: list[dict[str, Any]] = []
@@ -175,29 +186,37 @@ def to_parquet(people: Iterable[PersonLike], path: str | Path) -> None:
             writer.add(person)
 
 
-def read_parquet(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
+def read_parquet(given: str | Path | Source, notes: Notes) -> Iterator[tuple[dict[str, Any], str]]:
     """Read the agents in a Parquet file, each with its place.
 
     Only a few rows at a time are in memory; see `tinyfactory.people.iter_parquet`.
     """
-    path = Path(path).expanduser()
-    for number, row in enumerate(_rows(path), 1):
-        where = f"{path}, row {number}"
-        yield agent_of(row, where), where
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    source = given if isinstance(given, Source) else Source(given)
     parquet = _parquet()
     import pyarrow as pa  # slow to import
 
+    number = 0
     try:
-        with open_file(path, "file_bytes") as source, parquet.ParquetFile(source) as file:
-            _check_groups(path, file.metadata)
+        with source.opened() as content, parquet.ParquetFile(content) as file:
+            _check_groups(source.path, file.metadata)
+            table = Table(file.schema_arrow.names, str(source.path), notes)
             for batch in file.iter_batches(batch_size=_BATCH):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InvalidInput(f"{path} could not be read as Parquet: {reason.rstrip('.')}.") from error
+                for row in batch.to_pylist():
+                    number += 1
+                    where = f"{source.path}, row {number}"
+                    cells = row.values() if is_stored(row) else map(_without_padding, row.values())
+                    yield table.agent(cells, where), where
+    except pa.ArrowException as error:
+        raise InvalidInput(
+            f"{source.path} could not be read as Parquet: {str(error).rstrip('.')}."
+        ) from error
+
+
+def _without_padding(cell: Any) -> Any:
+    """Return a cell without the empty fields that all objects of one column get."""
+    if isinstance(cell, dict):
+        return {key: _without_padding(item) for key, item in cell.items() if item is not None}
+    return [_without_padding(item) for item in cell] if isinstance(cell, list) else cell
 
 
 def _check_groups(path: Path, metadata: Any) -> None:
@@ -235,9 +254,5 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
         if row[column] is not None:
             items = row[column] if isinstance(row[column], list) else [row[column]]
             row[column] = [item if isinstance(item, str) else as_json(item) for item in items]
-    if row["relationships"] is not None:
-        row["relationships"] = [
-            {"name": someone.get("name"), "description": someone.get("description")}
-            for someone in row["relationships"]
-        ]
+    row["relationships"] = brief(row["relationships"])
     return row

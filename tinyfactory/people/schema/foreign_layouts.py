@@ -13,16 +13,54 @@ from typing import Any
 
 from tinyfactory.people.schema import big_five
 from tinyfactory.people.schema.layout import ALIASES, LISTS, PART_ALIASES, PARTS, TEXTS, TOP, empty
+from tinyfactory.people.schema.names_in_text import name_in_texts
 from tinyfactory.people.schema.values import age, items, name, plain, relationships, text
 
 Json = dict[str, Any]
 
 # Keys whose value can be the person, and keys that exist only beside such a value.
 WRAPPERS = ("persona", "_configuration", "traits", "type", "tinyfactory")
-# Ends of the keys that a missing name is inferred from, and keys for a missing residence.
-NAME_SOURCES = ("first_name", "last_name", "uuid", "_persona")
-_PLACES = ("district", "city", "province", "state", "country")
-PLACE_SOURCES = frozenset(_PLACES)
+# Keys for a missing name, as `spelling` writes them: the whole, or its parts in their order.
+_WHOLE_NAMES = (
+    *("full_name", "fullname", "display_name", "person_name", "persona_name", "agent_name"),
+    *("character_name", "respondent_name"),
+)
+_NAME_PARTS = (
+    ("first_name", "firstname", "given_name", "given_names", "forename", "forenames"),
+    ("middle_name", "middlename", "middle_names"),
+    ("last_name", "lastname", "surname", "family_name", "familyname"),
+)
+NAMES = frozenset((*_WHOLE_NAMES, *(key for part in _NAME_PARTS for key in part)))
+# Keys for a missing residence, the smallest place first. The second group says too little alone.
+_PLACES = (
+    *("neighborhood", "neighbourhood", "district", "village", "town", "city", "municipality"),
+    *("commune", "county", "prefecture", "departement", "département", "province", "region"),
+    *("state", "country"),
+)
+_VAGUE = frozenset(("neighborhood", "neighbourhood", "county", "region"))
+PLACES = frozenset(_PLACES)
+
+
+def spelling(key: str) -> str:
+    """Return a key in lower case with underscores.
+
+    Examples
+    --------
+    >>> spelling("First name"), spelling("firstName"), spelling("First-Name")
+    ('first_name', 'first_name', 'first_name')
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key.strip())
+    return re.sub(r"[\s_-]+", "_", apart).lower()
+
+
+def may_give_name(key: str) -> bool:
+    """Tell whether a missing name can be inferred from a field of this name."""
+    return key.endswith(("uuid", "_persona")) or spelling(key) in NAMES
+
+
+def may_give_residence(key: str) -> bool:
+    """Tell whether a missing residence can be inferred from a field of this name."""
+    return (said := spelling(key)) in PLACES and said not in _VAGUE
 
 
 def canonical(data: Any) -> Json:
@@ -49,11 +87,11 @@ def canonical(data: Any) -> Json:
     # spelling of it), so repeat until nothing changes.
     while (after := _one_pass(person)) != person:
         person = after
-    return person
+    return after  # 34 and 34.0 are equal, and the first is the one that was converted
 
 
 def _one_pass(data: Json) -> Json:
-    person = {key: value for key, value in _unwrap(data).items() if not _empty_known(key, value)}
+    person = {key: value for key, value in unwrapped(data).items() if not _empty_known(key, value)}
     person = _fold_keys(person)
     if "type" in person:  # in an agent file this key is the class, so no field may have it
         kind = person.pop("type")
@@ -72,7 +110,7 @@ def _one_pass(data: Json) -> Json:
     return person
 
 
-def _unwrap(data: Json) -> Json:
+def unwrapped(data: Json) -> Json:
     """Return the person inside an agent file, an older configuration, or an EDSL agent."""
     for wrapper in WRAPPERS[:3]:
         inner = data.get(wrapper)
@@ -95,7 +133,7 @@ def _unwrap(data: Json) -> Json:
                 person["agent_state"] = merged
             else:
                 _keep(person, "agent_state", state)
-        return _unwrap(person)
+        return unwrapped(person)
     return data
 
 
@@ -250,8 +288,8 @@ def _empty_known(key: str, value: Any) -> bool:
 def infer(person: dict[str, Any]) -> None:
     """Add a missing name and residence from other fields.
 
-    The name comes from first and last name, else from the beginning of a text about the
-    person (Nemotron-Personas has no name column), else from the row's `uuid`.
+    The name comes from a full name, else from its parts, else from a text about the person
+    (Nemotron-Personas has no name column), else from the row's `uuid`.
 
     Examples
     --------
@@ -260,32 +298,38 @@ def infer(person: dict[str, Any]) -> None:
     >>> row["name"], row["residence"]
     ('Mary Alberti', 'Reno, NV')
     """
-    if empty(person.get("name")):
-        parts = [person.get(key) for key in ("first_name", "last_name")]
-        found = " ".join(part.strip() for part in parts if isinstance(part, str)).strip()
-        found = found or _name_in_texts(person)
-        if not found and isinstance(person.get("uuid"), str) and person["uuid"].strip():
-            found = f"Persona {person['uuid'].strip()}"
-        if found:
-            person["name"] = name(found)
+    if empty(person.get("name")) and (found := _inferred_name(person)):
+        person["name"] = name(found)
     if "residence" not in person:
-        places = [person[key].strip() for key in _PLACES if isinstance(person.get(key), str)]
-        if joined := ", ".join(dict.fromkeys(place for place in places if place)):
-            person["residence"] = joined
+        said = {spelling(key): value for key, value in person.items() if may_be_place(key, value)}
+        if said.keys() - _VAGUE:
+            places = [said[key].strip() for key in _PLACES if key in said]
+            person["residence"] = ", ".join(dict.fromkeys(places))
 
 
-# Two to four capitalised words at the beginning of a text, before a comma or a verb.
-_LEADING_NAME = re.compile(
-    r"((?:[^\W\d_a-z][\w'\u2019.-]*\s+){1,3}?[^\W\d_a-z][\w'\u2019-]*)"
-    r"(?=,|\u2019s|'s|\s+(?:is|has|was|with)\b)"
-)
+def may_be_place(key: str, value: Any) -> bool:
+    """Tell whether a field is part of a residence: its name says so, and its value is a text."""
+    return isinstance(value, str) and bool(value.strip()) and spelling(key) in PLACES
 
 
-def _name_in_texts(person: dict[str, Any]) -> str:
-    """Return the name at the beginning of a Nemotron row's persona texts, or an empty text."""
-    for key, value in person.items():
-        if (key == "persona" or key.endswith("_persona")) and isinstance(value, str):
-            found = _LEADING_NAME.match(value.strip()[:200])
-            if found and found[1].split()[0] not in ("A", "An", "The"):
-                return found[1]
-    return ""
+def _inferred_name(person: dict[str, Any]) -> str:
+    said = {spelling(key): key for key, value in person.items() if isinstance(value, str | dict)}
+    for key in _WHOLE_NAMES:
+        whole = name(person[said[key]]) if key in said else None
+        if isinstance(whole, str) and whole:
+            del person[said[key]]  # it is the name now
+            return whole
+    parts = [next((person[said[k]] for k in part if k in said), None) for part in _NAME_PARTS]
+    told = [part.strip() for part in parts if isinstance(part, str)]
+    if found := " ".join(part for part in told if part):
+        return found
+    texts = [
+        value
+        for key, value in person.items()
+        if (key == "persona" or key.endswith("_persona")) and isinstance(value, str)
+    ]
+    places = [value for key, value in person.items() if may_be_place(key, value)]
+    if found := name_in_texts(texts, places):
+        return found
+    uuid = person.get("uuid")
+    return f"Persona {uuid.strip()}" if isinstance(uuid, str) and uuid.strip() else ""

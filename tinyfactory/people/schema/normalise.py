@@ -17,10 +17,10 @@ from typing import Any
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people.schema.big_five import TRAITS
 from tinyfactory.people.schema.foreign_layouts import (
-    NAME_SOURCES,
-    PLACE_SOURCES,
     WRAPPERS,
     canonical,
+    may_give_name,
+    may_give_residence,
 )
 from tinyfactory.people.schema.layout import ALIASES, PART_ALIASES, TIMES, TOP
 from tinyfactory.people.schema.values import MAX_DEPTH, shown
@@ -151,11 +151,9 @@ def _in_layout(data: Any, *, partial: bool) -> Json | None:
     except _OtherShape:
         return None
     # A missing name or residence is inferred from other fields, if there are any such.
-    if "name" not in found and not (
-        partial and not any(key.endswith(NAME_SOURCES) for key in found)
-    ):
+    if "name" not in found and not (partial and not any(map(may_give_name, found))):
         return None
-    if "residence" not in found and not PLACE_SOURCES.isdisjoint(found):
+    if "residence" not in found and any(map(may_give_residence, found.keys() - _PERSON.keys())):
         return None
     return found
 

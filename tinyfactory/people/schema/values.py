@@ -96,17 +96,44 @@ def items(value: Any) -> Any:
 def _literal_list(value: str) -> list[Any] | None:
     """Return the list that a text spells in Python, as in cells of tables; else None."""
     value = value.strip()
-    if not (value.startswith("[") and value.endswith("]")) or len(value) > 100_000:
+    if not (value.startswith("[") and value.endswith("]")):
         return None
-    if value.count("[") > 1_000:
-        return None
-    try:
-        found = ast.literal_eval(value)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+    found = literal(value)
     # Only lists of texts: anything else is more likely prose in brackets.
     flat = _flatten(found)
-    return flat if all(isinstance(item, str) for item in flat) else None
+    return flat if found is not None and all(isinstance(item, str) for item in flat) else None
+
+
+_TOKEN = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[\]{}(),:]|[^\s\[\]{}(),:'"]+|['"]""", re.DOTALL
+)
+
+
+def literal(text: str) -> Any:
+    """Return the value that a text spells in Python's notation, or None.
+
+    Cells of tables hold such texts where pandas or numpy wrote a list or an object. numpy puts no
+    commas between items.
+
+    Examples
+    --------
+    >>> literal("['a', {'b': 1}]"), literal("['a' 'b']"), literal("[a]")
+    (['a', {'b': 1}], ['a', 'b'], None)
+    """
+    if len(text) > 100_000 or text.count("[") + text.count("{") + text.count("(") > 1_000:
+        return None
+    written: list[str] = []
+    for found in _TOKEN.finditer(text):
+        part = found[0]
+        if part in "'\"":  # a quote that nothing closes
+            return None
+        if written and written[-1] not in "[{(,:" and part not in "]}),:":
+            written.append(",")
+        written.append("None" if part == "nan" else part)
+    try:
+        return ast.literal_eval(" ".join(written))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
 
 
 def _flatten(value: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import People, TinyPerson, save_people
+from tinyfactory.utils.files import expanded
 from tinyfactory.widgets.parts.debounce import after_typing
 
 # The label of each format, and the suffix of its file or folder.
@@ -31,7 +32,7 @@ def write(people: Sequence[TinyPerson], path: str | Path, *, overwrite: bool = F
     InvalidInput
         When the path exists and `overwrite` is False.
     """
-    target = Path(path).expanduser().resolve()
+    target = expanded(path).resolve()
     if target.exists() and not overwrite:
         raise InvalidInput(
             f"{target} is there already; nothing was written. Choose another name, or say "

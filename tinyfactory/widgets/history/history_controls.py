@@ -12,6 +12,7 @@ from tinyfactory.journal.recording.recording import SUFFIX
 from tinyfactory.journal.records import Event
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.people.render.tables import step_html
+from tinyfactory.utils.files import expanded
 from tinyfactory.widgets.history import history_rows as rows
 
 ALL = 0
@@ -132,7 +133,7 @@ class ExportRow(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
         name = self.file.value.strip()
         if not name:
             raise InvalidInput("There is no name of a file. Nothing was written.")
-        path = Path(name)
+        path = expanded(name)
         if path.exists() and not path.name.endswith(SUFFIX):
             raise InvalidInput(
                 f"{path} is there already and is no recording by its name, so it was not "
