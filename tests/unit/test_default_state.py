@@ -955,3 +955,24 @@ def test_people_in_results_and_arguments_are_the_same_objects(folder):
     people = [TinyPerson("Ana"), TinyPerson("Bo")]
     back = Lists().twice(people)
     assert back[0] is people[0] and control.cache_hits() == 1
+
+
+@pytest.mark.parametrize("declares", [None, ("self",)])
+def test_an_object_that_an_inner_call_made_is_no_other_object(folder, declares):
+    class Maker(TinyFactory):
+        @transactional
+        def make(self):
+            return Till()
+
+        @transactional(touches=declares)
+        def make_two(self):
+            one, two = self.make(), Till()
+            one.latest = two.latest = 5
+            return [one, two]
+
+    def notebook():
+        made = Maker().make_two()
+        return [attributes(till) for till in made]
+
+    first, second = replayed(folder, notebook)
+    assert first == second and first[0]["latest"] == 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
@@ -13,11 +15,13 @@ CONTEXT = "A group of friends are on a camping trip."
 
 
 class Guild(TinyFactory):
-    """A method whose event has events within."""
+    """A method whose event has events within: it changes objects that are none of its own."""
+
+    makers: ClassVar[tuple[TinyPersonFactory, ...]] = ()
 
     @transactional
-    def found(self, makers: list) -> list:
-        return [maker.generate_person() for maker in makers]
+    def found(self) -> list:
+        return [maker.generate_person() for maker in type(self).makers]
 
 
 def numbers(timeline, root, branch=None):
@@ -113,7 +117,8 @@ def test_looking_again_reads_what_is_new_and_nothing_else(tmp_path, monkeypatch)
 
 def test_steps_within_an_event_are_told_with_it(tmp_path):
     simulation = control.begin(tmp_path / "j")
-    Guild().found([TinyPersonFactory(CONTEXT, model="offline") for _ in range(2)])
+    Guild.makers = tuple(TinyPersonFactory(CONTEXT, model="offline") for _ in range(2))
+    Guild().found()
     timeline = Timeline(scope_of(simulation))
     (line,) = [line for line in timeline.lines if timeline.title(line.root).startswith("Guild")]
     (event,) = timeline.events(line.root)

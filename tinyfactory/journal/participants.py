@@ -105,10 +105,15 @@ class Participants:
                     self.joined[id(part.thing)] = name, part
                     self.known.add(id(part.thing))
 
+    def note_made(self, thing: Any) -> None:
+        """Note an object that is made in this call, so that there is nothing to restore."""
+        self._made.append(thing)
+        self.known.add(id(thing))
+
     def take_made(self, inner: Participants) -> None:
-        """Take over the objects that were made in an inner call: there is nothing to restore."""
-        self._made += inner._made
-        self.known.update(map(id, inner._made))
+        """Note the objects that were made in an inner call."""
+        for thing in inner._made:
+            self.note_made(thing)
 
     # -- names --------------------------------------------------------------------------
 

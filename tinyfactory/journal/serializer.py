@@ -340,11 +340,19 @@ class Known:
         The object of a name, or None.
     live : sequence of object
         Objects to use, by number, in place of those that are decoded.
+    begun : callable, optional
+        Called with each object before it gets its state.
     """
 
-    def __init__(self, find: Callable[[str], Any] | None = None, live: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Any] | None = None,
+        live: Sequence[Any] = (),
+        begun: Callable[[Any], object] = lambda _: None,
+    ) -> None:
         self._find = find
         self._live = live
+        self._begun = begun
         self.made: list[Any] = []
         self.named: dict[str, Any] = {}
         self.uses = 0
@@ -355,6 +363,7 @@ class Known:
         number = len(self.made)
         live = self._live[number] if number < len(self._live) else None
         self.made.append(thing if live is None else live)
+        self._begun(thing)
         return number, live
 
     def get(self, name: str) -> Any:
@@ -423,7 +432,8 @@ def _decode_pairs(
         try:
             found[name] = value
         except TypeError:  # a list in a tuple, for example
-            raise DamagedRecord(f"The journal holds {name!r:.80}, which is no key.") from None
+            what = type(name).__name__
+            raise DamagedRecord(f"The journal holds a {what} as a key, which is none.") from None
     return found
 
 

@@ -478,7 +478,7 @@ class Transaction:
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             enter = functools.partial(self._enter, known=before is not None)
-            known = Known(self.parts.thing, before or ())
+            known = Known(self.parts.thing, before or (), self.parts.note_made)
             with self.active():
                 try:
                     result = decode(result, enter, known)
