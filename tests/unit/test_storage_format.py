@@ -15,7 +15,7 @@ import tinyfactory
 from tests.support import frozen
 from tests.support.products import ProductFactory
 from tinyfactory import control
-from tinyfactory.errors import JournalUnavailable, NewerJournal, NotAJournal
+from tinyfactory.errors import JournalUnavailable, NewerJournal, NotAJournal, TinyFactoryError
 from tinyfactory.journal.storage import format as formats
 from tinyfactory.journal.storage.format import APPLICATION, FORMAT, THIS_RELEASE
 from tinyfactory.journal.storage.store import Store
@@ -251,3 +251,98 @@ def test_files_that_vanish_under_a_kernel_are_made_again_with_one_word(folder, c
     for name in "abc":
         factory.make(name)
     assert factory.runs == 1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_database_that_is_no_regular_file_is_refused_at_once(folder, kind):
+    folder.mkdir()
+    file = folder / "cache.db"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+    with pytest.raises(NotAJournal, match="not a regular file"):
+        Store(folder)
+    assert [path.name for path in folder.iterdir()] == ["cache.db"]
+
+
+NEVER_ENDS = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r)"
+
+
+@pytest.mark.parametrize("application", [0, 0x74666A6E])
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"CREATE VIEW v AS {NEVER_ENDS} SELECT x FROM r",
+        "CREATE TRIGGER t AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END",
+        (
+            "DROP TRIGGER Settings_size_update; CREATE TRIGGER Settings_size_update AFTER UPDATE "
+            "ON Cache BEGIN UPDATE Settings SET value = (SELECT count(*) FROM Cache); END"
+        ),
+    ],
+)
+def test_a_journal_with_code_of_others_is_refused_untouched(folder, application, code):
+    with closing(Store(folder)) as store:
+        store.add("event:a", {"n": 1})
+    with closing(sqlite3.connect(folder / "cache.db")) as database:
+        database.executescript(f"{code}; PRAGMA application_id = {application};")
+        if not application:
+            database.execute("PRAGMA user_version = 0")
+            database.commit()
+    before = (folder / "cache.db").read_bytes()
+    with pytest.raises(NotAJournal):
+        Store(folder)
+    assert (folder / "cache.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE Settings SET key = 5 WHERE key = 'cull_limit'",
+    "UPDATE Settings SET key = x'ff' WHERE key = 'cull_limit'",
+])  # fmt: skip
+def test_a_journal_whose_settings_are_none_opens_with_its_rows(folder, statement):
+    with closing(Store(folder)) as store:
+        store.add("event:a", {"n": 1})
+    with closing(sqlite3.connect(folder / "cache.db")) as database:
+        database.execute(statement)
+        database.commit()
+    with closing(Store(folder)) as store:
+        assert store.get("event:a") == {"n": 1}
+
+
+def test_a_schema_that_is_no_text_is_damage(folder):
+    with closing(Store(folder)) as store:
+        store.add("event:a", {"n": 1})
+    file = folder / "cache.db"
+    file.write_bytes(file.read_bytes().replace(b"CREATE TRIGGER", b"CREATE TRIGG\x97R"))
+    with closing(Store(folder)) as store:
+        assert store.get("event:a") == {"n": 1}
+
+
+def test_an_index_that_leads_to_another_row_gives_no_value_of_another_key(folder):
+    with closing(Store(folder)) as store:
+        store.add_all([("event:a", {"n": 1}), ("event:b", {"n": 2})])
+    with closing(sqlite3.connect(folder / "cache.db")) as database:
+        # The table is written anew without its index, which keeps the former keys.
+        database.execute("PRAGMA writable_schema = 1")
+        index = "SELECT sql FROM sqlite_master WHERE name = 'Cache_key_raw'"
+        (sql,) = database.execute(index).fetchone()
+        row = database.execute("SELECT * FROM sqlite_master WHERE name='Cache_key_raw'").fetchone()
+        database.execute("DELETE FROM sqlite_master WHERE name = 'Cache_key_raw'")
+        database.commit()
+    with closing(sqlite3.connect(folder / "cache.db")) as database:
+        database.execute("UPDATE Cache SET key = 'event:c' WHERE key = 'event:b'")
+        database.execute("UPDATE Cache SET rowid = 9 - rowid")
+        database.execute("PRAGMA writable_schema = 1")
+        database.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+        database.commit()
+    assert sql
+    found = []
+    with closing(Store(folder)) as store:
+        for key in ("event:a", "event:b"):
+            try:
+                found.append(store.get(key))
+            except TinyFactoryError:
+                found.append(None)
+    assert found[0] in (None, {"n": 1}) and found[1] in (None, {"n": 2})

@@ -37,6 +37,7 @@ from tinyfactory.journal.storage.format import (
     RELEASE,
     THIS_RELEASE,
     UNLIMITED,
+    as_damage,
     identity,
 )
 from tinyfactory.journal.storage.rescue import Row
@@ -219,10 +220,12 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         self._check = check
         self._folder = str(folder)
         self._opening = True
-        wait_until_unlocked(folder / NAME)
+        with as_damage():
+            wait_until_unlocked(folder / NAME)
         settings = SETTINGS | {RELEASE: THIS_RELEASE}
         try:
-            super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
+            with as_damage():
+                super().__init__(os.sep, timeout=PATIENCE, disk=JsonDisk, **settings)
         except BaseException:
             self._present = None
             self.close()  # a traceback may keep the connection alive, and with it a lock
@@ -291,7 +294,7 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         found = self._sql(READ, (key,)).fetchall()
         if found:
             try:
-                return checked(found[0], self._check)
+                return checked(key, found[0], self._check)
             except DamagedRecord:
                 self._rename(key)
         self.insert(Row(key, row, seal_under(key, row)))
@@ -310,8 +313,8 @@ class Database(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         self._sql(change, (f"damaged:{key}:{number}", key))
 
 
-def checked(found: tuple[Any, ...], check: Check | None) -> Any:
-    """The value of a row that `READ` found.
+def checked(asked: str, found: tuple[Any, ...], check: Check | None) -> Any:
+    """The value of a row that `READ` found under a key.
 
     Raises
     ------
@@ -319,6 +322,8 @@ def checked(found: tuple[Any, ...], check: Check | None) -> Any:
         When it is not the stored one, or `check` refuses it.
     """
     ours, text, key, key_seal = found
+    if key != asked:  # a damaged index leads to the row of another key
+        raise DamagedRecord("A value of the journal is stored under another key.")
     value = unseal(ours, text, key, key_seal)
     if check is not None:
         check(key, value, key_seal is not None)
@@ -369,7 +374,8 @@ class Reader:
         try:
             connection.execute("PRAGMA query_only = 1").fetchall()
             first = "SELECT 1 FROM Cache LIMIT 1"
-            patiently(lambda: connection.execute(first).fetchall(), self._patience)
+            with as_damage():
+                patiently(lambda: connection.execute(first).fetchall(), self._patience)
         except BaseException:
             connection.close()
             raise
@@ -416,7 +422,8 @@ def is_well(file: Path, *, thorough: bool) -> bool:
     uri = file.as_uri() + "?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
     try:
-        return connection.execute(f"PRAGMA {check}(1)").fetchall() == [("ok",)]
+        with as_damage():
+            return connection.execute(f"PRAGMA {check}(1)").fetchall() == [("ok",)]
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -14,10 +14,14 @@ The first 100 bytes of a database are its header. SQLite keeps two numbers there
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import stat
 import struct
 from collections import Counter
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,13 @@ THIS_RELEASE = "0.1.0"
 UNLIMITED = 2**62
 # Names of other files that a folder for a new journal may have.
 _HARMLESS = ("cache.db", "lost+found")
+# The triggers of diskcache count the rows and their bytes.
+_TRIGGERS = ("Settings_count_insert", "Settings_count_delete", "Settings_size_insert",
+             "Settings_size_update", "Settings_size_delete")  # fmt: skip
+_COUNTS = re.compile(
+    r"CREATE TRIGGER \w+ AFTER (INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN UPDATE Settings "
+    r"SET value = value( [+-] (1|NEW\.size|OLD\.size))+ WHERE key = [\"'](count|size)[\"']; END"
+)
 _RECORDING = ".recording.jsonl.gz"
 Identity = tuple[int, int]
 
@@ -62,6 +73,20 @@ def hold(held: Identity | None, now: Identity | None) -> Identity | None:
     if held is not None:
         _open_files[held] -= 1
     return now
+
+
+@contextmanager
+def as_damage() -> Iterator[None]:
+    """Raise SQLite's error for a damaged file also where its contents are of another kind.
+
+    Python reads SQLite's messages as UTF-8, and diskcache the names of settings as texts.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        damage = sqlite3.DatabaseError(f"it has contents of another kind: {error}")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
 
 
 def check_folder(folder: Path, file: Path, *, known: bool) -> None:
@@ -90,6 +115,11 @@ def check_folder(folder: Path, file: Path, *, known: bool) -> None:
         return
     if _open_files[now] > 0:
         return
+    if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe waits for ever
+        raise NotAJournal(
+            f"{file} is not a regular file, so it is no journal. Nothing was changed. "
+            "Give an empty or new folder: Simulation(path=...), control.begin(path=...)."
+        )
     with file.open("rb") as opened:
         header = opened.read(100)
     if len(header) < 100 or not header.startswith(MAGIC):
@@ -100,7 +130,10 @@ def check_folder(folder: Path, file: Path, *, known: bool) -> None:
     if application == APPLICATION:
         if version > FORMAT:
             raise _newer(folder, file, version)
-    elif application or not _is_format_1(file, version):
+        foreign = _has_code(file)
+    else:
+        foreign = bool(application) or not _is_format_1(file, version) or _has_code(file)
+    if foreign:
         raise NotAJournal(
             f"{file} is a database of another program. Nothing in {folder} was changed. "
             "Give an empty or new folder: Simulation(path=...), control.begin(path=...)."
@@ -156,7 +189,7 @@ def _is_format_1(file: Path, version: int) -> bool:
     if version or file.with_name(file.name + "-wal").exists():
         return False
     try:
-        with closing(_look_at(file)) as database:
+        with closing(_look_at(file)) as database, as_damage():
             return _has_format_1(database)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
@@ -165,9 +198,31 @@ def _is_format_1(file: Path, version: int) -> bool:
         return next(rescued(file), None) is not None
 
 
+def _has_code(file: Path) -> bool:
+    """Whether a database has views or triggers that a journal does not have.
+
+    SQLite runs them whenever the tables are used, and they need never end.
+    """
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger')"
+    try:
+        with closing(_look_at(file)) as database, as_damage():
+            found = database.execute(query).fetchall()
+    except sqlite3.Error:
+        return False  # damaged, or another process writes now: opening it tells
+    return any(
+        kind == "view"
+        or table != "Cache"
+        or name not in _TRIGGERS
+        or not _COUNTS.fullmatch(" ".join(str(sql).split()))
+        for kind, name, table, sql in found
+    )
+
+
 def _look_at(file: Path) -> sqlite3.Connection:
     """A connection that takes no lock and leaves no file behind."""
-    return sqlite3.connect(file.as_uri() + "?mode=ro&immutable=1", uri=True)
+    database = sqlite3.connect(file.as_uri() + "?mode=ro&immutable=1", uri=True)
+    database.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return database
 
 
 def _has_format_1(database: sqlite3.Connection) -> bool:

@@ -95,7 +95,7 @@ class Store(StoreBase):
     Parameters
     ----------
     folder : path
-        Created with mode 0700 when it does not exist. ``~`` is the home folder; ``$`` is not expanded.
+        Created with mode 0700 when it does not exist. ``~`` is the home folder.
     check : callable, optional
         Called with each key and value that is read, and whether the key is part of the value's
         digest. It raises DamagedRecord for what is no record.
@@ -159,7 +159,7 @@ class Store(StoreBase):
         if waiting is not None:
             return unseal_text(waiting)
         rows = self._own_files().query(READ, key)
-        return checked(rows[0], self._check) if rows else None
+        return checked(key, rows[0], self._check) if rows else None
 
     def __iter__(self) -> Iterator[str]:
         """All keys, oldest first."""
