@@ -245,3 +245,15 @@ def test_an_import_takes_nothing_of_a_recording_with_a_moved_row(folder, tmp_pat
     assert main(["journal", "import", str(path), "--path", str(tmp_path / "other")]) != 0
     with closing(Store(tmp_path / "other")) as store:
         assert len(store) == 0
+
+
+@pytest.mark.parametrize("value", [5, None, "text", ["simulation"]])
+def test_a_row_of_an_unknown_kind_that_is_no_record_is_named(folder, tmp_path, capsys, value):
+    make(folder)
+    with closing(Store(folder)) as store:
+        store.add("other:odd", value)
+        assert [name for name, _ in faults(store)] == ["other:odd"]
+    assert main(["journal", "ls", "--path", str(folder)]) == 0
+    assert main(["journal", "verify", "--path", str(folder)]) == 1
+    assert "other:odd" in capsys.readouterr().out
+    control.begin(folder).export(tmp_path / "r.gz")

@@ -83,7 +83,7 @@ def check_row(name: str, value: Any, sealed: bool) -> None:
     Parameters
     ----------
     name : str
-        The key, such as ``"event:..."``; rows of other kinds are not checked.
+        The key, such as ``"event:..."``; of rows of other kinds only the type is checked.
     value : object
     sealed : bool
         Whether its digest includes the key. If not, the record must contain its key's parts.
@@ -104,10 +104,10 @@ def check_row(name: str, value: Any, sealed: bool) -> None:
     """
     kind, _, own = name.partition(":")
     fields = _FIELDS.get(kind)
-    if fields is None:
-        return
     if not isinstance(value, dict):
         _refuse(name, "it is no record")
+    if fields is None:
+        return
     fields.check(name, value)
     if kind == "event":
         _check_event(name, value)

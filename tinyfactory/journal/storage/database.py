@@ -66,10 +66,10 @@ _PIECE = 0.05
 # diskcache's own modes end at 4 (pickle); a row of any other mode than this is not ours.
 OUR_MODE = 17
 # Whether a row is our own text (17 is `OUR_MODE`); the text, as bytes, for it may be no longer
-# valid text; the key; and its seal under the key.
+# valid text; the key; and its seal under the key, as bytes too.
 READ = (
     "SELECT mode = 17 AND filename IS NULL AND typeof(value) = 'text', CAST(value AS BLOB), "
-    "key, tag FROM Cache WHERE key = ? AND raw = 1"
+    "CAST(key AS BLOB), CAST(tag AS BLOB) FROM Cache WHERE key = ? AND raw = 1"
 )
 # Raises DamagedRecord unless the key, the value, and whether the key is in its digest go together.
 Check = Callable[[str, Any, bool], None]
@@ -321,12 +321,13 @@ def checked(asked: str, found: tuple[Any, ...], check: Check | None) -> Any:
     DamagedRecord
         When it is not the stored one, or `check` refuses it.
     """
-    ours, text, key, key_seal = found
-    if key != asked:  # a damaged index leads to the row of another key
+    ours, text, key, tag = found
+    if key != asked.encode():  # a damaged index leads to the row of another key
         raise DamagedRecord("A value of the journal is stored under another key.")
-    value = unseal(ours, text, key, key_seal)
+    key_seal = None if tag is None else tag.decode("ascii", "replace")
+    value = unseal(ours, text, asked, key_seal)
     if check is not None:
-        check(key, value, key_seal is not None)
+        check(asked, value, key_seal is not None)
     return value
 
 
