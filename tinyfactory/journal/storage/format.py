@@ -41,9 +41,7 @@ THIS_RELEASE = "0.1.0"
 UNLIMITED = 2**62
 # Names of other files that a folder for a new journal may have.
 _HARMLESS = ("cache.db", "lost+found")
-# The triggers of diskcache count the rows and their bytes.
-_TRIGGERS = ("Settings_count_insert", "Settings_count_delete", "Settings_size_insert",
-             "Settings_size_update", "Settings_size_delete")  # fmt: skip
+# The triggers of diskcache count rows and bytes.
 # What they do not contain: calls of functions, and statements on other tables than Settings. A text
 # that was damaged on the disk has none of it either.
 _OTHER_CODE = re.compile(
@@ -204,18 +202,15 @@ def _has_code(file: Path) -> bool:
 
     SQLite runs them whenever the tables are used, and they need never end.
     """
-    query = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger')"
+    query = "SELECT type, sql FROM sqlite_master WHERE type IN ('view', 'trigger')"
     try:
         with closing(_look_at(file)) as database, as_damage():
             found = database.execute(query).fetchall()
     except sqlite3.Error:
         return False  # damaged, or another process writes now: opening it tells
     return any(
-        kind == "view"
-        or table != "Cache"
-        or name not in _TRIGGERS
-        or _OTHER_CODE.search(str(sql).partition("BEGIN")[2]) is not None
-        for kind, name, table, sql in found
+        kind == "view" or _OTHER_CODE.search(str(sql).partition("BEGIN")[2]) is not None
+        for kind, sql in found
     )
 
 
