@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from tests.support.replies import keep_reply
 from tinyfactory import TinyFactory, control, transactional
-from tinyfactory.journal import scope
+from tinyfactory.journal import context, scope
 from tinyfactory.journal.locks import lock_of
 from tinyfactory.journal.transaction import current_transaction
 
@@ -780,7 +780,7 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_open(self):
         assert current_transaction() is None
-        assert scope.current_context().undo is None
+        assert context.current_context().undo is None
         assert not any(lock_of(shop).locked() for shop in self.shops)
 
     @invariant()

@@ -7,15 +7,9 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tinyfactory.errors import InvalidInput
+from tinyfactory.journal.context import on_rollback
 from tinyfactory.journal.reruns import note_birth
-from tinyfactory.journal.scope import (
-    Scope,
-    at_begin,
-    factories,
-    on_rollback,
-    origin_of,
-    scope,
-)
+from tinyfactory.journal.scope import Scope, at_begin, factories, origin_of, scope
 from tinyfactory.journal.serializer import journaled
 from tinyfactory.journal.simulation import Simulation, current_simulation
 from tinyfactory.journal.state import has_own_state, own_state, restore_own

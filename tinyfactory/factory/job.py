@@ -15,7 +15,9 @@ from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
+from tinyfactory.journal.fork import Fork
+from tinyfactory.journal.lines import Line
+from tinyfactory.journal.scope import Scope, origin_of, working
 from tinyfactory.journal.serializer import encode, type_name
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models.event_loop import CancelToken

@@ -23,7 +23,9 @@ from tinyfactory.factory.job_options import JobOptions
 from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.cells import Execution
-from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
+from tinyfactory.journal.context import Context, current_context, within
+from tinyfactory.journal.fork import Fork
+from tinyfactory.journal.lines import Line, Slot
 from tinyfactory.journal.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.utils.concurrency import deferred_interrupts

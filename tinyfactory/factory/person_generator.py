@@ -24,9 +24,11 @@ from tinyfactory.generation.pipeline import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.changes import Change
+from tinyfactory.journal.context import current_context
 from tinyfactory.journal.key import Method
+from tinyfactory.journal.lines import Slot
 from tinyfactory.journal.records import Record
-from tinyfactory.journal.scope import Scope, Slot, current_context
+from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.serializer import digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest

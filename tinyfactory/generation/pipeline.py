@@ -38,8 +38,9 @@ from tinyfactory.errors import (
     NotConfigured,
     ReplyRejected,
 )
+from tinyfactory.journal.context import current_context, within
+from tinyfactory.journal.lines import Slot
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.scope import Slot, current_context, within
 from tinyfactory.journal.serializer import digest, encode
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
+    from tinyfactory.journal.context import on_rollback
     from tinyfactory.journal.records import Event, History, LineInfo
-    from tinyfactory.journal.scope import on_rollback
     from tinyfactory.journal.serializer import journaled
     from tinyfactory.journal.simulation import Simulation, current_simulation
     from tinyfactory.journal.transaction import current_transaction
@@ -33,6 +33,6 @@ __getattr__, __dir__ = lazy_face(
         "current_simulation": "simulation",
         "current_transaction": "transaction",
         "journaled": "serializer",
-        "on_rollback": "scope",
+        "on_rollback": "context",
     },
 )

@@ -7,8 +7,10 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.changes import Change, apply, check_change
+from tinyfactory.journal.context import on_rollback, undone_on_error
+from tinyfactory.journal.lines import Line, Step
 from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
+from tinyfactory.journal.scope import Scope, origins
 from tinyfactory.journal.serializer import (
     Known,
     Plain,

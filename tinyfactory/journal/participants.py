@@ -14,8 +14,8 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.changes import Change, difference
+from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.scope import current_context, within
 from tinyfactory.journal.serializer import (
     References,
     journal_state,

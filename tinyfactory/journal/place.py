@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.changes import Change, earlier
+from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.scope import Line, Scope, Slot, current_context, within
+from tinyfactory.journal.lines import Line, Slot
+from tinyfactory.journal.scope import Scope
 from tinyfactory.journal.serializer import State, copied
 from tinyfactory.journal.state import StateCopy
 

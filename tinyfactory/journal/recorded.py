@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.journal.cells import Execution
+from tinyfactory.journal.context import Undo
 from tinyfactory.journal.key import Call, event_key
+from tinyfactory.journal.lines import Line
 from tinyfactory.journal.records import Record
-from tinyfactory.journal.scope import Line, Undo
 from tinyfactory.journal.state import StateCopy
 
 if TYPE_CHECKING:  # slow to import, and needed for recordings only

@@ -1,8 +1,7 @@
 """Scopes: within a scope names are unique, and the events of each object form a line.
 
-An event's key is a digest of the head of its line and of the call; the next head is a digest of
-that key and of the result. So a look-up costs the same for any length of a line, a line can have
-several branches, and the same call made twice is two events.
+Each simulation has a scope. It begins and ends with the run, knows the lines of the objects and
+counts their events. Calls while no simulation is open belong to the free scope.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinyfactory.budget import Budget, Meter
-from tinyfactory.errors import DamagedRecord, NameTaken
 from tinyfactory.journal import key
-from tinyfactory.journal.cells import Execution, SecondRuns, births, current_execution
-from tinyfactory.journal.group import Calls, Member
+from tinyfactory.journal.cells import SecondRuns, births, current_execution
+from tinyfactory.journal.context import current_context, within
+from tinyfactory.journal.lines import Line, Step
+from tinyfactory.journal.registry import Registry
 from tinyfactory.journal.serializer import (
     References,
     digest,
@@ -35,337 +33,12 @@ from tinyfactory.utils.concurrency import (
     new_lock,
     open_after_fork,
 )
-from tinyfactory.utils.text import normalise_name
 
 FREE = "free"
 # All factories of this process by name. People find their maker here without the factories'
 # package, which is above theirs; `TinyFactory.all_factories` is this dictionary.
 factories: dict[str, Any] = {}
-Undo = Callable[[], object]
 
-
-# -- the context of a call --------------------------------------------------------------
-
-
-class Context(NamedTuple):
-    """The call, slot and sender that the running code belongs to.
-
-    Attributes
-    ----------
-    transaction : Transaction or None
-        The innermost transactional call.
-    slot : Slot or None
-        The slot of a job that this call fills.
-    undo : list of callable or None
-        The undo log of the innermost transaction, to which `on_rollback` adds functions.
-    sender : Sender or None
-        The sender of the current job, with its budget and its cancel token. Users' own methods
-        and callbacks inherit it.
-    scope : Scope or None
-        The scope of the simulation that the work belongs to; None if there was none when it began.
-    execution : Execution or None
-        The execution of the cell that began the current job; None for the one that runs now.
-    """
-
-    transaction: Any = None
-    slot: Slot | None = None
-    undo: list[Undo] | None = None
-    sender: Any = None
-    scope: Any = None
-    execution: Execution | None = None
-
-
-# The only context variable of the package; each thread and task has a current call.
-_context: ContextVar[Context] = ContextVar("tinyfactory_context", default=Context())  # noqa: B039 - a tuple
-
-
-def current_context() -> Context:
-    """The context of the calling thread or task."""
-    return _context.get()
-
-
-@contextmanager
-def within(context: Context) -> Iterator[None]:
-    """Run the block in another context."""
-    token = _context.set(context)
-    try:
-        yield
-    finally:
-        _context.reset(token)
-
-
-def on_rollback(undo: Undo) -> None:
-    """Call `undo` if the current transaction is rolled back; without one do nothing.
-
-    For code that changes something other than the method's object, such as a registry.
-
-    Examples
-    --------
-    >>> on_rollback(lambda: None)  # outside a transaction: nothing to undo
-    """
-    log = _context.get().undo
-    if log is not None:
-        log.append(undo)
-
-
-@contextmanager
-def undone_on_error() -> Iterator[None]:
-    """If the block raises, call the functions that `on_rollback` collected in it."""
-    log: list[Undo] = []
-    with within(_context.get()._replace(undo=log)):
-        try:
-            yield
-        except BaseException:
-            while log:
-                log.pop()()
-            raise
-
-
-# -- lines of events ----------------------------------------------------------------
-
-
-class Step(NamedTuple):
-    """One event of a line in this run: replayed (a hit) or new, and why."""
-
-    key: str
-    head: str
-    hit: bool
-    why: str
-
-
-class Line(Calls):
-    """One object's events within one run of a simulation.
-
-    Parameters
-    ----------
-    root : str
-        The digest of the line's origin.
-    origin : dict
-        The origin, which is stored with the line's first event.
-    head : str, optional
-        The head to continue from; the root by default.
-
-    Examples
-    --------
-    >>> line = Line("root")
-    >>> member = line.enter(None, line.next_base(), "event key", 1)
-    >>> line.leave(member, Step("event key", "next head", False, "it is new"))
-    >>> line.next_base() == "next head"
-    True
-    """
-
-    def __init__(
-        self, root: str, origin: dict[str, Any] | None = None, head: str | None = None
-    ) -> None:
-        super().__init__(lambda _: self.head)
-        self.root = root
-        self.origin = origin or {}
-        self.head = head or root
-        self.steps: list[Step] = []
-        # The objects that the origin refers to, and by event those that the object's change does.
-        self.refers: dict[str, Any] = {}
-        self.objects: dict[str, tuple[dict[str, Any], list[Any]]] = {}
-        self._joined: tuple[str, dict[str, Any]] | None = None
-
-    def leave(self, member: Member, step: Step | None = None, *, failed: bool = False) -> None:
-        """End an event and move to its head; with None (rolled back) the head stays."""
-        super().leave(member, step, failed=failed or step is None)
-
-    def _move(self, member: Member, step: Step) -> None:
-        group = member.group
-        if group is not self.group:  # the line was moved meanwhile
-            self.head = key.joined_head(self.head, step.head)
-            self.steps.append(step)
-            return
-        self.head = step.head
-        if len(group.ended) == 1:
-            self.steps.append(step)
-            return
-        self._joined = group.joined()
-        self.head = self._joined[0]
-        steps = [one.step for one in group.ended]
-        # The line continues from the last one.
-        steps[-1] = steps[-1]._replace(head=self.head)
-        self.steps[1 - len(steps) :] = steps
-
-    def move(self, head: str, steps: list[Step]) -> None:
-        """Move to another head of the line, which these steps lead to."""
-        with self._lock:
-            self.head, self.steps, self.group = head, steps, None
-
-    def _join(self) -> tuple[str, dict[str, Any]] | None:
-        joined = self._joined
-        return joined if joined is not None and joined[0] == self.head else None
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """One person of a job; calls on the factory in a slot run on a line of their own.
-
-    Attributes
-    ----------
-    thing : object
-        The factory.
-    number : int
-        The number of the slot, from 0.
-    seen : int
-        How many of the factory's people the job's prompts may mention. It is fixed at the start,
-        so that a prompt does not depend on which reply arrives first.
-    line : Line
-    """
-
-    thing: Any
-    number: int
-    seen: int
-    line: Line
-
-
-class Fork:
-    """A line that forks into numbered slots and is joined when all have ended.
-
-    The key of a slot's event depends only on the place of the fork and the slot's number, so a
-    job gives the same events regardless of which reply arrives first. The line's head stays until
-    the join, so the same fork made again continues where it stopped.
-
-    Parameters
-    ----------
-    scope : Scope
-        The scope of the object's line.
-    thing : object
-        The object whose calls run in the slots.
-    slots : int
-        The number of slots.
-    seen : int
-        See `Slot`.
-
-    Attributes
-    ----------
-    results : dict of int to object
-        The result of each slot that has ended.
-    """
-
-    def __init__(self, scope: Scope, thing: Any, slots: int, seen: int) -> None:
-        self.results: dict[int, Any] = {}
-        self._store = scope.store
-        self._replayed = scope.recorded is not None
-        self.line = scope.line_of(thing) if scope.store is not None else Line("none")
-        self.head = self.line.head
-        root, origin = self.line.root, self.line.origin
-        self.slots = [
-            Slot(thing, number, seen, Line(root, origin, key.slot_head(self.head, number)))
-            for number in range(slots)
-        ]
-
-    def open_slots(self) -> list[Slot]:
-        """The slots that have not ended."""
-        return [slot for slot in self.slots if slot.number not in self.results]
-
-    def join(self) -> None:
-        """Move the line's head behind all slots; call it when each has ended."""
-        heads = [slot.line.head for slot in self.slots]
-        head = key.fork_head(self.head, heads)
-        steps: list[Step] = [step for slot in self.slots for step in slot.line.steps]
-        if not steps and self._replayed:
-            return  # the calls of a cell that is run again are no further events
-        if steps:
-            steps[-1] = steps[-1]._replace(head=head)  # the line continues from the last one
-        if self._store is not None and not self._is_joined(head):
-            self._store.add("join:" + head, {"parent": self.head, "heads": heads})
-        self.line.move(head, [*self.line.steps, *steps])
-
-    def _is_joined(self, head: str) -> bool:
-        try:
-            return self._store.get("join:" + head) is not None
-        except DamagedRecord:
-            return False  # it is replaced
-
-
-# -- names ------------------------------------------------------------------------------
-
-
-# Marks a name that stays taken although its object is no longer in memory.
-_GONE = object()
-
-
-class Registry:
-    """Objects by name; adding and removing are undone if the transaction rolls back.
-
-    Examples
-    --------
-    >>> people = Registry("person")
-    >>> people.add("José", 1)
-    >>> "jose" in people
-    True
-    >>> people.add("JOSE", 2)
-    Traceback (most recent call last):
-        ...
-    tinyfactory.errors.NameTaken: There is already a person named 'JOSE' here ...
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self._things: dict[str, Any] = {}
-        self._lock = new_lock()
-
-    def add(self, name: str, thing: Any) -> None:
-        """Register `thing`; raise `NameTaken` if another object has the name."""
-        key = normalise_name(name)
-        with self._lock:
-            holder = self._things.setdefault(key, thing)
-        if holder is thing:
-            on_rollback(lambda: self._remove(key, thing))
-            return
-        raise NameTaken(
-            f"There is already a {self.kind} named {name!r} here (names are compared without case, "
-            "accents and spacing). Nothing was changed. Choose another name, or clear the "
-            f"registry first."
-        )
-
-    def remove(self, name: str) -> None:
-        """Remove an object; does nothing if there is none of that name."""
-        key = normalise_name(name)
-        with self._lock:
-            thing = self._things.pop(key, None)
-        if thing is not None:
-            on_rollback(lambda: self._things.setdefault(key, thing))
-
-    def _remove(self, key: str, thing: Any) -> None:
-        with self._lock:
-            if self._things.get(key) is thing:
-                del self._things[key]
-
-    def get(self, name: str) -> Any | None:
-        """The object of that name, or None."""
-        found = self._things.get(normalise_name(name))
-        return None if found is _GONE else found
-
-    def let_go(self, name: str, thing: Any) -> None:
-        """Drop the object but keep its name taken; for more people than fit into memory."""
-        with self._lock:
-            if self._things.get(normalise_name(name)) is thing:
-                self._things[normalise_name(name)] = _GONE
-
-    def names(self) -> list[str]:
-        """All names that are taken, normalised."""
-        return list(self._things)
-
-    def clear(self) -> None:
-        """Remove everything; undone if the transaction rolls back."""
-        with self._lock:
-            before, self._things = self._things, {}
-        on_rollback(lambda: self._things.update(before))
-
-    def __contains__(self, name: str) -> bool:
-        return normalise_name(name) in self._things
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([thing for thing in self._things.values() if thing is not _GONE])
-
-    def __len__(self) -> int:
-        return len(self._things)
-
-
-# -- scopes -----------------------------------------------------------------------------
 
 _lines: Aside[tuple[object, Line]] = Aside()
 # The key of the event that an object came from.
@@ -481,7 +154,7 @@ class Scope:
 
     def wait_until_idle(self, what: str) -> None:
         """Wait until no call and no job is under way; see `end`."""
-        self.works.wait_until_none(what, within=_context.get().scope is self)
+        self.works.wait_until_none(what, within=current_context().scope is self)
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -629,7 +302,7 @@ def working(here: Scope, work: Any) -> Iterator[None]:
         held = here.hold(work)
         try:
             mine = here if held else None
-            with within(_context.get()._replace(scope=mine)), interrupts.allowed():
+            with within(current_context()._replace(scope=mine)), interrupts.allowed():
                 yield
         finally:
             if held:
@@ -646,7 +319,7 @@ def scope(simulation_id: str | None = None) -> Scope:
 
     Within a call or a job both are the scope in which it began.
     """
-    here: Scope | None = _context.get().scope
+    here: Scope | None = current_context().scope
     if here is not None and here.store is not None and simulation_id in (None, here.id):
         return here
     if simulation_id is None:

@@ -23,8 +23,10 @@ from tinyfactory.errors import (
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.changes import Change, apply, check_change, inverse
+from tinyfactory.journal.context import Context, Undo, current_context, within
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
+from tinyfactory.journal.lines import Line, Slot, Step
 from tinyfactory.journal.locks import Locks
 from tinyfactory.journal.participants import (
     Participants,
@@ -36,19 +38,7 @@ from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
 from tinyfactory.journal.rows import is_row
-from tinyfactory.journal.scope import (
-    FREE,
-    Context,
-    Line,
-    Scope,
-    Slot,
-    Step,
-    Undo,
-    current_context,
-    origins,
-    scope,
-    within,
-)
+from tinyfactory.journal.scope import FREE, Scope, origins, scope
 from tinyfactory.journal.serializer import (
     Known,
     Plain,

@@ -13,7 +13,8 @@ from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
-from tinyfactory.journal.scope import Scope, current_context, factories, scope, within
+from tinyfactory.journal.context import current_context, within
+from tinyfactory.journal.scope import Scope, factories, scope
 from tinyfactory.journal.transaction import current_transaction, required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models import event_loop

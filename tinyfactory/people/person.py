@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
 from tinyfactory.journal.changes import Change, apply
+from tinyfactory.journal.context import on_rollback
+from tinyfactory.journal.registry import Registry
 from tinyfactory.journal.reruns import is_made_again, note_birth, once_per_cell
-from tinyfactory.journal.scope import Registry, on_rollback, scope
+from tinyfactory.journal.scope import scope
 from tinyfactory.journal.serializer import digest, encode, journaled
 from tinyfactory.journal.state import own_state, restore_own
 from tinyfactory.journal.transactional import transactional
