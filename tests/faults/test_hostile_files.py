@@ -33,7 +33,8 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal import inventory
 from tinyfactory.journal.recording.recording import Recording
-from tinyfactory.journal.serializer import check_names, decode, from_text
+from tinyfactory.journal.serializer import check_names, decode
+from tinyfactory.journal.stored_text import from_text
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.people import from_csv, iter_parquet, load_people
 from tinyfactory.utils.files import read_file

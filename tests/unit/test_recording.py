@@ -23,8 +23,8 @@ from tinyfactory.errors import (
     ReplayMiss,
 )
 from tinyfactory.journal.recording.recording import Recording, write
-from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.stored_text import digest_text
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatReply
 

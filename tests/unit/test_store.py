@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tinyfactory.errors import JournalUnavailable, NotSerialisable
-from tinyfactory.journal.serializer import Sealed, seal
 from tinyfactory.journal.storage.database import (
     NAME,
     READ,
@@ -26,6 +25,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.journal.storage.store import Store, Waiting, Writer
+from tinyfactory.journal.stored_text import Sealed, seal
 
 
 @pytest.fixture

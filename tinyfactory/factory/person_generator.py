@@ -29,7 +29,7 @@ from tinyfactory.journal.key import Method
 from tinyfactory.journal.lines import Slot
 from tinyfactory.journal.records import Record
 from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.transaction import Transaction, required_transaction
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson

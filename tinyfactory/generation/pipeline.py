@@ -41,7 +41,8 @@ from tinyfactory.errors import (
 from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.lines import Slot
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.serializer import digest, encode
+from tinyfactory.journal.serializer import encode
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.transaction import Transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (

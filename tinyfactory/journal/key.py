@@ -25,15 +25,9 @@ from types import FunctionType
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, NotSerialisable
-from tinyfactory.journal.serializer import (
-    State,
-    copied,
-    digest,
-    encode,
-    objects_by_place,
-    type_name,
-    with_state,
-)
+from tinyfactory.journal.parts import copied, objects_by_place
+from tinyfactory.journal.serializer import State, encode, type_name, with_state
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.version.former import former_versions
 from tinyfactory.journal.version.source import capture, is_own_class
 from tinyfactory.journal.version.version import version_of

@@ -16,13 +16,8 @@ from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal.changes import Change, difference
 from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.serializer import (
-    References,
-    journal_state,
-    objects_by_place,
-    watchers,
-    with_state,
-)
+from tinyfactory.journal.parts import objects_by_place
+from tinyfactory.journal.serializer import References, journal_state, watchers, with_state
 from tinyfactory.journal.state import (
     StateCopy,
     forget_computed,

@@ -11,8 +11,9 @@ from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.lines import Line, Slot
+from tinyfactory.journal.parts import copied
 from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.serializer import State, copied
+from tinyfactory.journal.serializer import State
 from tinyfactory.journal.state import StateCopy
 
 Json = dict[str, Any]

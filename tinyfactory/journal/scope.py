@@ -18,14 +18,9 @@ from tinyfactory.journal.cells import SecondRuns, births, current_execution
 from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.lines import Line, Step
 from tinyfactory.journal.registry import Registry
-from tinyfactory.journal.serializer import (
-    References,
-    digest,
-    encode,
-    journal_state,
-    type_name,
-)
+from tinyfactory.journal.serializer import References, encode, journal_state, type_name
 from tinyfactory.journal.state import has_own_state, objects_of
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.work import WorkUnderWay
 from tinyfactory.utils.concurrency import (
     Aside,

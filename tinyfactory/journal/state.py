@@ -24,14 +24,8 @@ from typing import Any
 
 from tinyfactory.errors import NotSerialisable
 from tinyfactory.journal.changes import same
-from tinyfactory.journal.serializer import (
-    State,
-    copied,
-    encode,
-    is_journaled,
-    is_journaled_list,
-    objects_by_place,
-)
+from tinyfactory.journal.parts import copied, objects_by_place
+from tinyfactory.journal.serializer import State, encode, is_journaled, is_journaled_list
 from tinyfactory.redaction import Secrets
 
 _NUMBERS = frozenset({type(None), bool, int})

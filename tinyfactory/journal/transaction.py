@@ -34,6 +34,7 @@ from tinyfactory.journal.participants import (
     together,
     unwatched,
 )
+from tinyfactory.journal.parts import copied
 from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, REPLAYED, Record
@@ -41,17 +42,14 @@ from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import FREE, Scope, origins, scope
 from tinyfactory.journal.serializer import (
     Known,
-    Plain,
     References,
     State,
-    copied,
     decode,
-    digest,
     encode,
     is_journaled,
     journal_state,
-    outline,
 )
+from tinyfactory.journal.stored_text import Plain, digest, outline
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts, result_of

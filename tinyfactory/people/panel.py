@@ -23,7 +23,7 @@ from tinyfactory.errors import (
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import check_count, check_question, check_temperature
 from tinyfactory.journal.scope import Scope, scope, working
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.transaction import current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel

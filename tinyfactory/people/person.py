@@ -12,8 +12,9 @@ from tinyfactory.journal.context import on_rollback
 from tinyfactory.journal.registry import Registry
 from tinyfactory.journal.reruns import is_made_again, note_birth, once_per_cell
 from tinyfactory.journal.scope import scope
-from tinyfactory.journal.serializer import digest, encode, journaled
+from tinyfactory.journal.serializer import encode, journaled
 from tinyfactory.journal.state import own_state, restore_own
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins

@@ -17,7 +17,7 @@ from tinyfactory.generation.pipeline import (
     provenance,
     request_key,
 )
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.stored_text import digest
 from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest

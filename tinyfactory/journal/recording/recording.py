@@ -32,7 +32,7 @@ from tinyfactory.errors import (
     SecretFound,
 )
 from tinyfactory.journal.rows import is_row
-from tinyfactory.journal.serializer import digest_bytes, digest_text
+from tinyfactory.journal.stored_text import digest_bytes, digest_text
 from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
 from tinyfactory.utils import bounded_json
