@@ -170,11 +170,17 @@ def test_a_path_is_taken_literally(tmp_path, name):
 
 
 def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch):
-    store = Store("~")
+    store = Store("$HOME")
     monkeypatch.chdir("/")
     store.add("k", 1)
     store.close()
-    assert (tmp_path / "~" / "cache.db").exists()
+    assert (tmp_path / "$HOME" / "cache.db").exists()
+
+
+def test_the_home_folder_may_be_named_in_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    Store("~/journal").close()
+    assert (tmp_path / "home" / "journal" / "cache.db").exists()
 
 
 def test_a_path_that_cannot_be_made_says_what_to_do(tmp_path):

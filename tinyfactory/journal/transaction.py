@@ -9,10 +9,9 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import (
-    Cancelled,
     DamagedRecord,
     ForkedTransaction,
     InvalidInput,
@@ -24,6 +23,7 @@ from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.changes import Change, apply, check_change, inverse
 from tinyfactory.journal.context import Context, Undo, current_context, within
+from tinyfactory.journal.finder import Finder
 from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.lines import Line, Slot, Step
@@ -37,9 +37,9 @@ from tinyfactory.journal.participants import (
 from tinyfactory.journal.parts import copied
 from tinyfactory.journal.place import Placer, bring_in_order, take_alone
 from tinyfactory.journal.recorded import RecordedCall
-from tinyfactory.journal.records import NEW, REPLAYED, Record
-from tinyfactory.journal.rows import is_row
+from tinyfactory.journal.records import REPLAYED, Record
 from tinyfactory.journal.scope import FREE, Scope, origins, scope
+from tinyfactory.journal.sent import Sent
 from tinyfactory.journal.serializer import (
     Known,
     References,
@@ -52,16 +52,14 @@ from tinyfactory.journal.serializer import (
 from tinyfactory.journal.stored_text import Plain, digest, outline
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
-from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+from tinyfactory.utils.concurrency import deferred_interrupts
 from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    pass
 
 Json = dict[str, Any]
 logger = get_logger("tinyfactory")
-# Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
-_GRACE = 0.25
 # What follows the parameter in the name of an object, such as "people[2].friend".
 _ROOT = re.compile(r"[.\[]")
 OTHERWISE = "a step within it was done otherwise"
@@ -81,14 +79,6 @@ def required_transaction() -> Transaction:
     return found
 
 
-class _Sent(NamedTuple):
-    """A record that was handed to the writer thread, with the other rows of its commit."""
-
-    record: Record
-    items: list[tuple[str, Any]]
-    future: Future[list[Record]]
-
-
 class Transaction:
     """A call of a transactional method, from its look-up to its commit or rollback.
 
@@ -100,6 +90,10 @@ class Transaction:
     `release`, and restored by `roll_back`. Another object takes part from the first assignment to
     one of its attributes (`take_part`). A method that declares ``touches=()`` changes nothing
     itself but calls `stage`; its changes are made when its event is stored.
+
+    This class keeps the order of the steps. `Locks` holds the objects, `Participants` copies and
+    compares them, `Placer` finds the place of the call among others, `Finder` its stored event,
+    `RecordedCall` what a recording had of it, and `Sent` waits for the disk.
 
     No step may be interrupted by Ctrl-C half way: in the main thread each runs within
     `deferred_interrupts`.
@@ -121,7 +115,7 @@ class Transaction:
     _written: Sequence[Any] = ()
     # Those of them that are not within others.
     _outermost: Sequence[Any] = ()
-    _sent: _Sent | None = None
+    _sent: Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
     parent: Transaction | None
@@ -131,7 +125,7 @@ class Transaction:
     _done = False
     _rolled_back = False
     _overtaken = False
-    _former_tried = False
+    _finder: Finder | None = None
 
     def __init__(self, call: Call) -> None:
         here = current_context()
@@ -355,52 +349,26 @@ class Transaction:
                 )
 
     def _find(self) -> Record | None:
-        """The stored event under this key, or under the keys of its retries."""
-        recorded = self.scope.recorded
-        if self.recorded is not None and not self.why:
-            self._find_recorded(self.recorded)
-        self.why = self.why or NEW
-        while True:
-            try:
-                record: Record | None = self.scope.store.get("event:" + self.key)
-            except UnknownRecord:
-                raise  # nothing is known of it, so it is neither used nor replaced
-            except DamagedRecord as error:
-                if recorded is not None and "event:" + self.key in recorded.recording:
-                    raise
-                logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
-                self.why = "the stored event is damaged"
-                return None
-            if record is not None and not is_row("event:" + self.key, record):
-                logger.warning("Event %s is not one; it runs again.", self.key[:12])
-                self.why = "the stored event is damaged"
-                return None
-            if record is None and self._take_former_key():
-                continue
-            if record is None:
-                if recorded is not None and not self.call.method.edit:
-                    line = None if self.line is None else (self.line.root, self.line.origin)
-                    recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
-                return None
-            if record["failure"] is None:
-                return record
-            again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and not self._is_in_store(again):
-                return record
-            self._skip(f"it failed before ({record['failure']}) and is asked again")
-
-    def _find_recorded(self, recorded: RecordedCall) -> None:
-        """Take the key, and for a call on a class the line, of the recorded event."""
-        content, key, base = self.content, self.key, self.base
-        if self.parent is not None:
-            self.key = recorded.inner_key(content, key, base)
-            return
-        self.key, line = recorded.find(content, key, base, self.line, self.execution)
-        if line is not None and line is not self.line:
-            if self.line is not None and self.member is not None:
-                self.line.leave(self.member, failed=True)
-            self.line = line
-            self.member = line.enter(None, line.next_base(), self.key, 1)
+        """The stored event; the key and the line become those under which it was found."""
+        if self._finder is None:
+            self._finder = Finder(
+                self.call,
+                self.scope,
+                self.recorded,
+                content=self.content,
+                base=self.base,
+                key=self.key,
+                line=self.line,
+                member=self.member,
+                execution=self.execution,
+                inner=self.parent is not None,
+            )
+        finder = self._finder
+        try:
+            return finder.find()
+        finally:
+            self.key, self.why = finder.key, finder.why
+            self.line, self.member = finder.line, finder.member
 
     def _note_second_run(self) -> None:
         """Say that a call costs again when its cell is run a second time."""
@@ -409,32 +377,10 @@ class Transaction:
             parts = [content[part] for part in ("class", "method", "arguments")]
             self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
 
-    def _take_former_key(self) -> bool:
-        """Continue with the key that an earlier release gave to this call, if it has an event.
-
-        Its version covered the method only, so such an event is trusted as it was then.
-        """
-        recorded = self.scope.recorded
-        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
-            return False
-        self._former_tried = True
-        for version in self.call.method.former_versions:
-            content = self.content | {"version": version}
-            key = keys.event_key(self.base, content)
-            if self._is_in_store("event:" + key):
-                self.key = key
-                return True
-        return False
-
-    def _is_in_store(self, name: str) -> bool:
-        try:
-            return self.scope.store.get(name) is not None
-        except DamagedRecord:
-            return True  # and is found damaged when it is looked up
-
     def _skip(self, why: str) -> None:
-        logger.info("%s is not replayed: %s", self.call.method.name, why)
-        self.key, self.why = keys.retry_key(self.key), why
+        if self._finder is not None:
+            self._finder.skip(why)
+            self.key, self.why = self._finder.key, why
 
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
@@ -705,7 +651,7 @@ class Transaction:
             ) from error
         return standing
 
-    def _submit(self) -> _Sent:
+    def _submit(self) -> Sent:
         record = self._record()
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
@@ -715,7 +661,7 @@ class Transaction:
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
         items += self._new_versions([record, *(inner for _, inner in self.children)])
-        return _Sent(record, items, self.scope.store.submit(items))
+        return Sent(self.scope.store, record, items)
 
     def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
         """The parts of the records' versions, each once in a run: what `explain` compares."""
@@ -728,24 +674,9 @@ class Transaction:
         return found
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the record that is stored under its key.
-
-        Ctrl-C ends the waiting at once when another process locks the journal. The call is rolled
-        back then; its event is stored when it can be, and the same call is replayed until then.
-        """
+        """The record of this call, and the record that is stored under its key."""
         sent, self._sent = self._sent or self._submit(), None
-        try:
-            stored = result_of(sent.future, _GRACE, self.stopped)
-        except KeyboardInterrupt:
-            self.scope.store.leave(sent.items, sent.future)
-            raise
-        if stored is None:
-            self.scope.store.leave(sent.items, sent.future)
-            raise Cancelled(
-                f"{self.call.method.name} was cancelled while the journal could not be written. "
-                "Its event is saved as soon as that is possible. Run it again to continue."
-            )
-        return sent.record, stored[0]
+        return sent.record, sent.wait(self.call.method.name, self.stopped)
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
@@ -879,9 +810,7 @@ class Transaction:
             return
         if self._sent is not None:
             # The same call made at once must find it, not do it anew.
-            self.scope.store.leave(self._sent.items, self._sent.future)
-            with suppress(Exception):  # the original error is raised anyway
-                result_of(self._sent.future, _GRACE, self.stopped)
+            self._sent.leave(self.stopped)
         self._put_back()
         if self.recorded is not None:
             self.recorded.give_back()

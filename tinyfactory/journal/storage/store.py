@@ -95,7 +95,7 @@ class Store(StoreBase):
     Parameters
     ----------
     folder : path
-        Created with mode 0700 when it does not exist. ``~`` and ``$`` are not expanded.
+        Created with mode 0700 when it does not exist. ``~`` is the home folder.
     check : callable, optional
         Called with each key and value that is read, and whether the key is part of the value's
         digest. It raises DamagedRecord for what is no record.
