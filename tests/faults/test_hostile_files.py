@@ -32,6 +32,7 @@ from tinyfactory.errors import (
     TinyFactoryError,
 )
 from tinyfactory.journal import inventory
+from tinyfactory.journal.key import fork_head
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.serializer import check_names, decode
 from tinyfactory.journal.stored_text import from_text
@@ -189,7 +190,7 @@ def test_a_recording_that_unpacks_into_a_huge_one_is_refused(tmp_path, junk):
     [
         ([header(1), row("line:a", x="y" * 200_000), END], "line_bytes"),
         (
-            [header(1), *(row(f"reply:{i}", reply={"text": ""}) for i in range(50)), END],
+            [header(1), *(row(f"other:{i}", text="") for i in range(50)), END],
             "recording_lines",
         ),
         ([header(10**9), END], "recording_lines"),
@@ -438,14 +439,16 @@ def test_events_in_a_circle_are_listed_and_end(recorded, tmp_path):
 
 
 def test_joins_that_name_each_other_are_followed_once():
-    rows: dict[str, Any] = {
-        f"join:{i}": {"parent": None, "heads": [str(i + 1)]} for i in range(20_000)
-    }
+    rows: dict[str, Any] = {}
+    head = ""
+    for _ in range(20_000):
+        before, head = head, fork_head("", [head, head])
+        rows[f"join:{head}"] = {"parent": "", "heads": [before, before]}
     rows["event:e"] = {
         **dict.fromkeys(("request", "result", "failure", "line")), "arguments": {},
-        **dict.fromkeys(("base", "class", "method", "version"), "x"),
-        "simulation": "s", "changes": {}, "composite": False, "head": "20000",
-        "meta": {"replies": []},
+        **dict.fromkeys(("base", "class", "method", "version", "parent"), "x"),
+        "simulation": "s", "changes": {}, "composite": False, "steps": [], "head": "",
+        "meta": {"at": 0, "seconds": 0, "why": "", "replies": []},
     }  # fmt: skip
     began = time.process_time()
     found = tinyfactory.journal.recording.recording.rows_of(rows, "s")

@@ -482,7 +482,7 @@ def test_export_and_reading_stream(tmp_path):
             {"simulation": "s", "line": "l", "parent": "", "base": "", "class": "C",
              "method": "m", "version": "1", "arguments": {}, "request": None, "state": None,
              "result": f"{i}{text}", "changes": {}, "failure": None, "composite": False,
-             "head": "h", "meta": {"at": 0, "seconds": 0, "why": "", "replies": []}},
+             "steps": [], "head": "h", "meta": {"at": 0, "seconds": 0, "why": "", "replies": []}},
         )  # fmt: skip
     tracemalloc.start()
     try:

@@ -32,6 +32,11 @@ NOTICED = {
                   body="return a(n)"),
         "else 5", "else 6", "the helper b() that it uses",
     ),
+    "a method of a class's class": (
+        town_with("class Kind(type):\n    def price(cls, n): return 2 * n\n"
+                  "class Price(metaclass=Kind): pass", body="return Price.price(n)"),
+        "2 * n", "3 * n", "the helper Kind.price() that it uses was edited",
+    ),
     "a constant": (
         town_with("RATE = 2", body="return n * RATE"), "RATE = 2", "RATE = 3",
         "the constant RATE that it uses was edited",

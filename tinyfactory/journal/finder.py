@@ -12,7 +12,6 @@ from tinyfactory.journal.key import Call
 from tinyfactory.journal.lines import Line
 from tinyfactory.journal.recorded import RecordedCall
 from tinyfactory.journal.records import NEW, Record
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import Scope
 from tinyfactory.utils.logs import get_logger
 
@@ -104,10 +103,6 @@ class Finder:
                 if recorded is not None and "event:" + self.key in recorded.recording:
                     raise
                 logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
-                self.why = "the stored event is damaged"
-                return None
-            if record is not None and not is_row("event:" + self.key, record):
-                logger.warning("Event %s is not one; it runs again.", self.key[:12])
                 self.why = "the stored event is damaged"
                 return None
             if record is None and self._take_former_key():

@@ -8,7 +8,6 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.stored_text import seal
 from tinyfactory.journal.verification import check_row
 
@@ -56,9 +55,6 @@ def faults(store: Any) -> Iterator[tuple[str, str]]:
             check_row(name, value, False)
         except DamagedRecord as error:
             yield name, str(error)
-            continue
-        if not is_row(name, value):
-            yield name, "It is not a row of a journal."
 
 
 def check_importable(recording: Recording) -> None:
@@ -113,10 +109,6 @@ def one_event(store: Any, beginning: str) -> tuple[str, Json]:
             + ("more of the key." if found else "a key as `history()` and `verify` show it.")
         )
     record: Json = store.get(found[0])
-    if not is_row(found[0], record):
-        raise DamagedRecord(
-            f"{found[0]} is not an event. Run: python -m tinyfactory journal verify"
-        )
     return found[0].removeprefix("event:"), record
 
 

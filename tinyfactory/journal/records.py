@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.rows import is_row
 from tinyfactory.utils.imports import require
 from tinyfactory.utils.text import cut, legible, one_line
 
@@ -141,7 +140,7 @@ def events_of(store: Any, simulation: str) -> Iterator[tuple[str, Record]]:
                 record = store.get(name)
             except DamagedRecord:
                 continue  # reported when it is looked up; `journal verify` lists them all
-            if is_row(name, record) and record["simulation"] == simulation:
+            if record is not None and record["simulation"] == simulation:
                 yield name.removeprefix("event:"), record
 
 

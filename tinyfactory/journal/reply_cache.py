@@ -9,7 +9,6 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.transaction import Transaction
 
 Json = dict[str, Any]
@@ -57,7 +56,7 @@ class SavedReply:
             stored = scope.store.get(self.key)
         except DamagedRecord:
             stored = None
-        if is_row(self.key, stored):
+        if stored is not None:
             return self._noted(stored)
         if scope.recorded is not None:
             scope.recorded.missed(self.transaction.content, "it asks a model")

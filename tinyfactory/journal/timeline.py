@@ -23,7 +23,6 @@ from tinyfactory.journal.records import (
     arguments_in_short,
     name_in,
 )
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.scope import Scope, origin_of
 from tinyfactory.utils.concurrency import new_lock
 
@@ -181,7 +180,7 @@ class Timeline:
             record = store.get(name)
         except DamagedRecord:
             return set()  # `journal verify` lists them all
-        if not is_row(name, record):
+        if record is None:
             return set()
         if kind == "join":
             self._joins[own] = record

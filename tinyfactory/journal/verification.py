@@ -6,6 +6,7 @@ newer release. So each record is checked for its fields and their types before a
 
 from __future__ import annotations
 
+import math
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, NoReturn
@@ -72,6 +73,8 @@ _FIELDS = {
 _META = _Fields({"at": _NUMBER, "seconds": _NUMBER, "why": _TEXT, "replies": _LIST})
 # Clocks of computers are below it, and dates can be made of what is below it.
 _END_OF_TIME = 2e11
+# More tokens or US dollars are no number of a reply.
+_MOST = 1e12
 
 
 def check_row(name: str, value: Any, sealed: bool) -> None:
@@ -114,8 +117,10 @@ def check_row(name: str, value: Any, sealed: bool) -> None:
         _check_texts(name, "heads", value["heads"])
         if own != fork_head(value["parent"], value["heads"]):
             raise DamagedRecord("Its head does not match the heads that it joins.")
-    elif kind == "reply" and not sealed and own != digest(value["for"], value["request"]):
-        raise DamagedRecord("The reply does not match its key.")
+    elif kind == "reply":
+        _check_reply(name, value)
+        if not sealed and own != digest(value["for"], value["request"]):
+            raise DamagedRecord("The reply does not match its key.")
 
 
 def _fits(head: str, own: str, event: dict[str, Any]) -> bool:
@@ -142,7 +147,12 @@ def _check_event(name: str, event: dict[str, Any]) -> None:
     if not (0 <= meta["at"] < _END_OF_TIME and 0 <= meta["seconds"] < _END_OF_TIME):
         _refuse(name, "its time is none")
     for reply in meta["replies"]:
-        if type(reply) is not dict or type(reply.get("key")) not in _TEXT_OR_NONE:
+        if not (
+            type(reply) is dict
+            and type(reply.get("key")) in _TEXT_OR_NONE
+            and _is_usage(reply.get("usage"))
+            and _is_price(reply.get("usd"))
+        ):
             _refuse(name, "its 'replies' are of an unknown form")
 
 
@@ -158,6 +168,30 @@ def _check_change(name: str, change: Any) -> None:
             kind != "set" and any(type(items) is not list for items in content.values())
         ):
             _refuse(name, f"its change {kind!r} is of an unknown form")
+
+
+def _check_reply(name: str, value: dict[str, Any]) -> None:
+    reply = value["reply"]
+    if not (
+        type(reply.get("text")) is str
+        and type(reply.get("refusal")) in _TEXT_OR_NONE
+        and type(reply.get("sent", {})) is dict
+        and _is_usage(reply.get("usage"))
+        and _is_price(value.get("usd"))
+    ):
+        _refuse(name, "its 'reply' is of an unknown form")
+
+
+def _is_usage(usage: Any) -> bool:
+    if usage is None:
+        return True
+    return type(usage) is dict and all(
+        type(tokens) is int and 0 <= tokens < _MOST for tokens in usage.values()
+    )
+
+
+def _is_price(usd: Any) -> bool:
+    return usd is None or (type(usd) in _NUMBER and math.isfinite(usd) and abs(usd) < _MOST)
 
 
 def _check_texts(name: str, field: str, texts: Any) -> None:

@@ -31,8 +31,8 @@ from tinyfactory.errors import (
     LimitExceeded,
     SecretFound,
 )
-from tinyfactory.journal.rows import is_row
 from tinyfactory.journal.stored_text import digest_bytes, digest_text
+from tinyfactory.journal.verification import check_row
 from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
 from tinyfactory.utils import bounded_json
@@ -91,13 +91,11 @@ def rows_in(store: Any) -> Iterator[tuple[str, Json]]:
             continue
         try:
             value = store.get(name)
+            check_row(name, value, True)
         except DamagedRecord as error:
-            logger.warning("%s It is left out: %s.", error, name)
+            logger.warning("%s It is left out: %s.", error, name[:100])
             continue
-        if is_row(name, value):
-            yield name, value
-        else:
-            logger.warning("A row is not one of a journal. It is left out: %s.", name[:100])
+        yield name, value
 
 
 class Portable:
@@ -311,11 +309,7 @@ class Recording:
         start, length = self._rows[name]
         # Not by seeking: threads and forked processes share the file's position.
         row: Json = json.loads(os.pread(self._file.fileno(), length, start))["value"]
-        if name.startswith("event:"):
-            row["meta"] = {"at": 0.0, "seconds": 0.0} | row["meta"]
-        elif name.startswith("reply:"):
-            row = {"at": 0.0} | row
-        return row
+        return _with_clock(name, row)
 
     def _read(self) -> tuple[Json, Json]:
         header: Json = {}
@@ -484,9 +478,19 @@ def _name_of_row(path: Path, number: int, content: Json) -> str:
     name, value = content.get("key"), content.get("value")
     if type(name) is not str or ":" not in name or not isinstance(value, dict):
         raise _damaged(path, f"line {number} is not a row of a journal")
-    if not is_row(name, value):
-        raise _damaged(path, f"line {number} is not {_KINDS.get(name.partition(':')[0], 'a row')}")
+    try:
+        check_row(name, _with_clock(name, value), True)
+    except DamagedRecord as error:
+        what = _KINDS.get(name.partition(":")[0], "a row")
+        raise _damaged(path, f"line {number} is not {what} ({error})") from None
     return name
+
+
+def _with_clock(name: str, row: Json) -> Json:
+    """A row in the form of a journal's, which has clock times."""
+    if name.startswith("event:") and isinstance(meta := row.get("meta"), dict):
+        return row | {"meta": {"at": 0.0, "seconds": 0.0} | meta}
+    return {"at": 0.0} | row if name.startswith("reply:") else row
 
 
 def _damaged(path: Path, what: str) -> DamagedRecord:

@@ -433,7 +433,7 @@ class _Walk:
     def _attribute(self, cls: type, name: str) -> str | None:
         """The token of an attribute of a class, or of its objects."""
         self._knows(cls)
-        for base in cls.__mro__:
+        for base in (*cls.__mro__, *filter(is_own_class, type(cls).__mro__)):
             found = self.version.look_up_in(base, name)
             if found is not MISSING:
                 return self._member(found, base, cls, name) if is_own_class(base) else None
