@@ -118,7 +118,7 @@ def test_begin_opens_a_recording_by_its_content(recorded, tmp_path, name):
 def test_begin_does_not_take_a_recording_that_is_missing_for_a_new_journal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("lesson.recording.jsonl.gz", "sub/Lesson.JSONL", "~/lesson.jsonl.gz"):
-        with pytest.raises(InvalidInput, match="There is no recording at .*Copy the file"):
+        with pytest.raises(InvalidInput, match=r"There is no recording at .*Copy the file"):
             control.begin(name)
     assert list(tmp_path.iterdir()) == []
 
