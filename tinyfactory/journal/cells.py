@@ -150,5 +150,5 @@ class SecondRuns:
         same = "This cell" if execution.id else "A cell of this source"
         say(
             f"{same} was run before, so {name} is a second call and its result is new. To have "
-            "the first result again, call control.begin() and run the cells from there."
+            "the first result again, run the cells again from control.begin(...) on."
         )

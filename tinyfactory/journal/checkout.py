@@ -92,8 +92,8 @@ def _change(line: Line, thing: Any, state: State, key: str, record: Record) -> C
     except DamagedRecord as error:
         raise InvalidInput(
             f"The state after event {key[:12]} refers to an object that is not here, such as an "
-            "argument of its call. Nothing was changed. Call control.begin() and run the cells up "
-            "to there."
+            "argument of its call. Nothing was changed. Run the cells again from "
+            "control.begin(...) up to there."
         ) from error
     return change
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tinyfactory.journal.records import LineInfo
 
 _CACHE = ".cache.json"
+_RECORDINGS = (".jsonl", ".jsonl.gz", ".recording.gz", ".recording")
 
 
 class Simulation:
@@ -396,16 +397,23 @@ def _checked_id(simulation_id: str | None) -> str:
 
 
 def is_recording(path: str | Path) -> bool:
-    """Whether the path is a file that begins as a recording does, whatever its name is."""
+    """Whether the path is a file that begins as a recording does, whatever its name is.
+
+    A path without a file is that of a recording if its name is: a student who has not copied the
+    recording must not begin a journal of that name, and pay for other people.
+    """
     try:
-        if not Path(path).is_file():
+        file = expanded(path)
+        if not file.exists():
+            return file.name.lower().endswith(_RECORDINGS)
+        if not file.is_file():
             return False
     except (OSError, ValueError):
         return False
     # Slow to import, and needed for recordings only.
     from tinyfactory.journal.recording.recording import begins_as_recording
 
-    return begins_as_recording(Path(path))
+    return begins_as_recording(file)
 
 
 def _exists(path: Path) -> bool:

@@ -196,7 +196,7 @@ class RecordedStore(StoreBase):
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
         options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
-        turn = self.turns.take(kind, execution, lambda: options)
+        turn = self.turns.take(kind, execution, lambda: options, tell=False)
         return None if turn is None else turn.option.key
 
     def planned(
