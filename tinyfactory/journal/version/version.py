@@ -12,6 +12,7 @@ import enum
 import functools
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -433,7 +434,7 @@ class _Walk:
     def _attribute(self, cls: type, name: str) -> str | None:
         """The token of an attribute of a class, or of its objects."""
         self._knows(cls)
-        for base in (*cls.__mro__, *filter(is_own_class, type(cls).__mro__)):
+        for base in (*cls.__mro__, *filter(is_own_class, inspect.getmro(type(cls)))):
             found = self.version.look_up_in(base, name)
             if found is not MISSING:
                 return self._member(found, base, cls, name) if is_own_class(base) else None
