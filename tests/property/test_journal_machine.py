@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 
 from tests.support.replies import keep_reply
 from tinyfactory import TinyFactory, control, transactional
-from tinyfactory.journal import context, scope
-from tinyfactory.journal.locks import lock_of
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.parallel.locks import lock_of
+from tinyfactory.journal.scopes import context, scope
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 ERRORS = (ValueError, KeyboardInterrupt, MemoryError)
 

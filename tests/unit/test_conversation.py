@@ -35,9 +35,9 @@ from tinyfactory.errors import (
 )
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import cancellable
-from tinyfactory.journal.scope import scope
-from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.timeline import history_of
+from tinyfactory.journal.values.serializer import decode, encode
 from tinyfactory.models import OfflineModel
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people import People, conversation

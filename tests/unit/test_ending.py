@@ -13,7 +13,7 @@ from tests.support.waiting import main_waits_in, until
 from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.work import WorkUnderWay
+from tinyfactory.journal.parallel.work import WorkUnderWay
 from tinyfactory.people import People
 
 

@@ -19,7 +19,7 @@ from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.timeline import Timeline
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 PERSONA = {"age": 34, "occupation": "nurse"}
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona, NameTaken
-from tinyfactory.journal import context
-from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.scopes import context
 from tinyfactory.journal.simulation import Simulation
+from tinyfactory.journal.values.serializer import decode, encode
 from tinyfactory.people import People, TinyPerson
 
 

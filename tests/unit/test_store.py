@@ -25,7 +25,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.journal.storage.store import Store, Waiting, Writer
-from tinyfactory.journal.stored_text import Sealed, seal
+from tinyfactory.journal.values.stored_text import Sealed, seal
 
 
 @pytest.fixture

@@ -38,12 +38,12 @@ from tinyfactory.errors import (
     NotConfigured,
     ReplyRejected,
 )
-from tinyfactory.journal.context import current_context, within
-from tinyfactory.journal.lines import Slot
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.serializer import encode
-from tinyfactory.journal.stored_text import digest
-from tinyfactory.journal.transaction import Transaction
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.lines import Slot
+from tinyfactory.journal.transactions.transaction import Transaction
+from tinyfactory.journal.values.serializer import encode
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (
     TOO_LONG,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
-    from tinyfactory.journal.context import on_rollback
     from tinyfactory.journal.records import Event, History, LineInfo
-    from tinyfactory.journal.serializer import journaled
+    from tinyfactory.journal.scopes.context import on_rollback
     from tinyfactory.journal.simulation import Simulation, current_simulation
-    from tinyfactory.journal.transaction import current_transaction
+    from tinyfactory.journal.transactions.transaction import current_transaction
+    from tinyfactory.journal.values.serializer import journaled
 
 __all__ = [
     "Event",

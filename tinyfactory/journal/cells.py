@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from tinyfactory.journal.stored_text import digest_text
+from tinyfactory.journal.values.stored_text import digest_text
 from tinyfactory.utils.concurrency import Aside
 
 # Digits of the digests of ids and sources. They tell the cells of a notebook apart.

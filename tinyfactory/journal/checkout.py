@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.changes import Change, apply, check_change
-from tinyfactory.journal.context import on_rollback, undone_on_error
-from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.parts import objects_by_place, objects_in
 from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Scope, origins
-from tinyfactory.journal.serializer import Known, State, check_names, decode
-from tinyfactory.journal.stored_text import Plain
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.scopes.context import on_rollback, undone_on_error
+from tinyfactory.journal.scopes.lines import Line, Step
+from tinyfactory.journal.scopes.scope import Scope, origins
+from tinyfactory.journal.transactions.transaction import current_transaction
+from tinyfactory.journal.values.changes import Change, apply, check_change
+from tinyfactory.journal.values.parts import objects_by_place, objects_in
+from tinyfactory.journal.values.serializer import Known, State, check_names, decode
+from tinyfactory.journal.values.stored_text import Plain
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 

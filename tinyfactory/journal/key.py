@@ -9,7 +9,7 @@ API key, no time, no order of replies.
 The base is, for
 
 * a call on an object: the head of its line; the calls of a group that overlap have the same one,
-  and the nth of equal content has a place beside it (`journal/group.py`, `beside_base`);
+  and the nth of equal content has a place beside it (`journal/parallel/group.py`, `beside_base`);
 * a call in a slot of a job: the head of the slot's line (`slot_head`);
 * a call within another: the outer key and a serial number (`nested_base`);
 * a call on a class: the root of a new line (`line_root`).
@@ -25,9 +25,9 @@ from types import FunctionType
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, NotSerialisable
-from tinyfactory.journal.parts import copied, objects_by_place
-from tinyfactory.journal.serializer import State, encode, type_name, with_state
-from tinyfactory.journal.stored_text import digest
+from tinyfactory.journal.values.parts import copied, objects_by_place
+from tinyfactory.journal.values.serializer import State, encode, type_name, with_state
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.journal.version.former import former_versions
 from tinyfactory.journal.version.source import capture, is_own_class
 from tinyfactory.journal.version.version import version_of

@@ -13,7 +13,7 @@ from tinyfactory.errors import InvalidInput, JournalUnavailable
 from tinyfactory.journal.cells import say
 from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
-from tinyfactory.journal.scope import FREE, Scope, current_scope
+from tinyfactory.journal.scopes.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.files import expanded

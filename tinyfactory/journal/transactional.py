@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.key import Method, check_method
-from tinyfactory.journal.transaction import Transaction, current_transaction
+from tinyfactory.journal.transactions.transaction import Transaction, current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 Function = TypeVar("Function", bound=Callable[..., Any])

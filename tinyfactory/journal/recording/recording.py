@@ -31,7 +31,7 @@ from tinyfactory.errors import (
     LimitExceeded,
     SecretFound,
 )
-from tinyfactory.journal.stored_text import digest_bytes, digest_text
+from tinyfactory.journal.values.stored_text import digest_bytes, digest_text
 from tinyfactory.journal.verification import check_row
 from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced

@@ -14,9 +14,9 @@ from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
 from tinyfactory.journal.records import NEW, Record
-from tinyfactory.journal.serializer import decode
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
-from tinyfactory.journal.stored_text import digest, outline
+from tinyfactory.journal.values.serializer import decode
+from tinyfactory.journal.values.stored_text import digest, outline
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.concurrency import new_lock
 

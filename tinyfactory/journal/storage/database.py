@@ -39,7 +39,7 @@ from tinyfactory.journal.storage.format import (
     identity,
 )
 from tinyfactory.journal.storage.rescue import Row
-from tinyfactory.journal.stored_text import Sealed, seal, seal_under, unseal
+from tinyfactory.journal.values.stored_text import Sealed, seal, seal_under, unseal
 from tinyfactory.utils.concurrency import check_interrupt, open_after_fork
 from tinyfactory.utils.logs import get_logger
 

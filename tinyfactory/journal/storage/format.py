@@ -23,7 +23,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, NewerJournal, NotAJournal
 from tinyfactory.journal.storage.rescue import MAGIC, rescued
-from tinyfactory.journal.stored_text import unseal
+from tinyfactory.journal.values.stored_text import unseal
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.files import sync_folder
 

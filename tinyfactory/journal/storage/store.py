@@ -29,7 +29,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.journal.storage.folder import Folder
-from tinyfactory.journal.stored_text import Sealed, seal, unseal_text
+from tinyfactory.journal.values.stored_text import Sealed, seal, unseal_text
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
 from tinyfactory.utils.files import expanded
 from tinyfactory.utils.logs import get_logger

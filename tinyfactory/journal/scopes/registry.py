@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinyfactory.errors import NameTaken
-from tinyfactory.journal.context import on_rollback
+from tinyfactory.journal.scopes.context import on_rollback
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.text import normalise_name
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import NotSerialisable
-from tinyfactory.journal.changes import same
-from tinyfactory.journal.parts import copied, objects_by_place
-from tinyfactory.journal.serializer import State, encode, is_journaled, is_journaled_list
+from tinyfactory.journal.values.changes import same
+from tinyfactory.journal.values.parts import copied, objects_by_place
+from tinyfactory.journal.values.serializer import State, encode, is_journaled, is_journaled_list
 from tinyfactory.redaction import Secrets
 
 _NUMBERS = frozenset({type(None), bool, int})

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.changes import Change, earlier
-from tinyfactory.journal.context import current_context, within
-from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.lines import Line, Slot
-from tinyfactory.journal.parts import copied
-from tinyfactory.journal.scope import Scope
-from tinyfactory.journal.serializer import State
-from tinyfactory.journal.state import StateCopy
+from tinyfactory.journal.parallel.group import Calls, Group, Member
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.lines import Line, Slot
+from tinyfactory.journal.scopes.scope import Scope
+from tinyfactory.journal.values.changes import Change, earlier
+from tinyfactory.journal.values.parts import copied
+from tinyfactory.journal.values.serializer import State
+from tinyfactory.journal.values.state import StateCopy
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinyfactory.journal import key
-from tinyfactory.journal.group import Calls, Member
+from tinyfactory.journal.parallel.group import Calls, Member
 
 
 class Step(NamedTuple):

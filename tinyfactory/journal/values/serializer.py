@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from tinyfactory.errors import DamagedRecord, NotSerialisable, TinyFactoryError, UnknownRecord
-from tinyfactory.journal.stored_text import MARK
+from tinyfactory.journal.values.stored_text import MARK
 
 # What a key of a dictionary may be besides text and numbers.
 _KEYS = ("tuple", "object", "same")

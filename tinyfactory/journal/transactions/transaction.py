@@ -21,26 +21,26 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.changes import Change, apply, check_change, inverse
-from tinyfactory.journal.context import Context, Undo, current_context, within
-from tinyfactory.journal.finder import Finder
-from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.lines import Line, Slot, Step
-from tinyfactory.journal.locks import Locks
-from tinyfactory.journal.participants import (
+from tinyfactory.journal.parallel.group import Calls, Member
+from tinyfactory.journal.parallel.locks import Locks
+from tinyfactory.journal.records import REPLAYED, Record
+from tinyfactory.journal.scopes.context import Context, Undo, current_context, within
+from tinyfactory.journal.scopes.lines import Line, Slot, Step
+from tinyfactory.journal.scopes.scope import FREE, Scope, origins, scope
+from tinyfactory.journal.transactions.finder import Finder
+from tinyfactory.journal.transactions.participants import (
     Participants,
     references_within,
     together,
     unwatched,
 )
-from tinyfactory.journal.parts import copied
-from tinyfactory.journal.place import Placer, bring_in_order, take_alone
-from tinyfactory.journal.recorded import RecordedCall
-from tinyfactory.journal.records import REPLAYED, Record
-from tinyfactory.journal.scope import FREE, Scope, origins, scope
-from tinyfactory.journal.sent import Sent
-from tinyfactory.journal.serializer import (
+from tinyfactory.journal.transactions.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.transactions.recorded import RecordedCall
+from tinyfactory.journal.transactions.sent import Sent
+from tinyfactory.journal.values.changes import Change, apply, check_change, inverse
+from tinyfactory.journal.values.parts import copied
+from tinyfactory.journal.values.serializer import (
     Known,
     References,
     State,
@@ -49,7 +49,7 @@ from tinyfactory.journal.serializer import (
     is_journaled,
     journal_state,
 )
-from tinyfactory.journal.stored_text import Plain, digest, outline
+from tinyfactory.journal.values.stored_text import Plain, digest, outline
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts

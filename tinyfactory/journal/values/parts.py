@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from tinyfactory.journal.serializer import LEAVES, is_journaled_list, with_state
+from tinyfactory.journal.values.serializer import LEAVES, is_journaled_list, with_state
 
 
 def objects_in(value: Any) -> list[Any]:

@@ -7,12 +7,12 @@ from typing import Any
 from tinyfactory.errors import DamagedRecord, UnknownRecord
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import Execution
-from tinyfactory.journal.group import Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.lines import Line
-from tinyfactory.journal.recorded import RecordedCall
+from tinyfactory.journal.parallel.group import Member
 from tinyfactory.journal.records import NEW, Record
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scopes.lines import Line
+from tinyfactory.journal.scopes.scope import Scope
+from tinyfactory.journal.transactions.recorded import RecordedCall
 from tinyfactory.utils.logs import get_logger
 
 logger = get_logger("tinyfactory")

@@ -15,13 +15,13 @@ from typing import Any
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.journal import key
 from tinyfactory.journal.cells import SecondRuns, births, current_execution
-from tinyfactory.journal.context import current_context, within
-from tinyfactory.journal.lines import Line, Step
-from tinyfactory.journal.registry import Registry
-from tinyfactory.journal.serializer import References, encode, journal_state, type_name
-from tinyfactory.journal.state import has_own_state, objects_of
-from tinyfactory.journal.stored_text import digest
-from tinyfactory.journal.work import WorkUnderWay
+from tinyfactory.journal.parallel.work import WorkUnderWay
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.lines import Line, Step
+from tinyfactory.journal.scopes.registry import Registry
+from tinyfactory.journal.values.serializer import References, encode, journal_state, type_name
+from tinyfactory.journal.values.state import has_own_state, objects_of
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.utils.concurrency import (
     Aside,
     deferred_interrupts,

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from tinyfactory.journal.cells import Execution
-from tinyfactory.journal.lines import Slot
+from tinyfactory.journal.scopes.lines import Slot
 
 Undo = Callable[[], object]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key
-from tinyfactory.journal.lines import Line, Slot, Step
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scopes.lines import Line, Slot, Step
+from tinyfactory.journal.scopes.scope import Scope
 
 
 class Fork:

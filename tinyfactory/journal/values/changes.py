@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.serializer import State, check_names, with_state
+from tinyfactory.journal.values.serializer import State, check_names, with_state
 
 Change = dict[str, Any]
 # The kinds of changes that `apply` makes.

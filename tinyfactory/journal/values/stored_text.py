@@ -62,7 +62,7 @@ def from_text(text: str) -> Any:
     Examples
     --------
     >>> from_text(to_text({"a": [1]})), type(from_text("{}"))
-    ({'a': [1]}, <class 'tinyfactory.journal.stored_text.Plain'>)
+    ({'a': [1]}, <class 'tinyfactory.journal.values.stored_text.Plain'>)
     """
     try:
         value, end = _parse(text, 0)

@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.changes import Change, difference
-from tinyfactory.journal.context import current_context, within
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.parts import objects_by_place
-from tinyfactory.journal.serializer import References, journal_state, watchers, with_state
-from tinyfactory.journal.state import (
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.values.changes import Change, difference
+from tinyfactory.journal.values.parts import objects_by_place
+from tinyfactory.journal.values.serializer import References, journal_state, watchers, with_state
+from tinyfactory.journal.values.state import (
     StateCopy,
     forget_computed,
     has_encoder_of_package,
