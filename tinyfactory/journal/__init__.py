@@ -31,8 +31,8 @@ __getattr__, __dir__ = lazy_face(
         "LineInfo": "records",
         "Simulation": "simulation",
         "current_simulation": "simulation",
-        "current_transaction": "transaction",
-        "journaled": "serializer",
-        "on_rollback": "context",
+        "current_transaction": "transactions.transaction",
+        "journaled": "values.serializer",
+        "on_rollback": "scopes.context",
     },
 )
