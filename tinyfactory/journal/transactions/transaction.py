@@ -9,6 +9,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import (
@@ -108,6 +109,7 @@ class Transaction:
     failure: str | None = None
     kept = True
     rerun = False
+    _recorded_places = 0
     composite = False
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
@@ -237,15 +239,23 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        alone = take_alone(calls, self.call.owner, self.content)
+        others = self._places_around()
+        alone = None if others else take_alone(calls, self.call.owner, self.content)
         if alone is not None:
             self.base, self.key, self.member = alone
         else:
-            self._take_place(calls, states)
+            self._take_place(calls, states, others)
         if self.parent is None and self.member is not None:
             self.parent_head = self.member.group.fork
 
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+    def _places_around(self) -> int:
+        """How many places a call in a thread or task of its own looks into; else 0."""
+        parent = self.parent
+        if parent is None or not parent.rerun or parent.locks.thread == get_ident():
+            return 0
+        return parent._recorded_places  # noqa: SLF001 - the same class
+
+    def _take_place(self, calls: Calls, states: dict[str, State], others: int) -> None:
         """Find the base, and with it the key, of a call that may have others beside it."""
         placer = Placer(
             self.call,
@@ -255,6 +265,7 @@ class Transaction:
             self.slot,
             looks_up=self.parent is None or self.parent.rerun,
             locks_owner=self._locks_owner,
+            others=others,
         )
         place, self.member = placer.take(calls)
         self.base, self.key, self.content = place.base, place.key, place.content
@@ -322,6 +333,7 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             # It stays one, also where they leave these objects as they are this time.
             self.rerun, self.composite, self.why = True, True, REPLAYED
+            self._recorded_places = len(record["steps"])
             return None
         self._check_changed(record["changes"])
         try:
