@@ -2,8 +2,9 @@
 
 Calls on one object, and calls within another call, are numbered one after another. Where calls
 overlap, their order depends on the schedule, so it must not enter their keys: they form a
-*group*. All keys in a group have the same base, the place at which its first call began, and the
-nth call of equal content differs by n. So the keys of a group are the same in any order.
+*group*. Calls that one call makes in other threads are a group even if they happen not to overlap.
+All keys in a group have the same base, the place at which its first call began, and the nth call of
+equal content differs by n. So the keys of a group are the same in any order.
 
 A call that runs alone is a group of one, whose key has no trace of the group. When a call overlaps
 with another, its record says so (``meta.beside``, the order in which the calls of the group
@@ -182,11 +183,17 @@ class Calls:
         """The base of a call that begins now and runs alone."""
         return self._base(self.serial + 1)
 
-    def choices(self) -> list[Group | None] | None:
+    def choices(self, *, beside: bool = False) -> list[Group | None] | None:
         """The groups in which a call that begins now can be, or None: it runs alone.
 
         Within the list None stands for running alone, too. The first choice is for a call that
         is in none of them yet.
+
+        Parameters
+        ----------
+        beside : bool
+            Whether the call is one of several whose order depends on the schedule, even if the
+            others have ended or have not begun.
         """
         group = self.group
         if group is None or not (group.running or group.parallel):
@@ -194,9 +201,17 @@ class Calls:
         if group.pid != os.getpid():  # a fork copies the calls of threads that it does not have
             self.group = None
             return None
-        return [group, None] if group.running else [None, group]
+        return [group, None] if group.running or beside else [None, group]
 
-    def enter(self, group: Group | None, base: str, first_key: str, number: int) -> Member | None:
+    def enter(
+        self,
+        group: Group | None,
+        base: str,
+        first_key: str,
+        number: int,
+        *,
+        beside: bool = False,
+    ) -> Member | None:
         """Give a call its place; None if another call has taken it meanwhile."""
         with self._lock:
             if group is None:
@@ -205,6 +220,7 @@ class Calls:
                 if self.group is not None:
                     self.group.ended = []  # they refer to it
                 group = Group(base, self.serial + 1, self._join())
+                group.parallel = beside
                 self.group = group
             elif group is not self.group or group.number_for(first_key) != number:
                 return None

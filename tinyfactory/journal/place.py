@@ -70,6 +70,8 @@ class Placer:
     locks_owner : bool
         Whether the call keeps its object locked until it ends, so that the object is the same for
         it in any order.
+    beside : bool
+        Whether the call is made in another thread than the body of the call around it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Placer:
         *,
         looks_up: bool,
         locks_owner: bool,
+        beside: bool,
     ) -> None:
         self.call = call
         self.scope = scope
@@ -90,18 +93,21 @@ class Placer:
         self.slot = slot
         self.looks_up = looks_up
         self.locks_owner = locks_owner
+        self.beside = beside
 
     def take(self, calls: Calls) -> tuple[Place, Member]:
         """Take a place among the calls on the same object, or within the same call."""
         while True:
             place = self._choose(calls)
-            member = calls.enter(place.group, place.fork, place.first_key, place.number)
+            member = calls.enter(
+                place.group, place.fork, place.first_key, place.number, beside=self.beside
+            )
             if member is not None:
                 _note(member, self.call.owner)
                 return place, member
 
     def _choose(self, calls: Calls) -> Place:
-        groups = calls.choices()
+        groups = calls.choices(beside=self.beside)
         if groups is None:
             return self._alone(calls)
         places = [self._alone(calls) if g is None else self._in_group(g) for g in groups]
