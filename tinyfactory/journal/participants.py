@@ -60,6 +60,18 @@ class Participants:
         for name, thing in self.call.participants.items():
             self.before[name] = StateCopy(thing)
 
+    def detach(self, takes_part: Callable[[Any], bool]) -> None:
+        """Have the body work on copies of the lists of these objects.
+
+        Parameters
+        ----------
+        takes_part : callable
+            Whether an object takes part in a call around this one, whose body may have lists of it.
+        """
+        for before in self.before.values():
+            if not takes_part(before.thing):
+                before.detach()
+
     def begin_again(self) -> None:
         """Forget those that joined."""
         self.joined, self._made, self._places = {}, [], None
@@ -109,6 +121,10 @@ class Participants:
         """Take over the objects that were made in an inner call: there is nothing to restore."""
         self._made += inner._made
         self.known.update(map(id, inner._made))
+
+    def has_made(self, things: Sequence[Any]) -> bool:
+        """Whether all these objects, which have no name, were made in the call."""
+        return all(id(thing) in self.known for thing in things)
 
     # -- names --------------------------------------------------------------------------
 
@@ -163,6 +179,7 @@ class Participants:
         for name, before in [*self.before.items(), *self.joined.values()]:
             thing = before.thing
             before.check_class()
+            before.attach()
             now = before.now()
             change = difference(journal_state(thing, before.state), journal_state(thing, now))
             if change:

@@ -58,7 +58,17 @@ def _writer(*, sort_keys: bool) -> Callable[[Any], str]:
         return options.encode
     text = json.encoder.encode_basestring
     in_pieces = make(None, options.default, text, None, ":", ",", sort_keys, False, False)
-    return lambda value: "".join(in_pieces(value, 0))
+
+    def write(value: Any) -> str:
+        try:
+            return "".join(in_pieces(value, 0))
+        except ValueError as error:  # Python's limit on the digits of a number
+            raise NotSerialisable(
+                f"A number is too long for the journal ({error}). Nothing was done. Use a text, or "
+                "a float."
+            ) from None
+
+    return write
 
 
 _text = _writer(sort_keys=False)
@@ -340,11 +350,20 @@ class Known:
         The object of a name, or None.
     live : sequence of object
         Objects to use, by number, in place of those that are decoded.
+    enter_inner : callable, optional
+        Called with each new object that is within another one, after the outermost one, which
+        `decode` swaps.
     """
 
-    def __init__(self, find: Callable[[str], Any] | None = None, live: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Any] | None = None,
+        live: Sequence[Any] = (),
+        enter_inner: Callable[[Any], object] | None = None,
+    ) -> None:
         self._find = find
         self._live = live
+        self._enter_inner = enter_inner
         self.made: list[Any] = []
         self.named: dict[str, Any] = {}
         self.uses = 0
@@ -356,6 +375,13 @@ class Known:
         live = self._live[number] if number < len(self._live) else None
         self.made.append(thing if live is None else live)
         return number, live
+
+    def enter_from(self, number: int) -> None:
+        """Enter the new objects from a number on: one is before those that are within it."""
+        if self._enter_inner is not None:
+            for i in range(number, len(self.made)):
+                if i >= len(self._live) or self._live[i] is None:
+                    self._enter_inner(self.made[i])
 
     def get(self, name: str) -> Any:
         """The object that a reference stands for; None if nothing was given to find it."""
@@ -434,6 +460,8 @@ def _decode_object(cls: Any, state: State, swap: Callable[[Any], Any] | None, kn
     if live is None:
         thing = _restored(thing, state)
         live = known.made[number] = thing if swap is None else swap(thing)
+    if swap is not None:
+        known.enter_from(number + 1)
     return live
 
 

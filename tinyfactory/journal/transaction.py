@@ -9,6 +9,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyfactory.errors import (
@@ -167,7 +168,7 @@ class Transaction:
         self.undo: list[Undo] = []
         store = self.scope.recorded
         self.recorded = None if store is None else RecordedCall(store, call)
-        self._pid = os.getpid()
+        self._pid, self._thread = os.getpid(), get_ident()
         self.locks = Locks(None if self.parent is None else self.parent.locks, call)
         # The outermost call keeps its simulation open.
         self._holds = self.parent is None and self.scope.hold(self.locks)
@@ -222,11 +223,18 @@ class Transaction:
         return self.locks.has(thing)
 
     def looked_up(self) -> None:
-        """Release an object that was locked for the look-up; the commit locks it again."""
+        """Before the body: release an object that was locked for the look-up only."""
+        self.parts.detach(self._takes_part_around)
         if self._looks:
             owner = self.call.owner
             self.locks.release_one(owner)
-            self._to_lock.append(owner)
+            self._to_lock.append(owner)  # for the commit
+
+    def _takes_part_around(self, thing: Any) -> bool:
+        tx = self.parent
+        while tx is not None and id(thing) not in tx.known:
+            tx = tx.parent
+        return tx is not None
 
     def release(self) -> None:
         """Unlock the objects; an inner call that has ended hands them up to the outer one."""
@@ -255,15 +263,17 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        alone = take_alone(calls, self.call.owner, self.content)
+        # Which of several threads is the first depends on the schedule.
+        beside = self.parent is not None and self.parent._thread != self._thread  # noqa: SLF001
+        alone = None if beside else take_alone(calls, self.call.owner, self.content)
         if alone is not None:
             self.base, self.key, self.member = alone
         else:
-            self._take_place(calls, states)
+            self._take_place(calls, states, beside)
         if self.parent is None and self.member is not None:
             self.parent_head = self.member.group.fork
 
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+    def _take_place(self, calls: Calls, states: dict[str, State], beside: bool) -> None:
         """Find the base, and with it the key, of a call that may have others beside it."""
         placer = Placer(
             self.call,
@@ -273,6 +283,7 @@ class Transaction:
             self.slot,
             looks_up=self.parent is None or self.parent.rerun,
             locks_owner=self._locks_owner,
+            beside=beside,
         )
         place, self.member = placer.take(calls)
         self.base, self.key, self.content = place.base, place.key, place.content
@@ -483,7 +494,8 @@ class Transaction:
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             enter = functools.partial(self._enter, known=before is not None)
-            known = Known(self.parts.thing, before or ())
+            join = functools.partial(self._join, known=before is not None)
+            known = Known(self.parts.thing, before or (), join)
             with self.active():
                 try:
                     result = decode(result, enter, known)
@@ -511,11 +523,15 @@ class Transaction:
                 calls.settle(self.member, order)
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
-        """Register an object from the journal, as when it was made.
+        """Register an object from the journal, as when it was made."""
+        origins.put(thing, self.key)
+        return self._join(thing, known)
+
+    def _join(self, thing: Any, known: bool = False) -> Any:
+        """Have an object join the simulation; one within another has no origin of its own.
 
         Its name may be taken if it is `known`, but no longer in memory.
         """
-        origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
         with suppress(*[NameTaken] if known else []):
             return thing if join is None else join(self.scope.id)
@@ -769,6 +785,9 @@ class Transaction:
         if references.uses > before:
             self._objects = references.named, references.objects
         self._written, self._outermost = references.objects, references.outermost
+        if self.call.method.touches is None:
+            # An object that was there before, and that a replay finds by no name: the body does.
+            self.composite = self.composite or not self.parts.has_made(references.objects)
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
         member = self.member
@@ -883,6 +902,7 @@ class Transaction:
         self.failure, self.kept, self.composite = None, True, True
         self._places, self._inner = [], None
         self.parts.begin_again()
+        self.parts.detach(self._takes_part_around)
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
