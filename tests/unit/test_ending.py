@@ -117,6 +117,9 @@ def test_within_a_call_or_a_job_it_is_refused(tmp_path):
                 control.end()
             with pytest.raises(InvalidInput, match="within one"):
                 simulation.begin()
+            with pytest.raises(InvalidInput, match="within one"):
+                control.begin(tmp_path / "another")
+            assert not (tmp_path / "another").exists()
             return "open"
 
     assert Ending().end_it() == "open" and simulation.is_open

@@ -347,6 +347,30 @@ def test_calls_within_one_are_found_in_another_order(tmp_path, how, orders):
     assert found[2] == found[0] and drawn[2] == drawn[1]
 
 
+def test_threads_within_one_call_that_do_not_overlap_are_found_in_any_order(tmp_path):
+    class Line(Boss):
+        order = (0, 1, 2)
+
+        @transactional(version="1")
+        def one_by_one(self):
+            for n in Line.order:
+                context = contextvars.copy_context()
+                thread = threading.Thread(target=context.run, args=(self.workers[n].work, "job"))
+                thread.start()
+                thread.join()
+            return [worker.items for worker in self.workers]
+
+    def run():
+        boss = Line()
+        boss.workers = [Worker(f"brand {n}") for n in range(3)]
+        found = boss.one_by_one()
+        Line.order = (*Line.order[1:], Line.order[0])
+        return found, boss.one_by_one()
+
+    for first, again in twice(tmp_path, run):
+        assert first == again
+
+
 def test_equal_tasks_on_equal_objects(tmp_path):
     def run():
         boss = Boss()

@@ -98,7 +98,9 @@ class TinyFactory:
         return getattr(self, "name", None)  # a subclass may not have called `__init__` yet
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r}, simulation_id={self.simulation_id!r})"
+        # Also of an object whose class does not call `__init__` of this one.
+        name, simulation_id = self._name_here(), getattr(self, "simulation_id", None)
+        return f"{type(self).__name__}(name={name!r}, simulation_id={simulation_id!r})"
 
     # -- the register of factories ----------------------------------------------------
 

@@ -198,8 +198,13 @@ class Simulation:
         if before is not None and before is not self and not self._replays_as(before):
             before._say_if_unused()  # noqa: SLF001 - the same class
         if self._scope.store is None:
+            self._scope.wait_until_free()  # before a folder is made
             store = self._open_store()
-            self._scope.begin(store, store if self._recording is not None else None)
+            try:
+                self._scope.begin(store, store if self._recording is not None else None)
+            except BaseException:
+                store.close()
+                raise
         else:
             self._scope.begin(self._scope.store, self._scope.recorded)
         return self

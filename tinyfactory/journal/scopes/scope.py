@@ -96,9 +96,7 @@ class Scope:
         InvalidInput
             As `end`. Nothing is changed then.
         """
-        others = [s for s in _open if s.id == self.id and s is not self]
-        for one in (self, *others):
-            one.wait_until_idle("begins again")
+        others = self.wait_until_free()
         self.store, self.recorded = store, recorded
         if recorded is not None:
             recorded.restart()
@@ -150,6 +148,13 @@ class Scope:
     def wait_until_idle(self, what: str) -> None:
         """Wait until no call and no job is under way; see `end`."""
         self.works.wait_until_none(what, within=current_context().scope is self)
+
+    def wait_until_free(self) -> list[Scope]:
+        """Wait until this can begin, and return those of the same name, which end then."""
+        others = [s for s in _open if s.id == self.id and s is not self]
+        for one in (self, *others):
+            one.wait_until_idle("begins again")
+        return others
 
     @contextmanager
     def reading(self) -> Iterator[Any]:

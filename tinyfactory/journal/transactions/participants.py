@@ -55,6 +55,18 @@ class Participants:
         for name, thing in self.call.participants.items():
             self.before[name] = StateCopy(thing)
 
+    def detach(self, takes_part: Callable[[Any], bool]) -> None:
+        """Have the body work on copies of the lists of these objects.
+
+        Parameters
+        ----------
+        takes_part : callable
+            Whether an object takes part in a call around this one, whose body may have lists of it.
+        """
+        for before in self.before.values():
+            if not takes_part(before.thing):
+                before.detach()
+
     def begin_again(self) -> None:
         """Forget those that joined."""
         self.joined, self._made, self._places = {}, [], None
@@ -110,6 +122,10 @@ class Participants:
         for thing in inner._made:
             self.note_made(thing)
 
+    def has_made(self, things: Sequence[Any]) -> bool:
+        """Whether all these objects, which have no name, were made in the call."""
+        return all(id(thing) in self.known for thing in things)
+
     # -- names --------------------------------------------------------------------------
 
     def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:
@@ -163,6 +179,7 @@ class Participants:
         for name, before in [*self.before.items(), *self.joined.values()]:
             thing = before.thing
             before.check_class()
+            before.attach()
             now = before.now()
             change = difference(journal_state(thing, before.state), journal_state(thing, now))
             if change:

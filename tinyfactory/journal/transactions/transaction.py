@@ -206,11 +206,18 @@ class Transaction:
         return self.locks.has(thing)
 
     def looked_up(self) -> None:
-        """Release an object that was locked for the look-up; the commit locks it again."""
+        """Before the body: release an object that was locked for the look-up only."""
+        self.parts.detach(self._takes_part_around)
         if self._looks:
             owner = self.call.owner
             self.locks.release_one(owner)
-            self._to_lock.append(owner)
+            self._to_lock.append(owner)  # for the commit
+
+    def _takes_part_around(self, thing: Any) -> bool:
+        tx = self.parent
+        while tx is not None and id(thing) not in tx.known:
+            tx = tx.parent
+        return tx is not None
 
     def release(self) -> None:
         """Unlock the objects; an inner call that has ended hands them up to the outer one."""
@@ -429,7 +436,8 @@ class Transaction:
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             enter = functools.partial(self._enter, known=before is not None)
-            known = Known(self.parts.thing, before or (), self.parts.note_made)
+            join = functools.partial(self._join, known=before is not None)
+            known = Known(self.parts.thing, before or (), self.parts.note_made, join)
             with self.active():
                 try:
                     result = decode(result, enter, known)
@@ -457,11 +465,15 @@ class Transaction:
                 calls.settle(self.member, order)
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
-        """Register an object from the journal, as when it was made.
+        """Register an object from the journal, as when it was made."""
+        origins.put(thing, self.key)
+        return self._join(thing, known)
+
+    def _join(self, thing: Any, known: bool = False) -> Any:
+        """Have an object join the simulation; one within another has no origin of its own.
 
         Its name may be taken if it is `known`, but no longer in memory.
         """
-        origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
         with suppress(*[NameTaken] if known else []):
             return thing if join is None else join(self.scope.id)
@@ -700,6 +712,9 @@ class Transaction:
         if references.uses > before:
             self._objects = references.named, references.objects
         self._written, self._outermost = references.objects, references.outermost
+        if self.call.method.touches is None:
+            # An object that was there before, and that a replay finds by no name: the body does.
+            self.composite = self.composite or not self.parts.has_made(references.objects)
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
         member = self.member
@@ -814,6 +829,7 @@ class Transaction:
         self.failure, self.kept, self.composite = None, True, True
         self._places, self._inner = [], None
         self.parts.begin_again()
+        self.parts.detach(self._takes_part_around)
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:

@@ -308,6 +308,9 @@ class Known:
         Objects to use, by number, in place of those that are decoded.
     begun : callable, optional
         Called with each object before it gets its state.
+    enter_inner : callable, optional
+        Called with each new object that is within another one, after the outermost one, which
+        `decode` swaps.
     """
 
     def __init__(
@@ -315,10 +318,12 @@ class Known:
         find: Callable[[str], Any] | None = None,
         live: Sequence[Any] = (),
         begun: Callable[[Any], object] = lambda _: None,
+        enter_inner: Callable[[Any], object] | None = None,
     ) -> None:
         self._find = find
         self._live = live
         self._begun = begun
+        self._enter_inner = enter_inner
         self.made: list[Any] = []
         self.named: dict[str, Any] = {}
         self.uses = 0
@@ -331,6 +336,13 @@ class Known:
         self.made.append(thing if live is None else live)
         self._begun(thing)
         return number, live
+
+    def enter_from(self, number: int) -> None:
+        """Enter the new objects from a number on: one is before those that are within it."""
+        if self._enter_inner is not None:
+            for i in range(number, len(self.made)):
+                if i >= len(self._live) or self._live[i] is None:
+                    self._enter_inner(self.made[i])
 
     def get(self, name: str) -> Any:
         """The object that a reference stands for; None if nothing was given to find it."""
@@ -410,6 +422,8 @@ def _decode_object(cls: Any, state: State, swap: Callable[[Any], Any] | None, kn
     if live is None:
         thing = _restored(thing, state)
         live = known.made[number] = thing if swap is None else swap(thing)
+    if swap is not None:
+        known.enter_from(number + 1)
     return live
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from json.scanner import make_scanner
 from typing import Any
 
-from tinyfactory.errors import DamagedRecord
+from tinyfactory.errors import DamagedRecord, NotSerialisable
 
 # Marks an encoded value that JSON has no form for. A user's dictionary with this key is
 # written as pairs, so it cannot be mistaken for a mark.
@@ -34,7 +34,17 @@ def _writer(*, sort_keys: bool) -> Callable[[Any], str]:
         return options.encode
     text = json.encoder.encode_basestring
     in_pieces = make(None, options.default, text, None, ":", ",", sort_keys, False, False)
-    return lambda value: "".join(in_pieces(value, 0))
+
+    def write(value: Any) -> str:
+        try:
+            return "".join(in_pieces(value, 0))
+        except ValueError as error:  # Python's limit on the digits of a number
+            raise NotSerialisable(
+                f"A number is too long for the journal ({error}). Nothing was done. Use a text, or "
+                "a float."
+            ) from None
+
+    return write
 
 
 _text = _writer(sort_keys=False)
