@@ -28,9 +28,9 @@ from common import Row, Table, interleaved, machine, medians
 from people import InstantModel, name_of, person
 
 from tinyfactory import Simulation, TinyFactory, TinyPersonFactory, control, transactional
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.storage.store import Store
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 RESULTS = Path(__file__).parent / "results" / "bench_journal.json"
 RAW = "raw sqlite3"

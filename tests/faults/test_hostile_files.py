@@ -34,8 +34,9 @@ from tinyfactory.errors import (
 from tinyfactory.journal import inventory
 from tinyfactory.journal.key import fork_head
 from tinyfactory.journal.recording.recording import Recording
-from tinyfactory.journal.serializer import check_names, decode, from_text
 from tinyfactory.journal.timeline import Timeline
+from tinyfactory.journal.values.serializer import check_names, decode
+from tinyfactory.journal.values.stored_text import from_text
 from tinyfactory.people import from_csv, iter_parquet, load_people
 from tinyfactory.utils.files import read_file
 
@@ -433,7 +434,7 @@ def test_events_in_a_circle_are_listed_and_end(recorded, tmp_path):
     path = rechained(recorded, tmp_path / "circle.gz", change)
     simulation = Simulation.from_recording(path)
     with simulation:
-        timeline = Timeline(tinyfactory.journal.scope.scope())
+        timeline = Timeline(tinyfactory.journal.scopes.scope.scope())
         assert sum(len(timeline.events(line.root)) for line in timeline.lines) == len(keys)
 
 

@@ -141,7 +141,7 @@ def test_fault_35_clock_hash_seed_and_order_of_keys_have_no_effect(folder, serve
 
 
 def test_fault_36_numbers_truth_and_normal_forms_differ_by_a_written_rule(folder):
-    from tinyfactory.journal import serializer
+    from tinyfactory.journal.values import serializer
 
     values = [1, 1.0, True, "1", "é", "e\u0301", [1], (1,), None, 0, False, "", {"1": 1}, {1: 1}]
     for hits in (0, len(values)):

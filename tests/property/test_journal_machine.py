@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 
 from tests.support.replies import keep_reply
 from tinyfactory import TinyFactory, control, transactional
-from tinyfactory.journal import scope
-from tinyfactory.journal.locks import lock_of
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.parallel.locks import lock_of
+from tinyfactory.journal.scopes import context, scope
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 ERRORS = (ValueError, KeyboardInterrupt, MemoryError)
 
@@ -780,7 +780,7 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_open(self):
         assert current_transaction() is None
-        assert scope.current_context().undo is None
+        assert context.current_context().undo is None
         assert not any(lock_of(shop).locked() for shop in self.shops)
 
     @invariant()

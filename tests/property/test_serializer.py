@@ -11,16 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinyfactory.errors import NotSerialisable
-from tinyfactory.journal.changes import apply, difference, inverse, same, without_run
-from tinyfactory.journal.serializer import (
-    MARK,
-    decode,
-    digest,
-    encode,
-    journaled,
-    objects_in,
-    to_text,
-)
+from tinyfactory.journal.values.changes import apply, difference, inverse, same, without_run
+from tinyfactory.journal.values.parts import objects_in
+from tinyfactory.journal.values.serializer import decode, encode, journaled
+from tinyfactory.journal.values.stored_text import MARK, digest, to_text
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 leaves = st.one_of(

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from tests.unit.test_locks import Shop
 from tinyfactory import control, transactional
 from tinyfactory.errors import Deadlock
-from tinyfactory.journal.locks import lock_of
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.parallel.locks import lock_of
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 METHODS = ("put", "put_later", "put_in_friend", "stage_in_friend", "both", "spread")
 OPS = st.tuples(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transactions.transaction import current_transaction
 from tinyfactory.models import event_loop
 
 Json = dict[str, Any]

@@ -28,7 +28,7 @@ from tinyfactory.errors import (
     TinyFactoryError,
     UnknownPrice,
 )
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 
 CONTEXT = "Nurses of a night shift in a small town"
 PRICED = {"test-model": (1.0, 2.0)}

@@ -35,9 +35,9 @@ from tinyfactory.errors import (
 )
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import cancellable
-from tinyfactory.journal.scope import scope
-from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.timeline import history_of
+from tinyfactory.journal.values.serializer import decode, encode
 from tinyfactory.models import OfflineModel
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people import People, conversation
@@ -202,10 +202,11 @@ def test_another_question_branches_and_the_first_still_hits(serve, tmp_path):
 def test_a_changed_person_is_asked_anew(serve, tmp_path):
     server = serve([answer("34."), answer("35.")])
     questions(tmp_path, texts=("Age?",))
-    with Simulation(tmp_path, "talk"):
+    with Simulation(tmp_path, "talk") as simulation:
         person = ana(simulation_id="talk")
         person.define("age", 35)
         assert person.ask("Age?", model="test") == "35."
+        assert "the TinyPerson's persona {" in simulation.explain()
     assert len(server.requests) == 2
 
 

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import TinyPersonFactory, control, transactional
 from tinyfactory.errors import Deadlock, InvalidInput, ObjectLocked
-from tinyfactory.journal.locks import lock_of
+from tinyfactory.journal.parallel.locks import lock_of
 
 
 @pytest.fixture(autouse=True)

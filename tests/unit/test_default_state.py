@@ -976,3 +976,187 @@ def test_an_object_that_an_inner_call_made_is_no_other_object(folder, declares):
 
     first, second = replayed(folder, notebook)
     assert first == second and first[0]["latest"] == 5
+
+
+# -- lists that the caller has as well ---------------------------------------------------------
+
+
+class Shelf(TinyFactory):
+    def __init__(self, books, pages=None):
+        super().__init__()
+        self.books = books
+        self.pages: Any = {"b": 1, "a": 2} if pages is None else pages
+        self.seen = 0
+
+    @transactional
+    def add(self, book, fail=False):
+        self.books.append(book)
+        if fail:
+            raise ValueError
+        return len(self.books)
+
+    @transactional
+    def look(self):
+        self.seen += 1
+        return len(self.books)
+
+    @transactional
+    def turn(self):
+        self.pages["b"] = self.pages.pop("b")
+        return list(self.pages)
+
+    @transactional
+    def negate(self):
+        self.pages = -self.pages
+        return self.pages
+
+
+def test_a_method_changes_no_list_that_the_caller_or_another_factory_has(folder):
+    def notebook():
+        books = ["Emma"]
+        one, two = Shelf(books), Shelf(books)
+        one.add("Kim")
+        two.add("Ulysses")
+        return books, one.books, two.books
+
+    first, second = replayed(folder, notebook)
+    assert first == second == (["Emma"], ["Emma", "Kim"], ["Emma", "Ulysses"])
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_list_that_the_caller_has_is_as_before_after_an_error(folder, inside):
+    if inside:
+        control.begin(folder)
+    shelf = Shelf(["Emma"])
+    books = shelf.books
+    with pytest.raises(ValueError):
+        shelf.add("Kim", fail=True)
+    assert books == ["Emma"] and shelf.books is books
+
+
+def test_a_list_that_a_method_leaves_alone_stays_the_one_that_the_caller_has(folder):
+    def notebook():
+        shelf = Shelf([])
+        books = shelf.books
+        counts = [shelf.look()]
+        books.append("Emma")
+        return [*counts, shelf.look(), shelf.books is books]
+
+    first, second = replayed(folder, notebook)
+    assert first == second == [0, 1, True]
+
+
+def test_the_order_of_a_dictionary_and_the_sign_of_zero_are_replayed(folder):
+    def notebook():
+        shelf, minus = Shelf([]), Shelf([], 0.0)
+        shelf.turn()
+        minus.negate()
+        return list(shelf.pages), str(minus.pages)
+
+    first, second = replayed(folder, notebook)
+    assert first == second == (["a", "b"], "-0.0")
+
+
+# -- objects that no name leads to -------------------------------------------------------------
+
+
+class Tree(TinyFactory):
+    def __init__(self, size=0):
+        super().__init__()
+        self.size = size
+        self.parts: Any = []
+
+    @transactional
+    def grow(self):
+        self.size += 1
+        return self.size
+
+    @transactional
+    def branch(self):
+        made = Tree(1)
+        made.parts = [Tree(2), {"owner": TinyPerson("Ana Souza", {"age": 30})}]
+        self.parts.append(made)
+        return made
+
+
+def test_new_objects_within_new_objects_join_the_simulation_in_a_replay(folder):
+    def notebook():
+        tree = Tree()
+        made = tree.branch()
+        inner, owner = made.parts[0], made.parts[1]["owner"]
+        people = [person.name for person in TinyPerson.all_people()]
+        return (
+            [repr(tree), repr(made), repr(inner), repr(Tree()), sorted(TinyFactory.all_factories)],
+            [owner.is_registered, people, inner.grow(), made.grow()],
+        )
+
+    first, second = replayed(folder, notebook)
+    assert first == second
+    assert first[1] == [True, ["Ana Souza"], 3, 2]
+
+
+def test_an_object_of_the_notebook_stays_itself_in_results_and_attributes(folder):
+    def notebook():
+        oak = Tree(5)
+
+        class Wood(Tree):
+            @transactional
+            def find(self):
+                return oak
+
+            @transactional
+            def keep(self):
+                self.parts.append(oak)
+
+        wood = Wood()
+        found = wood.find()
+        wood.keep()
+        found.grow()
+        return found is oak, wood.parts[0] is oak, oak.size
+
+    first, second = replayed(folder, notebook)
+    assert first == second == (True, True, 6)
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_method_of_an_object_without_a_state_is_refused(folder, inside):
+    class Plain:
+        total = 0
+
+        @transactional
+        def add(self):
+            self.total += 1
+
+        @staticmethod
+        @transactional
+        def double(number):
+            return 2 * number
+
+    if inside:
+        control.begin(folder)
+    plain = Plain()
+    with pytest.raises(InvalidInput, match=r"class .*Plain, .* Derive the class from TinyFactory"):
+        plain.add()
+    with pytest.raises(InvalidInput, match=r"class int, .* no @staticmethod"):
+        Plain.double(1)
+    assert plain.total == 0
+
+
+def test_a_number_that_is_too_long_for_the_journal_is_refused(folder):
+    control.begin(folder)
+    tree = Tree()
+    tree.parts = [10**5000]
+    with pytest.raises(NotSerialisable, match="too long"):
+        tree.grow()
+    assert tree.size == 0
+
+
+def test_a_factory_whose_class_does_not_call_init_of_the_base_class_has_a_text_form():
+    class Bare(TinyFactory):
+        def __init__(self):
+            self.town = "Wien"
+
+    assert repr(Bare()) == "Bare(name=None, simulation_id=None)"

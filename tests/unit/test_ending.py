@@ -13,7 +13,7 @@ from tests.support.waiting import main_waits_in, until
 from tests.unit.test_locks import CONTEXT, Shop
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.work import WorkUnderWay
+from tinyfactory.journal.parallel.work import WorkUnderWay
 from tinyfactory.people import People
 
 
@@ -117,6 +117,9 @@ def test_within_a_call_or_a_job_it_is_refused(tmp_path):
                 control.end()
             with pytest.raises(InvalidInput, match="within one"):
                 simulation.begin()
+            with pytest.raises(InvalidInput, match="within one"):
+                control.begin(tmp_path / "another")
+            assert not (tmp_path / "another").exists()
             return "open"
 
     assert Ending().end_it() == "open" and simulation.is_open

@@ -16,10 +16,10 @@ from tests.support.waiting import until
 from tinyfactory import TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import NameTaken
 from tinyfactory.factory.job_runner import JobRunner
-from tinyfactory.journal.serializer import digest, unseal_text
 from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.values.stored_text import digest, unseal_text
 
 CONTEXT = "A group of friends are on a camping trip."
 

@@ -32,7 +32,7 @@ from tinyfactory.errors import (
     UnknownPrice,
 )
 from tinyfactory.factory import TinyFactory
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.populations import Demography
 from tinyfactory.widgets import PersonaForm
 

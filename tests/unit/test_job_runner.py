@@ -27,8 +27,8 @@ from tinyfactory.errors import (
 )
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.simulation import scope_of
-from tinyfactory.journal.transaction import Transaction
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.transactions.transaction import Transaction
 from tinyfactory.models.chat import ChatRequest
 
 CONTEXT = "A group of friends are on a camping trip."

@@ -142,7 +142,7 @@ def test_nothing_imports_public_names_from_the_package():
     ("importer", "source"),
     [
         ("tinyfactory.people.schema.persona", "import openai"),
-        ("tinyfactory.journal.scope", "def f():\n    from diskcache import Cache"),
+        ("tinyfactory.journal.scopes.scope", "def f():\n    from diskcache import Cache"),
         ("tinyfactory.models.openai_extra", "import openai.types"),
         ("tinyfactory.settings", "import importlib\nimportlib.import_module('requests')"),
     ],
@@ -154,4 +154,6 @@ def test_an_import_in_the_wrong_place_is_seen(importer, source):
 def test_a_private_name_of_another_package_is_seen():
     source = "from tinyfactory.journal.storage.store import _rows"
     assert any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.factory"))
-    assert not any(reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.scope"))
+    assert not any(
+        reaches_into_private(f) for f in imports_of(source, "tinyfactory.journal.scopes.scope")
+    )

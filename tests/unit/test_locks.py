@@ -13,8 +13,8 @@ import pytest
 from tests.support.waiting import until
 from tinyfactory import TinyFactory, TinyPersonFactory, control, transactional
 from tinyfactory.errors import JournalError
-from tinyfactory.journal.locks import lock_of
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.parallel.locks import lock_of
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 CONTEXT = "A group of friends are on a camping trip."
 

@@ -16,10 +16,10 @@ from tests.support.chat_server import answer
 from tests.support.people import person as persona
 from tests.support.waiting import when
 from tests.unit.test_locks import CONTEXT, Shop
-from tinyfactory import TinyPerson, TinyPersonFactory, control, transactional
+from tinyfactory import TinyFactory, TinyPerson, TinyPersonFactory, control, transactional
 from tinyfactory.journal.simulation import scope_of
 from tinyfactory.journal.timeline import Timeline
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 PERSONA = {"age": 34, "occupation": "nurse"}
 
@@ -301,6 +301,73 @@ def test_a_call_that_fans_out_to_several_objects(tmp_path, how):
     Worker.drawn = 0
     for first, again in twice(tmp_path, run):
         assert Worker.drawn == 6
+        assert first == again
+
+
+class Crew(TinyFactory):
+    order = ""  # in which its workers come, as by chance
+
+    def __init__(self):
+        super().__init__()
+        self.workers = {name: Worker(name) for name in "abcd"}
+
+    @transactional(version="1")
+    def in_threads(self):
+        for name in Crew.order:
+            here = contextvars.copy_context()
+            thread = threading.Thread(target=here.run, args=(self.workers[name].work, name))
+            thread.start()
+            thread.join()
+
+    @transactional(version="1")
+    async def in_tasks(self):
+        for name in Crew.order:
+            await asyncio.create_task(self.workers[name].work_async(name))
+
+
+@pytest.mark.parametrize("how", ["threads", "tasks"])
+@pytest.mark.parametrize("orders", [("abc", "cab"), ("cba", "abc"), ("abc", "abcd"), ("bca", "ab")])
+def test_calls_within_one_are_found_in_another_order(tmp_path, how, orders):
+    """They do not overlap, so each was recorded at a place of its own."""
+    Worker.drawn = 0
+    found, drawn = [], []
+    for Crew.order in (*orders, orders[0]):
+        control.begin(tmp_path)
+        crew = Crew()
+        if how == "tasks":
+            asyncio.run(crew.in_tasks())
+        else:
+            crew.in_threads()
+        found.append({name: crew.workers[name].items for name in "abcd"})
+        drawn.append(Worker.drawn)
+        control.end()
+    first, second = map(set, orders)
+    assert all(found[0][name] == found[1][name] for name in first & second)
+    assert drawn[1] - drawn[0] == len(second - first)
+    assert found[2] == found[0] and drawn[2] == drawn[1]
+
+
+def test_threads_within_one_call_that_do_not_overlap_are_found_in_any_order(tmp_path):
+    class Line(Boss):
+        order = (0, 1, 2)
+
+        @transactional(version="1")
+        def one_by_one(self):
+            for n in Line.order:
+                context = contextvars.copy_context()
+                thread = threading.Thread(target=context.run, args=(self.workers[n].work, "job"))
+                thread.start()
+                thread.join()
+            return [worker.items for worker in self.workers]
+
+    def run():
+        boss = Line()
+        boss.workers = [Worker(f"brand {n}") for n in range(3)]
+        found = boss.one_by_one()
+        Line.order = (*Line.order[1:], Line.order[0])
+        return found, boss.one_by_one()
+
+    for first, again in twice(tmp_path, run):
         assert first == again
 
 

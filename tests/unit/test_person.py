@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona, NameTaken
-from tinyfactory.journal import scope
-from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.scopes import context
 from tinyfactory.journal.simulation import Simulation
+from tinyfactory.journal.values.serializer import decode, encode
 from tinyfactory.people import People, TinyPerson
 
 
@@ -297,7 +297,7 @@ def test_each_simulation_has_its_own_names(tmp_path):
 def test_changes_are_undone_with_the_transaction_around():
     person = TinyPerson("Ana", {"age": 34})
     steps: list = []
-    with scope.within(scope.current_context()._replace(undo=steps)):
+    with context.within(context.current_context()._replace(undo=steps)):
         person.define("age", 35)
         person.define("name", "Bia")
         newcomer = TinyPerson("Caio")

@@ -17,7 +17,7 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.generation.pipeline import cancellable
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.schema.layout import reply_schema

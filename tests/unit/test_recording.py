@@ -23,9 +23,9 @@ from tinyfactory.errors import (
     ReplayMiss,
 )
 from tinyfactory.journal.recording.recording import Recording, write
-from tinyfactory.journal.serializer import digest_text
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.values.stored_text import digest_text
 from tinyfactory.models.chat import ChatReply
 
 CONTEXT = "A group of friends are on a camping trip."

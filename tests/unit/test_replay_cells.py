@@ -163,6 +163,18 @@ def test_each_cell_run_twice_gives_the_same_objects_and_one_line(lesson, ids):
         assert counts(cells) == "0 0"
 
 
+def test_the_line_is_said_once_and_only_below_a_cell_that_is_run_again(cells):
+    first = "people = factory.generate_people(2)\nprint([p.name for p in people])"
+    shown = record(cells, BAKERS, first)
+    for source, number in ((BAKERS, 0), (first, 1), (BAKERS, 0)):
+        cells.run(source, f"cell {number}")
+    # The object is looked up here, and the cell that made it is another one.
+    assert cells.run(first, "a new cell") == shown[1]
+    cells.run(BAKERS, "cell 0")
+    again = cells.run(first, "cell 1")
+    assert again.count(AGAIN) == 1 and plain(again) == shown[1]
+
+
 def test_cells_run_in_another_order_give_the_same(lesson):
     place, shown = lesson
     order = [*reversed(LESSON), *LESSON]
@@ -433,7 +445,7 @@ def test_a_cell_run_twice_in_a_live_simulation_makes_new_people_and_says_so_once
     cells.run(BAKERS, "a")
     loop = "people = [factory.generate_person() for _ in range(2)]\nprint([p.name for p in people])"
     first, second = cells.run(loop, "b"), cells.run(loop, "b")
-    assert SECOND not in first and second.count(SECOND) == 1 and "control.begin()" in second
+    assert SECOND not in first and second.count(SECOND) == 1 and "control.begin(...)" in second
     assert first not in second
     # From the start again: the same calls are replayed, and nothing is said.
     cells.run("simulation.begin()")

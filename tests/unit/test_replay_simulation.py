@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import random
+import shutil
 
 import pytest
 
@@ -112,6 +113,22 @@ def test_begin_opens_a_recording_by_its_content(recorded, tmp_path, name):
     simulation = control.begin(other, "mine")
     assert simulation.id == "mine" and names() == expected
     assert list(other.parent.iterdir()) == [other]
+
+
+def test_begin_does_not_take_a_recording_that_is_missing_for_a_new_journal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("lesson.recording.jsonl.gz", "sub/Lesson.JSONL", "~/lesson.jsonl.gz"):
+        with pytest.raises(InvalidInput, match=r"There is no recording at .*Copy the file"):
+            control.begin(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_begin_finds_a_recording_in_the_home_folder(recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(recorded[0], tmp_path / "own.jsonl.gz")
+    with control.begin("~/own.jsonl.gz") as simulation:
+        assert simulation.is_open
+    assert not (tmp_path / "own.jsonl.gz").is_dir()
 
 
 def test_begin_refuses_another_file_and_a_damaged_recording(recorded, tmp_path):

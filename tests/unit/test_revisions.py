@@ -11,9 +11,9 @@ import pytest
 from tests.support.people import person as a_person
 from tinyfactory import Simulation, TinyPerson, TinyPersonFactory, transactional
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.scope import scope
-from tinyfactory.journal.serializer import decode, encode
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.timeline import history_of
+from tinyfactory.journal.values.serializer import decode, encode
 from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema.provenance import origins_of
 

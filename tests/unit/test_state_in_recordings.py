@@ -8,7 +8,7 @@ from tests.support.cells import kernel
 from tests.unit.test_verification import record_of, replace
 from tinyfactory import Simulation, TinyFactory, TinyPerson, control, transactional
 from tinyfactory.errors import DamagedRecord, UnknownRecord
-from tinyfactory.journal.serializer import Known, decode
+from tinyfactory.journal.values.serializer import Known, decode
 
 SETUP = """
 import tinyfactory

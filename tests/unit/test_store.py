@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tinyfactory.errors import JournalUnavailable, NotSerialisable
-from tinyfactory.journal.serializer import Sealed, seal
 from tinyfactory.journal.storage.database import (
     NAME,
     READ,
@@ -26,6 +25,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.journal.storage.store import Store, Waiting, Writer
+from tinyfactory.journal.values.stored_text import Sealed, seal
 
 
 @pytest.fixture
@@ -175,6 +175,12 @@ def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch):
     store.add("k", 1)
     store.close()
     assert (tmp_path / "$HOME" / "cache.db").exists()
+
+
+def test_the_home_folder_may_be_named_in_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    Store("~/journal").close()
+    assert (tmp_path / "home" / "journal" / "cache.db").exists()
 
 
 def test_a_path_that_cannot_be_made_says_what_to_do(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 
 from tinyfactory import TinyFactory, control, transactional
 from tinyfactory.errors import InvalidInput, NotSerialisable
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.transactions.transaction import current_transaction
 
 
 class ProductFactory(TinyFactory):

@@ -14,10 +14,10 @@ from tests.support.products import ProductFactory
 from tinyfactory import control
 from tinyfactory.cli import main
 from tinyfactory.errors import DamagedRecord, TinyFactoryError, UnknownRecord
-from tinyfactory.journal.changes import apply
 from tinyfactory.journal.inventory import faults, shares
-from tinyfactory.journal.serializer import digest_text, from_text
 from tinyfactory.journal.storage.store import Store
+from tinyfactory.journal.values.changes import apply
+from tinyfactory.journal.values.stored_text import digest_text, from_text
 from tinyfactory.journal.verification import check_row
 
 

@@ -7,18 +7,12 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.reruns import note_birth
-from tinyfactory.journal.scope import (
-    Scope,
-    at_begin,
-    factories,
-    on_rollback,
-    origin_of,
-    scope,
-)
-from tinyfactory.journal.serializer import journaled
+from tinyfactory.journal.scopes.context import on_rollback
+from tinyfactory.journal.scopes.reruns import note_birth
+from tinyfactory.journal.scopes.scope import Scope, at_begin, factories, origin_of, scope
 from tinyfactory.journal.simulation import Simulation, current_simulation
-from tinyfactory.journal.state import has_own_state, own_state, restore_own
+from tinyfactory.journal.values.serializer import journaled
+from tinyfactory.journal.values.state import has_own_state, own_state, restore_own
 from tinyfactory.utils.concurrency import Aside, new_lock
 
 if TYPE_CHECKING:
@@ -73,7 +67,7 @@ class TinyFactory:
     """
 
     all_factories: ClassVar[dict[str, TinyFactory]] = factories
-    # Attributes that the encoders below save themselves; see `tinyfactory.journal.state`.
+    # Attributes that the encoders below save themselves; see `tinyfactory.journal.values.state`.
     _encoded: ClassVar[tuple[str, ...]] = ("name", "simulation_id")
     # Attributes of a subclass that are no part of its state.
     _transient: ClassVar[tuple[str, ...]] = ()
@@ -104,7 +98,9 @@ class TinyFactory:
         return getattr(self, "name", None)  # a subclass may not have called `__init__` yet
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r}, simulation_id={self.simulation_id!r})"
+        # Also of an object whose class does not call `__init__` of this one.
+        name, simulation_id = self._name_here(), getattr(self, "simulation_id", None)
+        return f"{type(self).__name__}(name={name!r}, simulation_id={simulation_id!r})"
 
     # -- the register of factories ----------------------------------------------------
 

@@ -15,9 +15,11 @@ from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.scope import Fork, Line, Scope, origin_of, working
-from tinyfactory.journal.serializer import encode, type_name
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.scopes.fork import Fork
+from tinyfactory.journal.scopes.lines import Line
+from tinyfactory.journal.scopes.scope import Scope, origin_of, working
+from tinyfactory.journal.transactions.transaction import current_transaction
+from tinyfactory.journal.values.serializer import encode, type_name
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.logs import get_logger

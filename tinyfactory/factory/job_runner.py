@@ -23,8 +23,10 @@ from tinyfactory.factory.job_options import JobOptions
 from tinyfactory.factory.person_generator import PersonDraft, PersonSource, is_overridden
 from tinyfactory.generation.pipeline import Sender
 from tinyfactory.journal.cells import Execution
-from tinyfactory.journal.scope import Context, Fork, Line, Slot, current_context, within
-from tinyfactory.journal.transaction import Transaction, current_transaction
+from tinyfactory.journal.scopes.context import Context, current_context, within
+from tinyfactory.journal.scopes.fork import Fork
+from tinyfactory.journal.scopes.lines import Line, Slot
+from tinyfactory.journal.transactions.transaction import Transaction, current_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.utils.concurrency import deferred_interrupts
 

@@ -28,9 +28,9 @@ from tinyfactory.factory.person_generator import (
     write_contexts,
 )
 from tinyfactory.generation.pipeline import check_count, request_key
-from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.scope import Scope, scope
+from tinyfactory.journal.scopes.scope import Scope, scope
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.values.changes import Change, apply
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
 from tinyfactory.utils.files import expanded, read_file

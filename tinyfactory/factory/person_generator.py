@@ -23,12 +23,14 @@ from tinyfactory.generation.pipeline import (
     wait_for,
 )
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.changes import Change
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
-from tinyfactory.journal.scope import Scope, Slot, current_context
-from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.transaction import Transaction, required_transaction
+from tinyfactory.journal.scopes.context import current_context
+from tinyfactory.journal.scopes.lines import Slot
+from tinyfactory.journal.scopes.scope import Scope
+from tinyfactory.journal.transactions.transaction import Transaction, required_transaction
+from tinyfactory.journal.values.changes import Change
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson
 from tinyfactory.people.schema.normalise import check_generated

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.errors import InvalidInput
 from tinyfactory.gazetteer.countries import names_place
 from tinyfactory.gazetteer.names import draw_names
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.prompts.particularities import (
     Particularities,
     constraints_in,

@@ -27,8 +27,8 @@ from tinyfactory.generation.pipeline import (
     message_of,
     provenance,
 )
-from tinyfactory.journal.serializer import type_name
-from tinyfactory.journal.transaction import required_transaction
+from tinyfactory.journal.transactions.transaction import required_transaction
+from tinyfactory.journal.values.serializer import type_name
 from tinyfactory.prompts.particularities import constraints_in, particularities_text
 
 if TYPE_CHECKING:

@@ -39,9 +39,11 @@ from tinyfactory.errors import (
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
-from tinyfactory.journal.scope import Slot, current_context, within
-from tinyfactory.journal.serializer import digest, encode
-from tinyfactory.journal.transaction import Transaction
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.lines import Slot
+from tinyfactory.journal.transactions.transaction import Transaction
+from tinyfactory.journal.values.serializer import encode
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (
     TOO_LONG,

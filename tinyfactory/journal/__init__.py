@@ -8,10 +8,10 @@ from tinyfactory.utils.imports import lazy_face
 
 if TYPE_CHECKING:
     from tinyfactory.journal.records import Event, History, LineInfo
-    from tinyfactory.journal.scope import on_rollback
-    from tinyfactory.journal.serializer import journaled
+    from tinyfactory.journal.scopes.context import on_rollback
     from tinyfactory.journal.simulation import Simulation, current_simulation
-    from tinyfactory.journal.transaction import current_transaction
+    from tinyfactory.journal.transactions.transaction import current_transaction
+    from tinyfactory.journal.values.serializer import journaled
 
 __all__ = [
     "Event",
@@ -31,8 +31,8 @@ __getattr__, __dir__ = lazy_face(
         "LineInfo": "records",
         "Simulation": "simulation",
         "current_simulation": "simulation",
-        "current_transaction": "transaction",
-        "journaled": "serializer",
-        "on_rollback": "scope",
+        "current_transaction": "transactions.transaction",
+        "journaled": "values.serializer",
+        "on_rollback": "scopes.context",
     },
 )

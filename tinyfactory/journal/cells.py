@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from tinyfactory.journal.serializer import digest_text
+from tinyfactory.journal.values.stored_text import digest_text
 from tinyfactory.utils.concurrency import Aside
 
 # Digits of the digests of ids and sources. They tell the cells of a notebook apart.
@@ -150,5 +150,5 @@ class SecondRuns:
         same = "This cell" if execution.id else "A cell of this source"
         say(
             f"{same} was run before, so {name} is a second call and its result is new. To have "
-            "the first result again, call control.begin() and run the cells from there."
+            "the first result again, run the cells again from control.begin(...) on."
         )

@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.changes import Change, apply, check_change
 from tinyfactory.journal.records import Record, events_of
-from tinyfactory.journal.scope import Line, Scope, Step, on_rollback, origins, undone_on_error
-from tinyfactory.journal.serializer import (
-    Known,
-    Plain,
-    State,
-    check_names,
-    decode,
-    objects_by_place,
-    objects_in,
-)
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.scopes.context import on_rollback, undone_on_error
+from tinyfactory.journal.scopes.lines import Line, Step
+from tinyfactory.journal.scopes.scope import Scope, origins
+from tinyfactory.journal.transactions.transaction import current_transaction
+from tinyfactory.journal.values.changes import Change, apply, check_change
+from tinyfactory.journal.values.parts import objects_by_place, objects_in
+from tinyfactory.journal.values.serializer import Known, State, check_names, decode
+from tinyfactory.journal.values.stored_text import Plain
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 
@@ -96,8 +92,8 @@ def _change(line: Line, thing: Any, state: State, key: str, record: Record) -> C
     except DamagedRecord as error:
         raise InvalidInput(
             f"The state after event {key[:12]} refers to an object that is not here, such as an "
-            "argument of its call. Nothing was changed. Call control.begin() and run the cells up "
-            "to there."
+            "argument of its call. Nothing was changed. Run the cells again from "
+            "control.begin(...) up to there."
         ) from error
     return change
 

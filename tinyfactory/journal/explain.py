@@ -162,7 +162,8 @@ def _origin_words(store: Any, old: Record, new: Record) -> list[str]:
         return []
     origins = [store.get("line:" + record["line"]) or {} for record in (old, new)]
     first, second = (origin.get("state") or {} for origin in origins)
-    changed = _changed(first, second, "its factory's ")
+    owner = _printable(str(new["class"]).rpartition(".")[2])
+    changed = _changed(first, second, f"the {owner}'s ")
     if changed:
         return changed
     before, after = (origin.get("occurrence") for origin in origins)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
 from tinyfactory.journal.recording.recording import Json, Recording, rows_in, rows_of
-from tinyfactory.journal.serializer import seal
+from tinyfactory.journal.values.stored_text import seal
 from tinyfactory.journal.verification import check_row
 
 # Rows of a recording that are imported in one commit.

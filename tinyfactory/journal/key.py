@@ -9,7 +9,7 @@ API key, no time, no order of replies.
 The base is, for
 
 * a call on an object: the head of its line; the calls of a group that overlap have the same one,
-  and the nth of equal content has a place beside it (`journal/group.py`, `beside_base`);
+  and the nth of equal content has a place beside it (`journal/parallel/group.py`, `beside_base`);
 * a call in a slot of a job: the head of the slot's line (`slot_head`);
 * a call within another: the outer key and a serial number (`nested_base`);
 * a call on a class: the root of a new line (`line_root`).
@@ -25,15 +25,15 @@ from types import FunctionType
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, NotSerialisable
-from tinyfactory.journal.serializer import (
+from tinyfactory.journal.values.parts import copied, objects_by_place
+from tinyfactory.journal.values.serializer import (
     State,
-    copied,
-    digest,
     encode,
-    objects_by_place,
+    is_journaled_list,
     type_name,
     with_state,
 )
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.journal.version.former import former_versions
 from tinyfactory.journal.version.source import capture, is_own_class
 from tinyfactory.journal.version.version import version_of
@@ -192,6 +192,8 @@ class Call:
     __slots__ = ("arguments", "method", "owner", "participants", "things")
 
     def __init__(self, method: Method, owner: Any, arguments: dict[str, Any]) -> None:
+        if type(owner) not in with_state:
+            _check_owner(method, owner)
         self.method = method
         self.owner = owner
         self.arguments = arguments
@@ -236,6 +238,18 @@ class Call:
         """The class of the owner, or the owner itself for a class method."""
         owner = self.owner
         return owner if isinstance(owner, type) else type(owner)
+
+
+def _check_owner(method: Method, owner: Any) -> None:
+    """Fail for an object whose changes could be neither undone nor saved."""
+    if isinstance(owner, type) or is_journaled_list(owner):
+        return
+    if not hasattr(owner, "encode_complete_state"):
+        raise InvalidInput(
+            f"{method.function.__qualname__} was called on an object of class "
+            f"{type(owner).__qualname__}, which has no state that the journal knows. Nothing was "
+            "done. Derive the class from TinyFactory, and use no @staticmethod."
+        )
 
 
 def check_method(function: Any, names_used: tuple[str, ...]) -> None:

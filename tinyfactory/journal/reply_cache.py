@@ -9,7 +9,7 @@ from typing import Any
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.transaction import Transaction
+from tinyfactory.journal.transactions.transaction import Transaction
 
 Json = dict[str, Any]
 

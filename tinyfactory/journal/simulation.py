@@ -13,7 +13,7 @@ from tinyfactory.errors import InvalidInput, JournalUnavailable
 from tinyfactory.journal.cells import say
 from tinyfactory.journal.checkout import checkout
 from tinyfactory.journal.explain import explain, find_event
-from tinyfactory.journal.scope import FREE, Scope, current_scope
+from tinyfactory.journal.scopes.scope import FREE, Scope, current_scope
 from tinyfactory.journal.timeline import Timeline
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.files import expanded
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tinyfactory.journal.records import LineInfo
 
 _CACHE = ".cache.json"
+_RECORDINGS = (".jsonl", ".jsonl.gz", ".recording.gz", ".recording")
 
 
 class Simulation:
@@ -197,8 +198,13 @@ class Simulation:
         if before is not None and before is not self and not self._replays_as(before):
             before._say_if_unused()  # noqa: SLF001 - the same class
         if self._scope.store is None:
+            self._scope.wait_until_free()  # before a folder is made
             store = self._open_store()
-            self._scope.begin(store, store if self._recording is not None else None)
+            try:
+                self._scope.begin(store, store if self._recording is not None else None)
+            except BaseException:
+                store.close()
+                raise
         else:
             self._scope.begin(self._scope.store, self._scope.recorded)
         return self
@@ -396,16 +402,23 @@ def _checked_id(simulation_id: str | None) -> str:
 
 
 def is_recording(path: str | Path) -> bool:
-    """Whether the path is a file that begins as a recording does, whatever its name is."""
+    """Whether the path is a file that begins as a recording does, whatever its name is.
+
+    A path without a file is that of a recording if its name is: a student who has not copied the
+    recording must not begin a journal of that name, and pay for other people.
+    """
     try:
-        if not Path(path).is_file():
+        file = expanded(path)
+        if not file.exists():
+            return file.name.lower().endswith(_RECORDINGS)
+        if not file.is_file():
             return False
     except (OSError, ValueError):
         return False
     # Slow to import, and needed for recordings only.
     from tinyfactory.journal.recording.recording import begins_as_recording
 
-    return begins_as_recording(Path(path))
+    return begins_as_recording(file)
 
 
 def _exists(path: Path) -> bool:

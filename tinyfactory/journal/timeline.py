@@ -23,7 +23,7 @@ from tinyfactory.journal.records import (
     arguments_in_short,
     name_in,
 )
-from tinyfactory.journal.scope import Scope, origin_of
+from tinyfactory.journal.scopes.scope import Scope, origin_of
 from tinyfactory.utils.concurrency import new_lock
 
 
@@ -126,7 +126,7 @@ class Timeline:
     --------
     >>> import tempfile
     >>> from tinyfactory import TinyPersonFactory, control
-    >>> from tinyfactory.journal.scope import scope
+    >>> from tinyfactory.journal.scopes.scope import scope
     >>> simulation = control.begin(tempfile.mkdtemp())
     >>> factory = TinyPersonFactory("A choir in Cardiff", model="offline")
     >>> _ = factory.generate_people(2)

@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, TypeVar, overload
 
 from tinyfactory.journal.key import Method, check_method
-from tinyfactory.journal.transaction import Transaction, current_transaction
+from tinyfactory.journal.transactions.transaction import Transaction, current_transaction
 from tinyfactory.utils.concurrency import deferred_interrupts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,8 +57,9 @@ def transactional(
     object takes part from the first attribute that is assigned to it in the method. What cannot be
     seen is a change inside a list or dictionary of an object that does not take part
     (``self.friend.names.append(...)``), and what the people of a job change in other objects than
-    their own. The method works on copies of the lists and dictionaries in its arguments, and its
-    caller gets a copy of the result; factories and people in them are the same objects.
+    their own. The method works on copies of the lists and dictionaries in its arguments and in the
+    attributes of the objects that take part, and its caller gets a copy of the result; factories
+    and people in them are the same objects.
 
     Parameters
     ----------

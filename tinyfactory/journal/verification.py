@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from tinyfactory.errors import DamagedRecord, TinyFactoryError, UnknownRecord
-from tinyfactory.journal.changes import CHANGES
 from tinyfactory.journal.key import fork_head, next_head
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.values.changes import CHANGES
+from tinyfactory.journal.values.stored_text import digest
 
 _NONE = type(None)
 _TEXT, _TEXT_OR_NONE, _DICT, _LIST = (str,), (str, _NONE), (dict,), (list,)

@@ -13,9 +13,10 @@ from tinyfactory import models, prompts
 from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
-from tinyfactory.journal.scope import Scope, current_context, factories, scope, within
-from tinyfactory.journal.transaction import current_transaction, required_transaction
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.scope import Scope, factories, scope
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.transactions.transaction import current_transaction, required_transaction
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins

@@ -22,9 +22,9 @@ from tinyfactory.errors import (
 )
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import check_count, check_question, check_temperature
-from tinyfactory.journal.scope import Scope, scope, working
-from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.transaction import current_transaction
+from tinyfactory.journal.scopes.scope import Scope, scope, working
+from tinyfactory.journal.transactions.transaction import current_transaction
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.people.conversation import answer, model_for

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.journal.serializer import journaled
+from tinyfactory.journal.values.serializer import journaled
 from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import read_edsl, to_edsl
 from tinyfactory.people.formats.files import read_agents, save_people

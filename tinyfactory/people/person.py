@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken
-from tinyfactory.journal.changes import Change, apply
-from tinyfactory.journal.reruns import is_made_again, note_birth, once_per_cell
-from tinyfactory.journal.scope import Registry, on_rollback, scope
-from tinyfactory.journal.serializer import digest, encode, journaled
-from tinyfactory.journal.state import own_state, restore_own
+from tinyfactory.journal.scopes.context import on_rollback
+from tinyfactory.journal.scopes.registry import Registry
+from tinyfactory.journal.scopes.reruns import is_made_again, note_birth, once_per_cell
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.values.changes import Change, apply
+from tinyfactory.journal.values.serializer import encode, journaled
+from tinyfactory.journal.values.state import own_state, restore_own
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.people import revisions as records
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.conversation import answer, answer_async, twin_of
@@ -80,7 +83,7 @@ class TinyPerson:
     _proposals: int  # rewrites proposed so far; it makes each further request a new one
     # The journal stores events by content; the simulation that holds them is no content.
     _not_in_journal: ClassVar[tuple[str, ...]] = ("simulation_id",)
-    # Attributes that the encoder below saves itself; see `tinyfactory.journal.state`.
+    # Attributes that the encoder below saves itself; see `tinyfactory.journal.values.state`.
     _encoded: ClassVar[tuple[str, ...]] = (
         *("simulation_id", "provenance", "_persona", "_conversation", "_revisions", "_proposals"),
         *("persona", "registered", "conversation", "revisions", "proposals", "_joins"),

@@ -17,9 +17,9 @@ from tinyfactory.generation.pipeline import (
     provenance,
     request_key,
 )
-from tinyfactory.journal.serializer import digest
-from tinyfactory.journal.transaction import required_transaction
 from tinyfactory.journal.transactional import transactional
+from tinyfactory.journal.transactions.transaction import required_transaction
+from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Comparison
 from tinyfactory.people.conversation import Maker, maker_of

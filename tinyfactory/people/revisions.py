@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinyfactory.journal.changes import same
+from tinyfactory.journal.values.changes import same
 
 Json = dict[str, Any]
 Source = Literal["edited", "rewritten"]

@@ -153,8 +153,13 @@ _AGE_SUBJECT = re.compile(
     rf"(?:(?P<age>\d{{1,3}}){_YEARS_OLD}|(?P<bare>\d{{2,3}})\s*(?:$|[,.!]))",
     re.IGNORECASE,
 )
+# A place between a person and an age: "a nurse from Recife, Brazil, aged 40".
+_FROM = (
+    r"(?:from|in)\s+(?!(?:an?|the|his|her|their|my)\b)[\w'’-]{1,30}(?:\s[\w'’-]{1,30}){0,2}"
+    r"(?:,\s*[\w'’-]{1,30}(?:\s[\w'’-]{1,30}){0,2})?,\s+"
+)
 _AGED = re.compile(
-    rf"(?:^{_LEAD_IN}{_IS}|{_SOMEONE}(?:who is\s+)?)(?:aged|age|age of)\s+"
+    rf"(?:^{_LEAD_IN}{_IS}|{_SOMEONE}(?:{_FROM})?(?:who is\s+)?)(?:aged|age|age of)\s+"
     r"(?:between\s+)?(?P<age>\d{1,3})(?:\s*(?:-|–|to|and)\s*(?P<to>\d{1,3}))?\b(?!\s*%)",
     re.IGNORECASE,
 )

@@ -17,7 +17,7 @@ from typing import Any
 from tinyfactory.journal.key import derived_parameters, fork_head, slot_head
 from tinyfactory.journal.recording.recording import Recording
 from tinyfactory.journal.records import Record, name_in
-from tinyfactory.journal.serializer import digest
+from tinyfactory.journal.values.stored_text import digest
 
 # The parts of an event that say what was called.
 CALL = ("class", "method", "version", "arguments")

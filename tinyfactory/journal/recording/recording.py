@@ -31,7 +31,7 @@ from tinyfactory.errors import (
     LimitExceeded,
     SecretFound,
 )
-from tinyfactory.journal.serializer import digest_bytes, digest_text
+from tinyfactory.journal.values.stored_text import digest_bytes, digest_text
 from tinyfactory.journal.verification import check_row
 from tinyfactory.limits import Limits, how_to_raise
 from tinyfactory.redaction import Secrets, strings_replaced
@@ -285,7 +285,10 @@ class Recording:
     def __init__(self, path: str | Path) -> None:
         self.path = expanded(path).absolute()
         if not self.path.exists():
-            raise InvalidInput(f"There is no recording at {self.path}. Nothing was opened.")
+            raise InvalidInput(
+                f"There is no recording at {self.path}. Nothing was opened. Copy the file there, "
+                "or give its path."
+            )
         self._rows: dict[str, tuple[int, int]] = {}
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the recording
         weakref.finalize(self, self._file.close)

@@ -14,8 +14,9 @@ from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
 from tinyfactory.journal.records import NEW, Record
-from tinyfactory.journal.serializer import decode, digest, outline
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
+from tinyfactory.journal.values.serializer import decode
+from tinyfactory.journal.values.stored_text import digest, outline
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.concurrency import new_lock
 
@@ -195,7 +196,7 @@ class RecordedStore(StoreBase):
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
         options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
-        turn = self.turns.take(kind, execution, lambda: options)
+        turn = self.turns.take(kind, execution, lambda: options, tell=False)
         return None if turn is None else turn.option.key
 
     def planned(
@@ -330,8 +331,8 @@ class RecordedStore(StoreBase):
         raise ReplayMiss(
             f"The recording {self.recording.path.name} {lacks}, "
             f"{call}: {why}. Nothing was sent, and nothing was "
-            "changed. Run the same calls as in the recording; or open it with "
-            'mode="extend" and choose a model, to save new events in your journal.'
+            "changed. Make the call, and the method, as they were recorded; or open the recording "
+            'with mode="extend" and choose a model, to save new events in your journal.'
         )
 
     def _number_of(self, asked: Record, line: tuple[str, Record] | None) -> int:

@@ -120,6 +120,7 @@ class Turns:
         # Cells of executions whose source is that of an earlier cell.
         self._copies: dict[str, str] = {}
         self._decided: set[str] = set()
+        self._again: set[str] = set()  # executions of cells that are run again
         self._told: set[str] = set()
         self._applied: dict[str, _Applied] = {}
         self._edits: dict[tuple[str, str], list[tuple[weakref.ref[Any], Any]]] = defaultdict(list)
@@ -134,6 +135,7 @@ class Turns:
         *,
         exact: str = "",
         base: str = "",
+        tell: bool = True,
     ) -> Turn | None:
         """The recorded event or line of a call or an object, or None when there is none left.
 
@@ -147,6 +149,9 @@ class Turns:
             All recorded events of this kind.
         exact, base : str
             The key that the event has at the place of the call, and that place.
+        tell : bool
+            Whether to say that the cell is run again. An object is looked up when it is called for
+            the first time, which may be in another cell than that of `execution`.
         """
         number = "" if execution is None else execution.number
         with self._lock:
@@ -160,7 +165,9 @@ class Turns:
                 if execution is None or not self._is_copy(execution, had[count], following):
                     self._counts[number, kind] += 1
                     self._had[number].append(had[count].key)
-                    self._say_again(number)
+                    self._again.add(number)
+                    if tell:
+                        self._say_again(number)
                     return Turn(had[count], True, kind, cell, number)
                 cell = self._cell(execution)
             best = left.best(execution, exact, base)
@@ -227,7 +234,7 @@ class Turns:
             self._told.add(number)
             say(
                 "This cell was run before in this recording, so its calls give the same results "
-                "again and change nothing. control.begin() starts again from the beginning."
+                "again and change nothing. To start from the beginning, open the recording again."
             )
 
     # -- objects -------------------------------------------------------------------------
@@ -266,7 +273,7 @@ class Turns:
         count, had = self._counts[execution.number, kind], self._edits[cell, kind]
         # Without the ids of cells, two cells may have one source. It is a second run if a call
         # before this one was found to be.
-        again = bool(execution.id) or execution.number in self._told
+        again = bool(execution.id) or execution.number in self._again
         if again and count < len(had) and had[count][0]() is thing:
             self._counts[execution.number, kind] += 1
             self._say_again(execution.number)

@@ -30,7 +30,6 @@ from typing import Any, TypeVar
 import diskcache
 
 from tinyfactory.errors import DamagedRecord, JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, seal_under, unseal
 from tinyfactory.journal.storage.format import (
     APPLICATION,
     FORMAT,
@@ -41,6 +40,7 @@ from tinyfactory.journal.storage.format import (
     identity,
 )
 from tinyfactory.journal.storage.rescue import Row
+from tinyfactory.journal.values.stored_text import Sealed, seal, seal_under, unseal
 from tinyfactory.utils.concurrency import check_interrupt, open_after_fork
 from tinyfactory.utils.logs import get_logger
 

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, NewerJournal, NotAJournal
-from tinyfactory.journal.serializer import unseal
 from tinyfactory.journal.storage.rescue import MAGIC, rescued
+from tinyfactory.journal.values.stored_text import unseal
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.files import sync_folder
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.serializer import Sealed, unseal
+from tinyfactory.journal.values.stored_text import Sealed, unseal
 
 MAGIC = b"SQLite format 3\x00"
 _HEADER = 100

@@ -19,7 +19,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tinyfactory.errors import JournalUnavailable
-from tinyfactory.journal.serializer import Sealed, seal, unseal_text
 from tinyfactory.journal.storage.database import (
     FAILURES,
     KEYS,
@@ -30,6 +29,7 @@ from tinyfactory.journal.storage.database import (
     reason,
 )
 from tinyfactory.journal.storage.folder import Folder
+from tinyfactory.journal.values.stored_text import Sealed, seal, unseal_text
 from tinyfactory.utils.concurrency import deferred_interrupts, new_lock, result_of
 from tinyfactory.utils.files import expanded
 from tinyfactory.utils.logs import get_logger

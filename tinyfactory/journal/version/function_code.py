@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
-from tinyfactory.journal.serializer import digest_text
+from tinyfactory.journal.values.stored_text import digest_text
 from tinyfactory.journal.version import syntax
 from tinyfactory.journal.version.names import Names, names_in, names_in_code
 from tinyfactory.journal.version.source import Text, find, has_text, is_own

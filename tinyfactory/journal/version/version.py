@@ -27,7 +27,7 @@ from types import (
 )
 from typing import Any, TypeGuard, TypeVar
 
-from tinyfactory.journal.serializer import digest_text
+from tinyfactory.journal.values.stored_text import digest_text
 from tinyfactory.journal.version import syntax
 from tinyfactory.journal.version.content import first_content
 from tinyfactory.journal.version.function_code import (

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.journal.timeline import event_of
 from tinyfactory.people import TinyPerson
 from tinyfactory.people.render.html import nobody_html

@@ -12,7 +12,7 @@ from tinyfactory.budget import Budget
 from tinyfactory.errors import InvalidInput, TinyFactoryError
 from tinyfactory.factory import TinyPersonFactory, profiles
 from tinyfactory.factory.job import PeopleJob
-from tinyfactory.journal.scope import scope
+from tinyfactory.journal.scopes.scope import scope
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.populations import Demography
 from tinyfactory.widgets.form.cost_estimate import draft, estimate_in_words

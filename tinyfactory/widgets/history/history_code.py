@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyfactory.factory import TinyFactory
-from tinyfactory.journal.scope import Scope
+from tinyfactory.journal.scopes.scope import Scope
 from tinyfactory.journal.simulation import Simulation, current_simulation
 
 

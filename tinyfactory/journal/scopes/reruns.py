@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyfactory.journal.cells import births, current_execution
-from tinyfactory.journal.scope import Scope, current_context, scope
+from tinyfactory.journal.scopes.context import current_context
+from tinyfactory.journal.scopes.scope import Scope, scope
 
 
 def note_birth(thing: Any) -> None:

@@ -1,4 +1,4 @@
-"""Values as JSON, text and digests.
+"""Values as JSON, and back.
 
 The rules, by exact type; nothing is coerced silently:
 
@@ -12,24 +12,16 @@ The rules, by exact type; nothing is coerced silently:
 
 from __future__ import annotations
 
-import copy
 import functools
-import hashlib
-import json
 import math
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from json.scanner import make_scanner
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from tinyfactory.errors import DamagedRecord, NotSerialisable, TinyFactoryError, UnknownRecord
+from tinyfactory.journal.values.stored_text import MARK
 
-# Marks an encoded value that JSON has no form for. A user's dictionary with this key is
-# written as pairs, so it cannot be mistaken for a mark.
-MARK = "$"
-# The length of a digest.
-_DIGITS = 40
 # What a key of a dictionary may be besides text and numbers.
 _KEYS = ("tuple", "object", "same")
 # A reference to an object by its number has fewer characters.
@@ -38,35 +30,9 @@ _MOST_DIGITS = 10
 Class = TypeVar("Class", bound=type)
 # Types that most values are made of.
 _NUMBERS = frozenset({type(None), bool, int})
-_LEAVES = _NUMBERS | {float, str}
+LEAVES = _NUMBERS | {float, str}
 
 
-def _writer(*, sort_keys: bool) -> Callable[[Any], str]:
-    """A function that writes encoded JSON as compact text.
-
-    `json.dumps` makes its encoder anew for each call, and takes twice as long.
-    """
-    options = json.JSONEncoder(
-        ensure_ascii=False,
-        separators=(",", ":"),
-        allow_nan=False,
-        check_circular=False,  # encoded values hold no circles
-        sort_keys=sort_keys,
-    )
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # a Python without the module in C
-        return options.encode
-    text = json.encoder.encode_basestring
-    in_pieces = make(None, options.default, text, None, ":", ",", sort_keys, False, False)
-    return lambda value: "".join(in_pieces(value, 0))
-
-
-_text = _writer(sort_keys=False)
-_sorted_text = _writer(sort_keys=True)
-_parse = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # its stub is wrong
-_QUOTED_MARK = f'"{MARK}"'
-# The beginning, in sorted text, of a dictionary that is stored as pairs.
-_PAIRS = f'{{"{MARK}":"dict",'
 State = dict[str, Any]
 _types: dict[str, type] = {}
 # The classes whose objects have a state and are not lists, with their names in the journal.
@@ -342,6 +308,9 @@ class Known:
         Objects to use, by number, in place of those that are decoded.
     begun : callable, optional
         Called with each object before it gets its state.
+    enter_inner : callable, optional
+        Called with each new object that is within another one, after the outermost one, which
+        `decode` swaps.
     """
 
     def __init__(
@@ -349,10 +318,12 @@ class Known:
         find: Callable[[str], Any] | None = None,
         live: Sequence[Any] = (),
         begun: Callable[[Any], object] = lambda _: None,
+        enter_inner: Callable[[Any], object] | None = None,
     ) -> None:
         self._find = find
         self._live = live
         self._begun = begun
+        self._enter_inner = enter_inner
         self.made: list[Any] = []
         self.named: dict[str, Any] = {}
         self.uses = 0
@@ -365,6 +336,13 @@ class Known:
         self.made.append(thing if live is None else live)
         self._begun(thing)
         return number, live
+
+    def enter_from(self, number: int) -> None:
+        """Enter the new objects from a number on: one is before those that are within it."""
+        if self._enter_inner is not None:
+            for i in range(number, len(self.made)):
+                if i >= len(self._live) or self._live[i] is None:
+                    self._enter_inner(self.made[i])
 
     def get(self, name: str) -> Any:
         """The object that a reference stands for; None if nothing was given to find it."""
@@ -391,7 +369,7 @@ def decode(value: Any, swap: Callable[[Any], Any] | None = None, known: Known | 
     known : Known, optional
         Finds the objects that are stored as references.
     """
-    if type(value) in _LEAVES:
+    if type(value) in LEAVES:
         return value
     try:
         return _decode(value, swap, known or Known())
@@ -401,12 +379,12 @@ def decode(value: Any, swap: Callable[[Any], Any] | None = None, known: Known | 
 
 def _decode(value: Any, swap: Callable[[Any], Any] | None, known: Known) -> Any:
     if type(value) is list:
-        return [item if type(item) in _LEAVES else _decode(item, swap, known) for item in value]
-    if type(value) in _LEAVES:
+        return [item if type(item) in LEAVES else _decode(item, swap, known) for item in value]
+    if type(value) in LEAVES:
         return value
     if MARK not in value:
         return {
-            key: item if type(item) in _LEAVES else _decode(item, swap, known)
+            key: item if type(item) in LEAVES else _decode(item, swap, known)
             for key, item in value.items()
         }
     match value:
@@ -444,6 +422,8 @@ def _decode_object(cls: Any, state: State, swap: Callable[[Any], Any] | None, kn
     if live is None:
         thing = _restored(thing, state)
         live = known.made[number] = thing if swap is None else swap(thing)
+    if swap is not None:
+        known.enter_from(number + 1)
     return live
 
 
@@ -452,7 +432,7 @@ def _is_pair(item: Any) -> bool:
     if type(item) is not list or len(item) != 2:
         return False
     key = item[0]
-    return type(key) in _LEAVES or (type(key) is dict and key.get(MARK) in _KEYS)
+    return type(key) in LEAVES or (type(key) is dict and key.get(MARK) in _KEYS)
 
 
 def _restored(thing: Any, state: State) -> Any:
@@ -537,255 +517,3 @@ def _type_of(name: str, *, of_list: bool = False) -> Any:
             f"The journal holds an object of class {name!r}, which is not defined here. "
             "The event is unharmed. Run the cell that defines the class, then run this again."
         ) from None
-
-
-def objects_in(value: Any) -> list[Any]:
-    """The objects of registered classes in a value, outermost only, in order."""
-    # A stack and not recursion: arguments come here before anything has checked their depth.
-    found: list[Any] = []
-    seen: set[int] = set()
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if type(value) in with_state:
-            found.append(value)
-        elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
-            seen.add(id(value))
-            items = list(value.values() if isinstance(value, dict) else value)
-            waiting += [item for item in reversed(items) if type(item) not in _LEAVES]
-    return found
-
-
-def objects_by_place(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """The objects that `objects_in` gives, each with its place: ``people[2]``, ``by['Ana']``.
-
-    Examples
-    --------
-    >>> list(objects_by_place({"a": [1, 2]}, "people"))
-    []
-    """
-    # As in `objects_in`. A place is a chain of parts, which is joined where there is an object.
-    seen: set[int] = set()
-    waiting: list[tuple[Any, Any]] = [(value, (None, where))]
-    while waiting:
-        value, place = waiting.pop()
-        if type(value) in with_state:
-            yield _joined(place), value
-        elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
-            seen.add(id(value))
-            items = list(value.items() if isinstance(value, dict) else enumerate(value))
-            waiting += [(v, (place, k)) for k, v in reversed(items) if type(v) not in _LEAVES]
-
-
-def _joined(place: Any) -> str:
-    parts: list[str] = []
-    while place is not None:
-        place, part = place
-        parts.append(part if place is None else f"[{part!r}]")
-    return "".join(reversed(parts))
-
-
-def copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
-    """A copy of a value in which only objects (not lists) are the same as before.
-
-    Parameters
-    ----------
-    memo : dict, optional
-        The copies so far by id: given, a list that occurs twice is copied once.
-
-    Examples
-    --------
-    >>> inner = [1]
-    >>> copied((inner, "a"))[0] is inner
-    False
-    """
-    kind = type(value)
-    if kind in _LEAVES:
-        return value
-    if kind is not list and kind is not dict and kind is not tuple:
-        if not is_journaled_list(value):
-            return _copied_otherwise(value)
-    elif memo is None:
-        if kind is dict:
-            return {
-                key: item if type(item) in _LEAVES else copied(item) for key, item in value.items()
-            }
-        copies = [item if type(item) in _LEAVES else copied(item) for item in value]
-        return copies if kind is list else tuple(copies)
-    if memo is None:
-        return kind([copied(item) for item in value])
-    if id(value) not in memo:
-        if kind is tuple:
-            memo[id(value)] = tuple([copied(item, memo) for item in value])
-        elif kind is dict:
-            made: dict[Any, Any] = {}
-            memo[id(value)] = made
-            made.update((key, copied(item, memo)) for key, item in value.items())
-        else:
-            memo[id(value)] = items = kind()
-            items.extend(copied(item, memo) for item in value)
-    return memo[id(value)]
-
-
-def _copied_otherwise(value: Any) -> Any:
-    """A copy of a collection that JSON does not have; other values are returned as they are."""
-    if not isinstance(value, (list, dict, set, bytearray)):
-        return value
-    try:
-        return copy.deepcopy(value, {id(thing): thing for thing in objects_in(value)})
-    except Exception:  # noqa: BLE001 - any object may be in it; it was not copied before either
-        return value
-
-
-def to_text(encoded: Any) -> str:
-    """Encoded JSON as compact text; keys keep their order, so that a replay shows the same."""
-    return _text(encoded)
-
-
-class Plain(dict[str, Any]):
-    """A dictionary out of stored text that holds no mark: its parts need no decoding."""
-
-    __slots__ = ()
-
-
-def from_text(text: str) -> Any:
-    """Encoded JSON out of the text that `to_text` wrote.
-
-    Examples
-    --------
-    >>> from_text(to_text({"a": [1]})), type(from_text("{}"))
-    ({'a': [1]}, <class 'tinyfactory.journal.serializer.Plain'>)
-    """
-    try:
-        value, end = _parse(text, 0)
-    except (StopIteration, ValueError, RecursionError):
-        end = None
-    if end != len(text):
-        raise DamagedRecord("The journal holds a value that is no JSON, or too deep.")
-    # One character is found in a twentieth of the time of three.
-    marked = MARK in text and _QUOTED_MARK in text
-    return value if marked or type(value) is not dict else Plain(value)
-
-
-def digest(*parts: Any) -> str:
-    """SHA-256 over the parts with sorted keys, as 40 hex digits.
-
-    Examples
-    --------
-    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-    True
-    >>> len({digest(1), digest(1.0), digest(True), digest("1")})
-    4
-    """
-    text = _sorted_text(parts)
-    if MARK in text and _PAIRS in text:  # not part of a user's text, where quotes are escaped
-        text = _sorted_text(_with_sorted_pairs(parts))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
-
-
-def _with_sorted_pairs(value: Any) -> Any:
-    """Encoded JSON in which dictionaries stored as pairs are sorted by key."""
-    if isinstance(value, (list, tuple)):
-        return [_with_sorted_pairs(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    value = {key: _with_sorted_pairs(item) for key, item in value.items()}
-    if value.get(MARK) == "dict":
-        value["items"].sort(key=lambda pair: _sorted_text(pair[0]))
-    return value
-
-
-def digest_text(text: str) -> str:
-    """SHA-256 of a text, as 40 hex digits (160 bits: collisions stay out of reach)."""
-    return digest_bytes(text.encode("utf-8"))
-
-
-def digest_bytes(text: bytes) -> str:
-    """`digest_text` of a text in UTF-8."""
-    return hashlib.sha256(text).hexdigest()[:_DIGITS]
-
-
-# -- stored text -------------------------------------------------------------------------------
-
-
-class Sealed(str):
-    """A value's text with its digest, as it is stored."""
-
-    __slots__ = ()
-
-
-def seal(value: Any) -> Sealed:
-    """A JSON value in its stored form.
-
-    Examples
-    --------
-    >>> unseal(True, seal({"a": 1}).encode())
-    {'a': 1}
-    """
-    text = to_text(value)
-    return Sealed(digest_text(text) + text)
-
-
-def seal_under(key: str, row: str) -> str:
-    """The seal of a row under its key: under another key the row is not valid.
-
-    Examples
-    --------
-    >>> row = seal({"a": 1})
-    >>> unseal(True, row.encode(), "key", seal_under("key", row))
-    {'a': 1}
-    >>> unseal(True, row.encode(), "another", seal_under("key", row))
-    Traceback (most recent call last):
-        ...
-    tinyfactory.errors.DamagedRecord: A value of the journal differs from the stored one.
-    """
-    return digest_text(f"{key}\n{row}")
-
-
-def unseal(ours: bool, row: bytes | None, key: str = "", key_seal: Any = None) -> Any:
-    """The value of a stored row.
-
-    Parameters
-    ----------
-    ours : bool
-        Whether the row is of the kind that the journal writes.
-    row : bytes or None
-        Its text.
-    key, key_seal : str
-        Its key, and its seal under the key. A row of format 1 has no seal; its text begins with
-        its digest, as in all formats.
-
-    Raises
-    ------
-    DamagedRecord
-        For anything but our own text exactly as it was stored. Other rows are not looked at:
-        no pickle is loaded, no file is opened.
-    """
-    if not ours or row is None:
-        raise DamagedRecord("A row of the journal is of an unknown kind; it was not read.")
-    if key_seal is None:
-        whole, expected = row[_DIGITS:], row[:_DIGITS]
-    else:
-        whole, expected = b"%b\n%b" % (key.encode(errors="replace"), row), key_seal
-        expected = expected.encode() if type(expected) is str else b""
-    if hashlib.sha256(whole).hexdigest()[:_DIGITS].encode() != expected:
-        raise DamagedRecord("A value of the journal differs from the stored one.")
-    try:
-        text = row[_DIGITS:].decode()
-    except UnicodeDecodeError:
-        raise DamagedRecord("The journal holds a value that is no text.") from None
-    return from_text(text)
-
-
-def unseal_text(row: Sealed) -> Any:
-    """The value of a row that was never on disk."""
-    return from_text(row[_DIGITS:])
-
-
-def outline(value: Any) -> Any:
-    """A value in short, to tell what differs: small parts as they are, long texts as digests."""
-    if isinstance(value, dict):
-        return {key: outline(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [outline(part) for part in value]
-    return digest(value) if isinstance(value, str) and len(value) > 200 else value

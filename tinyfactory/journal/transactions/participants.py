@@ -13,17 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.changes import Change, difference
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.scope import current_context, within
-from tinyfactory.journal.serializer import (
-    References,
-    journal_state,
-    objects_by_place,
-    watchers,
-    with_state,
-)
-from tinyfactory.journal.state import (
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.values.changes import Change, difference
+from tinyfactory.journal.values.parts import objects_by_place
+from tinyfactory.journal.values.serializer import References, journal_state, watchers, with_state
+from tinyfactory.journal.values.state import (
     StateCopy,
     forget_computed,
     has_encoder_of_package,
@@ -59,6 +54,18 @@ class Participants:
         """Copy those that take part from the beginning."""
         for name, thing in self.call.participants.items():
             self.before[name] = StateCopy(thing)
+
+    def detach(self, takes_part: Callable[[Any], bool]) -> None:
+        """Have the body work on copies of the lists of these objects.
+
+        Parameters
+        ----------
+        takes_part : callable
+            Whether an object takes part in a call around this one, whose body may have lists of it.
+        """
+        for before in self.before.values():
+            if not takes_part(before.thing):
+                before.detach()
 
     def begin_again(self) -> None:
         """Forget those that joined."""
@@ -115,6 +122,10 @@ class Participants:
         for thing in inner._made:
             self.note_made(thing)
 
+    def has_made(self, things: Sequence[Any]) -> bool:
+        """Whether all these objects, which have no name, were made in the call."""
+        return all(id(thing) in self.known for thing in things)
+
     # -- names --------------------------------------------------------------------------
 
     def name_of(self, thing: Any, copies: Sequence[StateCopy] = ()) -> str | None:
@@ -168,6 +179,7 @@ class Participants:
         for name, before in [*self.before.items(), *self.joined.values()]:
             thing = before.thing
             before.check_class()
+            before.attach()
             now = before.now()
             change = difference(journal_state(thing, before.state), journal_state(thing, now))
             if change:

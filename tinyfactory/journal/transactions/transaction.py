@@ -9,10 +9,10 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from tinyfactory.errors import (
-    Cancelled,
     DamagedRecord,
     ForkedTransaction,
     InvalidInput,
@@ -22,57 +22,45 @@ from tinyfactory.errors import (
 )
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.cells import current_execution
-from tinyfactory.journal.changes import Change, apply, check_change, inverse
-from tinyfactory.journal.group import Calls, Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.locks import Locks
-from tinyfactory.journal.participants import (
+from tinyfactory.journal.parallel.group import Calls, Member
+from tinyfactory.journal.parallel.locks import Locks
+from tinyfactory.journal.records import REPLAYED, Record
+from tinyfactory.journal.scopes.context import Context, Undo, current_context, within
+from tinyfactory.journal.scopes.lines import Line, Slot, Step
+from tinyfactory.journal.scopes.scope import FREE, Scope, origins, scope
+from tinyfactory.journal.transactions.finder import Finder
+from tinyfactory.journal.transactions.participants import (
     Participants,
     references_within,
     together,
     unwatched,
 )
-from tinyfactory.journal.place import Placer, bring_in_order, take_alone
-from tinyfactory.journal.recorded import RecordedCall
-from tinyfactory.journal.records import NEW, REPLAYED, Record
-from tinyfactory.journal.scope import (
-    FREE,
-    Context,
-    Line,
-    Scope,
-    Slot,
-    Step,
-    Undo,
-    current_context,
-    origins,
-    scope,
-    within,
-)
-from tinyfactory.journal.serializer import (
+from tinyfactory.journal.transactions.place import Placer, bring_in_order, take_alone
+from tinyfactory.journal.transactions.recorded import RecordedCall
+from tinyfactory.journal.transactions.sent import Sent
+from tinyfactory.journal.values.changes import Change, apply, check_change, inverse
+from tinyfactory.journal.values.parts import copied
+from tinyfactory.journal.values.serializer import (
     Known,
-    Plain,
     References,
     State,
-    copied,
     decode,
-    digest,
     encode,
     is_journaled,
     journal_state,
-    outline,
 )
+from tinyfactory.journal.values.stored_text import Plain, digest, outline
 from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
-from tinyfactory.utils.concurrency import deferred_interrupts, result_of
+from tinyfactory.utils.concurrency import deferred_interrupts
 from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    pass
 
 Json = dict[str, Any]
 logger = get_logger("tinyfactory")
-# Seconds that a call which was interrupted waits for the disk; a commit takes some milliseconds.
-_GRACE = 0.25
 # What follows the parameter in the name of an object, such as "people[2].friend".
 _ROOT = re.compile(r"[.\[]")
 OTHERWISE = "a step within it was done otherwise"
@@ -92,14 +80,6 @@ def required_transaction() -> Transaction:
     return found
 
 
-class _Sent(NamedTuple):
-    """A record that was handed to the writer thread, with the other rows of its commit."""
-
-    record: Record
-    items: list[tuple[str, Any]]
-    future: Future[list[Record]]
-
-
 class Transaction:
     """A call of a transactional method, from its look-up to its commit or rollback.
 
@@ -111,6 +91,10 @@ class Transaction:
     `release`, and restored by `roll_back`. Another object takes part from the first assignment to
     one of its attributes (`take_part`). A method that declares ``touches=()`` changes nothing
     itself but calls `stage`; its changes are made when its event is stored.
+
+    This class keeps the order of the steps. `Locks` holds the objects, `Participants` copies and
+    compares them, `Placer` finds the place of the call among others, `Finder` its stored event,
+    `RecordedCall` what a recording had of it, and `Sent` waits for the disk.
 
     No step may be interrupted by Ctrl-C half way: in the main thread each runs within
     `deferred_interrupts`.
@@ -125,6 +109,7 @@ class Transaction:
     failure: str | None = None
     kept = True
     rerun = False
+    _recorded_places = 0
     composite = False
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
@@ -132,7 +117,7 @@ class Transaction:
     _written: Sequence[Any] = ()
     # Those of them that are not within others.
     _outermost: Sequence[Any] = ()
-    _sent: _Sent | None = None
+    _sent: Sent | None = None
     # Whether to stop waiting for the disk, as for a job that was cancelled.
     stopped: Callable[[], bool] | None = None
     parent: Transaction | None
@@ -142,7 +127,7 @@ class Transaction:
     _done = False
     _rolled_back = False
     _overtaken = False
-    _former_tried = False
+    _finder: Finder | None = None
 
     def __init__(self, call: Call) -> None:
         here = current_context()
@@ -221,11 +206,18 @@ class Transaction:
         return self.locks.has(thing)
 
     def looked_up(self) -> None:
-        """Release an object that was locked for the look-up; the commit locks it again."""
+        """Before the body: release an object that was locked for the look-up only."""
+        self.parts.detach(self._takes_part_around)
         if self._looks:
             owner = self.call.owner
             self.locks.release_one(owner)
-            self._to_lock.append(owner)
+            self._to_lock.append(owner)  # for the commit
+
+    def _takes_part_around(self, thing: Any) -> bool:
+        tx = self.parent
+        while tx is not None and id(thing) not in tx.known:
+            tx = tx.parent
+        return tx is not None
 
     def release(self) -> None:
         """Unlock the objects; an inner call that has ended hands them up to the outer one."""
@@ -254,15 +246,23 @@ class Transaction:
             return
         self.content = keys.call_content(self.call, states)
         calls = self._calls()
-        alone = take_alone(calls, self.call.owner, self.content)
+        others = self._places_around()
+        alone = None if others else take_alone(calls, self.call.owner, self.content)
         if alone is not None:
             self.base, self.key, self.member = alone
         else:
-            self._take_place(calls, states)
+            self._take_place(calls, states, others)
         if self.parent is None and self.member is not None:
             self.parent_head = self.member.group.fork
 
-    def _take_place(self, calls: Calls, states: dict[str, State]) -> None:
+    def _places_around(self) -> int:
+        """How many places a call in a thread or task of its own looks into; else 0."""
+        parent = self.parent
+        if parent is None or not parent.rerun or parent.locks.thread == get_ident():
+            return 0
+        return parent._recorded_places  # noqa: SLF001 - the same class
+
+    def _take_place(self, calls: Calls, states: dict[str, State], others: int) -> None:
         """Find the base, and with it the key, of a call that may have others beside it."""
         placer = Placer(
             self.call,
@@ -272,6 +272,7 @@ class Transaction:
             self.slot,
             looks_up=self.parent is None or self.parent.rerun,
             locks_owner=self._locks_owner,
+            others=others,
         )
         place, self.member = placer.take(calls)
         self.base, self.key, self.content = place.base, place.key, place.content
@@ -339,6 +340,7 @@ class Transaction:
             # Its inner events changed other objects: run the body over these events.
             # It stays one, also where they leave these objects as they are this time.
             self.rerun, self.composite, self.why = True, True, REPLAYED
+            self._recorded_places = len(record["steps"])
             return None
         self._check_changed(record["changes"])
         try:
@@ -366,48 +368,26 @@ class Transaction:
                 )
 
     def _find(self) -> Record | None:
-        """The stored event under this key, or under the keys of its retries."""
-        recorded = self.scope.recorded
-        if self.recorded is not None and not self.why:
-            self._find_recorded(self.recorded)
-        self.why = self.why or NEW
-        while True:
-            try:
-                record: Record | None = self.scope.store.get("event:" + self.key)
-            except UnknownRecord:
-                raise  # nothing is known of it, so it is neither used nor replaced
-            except DamagedRecord as error:
-                if recorded is not None and "event:" + self.key in recorded.recording:
-                    raise
-                logger.warning("%s Event %s runs again and is replaced.", error, self.key[:12])
-                self.why = "the stored event is damaged"
-                return None
-            if record is None and self._take_former_key():
-                continue
-            if record is None:
-                if recorded is not None and not self.call.method.edit:
-                    line = None if self.line is None else (self.line.root, self.line.origin)
-                    recorded.missed(self.content, self.why, key=self.key, base=self.base, line=line)
-                return None
-            if record["failure"] is None:
-                return record
-            again = "event:" + keys.retry_key(self.key)
-            if not self.scope.retry_failures and not self._is_in_store(again):
-                return record
-            self._skip(f"it failed before ({record['failure']}) and is asked again")
-
-    def _find_recorded(self, recorded: RecordedCall) -> None:
-        """Take the key, and for a call on a class the line, of the recorded event."""
-        content, key, base = self.content, self.key, self.base
-        if self.parent is not None:
-            self.key = recorded.inner_key(content, key, base)
-            return
-        self.key, line = recorded.find(content, key, base, self.line, self.execution)
-        if line is not None and line is not self.line:
-            if self.line is not None and self.member is not None:
-                self.line.leave(self.member, failed=True)
-            self.line = line
-            self.member = line.enter(None, line.next_base(), self.key, 1)
+        """The stored event; the key and the line become those under which it was found."""
+        if self._finder is None:
+            self._finder = Finder(
+                self.call,
+                self.scope,
+                self.recorded,
+                content=self.content,
+                base=self.base,
+                key=self.key,
+                line=self.line,
+                member=self.member,
+                execution=self.execution,
+                inner=self.parent is not None,
+            )
+        finder = self._finder
+        try:
+            return finder.find()
+        finally:
+            self.key, self.why = finder.key, finder.why
+            self.line, self.member = finder.line, finder.member
 
     def _note_second_run(self) -> None:
         """Say that a call costs again when its cell is run a second time."""
@@ -416,32 +396,10 @@ class Transaction:
             parts = [content[part] for part in ("class", "method", "arguments")]
             self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
 
-    def _take_former_key(self) -> bool:
-        """Continue with the key that an earlier release gave to this call, if it has an event.
-
-        Its version covered the method only, so such an event is trusted as it was then.
-        """
-        recorded = self.scope.recorded
-        if self._former_tried or self.why != NEW or (recorded is not None and recorded.own is None):
-            return False
-        self._former_tried = True
-        for version in self.call.method.former_versions:
-            content = self.content | {"version": version}
-            key = keys.event_key(self.base, content)
-            if self._is_in_store("event:" + key):
-                self.key = key
-                return True
-        return False
-
-    def _is_in_store(self, name: str) -> bool:
-        try:
-            return self.scope.store.get(name) is not None
-        except DamagedRecord:
-            return True  # and is found damaged when it is looked up
-
     def _skip(self, why: str) -> None:
-        logger.info("%s is not replayed: %s", self.call.method.name, why)
-        self.key, self.why = keys.retry_key(self.key), why
+        if self._finder is not None:
+            self._finder.skip(why)
+            self.key, self.why = self._finder.key, why
 
     def replay(self, record: Record) -> bool:
         """Apply a stored event; False if another object has taken a name in it."""
@@ -478,7 +436,8 @@ class Transaction:
         # Nothing needs decoding in most events; a part that is handed up as well is copied.
         if type(record) is not Plain or self.parent is not None:
             enter = functools.partial(self._enter, known=before is not None)
-            known = Known(self.parts.thing, before or (), self.parts.note_made)
+            join = functools.partial(self._join, known=before is not None)
+            known = Known(self.parts.thing, before or (), self.parts.note_made, join)
             with self.active():
                 try:
                     result = decode(result, enter, known)
@@ -506,11 +465,15 @@ class Transaction:
                 calls.settle(self.member, order)
 
     def _enter(self, thing: Any, known: bool = False) -> Any:
-        """Register an object from the journal, as when it was made.
+        """Register an object from the journal, as when it was made."""
+        origins.put(thing, self.key)
+        return self._join(thing, known)
+
+    def _join(self, thing: Any, known: bool = False) -> Any:
+        """Have an object join the simulation; one within another has no origin of its own.
 
         Its name may be taken if it is `known`, but no longer in memory.
         """
-        origins.put(thing, self.key)
         join = getattr(thing, "_join_simulation", None)
         with suppress(*[NameTaken] if known else []):
             return thing if join is None else join(self.scope.id)
@@ -712,7 +675,7 @@ class Transaction:
             ) from error
         return standing
 
-    def _submit(self) -> _Sent:
+    def _submit(self) -> Sent:
         record = self._record()
         items = [("event:" + self.key, record)]
         if self.line is not None and not self.line.steps:
@@ -722,7 +685,7 @@ class Transaction:
         if self.composite:
             items += [("event:" + key, inner) for key, inner in self.children]
         items += self._new_versions([record, *(inner for _, inner in self.children)])
-        return _Sent(record, items, self.scope.store.submit(items))
+        return Sent(self.scope.store, record, items)
 
     def _new_versions(self, records: list[Record]) -> list[tuple[str, Json]]:
         """The parts of the records' versions, each once in a run: what `explain` compares."""
@@ -735,24 +698,9 @@ class Transaction:
         return found
 
     def _stored(self) -> tuple[Record, Record]:
-        """The record of this call, and the record that is stored under its key.
-
-        Ctrl-C ends the waiting at once when another process locks the journal. The call is rolled
-        back then; its event is stored when it can be, and the same call is replayed until then.
-        """
+        """The record of this call, and the record that is stored under its key."""
         sent, self._sent = self._sent or self._submit(), None
-        try:
-            stored = result_of(sent.future, _GRACE, self.stopped)
-        except KeyboardInterrupt:
-            self.scope.store.leave(sent.items, sent.future)
-            raise
-        if stored is None:
-            self.scope.store.leave(sent.items, sent.future)
-            raise Cancelled(
-                f"{self.call.method.name} was cancelled while the journal could not be written. "
-                "Its event is saved as soon as that is possible. Run it again to continue."
-            )
-        return sent.record, stored[0]
+        return sent.record, sent.wait(self.call.method.name, self.stopped)
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
@@ -764,6 +712,9 @@ class Transaction:
         if references.uses > before:
             self._objects = references.named, references.objects
         self._written, self._outermost = references.objects, references.outermost
+        if self.call.method.touches is None:
+            # An object that was there before, and that a replay finds by no name: the body does.
+            self.composite = self.composite or not self.parts.has_made(references.objects)
         content = self.content
         steps = [record["head"] for _, record in self.children] if self.composite else []
         member = self.member
@@ -878,6 +829,7 @@ class Transaction:
         self.failure, self.kept, self.composite = None, True, True
         self._places, self._inner = [], None
         self.parts.begin_again()
+        self.parts.detach(self._takes_part_around)
         self.rerun = self._overtaken = True
 
     def roll_back(self) -> None:
@@ -886,9 +838,7 @@ class Transaction:
             return
         if self._sent is not None:
             # The same call made at once must find it, not do it anew.
-            self.scope.store.leave(self._sent.items, self._sent.future)
-            with suppress(Exception):  # the original error is raised anyway
-                result_of(self._sent.future, _GRACE, self.stopped)
+            self._sent.leave(self.stopped)
         self._put_back()
         if self.recorded is not None:
             self.recorded.give_back()

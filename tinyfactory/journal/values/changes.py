@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord
-from tinyfactory.journal.serializer import State, check_names, with_state
+from tinyfactory.journal.values.serializer import State, check_names, with_state
 
 Change = dict[str, Any]
 # The kinds of changes that `apply` makes.
@@ -129,14 +129,24 @@ def without_run(items: list[Any], run: list[Any]) -> list[Any]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality that tells 1, 1.0 and True apart, and equal objects, as the journal does."""
+    """Equality that tells 1, 1.0 and True apart, equal objects, and orders of keys.
+
+    Examples
+    --------
+    >>> same({"a": 1, "b": 2}, {"b": 2, "a": 1}), same(0.0, -0.0), same([1], [True])
+    (False, False, False)
+    """
     kind = type(a)
     if kind is not type(b):
         return False
     if kind is dict:
-        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+        if list(a) != list(b) or list(map(type, a)) != list(map(type, b)):
+            return False
+        return all(map(same, a.values(), b.values()))
     if kind is list or kind is tuple:
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(map(same, a, b))
+    if kind is float and not a:
+        return bool(str(a) == str(b))  # the sign of zero counts
     return a is b if kind in with_state else bool(a == b)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory.journal.cells import Execution
 from tinyfactory.journal.key import Call, event_key
 from tinyfactory.journal.records import Record
-from tinyfactory.journal.scope import Line, Undo
-from tinyfactory.journal.state import StateCopy
+from tinyfactory.journal.scopes.context import Undo
+from tinyfactory.journal.scopes.lines import Line
+from tinyfactory.journal.values.state import StateCopy
 
 if TYPE_CHECKING:  # slow to import, and needed for recordings only
     from tinyfactory.journal.recording.replay import RecordedStore

@@ -23,19 +23,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import NotSerialisable
-from tinyfactory.journal.changes import same
-from tinyfactory.journal.serializer import (
-    State,
-    copied,
-    encode,
-    is_journaled,
-    is_journaled_list,
-    objects_by_place,
-)
+from tinyfactory.journal.values.changes import same
+from tinyfactory.journal.values.parts import copied, objects_by_place
+from tinyfactory.journal.values.serializer import State, encode, is_journaled, is_journaled_list
 from tinyfactory.redaction import Secrets
 
 _NUMBERS = frozenset({type(None), bool, int})
-_JSON = _NUMBERS | {float, str, list, tuple, dict, set}
+_CONTAINERS = frozenset({list, tuple, dict})
+_JSON = _NUMBERS | _CONTAINERS | {float, str, set}
 # Packages whose objects stay with the live object: they do something, and hold no result.
 _MACHINERY = (
     *("_thread.", "threading.", "multiprocessing.", "subprocess.", "concurrent.futures."),
@@ -314,13 +309,19 @@ def restore_own(thing: Any, state: State) -> None:
     for name, value in state.items():
         if name in hidden:
             continue
-        if name in layout.slots:
-            object.__setattr__(thing, name, copied(value))
-        else:
-            attributes = vars(thing)
-            attributes.pop(name, None)  # so that their order is the same again
-            attributes[name] = copied(value)
+        if name not in layout.slots:
+            vars(thing).pop(name, None)  # so that their order is the same again
+        # A list that did not change stays the one that the caller may have as well.
+        kept = name in now and same(now[name], value)
+        _set(thing, name, now[name] if kept else copied(value), layout)
     forget_computed(thing)
+
+
+def _set(thing: Any, name: str, value: Any, layout: _Layout) -> None:
+    if name in layout.slots:
+        object.__setattr__(thing, name, value)
+    else:
+        vars(thing)[name] = value
 
 
 def _delete(thing: Any, name: str, layout: _Layout) -> None:
@@ -373,12 +374,14 @@ class StateCopy:
         Whether only attributes are copied that no encoder of the package saves.
     """
 
-    __slots__ = ("_live", "_shared", "own", "state", "thing")
+    __slots__ = ("_given", "_live", "_shared", "own", "state", "thing")
 
     def __init__(self, thing: Any, *, own: bool = False) -> None:
         self.thing = thing
         self.own = own
         self.state = self.now()
+        # Lists and the like that `detach` replaced, each with the copy in its place.
+        self._given: dict[str, tuple[Any, Any]] = {}
         self._live: dict[str, Any] = {}
         self._shared: list[tuple[type, str, Any, Any]] = []
         layout = _layout(type(thing))
@@ -398,8 +401,40 @@ class StateCopy:
         state: State = copied(self.thing.encode_complete_state())
         return state
 
+    def detach(self) -> None:
+        """Give the object copies of its own lists and dictionaries before a body runs.
+
+        The caller may have one of them under another name. A replay does not change that, so the
+        body must not either.
+        """
+        layout = _layout(type(self.thing))
+        if layout is None:
+            return
+        for name, given in _own_attributes(self.thing).items():
+            value = self.state.get(name)
+            if type(value) in _CONTAINERS or is_journaled_list(value):
+                copy = copied(value)
+                self._given[name] = given, copy
+                _set(self.thing, name, copy, layout)
+
+    def attach(self) -> None:
+        """Give the object those back that the body left as they were."""
+        given, self._given = self._given, {}
+        layout = _layout(type(self.thing))
+        if not given or layout is None:
+            return
+        now = _own_attributes(self.thing)
+        for name, (value, copy) in given.items():
+            if now.get(name) is copy and same(copy, value):
+                _set(self.thing, name, value, layout)
+
     def restore(self) -> None:
         """Restore the object."""
+        given, self._given = self._given, {}
+        layout = _layout(type(self.thing))
+        if layout is not None:
+            for name, (value, _) in given.items():
+                _set(self.thing, name, value, layout)
         if self.own:
             restore_own(self.thing, self.state)
         else:

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 from tinyfactory.errors import DamagedRecord
 from tinyfactory.journal import key as keys
-from tinyfactory.journal.changes import Change, earlier
-from tinyfactory.journal.group import Calls, Group, Member
 from tinyfactory.journal.key import Call
-from tinyfactory.journal.scope import Line, Scope, Slot, current_context, within
-from tinyfactory.journal.serializer import State, copied
-from tinyfactory.journal.state import StateCopy
+from tinyfactory.journal.parallel.group import Calls, Group, Member
+from tinyfactory.journal.scopes.context import current_context, within
+from tinyfactory.journal.scopes.lines import Line, Slot
+from tinyfactory.journal.scopes.scope import Scope
+from tinyfactory.journal.values.changes import Change, earlier
+from tinyfactory.journal.values.parts import copied
+from tinyfactory.journal.values.serializer import State
+from tinyfactory.journal.values.state import StateCopy
 
 Json = dict[str, Any]
 
@@ -70,6 +73,9 @@ class Placer:
     locks_owner : bool
         Whether the call keeps its object locked until it ends, so that the object is the same for
         it in any order.
+    others : int
+        How many places there were within the recorded call around this one. A thread or task that
+        comes in another order than it was recorded finds its event at another place.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Placer:
         *,
         looks_up: bool,
         locks_owner: bool,
+        others: int = 0,
     ) -> None:
         self.call = call
         self.scope = scope
@@ -90,15 +97,31 @@ class Placer:
         self.slot = slot
         self.looks_up = looks_up
         self.locks_owner = locks_owner
+        self.others = others
 
     def take(self, calls: Calls) -> tuple[Place, Member]:
         """Take a place among the calls on the same object, or within the same call."""
         while True:
             place = self._choose(calls)
+            found = None if not self.others or self._is_stored(place) else self._ahead(calls)
+            if found is not None:
+                return found
             member = calls.enter(place.group, place.fork, place.first_key, place.number)
             if member is not None:
                 _note(member, self.call.owner)
                 return place, member
+
+    def _ahead(self, calls: Calls) -> tuple[Place, Member] | None:
+        """Take a later place where this call is stored, if there is one."""
+        for number, base in calls.later_places(self.others):
+            key = keys.event_key(base, self.content)
+            place = Place(None, base, key, 1, base, key, self.content, self.slot)
+            if self._is_stored(place):
+                member = calls.enter_ahead(number, base, key)
+                if member is not None:
+                    _note(member, self.call.owner)
+                    return place, member
+        return None
 
     def _choose(self, calls: Calls) -> Place:
         groups = calls.choices()

@@ -176,11 +176,32 @@ class Calls:
         self._base = base
         self.serial = 0
         self.group: Group | None = None
+        # Later places that calls have taken already.
+        self._ahead: set[int] = set()
         self._lock = new_lock()
 
     def next_base(self) -> str:
         """The base of a call that begins now and runs alone."""
-        return self._base(self.serial + 1)
+        return self._base(self._next())
+
+    def _next(self) -> int:
+        number = self.serial + 1
+        while number in self._ahead:
+            number += 1
+        return number
+
+    def later_places(self, most: int) -> list[tuple[int, str]]:
+        """The number and base of each place behind the next one that is free, up to a number."""
+        numbers = range(self._next() + 1, most + 1)
+        return [(number, self._base(number)) for number in numbers if number not in self._ahead]
+
+    def enter_ahead(self, number: int, base: str, first_key: str) -> Member | None:
+        """Give a call a later place, which it had when it was recorded; None if it is taken."""
+        with self._lock:
+            if number <= self.serial or number in self._ahead:
+                return None
+            self._ahead.add(number)
+            return Group(base, number, None).enter(first_key, 1)
 
     def choices(self) -> list[Group | None] | None:
         """The groups in which a call that begins now can be, or None: it runs alone.
@@ -204,11 +225,12 @@ class Calls:
                     return None
                 if self.group is not None:
                     self.group.ended = []  # they refer to it
-                group = Group(base, self.serial + 1, self._join())
-                self.group = group
-            elif group is not self.group or group.number_for(first_key) != number:
+                self.serial = self._next()
+                self.group = group = Group(base, self.serial, self._join())
+                return group.enter(first_key, number)
+            if group is not self.group or group.number_for(first_key) != number:
                 return None
-            self.serial += 1
+            self.serial = self._next()
             return group.enter(first_key, number)
 
     def settle(self, member: Member, order: int | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Calls at the same time: locks of objects, places of calls that overlap, work under way."""

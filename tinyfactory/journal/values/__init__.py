@@ -1,0 +1,1 @@
+"""What a journal stores: JSON values, objects and their states, changes, sealed text."""
