@@ -81,7 +81,7 @@ def test_one_that_cannot_be_kept_fails_alone(store):
     def add(number):
         try:
             return store.add(f"k{number}", float("nan") if number % 5 == 0 else number)
-        except ValueError:
+        except NotSerialisable:
             return "refused"
 
     with ThreadPoolExecutor(16) as pool:

@@ -42,7 +42,7 @@ UNLIMITED = 2**62
 # Names of other files that a folder for a new journal may have.
 _HARMLESS = ("cache.db", "lost+found")
 # The triggers of diskcache count rows and bytes.
-# What they do not contain: calls of functions, and statements on other tables than Settings. A text
+# They contain no calls of functions and no statements on other tables than Settings. A text
 # that was damaged on the disk has none of it either.
 _OTHER_CODE = re.compile(
     r"\(|\b(SELECT|WITH|DELETE|INSERT|REPLACE|RAISE|UPDATE(?! Settings\b))\b", re.IGNORECASE
