@@ -331,8 +331,8 @@ class RecordedStore(StoreBase):
         raise ReplayMiss(
             f"The recording {self.recording.path.name} {lacks}, "
             f"{call}: {why}. Nothing was sent, and nothing was "
-            "changed. Run the same calls as in the recording; or open it with "
-            'mode="extend" and choose a model, to save new events in your journal.'
+            "changed. Make the call, and the method, as they were recorded; or open the recording "
+            'with mode="extend" and choose a model, to save new events in your journal.'
         )
 
     def _number_of(self, asked: Record, line: tuple[str, Record] | None) -> int:
