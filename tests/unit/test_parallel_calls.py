@@ -371,6 +371,64 @@ def test_threads_within_one_call_that_do_not_overlap_are_found_in_any_order(tmp_
         assert first == again
 
 
+class Relay(TinyFactory):
+    """Its runners begin together and commit in a given order; each changes another object."""
+
+    order = ""
+    go: Any
+    begun: Any
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+        self.runners = []
+        self.friend = None
+
+    @transactional(version="1")
+    def put(self):
+        self.total += 1
+
+    @transactional(version="1")
+    def run(self, name):
+        Relay.begun.wait(10)
+        assert Relay.go[name].wait(10)
+        self.friend.put()
+        return name
+
+    @transactional(version="1")
+    def race(self):
+        def one(runner, name):
+            found = runner.run(name)
+            after = Relay.order[Relay.order.index(name) + 1 :]
+            if after:
+                Relay.go[after[0]].set()
+            return found
+
+        with ThreadPoolExecutor(3) as pool:
+            names = "abc"
+            done = [
+                pool.submit(contextvars.copy_context().run, one, runner, name)
+                for runner, name in zip(self.runners, names, strict=True)
+            ]
+        return [each.result() for each in done]
+
+
+def test_calls_beside_each_other_whose_bodies_run_again_end_in_any_order(tmp_path):
+    for order in ("abc", "cab", "bca"):
+        Relay.order, Relay.begun = order, threading.Barrier(3)
+        Relay.go = {name: threading.Event() for name in order}
+        Relay.go[order[0]].set()
+        simulation = control.begin(tmp_path)
+        relay = Relay()
+        relay.runners = [Relay() for _ in range(3)]
+        for number, runner in enumerate(relay.runners):
+            runner.total, runner.friend = number, Relay()
+        assert relay.race() == ["a", "b", "c"]
+        assert [runner.friend.total for runner in relay.runners] == [1, 1, 1]
+        assert (simulation.hits, simulation.misses) == ((0, 1) if order == "abc" else (1, 0))
+        control.end()
+
+
 def test_equal_tasks_on_equal_objects(tmp_path):
     def run():
         boss = Boss()

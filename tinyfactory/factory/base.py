@@ -31,6 +31,8 @@ class TinyFactory:
     tuples), people and other factories. An attribute that is no part of the state is named in
     ``_transient``; chat models, locks, loggers, open files and the like never are. An object that
     a journal restores is made without `__init__`, so give such attributes a default on the class.
+    A class with an `encode_complete_state` of its own decides itself what its state is: the base
+    class adds only the name and the simulation to it.
 
     Parameters
     ----------

@@ -109,7 +109,10 @@ class Transaction:
     failure: str | None = None
     kept = True
     rerun = False
+    # Of the event over which the body runs again: how many places were within it, and its order
+    # among the calls beside it.
     _recorded_places = 0
+    _order: int | None = None
     composite = False
     # The objects that the changes refer to, by name and by number.
     _objects: tuple[dict[str, Any], list[Any]] | None = None
@@ -341,6 +344,7 @@ class Transaction:
             # It stays one, also where they leave these objects as they are this time.
             self.rerun, self.composite, self.why = True, True, REPLAYED
             self._recorded_places = len(record["steps"])
+            self._order = record["meta"].get("beside")
             return None
         self._check_changed(record["changes"])
         try:
@@ -704,7 +708,7 @@ class Transaction:
 
     def _record(self) -> Record:
         """The record of a call: its content, its result and its cost."""
-        self._set_order()
+        self._set_order(self._order)
         references = References(self.parts.name_of, once=True)
         encoded = encode(self.result, "the result", references)
         before = references.uses
