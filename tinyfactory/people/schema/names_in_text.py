@@ -20,13 +20,14 @@ _PARTICLES = frozenset(
 )
 _EDGES = "\"'\u201c\u201d\u2018()[]*_"
 # Scripts without capital letters: the word after a name shows where it ends.
+# They are compiled at the first use, because that is slow.
 _CASELESS = (
-    re.compile(r"([가-힣]{2,4}(?: [가-힣]{1,4})?) ?씨"),
-    re.compile(
+    r"([가-힣]{2,4}(?: [가-힣]{1,4})?) ?씨",
+    (
         r"([\u4e00-\u9fff\u3005\u30f6]{1,4}[ \u3000]?[\u4e00-\u9fff\u3040-\u30ff\u3005]{1,5}?)"
         r"(?:さん|氏|は|、)"
     ),
-    re.compile(r"([\u0900-\u097f]+(?: [\u0900-\u097f]+){1,2}?)(?:,| एक\b)"),
+    r"([\u0900-\u097f]+(?: [\u0900-\u097f]+){1,2}?)(?:,| एक\b)",
 )
 _TOLD = re.compile(r"\b(?:named|called|[Nn]ame is|[Nn]ame's|I am|I'm|I\u2019m|Meet|Name:)\s+")
 
@@ -70,7 +71,7 @@ def name_in_texts(texts: Iterable[str], places: Iterable[str] = ()) -> str:
 def _leading(text: str, *, ends: bool = False) -> str:
     """Return the name that a text begins with; `ends` says that any word may follow it."""
     for pattern in _CASELESS:
-        if found := pattern.match(text):
+        if found := re.match(pattern, text):
             return found[1]
     name, rest, closed = _run(text.split(None, _MOST_WORDS + 1))
     if not name or not (closed or ends or rest[:1].islower()):

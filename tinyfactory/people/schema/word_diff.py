@@ -23,7 +23,8 @@ _MAX_EQUAL_PAIRS = 60_000
 _ALIKE = 0.4  # from this similarity on, one item counts as a rewording of the other
 # Scripts written without spaces, where each character is compared as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORDS = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)|\s+")
+# It is compiled at the first use, because that is slow.
+_WORDS = rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)|\s+"
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ def _similar(left: str, right: str) -> float:
 
 
 def _keys(text: str) -> list[str]:
-    return [word.strip() for word in _WORDS.findall(text)]
+    return [word.strip() for word in re.findall(_WORDS, text)]
 
 
 def _pieces(left: str, right: str) -> Pieces:
     """Split two texts into pieces that both have and pieces that one has."""
     if left == right:
         return (("both", left),)
-    a, b = _WORDS.findall(left), _WORDS.findall(right)
+    a, b = re.findall(_WORDS, left), re.findall(_WORDS, right)
     left_words, right_words = _keys(left), _keys(right)
     often = Counter(right_words)
     pairs = sum(number * often[word] for word, number in Counter(left_words).items())
