@@ -87,7 +87,6 @@ def kill_at_the_last(self, key, row):
     return standing
 
 Database.add_row = kill_at_the_last
-from tinyfactory.journal.stored_text import seal
 store.add_all([("event:2", 2), ("reply:2", "x" * 4000), ("line:2", 2)])
 """,
         folder,

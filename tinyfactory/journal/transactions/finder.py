@@ -24,7 +24,7 @@ class Finder:
     The steps, in order:
 
     1. In a recording, the call takes the key of its recorded event, wherever that was made.
-    2. The event under the key is read. A damaged one is done anew and replaced.
+    2. The event under the key is read. A damaged one is made again and replaced.
     3. If there is none, the call takes the key that an earlier release gave to it, if that has an
        event.
     4. An event that failed is skipped, if failures are retried or this one was: the event of the

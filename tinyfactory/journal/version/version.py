@@ -349,7 +349,7 @@ class _Walk:
     # -- values ---------------------------------------------------------------------------
 
     def _token(self, value: Any, label: str, owner: _Owner = None) -> str | None:
-        """What stands for a value in the digest of that which names it; None if nothing does."""
+        """The token of a value in the digest of the code that names it; None if it has none."""
         self._held.append(value)
         text = syntax.constant(value)
         if text is not None:
