@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyfactory.errors import (
     DamagedRecord,
@@ -55,9 +55,6 @@ from tinyfactory.journal.verification import contents_of
 from tinyfactory.journal.version.version import parts_of
 from tinyfactory.utils.concurrency import deferred_interrupts
 from tinyfactory.utils.logs import get_logger
-
-if TYPE_CHECKING:
-    pass
 
 Json = dict[str, Any]
 logger = get_logger("tinyfactory")

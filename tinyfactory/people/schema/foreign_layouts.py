@@ -54,12 +54,12 @@ def spelling(key: str) -> str:
 
 
 def may_give_name(key: str) -> bool:
-    """Tell whether a missing name can be inferred from a field of this name."""
+    """Tell whether a missing name can be inferred from a field with such a key."""
     return key.endswith(("uuid", "_persona")) or spelling(key) in NAMES
 
 
 def may_give_residence(key: str) -> bool:
-    """Tell whether a missing residence can be inferred from a field of this name."""
+    """Tell whether a missing residence can be inferred from a field with such a key."""
     return (said := spelling(key)) in PLACES and said not in _VAGUE
 
 
