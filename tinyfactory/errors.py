@@ -46,10 +46,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-
-TYPE_CHECKING = False  # as type checkers read it; importing typing takes 10 ms
-if TYPE_CHECKING:
-    from types import TracebackType
+from types import TracebackType
 
 
 class TinyFactoryError(Exception):
