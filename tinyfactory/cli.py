@@ -39,7 +39,7 @@ def demo(arguments: argparse.Namespace) -> int:
         arguments.number, arguments.context, model="offline"
     )
     made = 0
-    for factory in factories or []:
+    for factory in factories:
         person = factory.generate_person()
         if person:
             made += 1
