@@ -330,8 +330,13 @@ def azure() -> Azure | None:
     endpoint = _environment("AZURE_OPENAI_ENDPOINT")
     if endpoint is None or _configured.get("base_url") or _environment("OPENAI_BASE_URL"):
         return None
-    key = _configured.get("api_key") or _environment("AZURE_OPENAI_API_KEY")
+    key = _configured.get("api_key") or azure_key()
     return Azure(endpoint, azure_version() or DEFAULT_AZURE_VERSION, key)
+
+
+def azure_key() -> str | None:
+    """The key of an Azure resource in the environment's variable, or None."""
+    return _environment("AZURE_OPENAI_API_KEY")
 
 
 def azure_version() -> str | None:
