@@ -25,6 +25,7 @@ from tinyfactory.models.http.address import read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.responses import Failure, read_error
+from tinyfactory.models.http.route import Route, environment
 from tinyfactory.models.http.transport import client_class
 from tinyfactory.redaction import scrub
 from tinyfactory.utils import bounded_json
@@ -183,7 +184,12 @@ class Connections:
 
         self.limiter = RateLimiter(target.endpoint)
         self.breaker = CircuitBreaker(target.endpoint)
+        self.answered = False  # with a chat completion, at least once
         self._target = target
+        self._route = Route(target.base_url)
+        self._options = self._route.client_options(event_loop.loop_local)
+        self._looking: asyncio.Future[Failure | None] | None = None
+        self._explained = False
         self._clients: list[AsyncOpenAI] = []
         self._in_flight: list[int] = []
         self._openai, self._response = openai, httpx2.Response
@@ -212,6 +218,8 @@ class Connections:
         self._in_flight[number] += 1
         try:
             async with asyncio.timeout(seconds):
+                if failure := await self._look():
+                    return failure
                 # Not `.chat.completions.create`, which searches the whole request, schema
                 # included, for values to convert.
                 response = await getattr(self._clients[number], method)(
@@ -223,28 +231,49 @@ class Connections:
         except openai.APIStatusError as error:
             # Read here, because the client's reading drops what is beside "error".
             refused = error.response
+            if failure := self._route.read(error.status_code, refused.text[:1000]):
+                return failure
             body = _json_or_text(refused.text)
             return read_error(error.status_code, body, refused.headers, self._target)
         except (TimeoutError, openai.APITimeoutError) as error:
             if type(error.__cause__).__name__ == "ConnectTimeout":
-                return Failure(f"it took more than {connect:g} s to connect", kind="timeout")
+                reason = f"it took more than {connect:g} s to connect"
+                return await self._explain(error.__cause__, reason) or Failure(
+                    reason, kind="timeout"
+                )
             limit = round(seconds, 1)
             return Failure(f"it took more than {limit:g} s to answer", kind="timeout")
         except openai.APIConnectionError as error:
             cause = error.__cause__
             if isinstance(cause, ModelError):  # of our own transport
                 raise cause from None
-            kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             reason = scrub(str(cause) or type(cause).__name__, *self._target.secrets())
+            if failure := await self._explain(cause, reason):
+                return failure
+            kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             return Failure(f"the connection failed: {reason}", kind=kind)
         finally:
             self._in_flight[number] -= 1
+
+    async def _look(self) -> Failure | None:
+        """What is wrong with the protocol; found out once, and the first requests wait for it."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._route.look())
+        failure = await asyncio.shield(self._looking)
+        if failure is not None:
+            self._looking = None  # the next call looks again
+        return failure
+
+    async def _explain(self, error: BaseException | None, reason: str) -> Failure | None:
+        """Why there was no response, if it is the set-up; the server is asked at most once."""
+        ask, self._explained = not (self.answered or self._explained), True
+        return await self._route.explain(error, reason, ask=ask)
 
     def _free_client(self) -> int:
         for number, count in enumerate(self._in_flight):
             if count < _PER_CLIENT:
                 return number
-        self._clients.append(_new_client(self._target))
+        self._clients.append(_new_client(self._target, self._options))
         self._in_flight.append(0)
         return len(self._clients) - 1
 
@@ -256,7 +285,8 @@ _generation: Counter[str] = Counter()
 def connections(target: Target) -> Connections:
     """The connections to an endpoint with a key; call it on the private loop."""
     generation = _generation[target.endpoint] if _generation else 0
-    key = ("connections", target.base_url, target.azure_version, target.key, generation)
+    route = environment()
+    key = ("connections", target.base_url, target.azure_version, target.key, generation, route)
     return event_loop.loop_local(key, lambda: Connections(target))
 
 
@@ -272,13 +302,10 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _new_client(target: Target) -> AsyncOpenAI:
-    import httpx2  # slow to import
+def _new_client(target: Target, options: dict[str, Any]) -> AsyncOpenAI:
     import openai  # slow to import
 
-    # Reading the certificates takes longer than a request, so all clients share them.
-    certificates = event_loop.loop_local("certificates", httpx2.create_ssl_context)
-    http_client = client_class()(verify=certificates)
+    http_client = client_class()(**options)
     headers: dict[str, Any] = dict.fromkeys(_OMITTED, openai.omit)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(
