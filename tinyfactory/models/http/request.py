@@ -185,11 +185,12 @@ class Call:
             body=body(self.target, self.request, parameters),
         )
         if isinstance(response, Failure):
-            self.requests -= response.kind == "unreachable"
+            self.requests -= response.kind in ("unreachable", "set-up")
             return response
         completion = read_completion(*response, self.target)
         if isinstance(completion, Failure):
             return completion
+        self.connections.answered = True
         log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
         return read_reply(
             completion,
