@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.answers import answer, as_asked, truncated
 from tests.support.chat_server import ChatServer, wrong_key
+from tests.support.server_profiles import PROFILES
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_journal.py"
 GROUPS = (
@@ -134,3 +135,16 @@ def test_a_drill_with_a_model_counts_rejected_replies_and_goes_on_after_an_error
     assert all(call["missing_fields"] == [] for call in calls)
     assert "people with all 17 fields: 5 of 5" in second.stdout
     assert "age of the profile kept: 2 of 2, in first replies 2" in second.stdout
+
+
+def test_each_person_costs_one_request_at_each_kind_of_server(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPT.with_name("bench_servers.py"), "--quick", "--json", "r.json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert [r["name"] for r in rows] == 3 * list(PROFILES)
+    assert [r["name"] for r in rows if r["met"] is False] == []
