@@ -22,6 +22,7 @@ from tinyfactory.generation.pipeline import (
     request_key,
     wait_for,
 )
+from tinyfactory.generation.reasoning import message_without_reasoning
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
@@ -207,9 +208,10 @@ class PersonDraft:
         return request_for(self.factory, slot, self._wanted, self._temperature, rejected)
 
     def _call_override(self, request: ChatRequest) -> Json:
-        return self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
+        message = self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
             [dict(message) for message in request.messages], self._temperature
         )
+        return message_without_reasoning(message)
 
     def _call_key(self, asked: Json) -> str:
         """The key of the call of `_aux_model_call` that a request stands for."""

@@ -48,11 +48,16 @@ class OpenAIModel:
         api_key: str | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        if model is not None and (not isinstance(model, str) or not model.strip()):
-            raise InvalidInput(f"model must be a name, not {model!r}. Nothing was sent.")
-        self._model = model
-        self._base_url = base_url
-        self._api_key = api_key
+        if model is not None and not isinstance(model, str):
+            raise InvalidInput(f"model must be a name, not {model!r:.80}. Nothing was sent.")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise InvalidInput(
+                f"retry must be a RetryPolicy such as RetryPolicy(attempts=3), not {retry!r:.80}. "
+                "Nothing was sent."
+            )
+        self._model = settings.check("model", model)
+        self._base_url = settings.check("base_url", base_url)
+        self._api_key = settings.check("api_key", api_key)
         self._target: Target | None = None
         self.retry = retry or RetryPolicy()
 

@@ -10,15 +10,18 @@ import asyncio
 import base64
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from tinyfactory.errors import InvalidInput, LimitExceeded, ModelError, NotConfigured
+from tinyfactory import settings
+from tinyfactory.errors import LimitExceeded, ModelError, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
+from tinyfactory.models.http.address import read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.responses import Failure, read_error
@@ -120,33 +123,38 @@ class Target:
         return tuple(dict.fromkeys(s for s in found if s))
 
 
-@functools.lru_cache(maxsize=64)
+_target = functools.lru_cache(maxsize=64)(Target)
+
+
 def target(
     base_url: str, model: str, key: str | None = None, azure_version: str | None = None
 ) -> Target:
-    """The target for a base URL; the same object for the same values.
+    """The target for a base URL as it was given; the same object for the same values.
 
     Raises
     ------
     InvalidInput
         If `base_url` is not the address of a server.
     """
-    try:
-        parts = urlsplit(base_url.strip())
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number, or a bracket is open
-        valid = False
-    if not valid:
-        raise InvalidInput(
-            f"{scrub(base_url)!r} is not the address of a server; nothing was sent. A base URL "
-            "looks like http://localhost:11434/v1."
-        )
-    return Target(base_url.strip(), model, key, azure_version)
+    address = read_address(base_url)
+    if not address.is_azure and azure_version is None:
+        return _target(address.base_url, model, key)
+    version = address.version or azure_version or settings.azure_version()
+    return _target(
+        re.sub("/openai(/v1)?(?=$|[?#])", "", address.base_url),
+        address.deployment or model,
+        key or settings.azure_key(),
+        version or settings.DEFAULT_AZURE_VERSION,
+    )
 
 
 def _azure_token() -> str | None:
     """A token of Azure's directory; the openai client reads it from the same variable."""
     return os.environ.get("AZURE_OPENAI_AD_TOKEN")
+
+
+def _is_token(key: str | None) -> bool:
+    return key is not None and key.startswith("eyJ") and key.count(".") == 2
 
 
 class Connections:
@@ -276,8 +284,11 @@ def _new_client(target: Target) -> AsyncOpenAI:
         return openai.AsyncAzureOpenAI(
             azure_endpoint=target.endpoint,
             api_version=target.azure_version,
-            api_key=target.key,
+            # A token of Azure's directory is sent in another header than a key.
+            api_key=None if _is_token(target.key) else target.key,
+            azure_ad_token=target.key if _is_token(target.key) else None,
             default_headers=headers,
+            default_query=dict(parse_qsl(urlsplit(target.base_url).query)),
             max_retries=0,
             http_client=http_client,
         )

@@ -348,9 +348,10 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
             retry_after=failure.retry_after,
         )
     if status in (404, 405):
+        example = "" if "/v" in endpoint else f": {endpoint}/v1"
         return RequestRejected(
             f"There is no chat endpoint at {endpoint}/chat/completions ({failure}). The request "
-            "was not retried. Check the base URL; for most servers it ends in /v1."
+            f"was not retried. Check the base URL; for most servers it ends in /v1{example}."
         )
     return RequestRejected(
         f"{target.what} rejected the request ({failure}). It was not retried, because the same "
