@@ -62,7 +62,8 @@ class ServerProfile:
     model : str
         A model's name in its form.
     schema : str
-        What it accepts in the end: "json_schema", "json_object", or "none" for free text.
+        The form of reply that it accepts in the end: a "strict schema", a "plain schema" without
+        bounds, "JSON" or "text".
     refuses : tuple of Refusal
         In the order in which the server checks them.
     says : dict
@@ -90,7 +91,7 @@ class ServerProfile:
     name: str
     base_url: str
     model: str
-    schema: str = "json_schema"
+    schema: str = "strict schema"
     refuses: tuple[Refusal, ...] = ()
     says: dict[Kind, Answer] = field(default_factory=dict)
     length: str = "both"
@@ -198,6 +199,14 @@ def _content(made: Answer | None) -> str:
 def _ordinal(request: Request) -> int:
     found = re.search(r"<ordinal>(\d+)</ordinal>", request.last_message)
     return int(found.group(1)) if found else 0
+
+
+def form(request: Request) -> str:
+    """The form of reply that a request wants, as `ServerProfile.schema` names it."""
+    if request.format == "json_schema":
+        strict = request.body["response_format"]["json_schema"].get("strict")
+        return "strict schema" if strict else "plain schema"
+    return {"json_object": "JSON", "none": "text"}[request.format]
 
 
 # -- how a reply looks ------------------------------------------------------------------------

@@ -128,6 +128,7 @@ _ALL = (
         "https://example.openai.azure.com/openai/deployments/people",
         "people",
         says=_says("Azure OpenAI"),
+        schema="plain schema",
         refuses=(_WORD_JSON, *_not_permitted("minLength", "maxLength", "minItems", "maxItems")),
     ),
     ServerProfile(
@@ -135,7 +136,7 @@ _ALL = (
         "https://generativelanguage.googleapis.com/v1beta/openai",
         "gemini-2.5-flash",
         says=_says("Google Gemini"),
-        schema="json_object",
+        schema="plain schema",
         usage="last",
         refuses=(
             Refusal(
@@ -205,6 +206,7 @@ _ALL = (
         "https://api.groq.com/openai/v1",
         "openai/gpt-oss-20b",
         says=_says("Groq"),
+        schema="plain schema",
         thought="reasoning",
         usage="x_groq",
         refuses=(
@@ -232,7 +234,7 @@ _ALL = (
         "https://api.deepseek.com",
         "deepseek-reasoner",
         says=_says("DeepSeek"),
-        schema="json_object",
+        schema="JSON",
         length="max_tokens",
         thought="reasoning_content",
         usage="last",
@@ -292,7 +294,7 @@ _ALL = (
         "https://api.z.ai/api/paas/v4",
         "glm-4.7-flash",
         says=_says("Z.ai GLM"),
-        schema="json_object",
+        schema="JSON",
         length="max_tokens",
         thought="reasoning_content",
         usage="last",
@@ -382,6 +384,7 @@ _ALL = (
         "http://localhost:8000/v1",
         "google/gemma-2-9b-it",
         says=_says("vLLM"),
+        schema="plain schema",
         thought="tags",
         local=True,
         refuses=(
@@ -428,7 +431,7 @@ _ALL = (
         "http://localhost:8000/v1",
         "default",
         says=_says("llama-cpp-python"),
-        schema="json_object",
+        schema="JSON",
         local=True,
         refuses=(
             Refusal(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.answers import Answer
-from tests.support.profile_server import INTERVIEW, ProfileServer, ServerProfile
+from tests.support.profile_server import INTERVIEW, ProfileServer, ServerProfile, form
 from tests.support.server_profiles import PROFILES
-from tinyfactory import TinyPersonFactory, configure, control
+from tinyfactory import TinyPersonFactory, configure, control, settings
 from tinyfactory.errors import AuthenticationFailed, QuotaExhausted, UnknownModel
 from tinyfactory.models.http.endpoint import target
 from tinyfactory.models.http.retry import RetryPolicy
@@ -20,6 +22,8 @@ from tinyfactory.models.openai import OpenAIModel
 QUICK = RetryPolicy(wait_initial=0.01, wait_jitter=0.01)
 CONTEXT = "Anglers at a harbour in Portugal"
 ERRORS = {"key": AuthenticationFailed, "model": UnknownModel, "spent": QuotaExhausted}
+
+PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text(encoding="utf-8")
 
 each_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 
@@ -57,7 +61,7 @@ def test_each_person_costs_one_request(profile, monkeypatch, tmp_path):
         assert all(person.get("skills") for person in people)
         assert len(server.requests) == 3 + len(server.refused)
         assert len(set(server.refused)) == len(server.refused)
-        assert server.requests[-1].format == profile.schema
+        assert form(server.requests[-1]) == profile.schema
         assert simulation.spent.calls == len(server.requests)
         assert 2_700 <= simulation.spent.tokens < 10_000  # as the server counted them
 
@@ -130,3 +134,30 @@ def test_only_openai_and_azure_are_known_to_need_a_key(profile):
     azure = "2024-10-21" if profile.name.startswith("Azure") else None
     address = target(profile.base_url, profile.model, None, azure)
     assert address.official == profile.name.startswith(("OpenAI", "Azure"))
+
+
+@each_profile
+def test_the_page_tells_how_to_connect_and_what_is_learnt(profile, monkeypatch):
+    row = re.search(rf"^\| {re.escape(profile.name)} \|(.*)\|$", PAGE, re.MULTILINE)
+    assert row is not None
+    line, schema, first = (cell.strip() for cell in row.group(1).split("|"))
+    assert schema == profile.schema
+    if not profile.name.startswith("Azure"):
+        exec(line.strip("`"), {"configure": configure, "key": "sk-test"})
+        assert settings.get("base_url") == profile.base_url
+        assert settings.get("model") == profile.model
+        assert bool(settings.get("api_key")) is not profile.local
+        assert {name: settings.get(name) for name in profile.settings} == profile.settings
+    with connected(profile, monkeypatch) as (server, factory):
+        assert factory.generate_person() is not None
+        assert first == str(len(server.requests))
+
+
+def test_the_page_lists_every_profile_and_setting():
+    assert re.findall(r"^\| ([^|`]+?) \| `", PAGE, re.MULTILINE) == list(PROFILES)
+    listed = dict(
+        re.findall(r"^\| `(\w+)` \| `TINYFACTORY_\w+` \| ([^|]+?) \|", PAGE, re.MULTILINE)
+    )
+    assert {name: settings.get(name) for name in listed} == {
+        name: None if value == "none" else float(value) for name, value in listed.items()
+    }
