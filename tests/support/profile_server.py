@@ -156,20 +156,32 @@ class ProfileServer(LoopbackServer):
             return self.profile.says[self.always]
         fault = self.faults.get(_ordinal(request))
         if fault == "filter":  # a prompt is checked before everything else
-            return self.profile.says[fault]
+            return self._said(fault, request)
         for refusal in self.profile.refuses:
             if refusal.has(request.body):
                 self.refused.append(refusal.what)
                 return refusal.answer
         if fault is not None:
             del self.faults[_ordinal(request)]
-            return self.profile.says[fault]
+            return self._said(fault, request)
         return self._reply(request)
 
     @property
     def _chat(self) -> str:
         azure = f"/openai/deployments/{self.model}"
         return azure if self.profile.name.startswith("Azure") else self.profile.path
+
+    def _said(self, fault: Kind, request: Request) -> Answer:
+        """What is wrong; with status 200 in a stream, if a stream was asked for."""
+        answer = self.profile.says[fault]
+        if answer.status != 200 or not request.body.get("stream"):
+            return answer
+        body = dict(answer.body)
+        choices = [
+            {"delta" if name == "message" else name: value for name, value in choice.items()}
+            for choice in body.get("choices", ())
+        ]
+        return _events(self.profile, [body | ({"choices": choices} if choices else {})])
 
     def _reply(self, request: Request) -> Answer:
         text = self._text(request)
@@ -246,15 +258,18 @@ def _streamed(profile: ServerProfile, text: str) -> Callable[[Json, str, int], A
             "created": 1,
             "model": model,
         }
-        lines = [profile.comment] if profile.comment else []
-        for chunk in _chunks(profile, text, usage):
-            lines += ["data: " + json.dumps(head | chunk, ensure_ascii=False)]
-        if profile.done:
-            lines.append("data: [DONE]")
-        content = "".join(f"{line}\n\n" for line in lines)
-        return Answer(200, content, {"content-type": "text/event-stream; charset=utf-8"})
+        return _events(profile, [head | chunk for chunk in _chunks(profile, text, usage)])
 
     return answer
+
+
+def _events(profile: ServerProfile, chunks: list[Json]) -> Answer:
+    """A stream of these chunks."""
+    lines = [profile.comment] if profile.comment else []
+    lines += ["data: " + json.dumps(chunk, ensure_ascii=False) for chunk in chunks]
+    lines += ["data: [DONE]"] if profile.done else []
+    content = "".join(f"{line}\n\n" for line in lines)
+    return Answer(200, content, {"content-type": "text/event-stream; charset=utf-8"})
 
 
 def _chunks(profile: ServerProfile, text: str, usage: Json) -> Iterator[Json]:
