@@ -14,6 +14,7 @@ from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
 from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
+from tinyfactory.people.schema.reply_quality import check_written, split_lists
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.characters import lost_in, restored_everywhere
@@ -91,9 +92,11 @@ def read_persona(
     wanted = "one JSON object that describes one person"
     person = _the_one(_read(text, finish_reason, refusal, wanted), wanted)
     try:
-        return normalise(person)
+        persona: dict[str, Any] = split_lists(normalise(person))
+        check_written(persona)
     except InvalidPersona as reason:
         raise ReplyRejected(str(reason)) from reason
+    return persona
 
 
 def read_part(text: str | None, finish_reason: str, refusal: str | None, key: str) -> Any:
