@@ -136,22 +136,26 @@ def calls_in(store: Any) -> Iterator[Call]:
             step = STEPS.get(record["method"], "person")
             if replies and (step != "person" or record["method"] == "generate_person"):
                 profile = record["arguments"].get("profile")
-                yield call_of("profile" if profile else step, record["arguments"], replies)
+                step = "profile" if profile else step
+                yield call_of(step, record["arguments"], replies, not record["failure"])
 
 
-def call_of(step: str, arguments: Json, replies: list[Json]) -> Call:
+def call_of(step: str, arguments: Json, replies: list[Json], succeeded: bool) -> Call:
     """A call with the figures of its replies."""
-    rejected, made, first = [], {}, {}
     profile = arguments.get("profile") or {}
+    rejected: list[str] = []
+    made: Json = {}
+    first: Json = {}
     if step != "interview":
         wanted: Any = arguments.get("asked") or profiles.asked(profile, None)
-        for reply in replies:
-            persona, reason = read(reply, wanted)
-            first = first or persona
-            made = {} if reason else persona
-            rejected += [reason] if reason else []
-        if len(replies) - 1 > len(rejected):  # what only the simulation can know
-            rejected.append("the name was taken, or the reply repeats another")
+        found = [read(reply, wanted) for reply in replies]
+        first = next((persona for persona, _ in found if persona), {})
+        if succeeded:  # without a reason against the reply, or with doubts twice
+            good = [number for number, (_, reason) in enumerate(found) if not reason]
+            usable = [number for number, (persona, _) in enumerate(found) if persona]
+            made, _ = found.pop((good or usable)[-1])
+        # Only the simulation knew what else was wrong.
+        rejected = [reason or "the name was taken" for _, reason in found]
     usage = [reply["usage"] for reply in replies]
     return Call(
         step=step,
@@ -180,7 +184,7 @@ def read(reply: Json, wanted: Any) -> tuple[Json, str]:
         return {}, str(error)
     message = {"content": reply["text"]} | {k: reply[k] for k in ("finish_reason", "refusal")}
     try:
-        person_generator.read_reply(message, constraints_in(wanted), wanted)
+        person_generator.read_reply(message, constraints_in(wanted), wanted, CONTEXT)
     except (ReplyRejected, InvalidPersona) as error:
         return persona, str(error)
     return persona, ""
