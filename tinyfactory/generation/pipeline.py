@@ -38,6 +38,7 @@ from tinyfactory.errors import (
     NotConfigured,
     ReplyRejected,
 )
+from tinyfactory.generation.reasoning import without_reasoning
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scopes.context import current_context, within
 from tinyfactory.journal.scopes.lines import Slot
@@ -47,6 +48,7 @@ from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (
     TOO_LONG,
+    UNFINISHED,
     ChatModel,
     ChatReply,
     ChatRequest,
@@ -55,6 +57,7 @@ from tinyfactory.models.chat import (
     within_limits,
 )
 from tinyfactory.models.pricing import price
+from tinyfactory.models.progress import Progress
 
 if TYPE_CHECKING:
     import asyncio
@@ -116,6 +119,10 @@ class Outcome(Generic[R, T]):
         Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
+    doubts : set of str
+        The kinds of doubts for which the model was asked once more.
+    spare : tuple or None
+        A doubtful value and its reply, which are used if no better reply comes.
     """
 
     value: T | None = None
@@ -123,10 +130,39 @@ class Outcome(Generic[R, T]):
     reason: str = ""
     replied: bool = False
     attempt: int = 0
+    doubts: set[str] = field(default_factory=set)
+    spare: tuple[T, R | None] | None = None
 
     def reject(self, reason: str) -> None:
         """Reject the value; `generate` then asks again with the reason."""
         self.value, self.reply, self.reason, self.replied = None, None, reason, True
+        self.spare = None
+
+    def doubt(self, doubt: Doubtful) -> None:
+        """Ask again once, and keep the value for the case that nothing better comes."""
+        spare = (doubt.value, self.reply)
+        self.reject(cut(str(doubt), _LONGEST_REASON))
+        self.doubts.add(doubt.kind)
+        self.spare = spare
+
+
+class Doubtful(ReplyRejected):
+    """A reply can be used, but is likely to be wrong: it is asked for once more.
+
+    Parameters
+    ----------
+    reason : str
+        For the model.
+    kind : str
+        A second reply with a doubt of the same kind is accepted.
+    value : object
+        What was read.
+    """
+
+    def __init__(self, reason: str, kind: str, value: Any) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.value = value
 
 
 Fetch = Callable[[ChatRequest, Transaction], Awaitable[R]]
@@ -158,8 +194,13 @@ async def generate(
         outcome.attempt += 1
         try:
             outcome.reply = await fetch(task.request(outcome.reason), tx)
-            _check_length(outcome.reply)
+            _check_whole(outcome.reply)
             outcome.value = task.read(outcome.reply)
+        except Doubtful as doubt:
+            outcome.value = doubt.value
+            if outcome.attempt == task.attempts or doubt.kind in outcome.doubts:
+                return outcome
+            outcome.doubt(doubt)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
         except BadResponse as error:
@@ -173,12 +214,20 @@ async def generate(
             task.what,
             outcome.reason,
         )
+    if outcome.value is None and outcome.spare is not None:
+        (outcome.value, outcome.reply), outcome.spare = outcome.spare, None
     return outcome
 
 
-def _check_length(reply: Any) -> None:
-    """Reject a reply that was cut because it was longer than the limit."""
-    if isinstance(reply, ChatReply) and reply.finish_reason == TOO_LONG:
+def _check_whole(reply: Any) -> None:
+    """Reject a reply that ends within its reasoning, or was cut because it was too long."""
+    finish_reason = reply.get("finish_reason") if isinstance(reply, dict) else reply.finish_reason
+    if finish_reason == UNFINISHED:
+        raise ReplyRejected(
+            "The reply was cut off within its reasoning, before the answer. Answer again: reason "
+            "less, or not at all, and be shorter."
+        )
+    if finish_reason == TOO_LONG:
         raise ReplyRejected(
             f"The reply was longer than {settings.limits().reply_characters:,} characters, which "
             "is the limit reply_characters. Answer again and be much shorter."
@@ -310,6 +359,8 @@ class Sender:
         Requests of slots behind this one are not sent any more, because a slot has failed.
     in_flight : set of int or None
         The slots whose request was sent and has no reply yet; None stands for no slot.
+    awaited : set of Progress
+        The progress of these requests, if the model reports it.
     """
 
     model: Any
@@ -323,6 +374,7 @@ class Sender:
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int | None] = field(default_factory=set)
+    awaited: set[Progress] = field(default_factory=set)
 
     @property
     def identity(self) -> Json:
@@ -333,7 +385,9 @@ class Sender:
 
     def for_model(self, model: ChatModel) -> Sender:
         """A sender for another call within the job: same budget, token and transport."""
-        return Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner = Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner.awaited = self.awaited
+        return inner
 
     async def reply(
         self,
@@ -341,7 +395,7 @@ class Sender:
         tx: Transaction,
         key_of: Callable[[Json], str] | None = None,
     ) -> ChatReply:
-        """The reply to a request, saved before it is returned.
+        """The reply to a request without the model's reasoning, saved as it came before.
 
         Parameters
         ----------
@@ -367,7 +421,7 @@ class Sender:
                 wait = await self.fetch(place, request)
                 # The reply must be on disk first; other requests are not blocked meanwhile.
                 stored = await wait()
-        return ChatReply.from_json(stored)
+        return without_reasoning(ChatReply.from_json(stored))
 
     async def message(
         self,
@@ -479,8 +533,16 @@ class Sender:
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
         answer: Any
         if getattr(model, "_tells_before_retry", False):
-            answer = model.complete(request, before_retry=before_retry)
-        elif inspect.iscoroutinefunction(model.complete):
+            progress = Progress()
+            self.awaited.add(progress)
+            try:
+                told: ChatReply = await model.complete(
+                    request, before_retry=before_retry, progress=progress
+                )
+            finally:
+                self.awaited.discard(progress)
+            return told
+        if inspect.iscoroutinefunction(model.complete):
             answer = model.complete(request)
         else:
             answer = await self.in_thread(model.complete, request)

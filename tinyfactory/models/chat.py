@@ -116,6 +116,8 @@ class ChatReply:
 
 # The `finish_reason` of a reply that `within_limits` has cut.
 TOO_LONG = "too long"
+# The `finish_reason` of a reply that ended within the model's reasoning.
+UNFINISHED = "unfinished reasoning"
 
 
 def within_limits(reply: ChatReply) -> ChatReply:
@@ -139,8 +141,9 @@ def within_limits(reply: ChatReply) -> ChatReply:
         reply = replace(reply, text=text, finish_reason=TOO_LONG)
     if len(refusal) > limits.evidence_characters:
         reply = replace(reply, refusal=_evidence(refusal, limits.evidence_characters))
-    if len(reply.model) > _LONGEST_NAME or len(reply.finish_reason) > _LONGEST_NAME:
-        short = (reply.model[:_LONGEST_NAME], reply.finish_reason[:_LONGEST_NAME])
+    finish_reason = reply.finish_reason or ""  # a user's own model may give None
+    if len(reply.model) > _LONGEST_NAME or len(finish_reason) > _LONGEST_NAME:
+        short = (reply.model[:_LONGEST_NAME], finish_reason[:_LONGEST_NAME])
         reply = replace(reply, model=short[0], finish_reason=short[1])
     return reply
 

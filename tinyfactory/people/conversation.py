@@ -21,9 +21,9 @@ from tinyfactory.models import event_loop
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.protocols import Json, Person, PersonLike
+from tinyfactory.people.schema.reply_parser import check_finish, readable
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean
 
 
 class Maker(Protocol):
@@ -264,11 +264,8 @@ def _read(reply: ChatReply) -> str:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
         )
-    if reply.finish_reason == "content_filter":
-        raise ReplyRejected(
-            "Your last answer was stopped by a content filter. Say something fit for everyone."
-        )
-    text = clean(reply.text or "").strip()
+    check_finish(reply.finish_reason, None, "what this person would say")
+    text: str = readable(reply.text or "").strip()
     if not text:
         raise ReplyRejected("Your last answer was empty. Answer in words.")
     return text
