@@ -75,8 +75,13 @@ class TinyFactoryError(Exception):
         After ``%xmode Verbose``, IPython shows all frames. The error and its traceback are not
         changed, so a debugger sees all frames in each mode.
         """
-        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         lines: list[str]
+        if shell is None:
+            import traceback  # slow to import, and seldom needed
+
+            return traceback.format_exception(self)
+        formatter = shell.InteractiveTB
         if formatter.mode == "Verbose":
             lines = formatter.structured_traceback(type(self), self, self.__traceback__)
             return lines
