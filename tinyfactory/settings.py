@@ -6,6 +6,7 @@ in memory only; it appears in no repr, journal or message.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ class _Configured:
     tokens_per_minute: int | None = None
     prices: Any = None
     limits: Limits | None = None
+    extra_body: dict[str, Any] | None = field(default=None, repr=False)
 
 
 _configured = _Configured()
@@ -56,6 +58,7 @@ class Settings(TypedDict, total=False):
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
     limits: Mapping[str, int] | Limits | None
+    extra_body: Mapping[str, Any] | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -92,12 +95,16 @@ def configure(**values: Unpack[Settings]) -> None:
         How much is read of a reply, a recording or a file, by the names of `Limits`:
         ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
 
+    extra_body : dict, optional
+        Further fields for the body of every request, which some servers want:
+        ``{"enable_thinking": False}``. They are a part of the key of an event.
+
     A value of None restores the environment's value or the default.
 
     Raises
     ------
     InvalidInput
-        For an unknown setting, and for invalid prices and limits.
+        For an unknown setting, and for an invalid value.
 
     Examples
     --------
@@ -122,6 +129,8 @@ def configure(**values: Unpack[Settings]) -> None:
     limits = values.get("limits")
     if limits is not None:
         values["limits"] = checked(limits)
+    if values.get("extra_body") is not None:
+        values["extra_body"] = check_extra_body(values["extra_body"])
     for name, value in values.items():
         setattr(_configured, name, value)
 
@@ -140,6 +149,50 @@ def check_prices(prices: object) -> None:
         "prices must map the model's name to US dollars for a million tokens of prompt and of "
         f'reply, {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
     )
+
+
+# Fields of a request that have settings of their own, or that would change how it is read.
+_RESERVED = ("model", "messages", "stream")
+
+
+def check_extra_body(fields: object, name: str = "extra_body") -> dict[str, Any]:
+    """Return a copy of the further fields of a request; raise `InvalidInput` if they are not JSON.
+
+    Examples
+    --------
+    >>> check_extra_body({"enable_thinking": False})
+    {'enable_thinking': False}
+    """
+    try:
+        copied = json.loads(json.dumps(fields, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copied = None
+    # Not in the message, because there may be a secret in it.
+    if not isinstance(fields, Mapping) or copied != fields:
+        raise InvalidInput(
+            f"{name} must be a dictionary of JSON values with texts as keys, such as "
+            '{"enable_thinking": False}. Nothing was changed and nothing was sent.'
+        )
+    for reserved in _RESERVED:
+        if reserved in copied:
+            raise InvalidInput(
+                f"{name} must not contain {reserved!r}: the library sets it. Nothing was changed "
+                "and nothing was sent. To choose a model: tinyfactory.configure(model=...)."
+            )
+    found: dict[str, Any] = copied
+    return found
+
+
+def _extra_body_from_environment() -> dict[str, Any] | None:
+    name = "TINYFACTORY_EXTRA_BODY"
+    text = _environment(name)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return check_extra_body(value, name)
 
 
 def _check_rate(name: str, rate: object) -> int:
@@ -206,8 +259,8 @@ def get(name: str) -> Any:
             return _rate_from_environment(name)
         case "prices":
             return {}
-        case "limits":
-            return from_environment()
+        case "limits" | "extra_body":
+            return from_environment() if name == "limits" else _extra_body_from_environment()
     raise InvalidInput(f"There is no setting {name!r}.")
 
 

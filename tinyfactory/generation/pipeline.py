@@ -36,6 +36,8 @@ from tinyfactory.errors import (
     InvalidPersona,
     ModelError,
     NotConfigured,
+    PromptRefused,
+    ReplyFiltered,
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
 
 from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean, cut
+from tinyfactory.utils.text import clean, count, cut
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
@@ -71,6 +73,8 @@ _warned: set[str] = set()
 COMPLETION_BOUND = 4_000
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
+# Replies to one request that a content filter may stop.
+_MOST_FILTERED = 2
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -116,6 +120,8 @@ class Outcome(Generic[R, T]):
         Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
+    filtered : int
+        How many times a content filter stopped the prompt or the reply.
     """
 
     value: T | None = None
@@ -123,6 +129,7 @@ class Outcome(Generic[R, T]):
     reason: str = ""
     replied: bool = False
     attempt: int = 0
+    filtered: int = 0
 
     def reject(self, reason: str) -> None:
         """Reject the value; `generate` then asks again with the reason."""
@@ -162,6 +169,11 @@ async def generate(
             outcome.value = task.read(outcome.reply)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered += isinstance(error, ReplyFiltered)
+        except PromptRefused as error:
+            # The same prompt would be refused again; other calls may go on.
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered = _MOST_FILTERED
         except BadResponse as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
@@ -173,6 +185,8 @@ async def generate(
             task.what,
             outcome.reason,
         )
+        if outcome.filtered >= _MOST_FILTERED:
+            break
     return outcome
 
 
@@ -231,7 +245,8 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
 
     The event is stored, and replayed, only when the model did reply.
     """
-    why = f"no usable reply in {outcome.attempt} attempts; last: {outcome.reason}"
+    attempts = count(outcome.attempt, "attempt", "attempts")
+    why = f"no usable reply in {attempts}; last: {outcome.reason}"
     tx.fail(why, keep=outcome.replied)
     return why
 

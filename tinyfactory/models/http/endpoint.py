@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -21,9 +23,9 @@ from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
-from tinyfactory.models.http.responses import Failure, read_error
+from tinyfactory.models.http.refusals import Failure, read_error
 from tinyfactory.models.http.transport import client_class
-from tinyfactory.redaction import scrub
+from tinyfactory.redaction import scrub, secrets_in
 from tinyfactory.utils import bounded_json
 
 if TYPE_CHECKING:
@@ -53,12 +55,15 @@ class Target:
     key : str, optional
     azure_version : str, optional
         The API version, if the endpoint is an Azure resource.
+    extra : str
+        Further fields for the body of each request, as JSON.
     """
 
     base_url: str = field(repr=False)  # may hold a password
     model: str
     key: str | None = field(repr=False)
     azure_version: str | None = None
+    extra: str = field(default="", repr=False)  # may hold a secret
 
     @functools.cached_property
     def endpoint(self) -> str:
@@ -80,14 +85,27 @@ class Target:
 
     def identity(self) -> Json:
         """The target as JSON, without secrets."""
+        extra: Json = {}
+        if self.extra:
+            # Only a digest, because there may be a secret in it.
+            extra = {"extra_body": hashlib.sha256(self.extra.encode()).hexdigest()[:16]}
         if self.azure_version is None:
-            return {"kind": "openai", "model": self.model, "endpoint": self.endpoint}
+            return {
+                "kind": "openai",
+                "model": self.model,
+                "endpoint": self.endpoint,
+            } | extra
         return {
             "kind": "azure",
             "endpoint": self.endpoint,
             "api_version": self.azure_version,
             "deployment": self.model,
-        }
+        } | extra
+
+    def extra_body(self) -> Json:
+        """The further fields for the body of each request."""
+        fields: Json = json.loads(self.extra) if self.extra else {}
+        return fields
 
     def check_key(self) -> None:
         """Raise `NotConfigured` if the key is missing or malformed."""
@@ -117,12 +135,17 @@ class Target:
         found = [self.key, password, unquote(password or ""), _azure_token()]
         found += [value for _, value in parse_qsl(parts.query)]
         found += [pair.partition("=")[2] for pair in parts.query.split("&")]
+        found += secrets_in(self.extra_body())
         return tuple(dict.fromkeys(s for s in found if s))
 
 
 @functools.lru_cache(maxsize=64)
 def target(
-    base_url: str, model: str, key: str | None = None, azure_version: str | None = None
+    base_url: str,
+    model: str,
+    key: str | None = None,
+    azure_version: str | None = None,
+    extra: str = "",
 ) -> Target:
     """The target for a base URL; the same object for the same values.
 
@@ -141,7 +164,7 @@ def target(
             f"{scrub(base_url)!r} is not the address of a server; nothing was sent. A base URL "
             "looks like http://localhost:11434/v1."
         )
-    return Target(base_url.strip(), model, key, azure_version)
+    return Target(base_url.strip(), model, key, azure_version, extra)
 
 
 def _azure_token() -> str | None:
