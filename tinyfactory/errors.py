@@ -12,7 +12,7 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── FileTooLarge (InvalidInput) a file or a recording
     │   └── ResponseTooLarge (BadResponse)  the response of an endpoint
     ├── ModelError                      the model gave no usable reply
-    │   ├── NotConfigured               no API key, and the offline model was not chosen
+    │   ├── NotConfigured               no API key, or a proxy or certificates that cannot be used
     │   ├── AuthenticationFailed        the endpoint rejected the key (401, 403)
     │   ├── UnknownModel                the endpoint does not know the model
     │   ├── QuotaExhausted              the account has no credit left
@@ -103,7 +103,7 @@ class ModelError(TinyFactoryError):
 
 
 class NotConfigured(ModelError):
-    """No model was chosen, and no API key is set."""
+    """No API key is set, or a proxy or certificates of the environment cannot be used."""
 
 
 class AuthenticationFailed(ModelError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from tinyfactory import models, prompts, settings
+from tinyfactory.errors import InvalidInput
 from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
@@ -113,13 +114,18 @@ class TinyPersonFactory(TinyFactory):
         self.generated_names: list[str] = []
         self.last_failure: str | None = None
         self.last_job: PeopleJob | None = None
-        self.model = model
-        self.language = language
+        self.model = settings.check("model", model)
+        self.language = settings.check("language", language)
         self.template = _template_text(template, "template")
         self.instructions = _template_text(instructions, "instructions")
-        self.extra_body = None if extra_body is None else settings.check_extra_body(extra_body)
+        self.extra_body = settings.check("extra_body", extra_body)
         self.demography: Json | None = None
         self.seed = 0
+        if simulation_id is not None and (not isinstance(simulation_id, str) or not simulation_id):
+            raise InvalidInput(
+                "simulation_id must be the id of a simulation, a text, not "
+                f"{simulation_id!r:.80}. Nothing was sent."
+            )
         super().__init__(simulation_id)
 
     # -- making factories --------------------------------------------------------------
@@ -176,7 +182,7 @@ class TinyPersonFactory(TinyFactory):
         for factory in factories or []:
             factory.model, factory.language = model, language
             if extra_body is not None:
-                factory.extra_body = settings.check_extra_body(extra_body)
+                factory.extra_body = settings.check("extra_body", extra_body)
         return factories
 
     @classmethod
@@ -587,6 +593,8 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
     """The text of a custom template, checked now so that it cannot fail later."""
     if given is None:
         return None
+    if not isinstance(given, (str, Path)):
+        raise InvalidInput(f"{name} must be a text or a path, not {given!r:.80}. Nothing was sent.")
     path = expanded(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = read_file(path).decode("utf-8") if path else str(given)
     prompts.check(text, person_values("-", None, [], [], 1, "-"), name)

@@ -14,6 +14,7 @@ from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http.endpoint import Target, target
 from tinyfactory.models.http.request import complete
 from tinyfactory.models.http.retry import RetryPolicy
+from tinyfactory.models.progress import Progress
 
 
 class OpenAIModel:
@@ -42,7 +43,8 @@ class OpenAIModel:
     {'kind': 'openai', 'model': 'llama3.2', 'endpoint': 'http://localhost:11434/v1'}
     """
 
-    # `complete` takes `before_retry`, so that a budget is asked before each further request.
+    # `complete` takes `before_retry`, so that a budget is asked before each further request, and
+    # `progress`, which it keeps up to date.
     _tells_before_retry = True
 
     def __init__(
@@ -54,13 +56,18 @@ class OpenAIModel:
         retry: RetryPolicy | None = None,
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
-        if model is not None and (not isinstance(model, str) or not model.strip()):
-            raise InvalidInput(f"model must be a name, not {model!r}. Nothing was sent.")
-        self._model = model
-        self._base_url = base_url
-        self._api_key = api_key
+        if model is not None and not isinstance(model, str):
+            raise InvalidInput(f"model must be a name, not {model!r:.80}. Nothing was sent.")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise InvalidInput(
+                f"retry must be a RetryPolicy such as RetryPolicy(attempts=3), not {retry!r:.80}. "
+                "Nothing was sent."
+            )
+        self._model = settings.check("model", model)
+        self._base_url = settings.check("base_url", base_url)
+        self._api_key = settings.check("api_key", api_key)
         self._target: Target | None = None
-        self._extra_body = settings.check_extra_body(extra_body or {})
+        self._extra_body = settings.check("extra_body", extra_body) or {}
         self.retry = retry or RetryPolicy()
 
     @property
@@ -69,7 +76,11 @@ class OpenAIModel:
         return self.target().identity()
 
     async def complete(
-        self, request: ChatRequest, *, before_retry: Callable[[], None] | None = None
+        self,
+        request: ChatRequest,
+        *,
+        before_retry: Callable[[], None] | None = None,
+        progress: Progress | None = None,
     ) -> ChatReply:
         """Ask the endpoint and return its reply, from any event loop.
 
@@ -79,6 +90,8 @@ class OpenAIModel:
         before_retry : callable, optional
             Called before every HTTP request of this call but the first. If it raises, the
             request is not sent and the error is passed on.
+        progress : Progress, optional
+            Kept up to date while the reply is awaited.
 
         Returns
         -------
@@ -95,7 +108,7 @@ class OpenAIModel:
         """
         where = self.target()
         where.check_key()
-        return await event_loop.arun(complete, where, request, self.retry, before_retry)
+        return await event_loop.arun(complete, where, request, self.retry, before_retry, progress)
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"
@@ -109,7 +122,7 @@ class OpenAIModel:
     def with_extra_body(self, fields: Mapping[str, Any]) -> OpenAIModel:
         """The same model with further fields for the body of each request."""
         copied = copy.copy(self)
-        copied.__dict__["_extra_body"] = self._extra_body | settings.check_extra_body(fields)
+        copied.__dict__["_extra_body"] = self._extra_body | settings.check("extra_body", fields)
         return copied
 
     def target(self) -> Target:

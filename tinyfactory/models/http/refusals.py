@@ -74,7 +74,8 @@ class Failure:
     """A request that brought no completion.
 
     `status` is None if there was no HTTP response; `kind` then says why: "unreachable" (no
-    connection), "timeout" or "dropped". `code` is the provider's own one, `type` has the other
+    connection), "set-up" (a proxy, a certificate or the protocol; asking again cannot help),
+    "timeout" or "dropped". `code` is the provider's own one, `type` has the other
     codes. `generated` is what the model wrote, if the endpoint could not accept it.
     """
 
