@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken, ReplyRejected
 from tinyfactory.factory import profiles
 from tinyfactory.generation.pipeline import (
+    Doubtful,
     Outcome,
     Sender,
     Task,
@@ -22,6 +24,7 @@ from tinyfactory.generation.pipeline import (
     request_key,
     wait_for,
 )
+from tinyfactory.generation.reasoning import message_without_reasoning
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
@@ -35,12 +38,14 @@ from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson
 from tinyfactory.people.schema.normalise import check_generated
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
+from tinyfactory.people.schema.reply_quality import age_against_work, one_word_name
 from tinyfactory.prompts.particularities import (
     Constraints,
     Particularities,
     constraints_in,
     contradiction,
     particularities_text,
+    read_particularities,
 )
 from tinyfactory.redaction import holds_secret
 from tinyfactory.utils.logs import get_logger
@@ -53,6 +58,8 @@ RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
 logger = get_logger("tinyfactory")
+# Fields of a profile that say whether and how a person works.
+_ABOUT_WORK = re.compile(r"employ|work|labou?r|job|occupation|profession|status", re.IGNORECASE)
 # The most requests for contexts that are still missing.
 ROUNDS = 5
 
@@ -207,9 +214,10 @@ class PersonDraft:
         return request_for(self.factory, slot, self._wanted, self._temperature, rejected)
 
     def _call_override(self, request: ChatRequest) -> Json:
-        return self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
+        message = self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
             [dict(message) for message in request.messages], self._temperature
         )
+        return message_without_reasoning(message)
 
     def _call_key(self, asked: Json) -> str:
         """The key of the call of `_aux_model_call` that a request stands for."""
@@ -230,7 +238,9 @@ class PersonDraft:
     # -- reading and setting up ---------------------------------------------------------
 
     def _read(self, message: Json) -> Json:
-        return read_reply(message, self._fixed, self._wanted)
+        own = self.factory.template or self.factory.instructions
+        context = None if own else self.factory.context_text
+        return read_reply(message, self._fixed, self._wanted, context)
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
         """Create the person with all its fields, and register it."""
@@ -361,22 +371,57 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
     return names[: slot.seen], minibios[: slot.seen], slot.seen + slot.number + 1
 
 
-def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None) -> Json:
+def read_reply(
+    message: Json,
+    fixed: Constraints,
+    wanted: Particularities = None,
+    context: str | None = None,
+) -> Json:
     """The person that a reply describes, checked and in canonical form.
+
+    Parameters
+    ----------
+    message : dict
+    fixed, wanted
+        What the user wants of this person.
+    context : str, optional
+        The context of a prompt that asks for a full name; None for a template of the user's.
 
     Raises
     ------
     ReplyRejected, InvalidPersona
-        With a reason that the model can be told.
+        With a reason that the model can be told. `Doubtful` has a person that can be used.
     """
-    persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
+    persona = read_persona(
+        message["content"], message.get("finish_reason", "stop"), message.get("refusal")
+    )
     check_generated(persona)
     reason = contradiction(fixed, persona)
     if reason is None and isinstance(wanted, dict):
         reason = profiles.strays(wanted, persona)
     if reason is not None:
         raise ReplyRejected(reason)
+    told = particularities_text(wanted)
+    if context is not None and not _says_name(wanted, fixed):
+        reason = one_word_name(persona, f"{context} {told}")
+        if reason is not None:
+            raise Doubtful(reason, "name", persona)
+    if not _says_age_and_work(wanted) and (reason := age_against_work(persona)) is not None:
+        raise Doubtful(reason, "age", persona)
     return persona
+
+
+def _says_name(wanted: Particularities, fixed: Constraints) -> bool:
+    return fixed.name is not None or (isinstance(wanted, dict) and "name" in wanted)
+
+
+def _says_age_and_work(wanted: Particularities) -> bool:
+    """Whether the user chose both the age and the work of a person."""
+    said = read_particularities(particularities_text(wanted))
+    work = said.occupation is not None or (
+        isinstance(wanted, dict) and any(_ABOUT_WORK.search(key) for key in map(str, wanted))
+    )
+    return work and (said.age is not None or said.age_range is not None)
 
 
 def is_overridden(factory: PersonSource, name: str) -> bool:

@@ -102,7 +102,9 @@ def write(
     tx, fixed = required_transaction(), constraints_in(asked)
 
     def read(reply: ChatReply) -> Json:
-        return read_reply(message_of(model.identity, reply), fixed, asked)
+        own = texts["template"] or texts["instructions"]
+        context = None if own else values["context"]
+        return read_reply(message_of(model.identity, reply), fixed, asked, context)
 
     task = Task(
         lambda rejected: request(values | {"rejected": rejected}, asked, temperature, seed, texts),

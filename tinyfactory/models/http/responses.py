@@ -28,11 +28,6 @@ from tinyfactory.redaction import secrets_in
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.text import cut
 
-# Words for "the content filter stopped the reply", of GLM, Gemini and others.
-_FILTERED = frozenset(
-    {"content-filter", "contentfilter", "sensitive", "safety", "prohibited_content", "blocklist"}
-    | {"recitation", "spii", "moderation", "guardrail_intervened"}
-)
 # Statuses after which the same request may succeed: also a capacity limit (498) and a client that
 # a proxy believed to be gone (499).
 _TRY_AGAIN = (408, 409, 424, 425, 429, 498, 499)
@@ -156,10 +151,8 @@ def read_reply(
     message = choice["message"]
     text = _content(message)
     finish_reason = _name(choice.get("finish_reason")) or "stop"
-    if finish_reason.lower() in _FILTERED:
-        finish_reason = "content_filter"
     refusal = _text(message.get("refusal")) or None
-    if not text.strip() and refusal is None and finish_reason != "content_filter":
+    if not text.strip() and refusal is None:
         reasoning = next((found for name in _REASONING if (found := _text(message.get(name)))), "")
         if reasoning.strip():
             text = _last_object(reasoning) if structured else ""
