@@ -843,6 +843,8 @@ def message(**fields: Any) -> Answer:
 PLACES = [
     message(content={"name": "Ana", "age": 30}),
     message(content=[{"type": "text", "text": ANA}]),
+    message(content=[{"type": "reasoning", "text": "{"}, {"type": "output_text", "text": ANA}]),
+    message(content=[], reasoning_details=[{"type": "reasoning.text", "text": f"Hm. {ANA}"}]),
     message(content=None, tool_calls=[{"function": {"name": "persona", "arguments": ANA}}]),
     message(content="", tool_calls=[{"function": {"arguments": {"name": "Ana", "age": 30}}}]),
     message(content=None, function_call={"name": "persona", "arguments": ANA}),

@@ -172,7 +172,8 @@ class Capabilities:
     def _without_parameter(self, failure: Failure, sent: Json) -> Capabilities | None:
         name = failure.param.split(".")[-1]
         if name not in sent and not failure.param:
-            named = (p for p in sent if re.search(rf"\b{p}\b", failure.message))
+            # Not \b, because a letter of another script may follow.
+            named = (p for p in sent if re.search(rf"(?a)\b{p}\b", failure.message))
             name = next(named, "")
         if name not in sent or name == "response_format":
             return None

@@ -2,8 +2,8 @@
 
 The causes: "generation" (the model wrote what the endpoint could not accept), "policy" (settings of
 the account), "balance", "daily" (a limit for longer than minutes), "rate", "account", "region",
-"key", "content" (a filter), "context" (too long), "model", and the parts of a request that are
-refused: "system" (the role), "keyword" (a word of the schema) and "format".
+"key", "content" (a filter), "context" (too long), "model", "moment" (asking again may help), and
+refused parts of a request: "system" (the role), "keyword" (a word of the schema), "format".
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         (?:balance|credits?|quota|funds)(?: is| are| has been| have been)?(?: too low| not enough
             | insufficient| exhausted| used up| depleted| expired)
         \b(?:insufficient|not enough|ha(?:ve|s) (?:no|any)|out of|more) credits?\b
-        please (?:recharge|top.?up)|spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required
+        budget[_ ](?:has been )?exceeded|please (?:recharge|top.?up)
+        spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required
         check your billing details|account balance|余额|欠费|充值
         """,
     ),
@@ -144,6 +145,14 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         """,
     ),
     (
+        "moment",
+        (200, 400, 404, 422),
+        r"""
+        has crashed|overloaded|over capacity|temporarily|try again later|loading model
+        model is (?:currently |still )?loading|was unloaded
+        """,
+    ),
+    (
         "system",
         _REFUSED,
         r"""
@@ -198,7 +207,7 @@ _NUMBERS = {
 }
 _ABOUT_MODEL = re.compile(r"\b(model|deployment)\b|DeploymentNotFound", re.IGNORECASE)
 _NOT_A_MODEL = re.compile(
-    r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found"
+    r"(not a valid|invalid|unknown|no such) model|models?\b.{0,200}\b(not exist|not found"
     r"|decommissioned)|model_not_found|no endpoints found for"
     r"|no models? (is |are )?loaded|ModelNotFound",
     re.IGNORECASE | re.DOTALL,
