@@ -913,6 +913,23 @@ def test_one_person_whose_prompt_is_refused_is_none_after_one_request(serve, cap
     assert len(server.requests) == 1
 
 
+def test_a_filtered_reply_without_a_message_is_one():
+    body = {"choices": [{"index": 0, "finish_reason": "content_filter: PROHIBITED_CONTENT"}]}
+    with ChatServer([Answer(200, body)]) as server:
+        assert ask(server).finish_reason == "content_filter"
+        assert len(server.requests) == 1
+
+
+def test_a_parameter_is_found_among_letters_of_another_script():
+    def rule(request):
+        hot = request.body.get("temperature") == 1.0
+        return Answer(400, said("temperature参数非法", code="1214")) if hot else None
+
+    with ChatServer(rules=[rule]) as server:
+        ask(server)
+        assert [request.format for request in server.requests] == ["json_schema"] * 2
+
+
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "PROHIBITED_CONTENT", "sensitive"])
 def test_a_filter_on_the_reply_is_asked_once_more(serve, reason):
     server = serve(rules=[answer("", finish_reason=reason)])
