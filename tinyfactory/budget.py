@@ -73,7 +73,7 @@ class Budget:
                 f"Budget(usd=...) must be an amount of 0 or more, not {self.usd!r}. Nothing was "
                 "started."
             )
-        settings.check_prices(self.prices)
+        settings.check("prices", self.prices)
 
 
 _NO_BUDGET = Budget()

@@ -126,11 +126,16 @@ def from_environment() -> Limits:
     """The limits that environment variables set; the defaults where there are none."""
     given: dict[str, Any] = {}
     for field in fields(Limits):
-        text = os.environ.get(_VARIABLE + field.name.upper(), "").strip().replace("_", "")
+        variable = _VARIABLE + field.name.upper()
+        text = os.environ.get(variable, "").strip().replace("_", "")
         if text:
             # Twenty digits are enough for any number of bytes.
             given[field.name] = int(text) if text.isdecimal() and len(text) <= 20 else text
-    return checked(given) if given else DEFAULTS
+            try:
+                checked(given)
+            except InvalidInput as error:
+                raise InvalidInput(f"The environment variable {variable}: {error}") from None
+    return Limits(**given) if given else DEFAULTS
 
 
 def how_to_raise(name: str, needed: int | None = None) -> str:

@@ -56,7 +56,10 @@ class Secrets:
         rules: list[tuple[str, str, str]] = []
         keys = [settings.get("api_key"), *(os.environ.get(name) for name in _VARIABLES)]
         for address in (settings.get("base_url"), os.environ.get("AZURE_OPENAI_ENDPOINT", "")):
-            parts = urlsplit(str(address))
+            try:
+                parts = urlsplit(str(address))
+            except ValueError:  # not an address
+                continue
             keys.append(parts.password)
             keys += [value for name, value in parse_qsl(parts.query) if _A_SECRET.search(name)]
         rules += [("a key", re.escape(k), "[key]") for k in keys if k and len(k) >= _LEAST]

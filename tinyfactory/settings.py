@@ -7,39 +7,22 @@ in memory only; it appears in no repr, journal or message.
 from __future__ import annotations
 
 import math
+import operator
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
 from tinyfactory.errors import InvalidInput
-from tinyfactory.limits import Limits, checked, from_environment
+from tinyfactory.limits import Limits, from_environment
+from tinyfactory.limits import checked as checked_limits
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_AZURE_VERSION = "2024-10-21"
 DEFAULT_JOURNAL = ".tinyfactory"
 DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
-
-
-@dataclass(slots=True)
-class _Configured:
-    """The values passed to `configure`; None if not configured."""
-
-    model: Any = None
-    api_key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
-    language: str | None = None
-    timeout: float | None = None
-    time_limit: float | None = None
-    lock_timeout: float | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    prices: Any = None
-    limits: Limits | None = None
-
-
-_configured = _Configured()
 
 
 class Settings(TypedDict, total=False):
@@ -51,6 +34,7 @@ class Settings(TypedDict, total=False):
     language: str | None
     timeout: float | None
     time_limit: float | None
+    give_up_after: float | None
     lock_timeout: float | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
@@ -77,6 +61,10 @@ def configure(**values: Unpack[Settings]) -> None:
     time_limit : float, optional
         Seconds for one request with all its retries (default 300). Time in our own queue does
         not count.
+    give_up_after : float, optional
+        Seconds of failures after which a request is given up, if the endpoint has not answered
+        once in this process (default 60; ``float("inf")`` for never). Waiting for a reply is no
+        failure, and neither is a 429.
     lock_timeout : float, optional
         Seconds that a call waits for an object that another call has locked and makes no progress
         with (default 30). A request in flight counts as progress.
@@ -97,7 +85,7 @@ def configure(**values: Unpack[Settings]) -> None:
     Raises
     ------
     InvalidInput
-        For an unknown setting, and for invalid prices and limits.
+        For an unknown setting, and for a value of the wrong form. Nothing is changed.
 
     Examples
     --------
@@ -105,115 +93,210 @@ def configure(**values: Unpack[Settings]) -> None:
     >>> get("model")
     'offline'
     """
-    known = {f.name for f in fields(_Configured)}
-    for name in values:
-        if name not in known:
-            raise InvalidInput(
-                f"configure() has no setting {name!r}; nothing was changed. "
-                f"Choose from: {', '.join(sorted(known))}."
-            )
-    if values.get("prices") is not None:
-        check_prices(values["prices"])
-    for name in ("requests_per_minute", "tokens_per_minute"):
-        if values.get(name) is not None:
-            _check_rate(name, values.get(name))
-    if values.get("lock_timeout") is not None:
-        _check_seconds(values["lock_timeout"])
-    limits = values.get("limits")
-    if limits is not None:
-        values["limits"] = checked(limits)
-    for name, value in values.items():
-        setattr(_configured, name, value)
+    checked = {name: check(name, value) for name, value in values.items()}
+    _configured.update(checked)
 
 
-def check_prices(prices: object) -> None:
-    """Raise `InvalidInput` unless `prices` has a pair of amounts for each model's name."""
-    if isinstance(prices, Mapping) and all(
-        isinstance(name, str)
-        and isinstance(pair, (tuple, list))
-        and len(pair) == 2
-        and all(is_amount(amount) for amount in pair)
-        for name, pair in prices.items()
-    ):
-        return
-    raise InvalidInput(
-        "prices must map the model's name to US dollars for a million tokens of prompt and of "
-        f'reply, {{"model": (0.4, 1.6)}}, not {prices!r}. Nothing was changed.'
-    )
+def check(name: str, value: Any) -> Any:
+    """Return a value for a setting, or raise `InvalidInput`; None stands for "not given".
 
-
-def _check_rate(name: str, rate: object) -> int:
-    """Return a limit per minute, or raise `InvalidInput` if it is none."""
-    if type(rate) is int and rate > 0:
-        return rate
-    raise InvalidInput(
-        f"{name} must be a whole number of 1 or more, not {rate!r}; nothing was changed and "
-        "nothing was sent. Omit it for no limit."
-    )
-
-
-def _check_seconds(seconds: object) -> None:
-    if not is_amount(seconds) or not seconds:
-        raise InvalidInput(
-            f"lock_timeout must be a number of seconds above 0, not {seconds!r}. Nothing was "
-            "changed."
-        )
-
-
-def _rate_from_environment(name: str) -> int | None:
-    text = _environment(f"TINYFACTORY_{name.upper()}")
-    if text is None:
+    Examples
+    --------
+    >>> check("timeout", 30)
+    30.0
+    >>> check("timeout", "30")
+    Traceback (most recent call last):
+        ...
+    tinyfactory.errors.InvalidInput: timeout must be a number of seconds above 0, not '30'. ...
+    """
+    setting = _setting(name)
+    if value is None:
         return None
-    digits = text.replace("_", "")
-    return _check_rate(name, int(digits) if digits.isdecimal() else text)
+    try:
+        return setting.check(value)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        shown = f"a value of type {type(value).__name__}" if setting.secret else f"{value!r:.80}"
+        raise InvalidInput(
+            f"{name} must be {setting.form}, not {shown}. Nothing was changed and nothing was sent."
+        ) from None
+
+
+def get(name: str) -> Any:
+    """The present value: configured, otherwise from the environment, otherwise the default.
+
+    Raises
+    ------
+    InvalidInput
+        If the environment's value has the wrong form.
+    """
+    setting = _setting(name)
+    value = _configured.get(name)
+    if value is not None:
+        return value
+    for variable in setting.variables:
+        text = os.environ.get(variable, "").strip()
+        if text:
+            try:
+                return setting.check(setting.parse(text))
+            except ValueError:
+                raise InvalidInput(
+                    f"The environment variable {variable}: {name} must be {setting.form}, not "
+                    f"{text!r:.80}. Nothing was sent. Correct the variable, or unset it."
+                ) from None
+    return setting.default() if callable(setting.default) else setting.default
+
+
+def reset() -> None:
+    """Forget all that was configured."""
+    _configured.clear()
+
+
+# -- the table of settings --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """One setting.
+
+    `check` returns a value of the right form, or raises ValueError; `form` describes that form.
+    `parse` reads the text of an environment variable.
+    """
+
+    form: str
+    check: Callable[[Any], Any]
+    variables: tuple[str, ...] = ()
+    default: Any = None
+    parse: Callable[[str], Any] = str
+    secret: bool = False
+
+
+class _Configured(dict[str, Any]):
+    """The values passed to `configure`. Its text shows no values, because one is a key."""
+
+    def __repr__(self) -> str:
+        return f"configured: {', '.join(self)}"
 
 
 def is_amount(value: object) -> bool:
     """Whether a value is a finite number of 0 or more."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value) and value >= 0
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
-def _environment(*names: str) -> str | None:
-    for name in names:
-        value = os.environ.get(name, "").strip()
-        if value:
-            return value
-    return None
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value
 
 
-def get(name: str) -> Any:
-    """The present value: configured, otherwise from the environment, otherwise the default."""
-    configured = getattr(_configured, name)
-    if configured is not None:
-        return configured
-    match name:
-        case "model":
-            return _environment("TINYFACTORY_MODEL", "OPENAI_MODEL")
-        case "api_key":
-            return _environment("OPENAI_API_KEY")
-        case "base_url":
-            return _environment("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        case "language":
-            return _environment("TINYFACTORY_LANGUAGE")
-        case "timeout":
-            return float(_environment("TINYFACTORY_TIMEOUT") or 120)
-        case "time_limit":
-            return float(_environment("TINYFACTORY_TIME_LIMIT") or 300)
-        case "lock_timeout":
-            return float(_environment("TINYFACTORY_LOCK_TIMEOUT") or 30)
-        case "requests_per_minute" | "tokens_per_minute":
-            return _rate_from_environment(name)
-        case "prices":
-            return {}
-        case "limits":
-            return from_environment()
-    raise InvalidInput(f"There is no setting {name!r}.")
+def _model(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    # A class has these attributes too, but it is not a model.
+    if isinstance(value, type) or not (hasattr(value, "identity") and hasattr(value, "complete")):
+        raise ValueError
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not is_amount(value) or not value:
+        raise ValueError
+    return float(value)
+
+
+def _patience(value: Any) -> float:
+    return math.inf if value == math.inf else _seconds(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or operator.index(value) < 1:
+        raise ValueError
+    return operator.index(value)
+
+
+def _whole_in(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
+
+
+def _prices(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    for name, pair in value.items():
+        right = isinstance(name, str) and isinstance(pair, (tuple, list)) and len(pair) == 2
+        if not right or not all(is_amount(amount) for amount in pair):
+            raise ValueError
+    return value
+
+
+def _in_seconds(name: str, default: float) -> _Setting:
+    variable = f"TINYFACTORY_{name.upper()}"
+    return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
+
+
+def _per_minute(name: str) -> _Setting:
+    variable = f"TINYFACTORY_{name.upper()}"
+    return _Setting("a whole number of 1 or more", _whole, (variable,), None, _whole_in)
+
+
+_settings = {
+    "model": _Setting(
+        "'offline', the name of a model, or an object with `identity` and `complete`",
+        _model,
+        ("TINYFACTORY_MODEL", "OPENAI_MODEL"),
+    ),
+    "api_key": _Setting("a text that is not empty", _text, ("OPENAI_API_KEY",), secret=True),
+    "base_url": _Setting(
+        "the address of a server as a text, such as 'http://localhost:11434/v1'",
+        _text,
+        ("OPENAI_BASE_URL",),
+        DEFAULT_BASE_URL,
+        secret=True,
+    ),
+    "language": _Setting(
+        "the name of a language, such as 'Portuguese'", _text, ("TINYFACTORY_LANGUAGE",)
+    ),
+    "timeout": _in_seconds("timeout", 120.0),
+    "time_limit": _in_seconds("time_limit", 300.0),
+    "give_up_after": _Setting(
+        "a number of seconds above 0, or infinite for never",
+        _patience,
+        ("TINYFACTORY_GIVE_UP_AFTER",),
+        60.0,
+        float,
+    ),
+    "lock_timeout": _in_seconds("lock_timeout", 30.0),
+    "requests_per_minute": _per_minute("requests_per_minute"),
+    "tokens_per_minute": _per_minute("tokens_per_minute"),
+    "prices": _Setting(
+        "a dictionary from the model's name to US dollars for a million tokens of prompt and of "
+        'reply, {"model": (0.4, 1.6)}',
+        _prices,
+        default=dict,
+    ),
+    "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
+}
+_configured = _Configured()
+
+
+def _setting(name: str) -> _Setting:
+    if name not in _settings:
+        raise InvalidInput(
+            f"There is no setting {name!r}; nothing was changed. Choose from: "
+            f"{', '.join(sorted(_settings))}."
+        )
+    return _settings[name]
 
 
 def language(given: str | None) -> str:
     """The language of replies: the given one, the configured one, or English."""
-    return str(given or get("language") or DEFAULT_LANGUAGE)
+    return str(check("language", given) or get("language") or DEFAULT_LANGUAGE)
 
 
 def limits() -> Limits:
@@ -245,8 +328,25 @@ def azure() -> Azure | None:
     `OPENAI_BASE_URL` and `configure(base_url=...)` take precedence.
     """
     endpoint = _environment("AZURE_OPENAI_ENDPOINT")
-    if endpoint is None or _configured.base_url or _environment("OPENAI_BASE_URL"):
+    if endpoint is None or _configured.get("base_url") or _environment("OPENAI_BASE_URL"):
         return None
-    version = _environment("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION") or "2024-10-21"
-    key = _configured.api_key or _environment("AZURE_OPENAI_API_KEY")
-    return Azure(endpoint, version, key)
+    key = _configured.get("api_key") or azure_key()
+    return Azure(endpoint, azure_version() or DEFAULT_AZURE_VERSION, key)
+
+
+def azure_key() -> str | None:
+    """The key of an Azure resource in the environment's variable, or None."""
+    return _environment("AZURE_OPENAI_API_KEY")
+
+
+def azure_version() -> str | None:
+    """The version of Azure's API in the environment's variables, or None."""
+    return _environment("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION")
+
+
+def _environment(*names: str) -> str | None:
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return value
+    return None

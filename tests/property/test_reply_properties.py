@@ -18,7 +18,7 @@ from tinyfactory.utils.characters import restored
 from tinyfactory.utils.json_text import end_of
 
 people = st.integers(0, 40).map(person)
-prose = st.text(st.characters(exclude_characters="<>&◁▷[|"), max_size=60)
+prose = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<>&◁▷[|"), max_size=60)
 marks = st.sampled_from(
     [
         ("<think>", "</think>"),
@@ -82,7 +82,7 @@ def test_marks_within_the_texts_of_json_are_no_reasoning(value):
 
 
 words = st.sampled_from(
-    "São SÃO IRMÃ É Łódź naïve François CAFÉ Ängste Ærø menu 00e9 R&D u Việt Привет 日本 0 20°C".split()
+    "São SÃO IRMÃ É Łódź naïve François CAFÉ Ängste Ærø 00e9 R&D u Việt Привет 日本 20°C".split()
 )
 signs = st.sampled_from(
     [" ", " – ", "–", "—", ", ", "’", "’s ", "“", "”", "» ", "« ", "; ", "\n", "-"]

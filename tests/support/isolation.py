@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -123,8 +122,7 @@ def _forget() -> None:
     """Reset all that a test configured, began and registered, without importing modules."""
     loaded = sys.modules.get
     if settings := loaded("tinyfactory.settings"):
-        for setting in fields(settings._configured):
-            setattr(settings._configured, setting.name, None)
+        settings.reset()
     if control := loaded("tinyfactory.control"):
         control.reset()
     if factory := loaded("tinyfactory.factory"):

@@ -28,7 +28,11 @@ IMPORTERS = {
     "diskcache": {"tinyfactory.journal.storage.database"},
     "faker": {"tinyfactory.gazetteer"},
     "genai_prices": {"tinyfactory.models.pricing"},
-    "httpx2": {"tinyfactory.models.http.endpoint", "tinyfactory.models.http.transport"},
+    "httpx2": {
+        "tinyfactory.models.http.endpoint",
+        "tinyfactory.models.http.route",
+        "tinyfactory.models.http.transport",
+    },
     "ipywidgets": {"tinyfactory.widgets"},
     "json_repair": {"tinyfactory.people.schema.reply_parser"},
     "jupyterlab": {"tinyfactory.cli"},

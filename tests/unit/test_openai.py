@@ -102,9 +102,7 @@ def test_resolve_offline():
         assert isinstance(model, models.OfflineModel)
 
 
-@pytest.mark.parametrize(
-    "url", ["localhost:8000/v1", "ftp://host/v1", "http://", "http://h:99999x"]
-)
+@pytest.mark.parametrize("url", ["ftp://host/v1", "http://", "http://h:99999x"])
 def test_an_address_that_cannot_be_one_is_refused(url):
     with pytest.raises(InvalidInput, match="not the address of a server"):
         event_loop.run(OpenAIModel("m", base_url=url).complete, asking())

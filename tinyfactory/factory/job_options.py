@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from tinyfactory import settings
 from tinyfactory.budget import Budget, Spent
 from tinyfactory.errors import InvalidInput
 from tinyfactory.factory.person_generator import Json
@@ -146,7 +147,7 @@ def read_options(method: str, given: Mapping[str, Any]) -> JobOptions:
 
 
 def _check_seconds(given: object, what: str) -> None:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+    if not settings.is_amount(given) or not given:
         raise InvalidInput(
             f"{what} must be a number of seconds above 0, not {given!r:.80}. Nothing was sent."
         )

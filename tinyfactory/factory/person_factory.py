@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from tinyfactory import models, prompts, settings
+from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
@@ -108,12 +109,17 @@ class TinyPersonFactory(TinyFactory):
         self.generated_names: list[str] = []
         self.last_failure: str | None = None
         self.last_job: PeopleJob | None = None
-        self.model = model
-        self.language = language
+        self.model = settings.check("model", model)
+        self.language = settings.check("language", language)
         self.template = _template_text(template, "template")
         self.instructions = _template_text(instructions, "instructions")
         self.demography: Json | None = None
         self.seed = 0
+        if simulation_id is not None and (not isinstance(simulation_id, str) or not simulation_id):
+            raise InvalidInput(
+                "simulation_id must be the id of a simulation, a text, not "
+                f"{simulation_id!r:.80}. Nothing was sent."
+            )
         super().__init__(simulation_id)
 
     # -- making factories --------------------------------------------------------------
@@ -126,7 +132,7 @@ class TinyPersonFactory(TinyFactory):
         *,
         model: str | ChatModel | None = None,
         language: str | None = None,
-    ) -> list[Self] | None:
+    ) -> list[Self]:
         """Make factories, each with a specific context within a general one.
 
         Parameters
@@ -140,14 +146,16 @@ class TinyPersonFactory(TinyFactory):
 
         Returns
         -------
-        list of TinyPersonFactory or None
-            None if the model gives too few different contexts; the log has the reason. Write
-            ``factories or []`` to loop over the result in any case.
+        list of TinyPersonFactory
+            As many as were asked for. In the replay of a recording in which none could be made,
+            the list is empty.
 
         Raises
         ------
         InvalidInput
             If the number is below 1 or the context is empty. Nothing was sent.
+        ReplyRejected
+            If the model gives too few different contexts, also when asked again.
         ModelError
             If asking again cannot help; the message says what to do.
 
@@ -166,9 +174,16 @@ class TinyPersonFactory(TinyFactory):
             settings.language(language),
             models.resolve(model),
         )
+        if factories is None and scope().recorded is None:
+            wanted = count(number_of_factories, "different context", "different contexts")
+            raise ReplyRejected(
+                f"The model did not give {wanted}; the log says why. No factories were made. Ask "
+                "for fewer, or call it again; in a simulation, after "
+                "control.begin(retry_failures=True)."
+            )
         for factory in factories or []:
             factory.model, factory.language = model, language
-        return factories
+        return factories or []
 
     @classmethod
     @transactional(
@@ -573,6 +588,8 @@ def _template_text(given: str | Path | None, name: str) -> str | None:
     """The text of a custom template, checked now so that it cannot fail later."""
     if given is None:
         return None
+    if not isinstance(given, (str, Path)):
+        raise InvalidInput(f"{name} must be a text or a path, not {given!r:.80}. Nothing was sent.")
     path = expanded(given) if isinstance(given, Path) or str(given).endswith(".mustache") else None
     text = read_file(path).decode("utf-8") if path else str(given)
     prompts.check(text, person_values("-", None, [], [], 1, "-"), name)

@@ -36,7 +36,11 @@ from tinyfactory.journal.values.changes import Change
 from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson
-from tinyfactory.people.schema.normalise import check_generated
+from tinyfactory.people.schema.field_names import check_names
+from tinyfactory.people.schema.fields import reason
+from tinyfactory.people.schema.foreign_layouts import spelling
+from tinyfactory.people.schema.layout import empty
+from tinyfactory.people.schema.normalise import check_generated, normalise
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
 from tinyfactory.people.schema.reply_quality import age_against_work, one_word_name
 from tinyfactory.prompts.particularities import (
@@ -149,7 +153,9 @@ class PersonDraft:
         self._fixed = constraints_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
 
-    def _check_name(self) -> None:
+    def _check(self) -> None:
+        """Check what needs no check in a replay."""
+        check_fields(self._particularities)
         name = self._fixed.name
         if name is not None and name in self.transaction.scope.people:
             raise NameTaken(
@@ -160,7 +166,7 @@ class PersonDraft:
     async def write(self, sender: Sender) -> None:
         """Ask the model until a reply can be used or all attempts are used."""
         if not self.outcome.replied:
-            self._check_name()
+            self._check()
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
@@ -173,6 +179,9 @@ class PersonDraft:
         """Run `write` in the calling thread, for a single call."""
         tx = self.transaction
         if is_overridden(self.factory, "_aux_model_call"):
+            if not self.outcome.replied:
+                self._check()
+
             # In the calling thread, so that Ctrl-C interrupts the user's method.
             async def fetch(request: ChatRequest, _: Transaction) -> Json:
                 return self._call_override(request)
@@ -344,6 +353,31 @@ def wanted(
     """
     check_asking(particularities, temperature, attempts)
     return profiles.asked(profile, particularities) if profile else particularities
+
+
+def check_fields(particularities: Particularities) -> None:
+    """Check the names and values of required fields.
+
+    Raises
+    ------
+    InvalidInput
+        For a misspelt field, and for a value that a person cannot have.
+    """
+    if not isinstance(particularities, dict):
+        return
+    check_names(particularities)
+    fields = {key: value for key, value in particularities.items() if not empty(value)}
+    for key in [key for key in fields if spelling(str(key)) == "age"]:
+        read = constraints_in({"age": fields[key]})
+        if read.age_range is not None:
+            del fields[key]
+    try:
+        normalise(fields, partial=True)
+    except InvalidPersona as error:
+        why = reason(error)
+        if why.startswith("age:"):
+            why = f"{why[:-1]}, or a range such as '30-40'."
+        raise InvalidInput(f"agent_particularities: {why} Nothing was sent.") from None
 
 
 def request_for(

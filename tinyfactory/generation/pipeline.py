@@ -57,6 +57,7 @@ from tinyfactory.models.chat import (
     within_limits,
 )
 from tinyfactory.models.pricing import price
+from tinyfactory.models.progress import Progress
 
 if TYPE_CHECKING:
     import asyncio
@@ -358,6 +359,8 @@ class Sender:
         Requests of slots behind this one are not sent any more, because a slot has failed.
     in_flight : set of int or None
         The slots whose request was sent and has no reply yet; None stands for no slot.
+    awaited : set of Progress
+        The progress of these requests, if the model reports it.
     """
 
     model: Any
@@ -371,6 +374,7 @@ class Sender:
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int | None] = field(default_factory=set)
+    awaited: set[Progress] = field(default_factory=set)
 
     @property
     def identity(self) -> Json:
@@ -381,7 +385,9 @@ class Sender:
 
     def for_model(self, model: ChatModel) -> Sender:
         """A sender for another call within the job: same budget, token and transport."""
-        return Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner = Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner.awaited = self.awaited
+        return inner
 
     async def reply(
         self,
@@ -527,8 +533,16 @@ class Sender:
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
         answer: Any
         if getattr(model, "_tells_before_retry", False):
-            answer = model.complete(request, before_retry=before_retry)
-        elif inspect.iscoroutinefunction(model.complete):
+            progress = Progress()
+            self.awaited.add(progress)
+            try:
+                told: ChatReply = await model.complete(
+                    request, before_retry=before_retry, progress=progress
+                )
+            finally:
+                self.awaited.discard(progress)
+            return told
+        if inspect.iscoroutinefunction(model.complete):
             answer = model.complete(request)
         else:
             answer = await self.in_thread(model.complete, request)

@@ -11,6 +11,7 @@ from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http.endpoint import Target, target
 from tinyfactory.models.http.request import complete
 from tinyfactory.models.http.retry import RetryPolicy
+from tinyfactory.models.progress import Progress
 
 
 class OpenAIModel:
@@ -37,7 +38,8 @@ class OpenAIModel:
     {'kind': 'openai', 'model': 'llama3.2', 'endpoint': 'http://localhost:11434/v1'}
     """
 
-    # `complete` takes `before_retry`, so that a budget is asked before each further request.
+    # `complete` takes `before_retry`, so that a budget is asked before each further request, and
+    # `progress`, which it keeps up to date.
     _tells_before_retry = True
 
     def __init__(
@@ -48,11 +50,16 @@ class OpenAIModel:
         api_key: str | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        if model is not None and (not isinstance(model, str) or not model.strip()):
-            raise InvalidInput(f"model must be a name, not {model!r}. Nothing was sent.")
-        self._model = model
-        self._base_url = base_url
-        self._api_key = api_key
+        if model is not None and not isinstance(model, str):
+            raise InvalidInput(f"model must be a name, not {model!r:.80}. Nothing was sent.")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise InvalidInput(
+                f"retry must be a RetryPolicy such as RetryPolicy(attempts=3), not {retry!r:.80}. "
+                "Nothing was sent."
+            )
+        self._model = settings.check("model", model)
+        self._base_url = settings.check("base_url", base_url)
+        self._api_key = settings.check("api_key", api_key)
         self._target: Target | None = None
         self.retry = retry or RetryPolicy()
 
@@ -62,7 +69,11 @@ class OpenAIModel:
         return self.target().identity()
 
     async def complete(
-        self, request: ChatRequest, *, before_retry: Callable[[], None] | None = None
+        self,
+        request: ChatRequest,
+        *,
+        before_retry: Callable[[], None] | None = None,
+        progress: Progress | None = None,
     ) -> ChatReply:
         """Ask the endpoint and return its reply, from any event loop.
 
@@ -72,6 +83,8 @@ class OpenAIModel:
         before_retry : callable, optional
             Called before every HTTP request of this call but the first. If it raises, the
             request is not sent and the error is passed on.
+        progress : Progress, optional
+            Kept up to date while the reply is awaited.
 
         Returns
         -------
@@ -88,7 +101,7 @@ class OpenAIModel:
         """
         where = self.target()
         where.check_key()
-        return await event_loop.arun(complete, where, request, self.retry, before_retry)
+        return await event_loop.arun(complete, where, request, self.retry, before_retry, progress)
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name()!r})"

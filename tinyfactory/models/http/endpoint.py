@@ -10,18 +10,22 @@ import asyncio
 import base64
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from tinyfactory.errors import InvalidInput, LimitExceeded, ModelError, NotConfigured
+from tinyfactory import settings
+from tinyfactory.errors import LimitExceeded, ModelError, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
+from tinyfactory.models.http.address import read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.responses import Failure, read_error
+from tinyfactory.models.http.route import Route, environment
 from tinyfactory.models.http.transport import client_class
 from tinyfactory.redaction import scrub
 from tinyfactory.utils import bounded_json
@@ -120,33 +124,38 @@ class Target:
         return tuple(dict.fromkeys(s for s in found if s))
 
 
-@functools.lru_cache(maxsize=64)
+_target = functools.lru_cache(maxsize=64)(Target)
+
+
 def target(
     base_url: str, model: str, key: str | None = None, azure_version: str | None = None
 ) -> Target:
-    """The target for a base URL; the same object for the same values.
+    """The target for a base URL as it was given; the same object for the same values.
 
     Raises
     ------
     InvalidInput
         If `base_url` is not the address of a server.
     """
-    try:
-        parts = urlsplit(base_url.strip())
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number, or a bracket is open
-        valid = False
-    if not valid:
-        raise InvalidInput(
-            f"{scrub(base_url)!r} is not the address of a server; nothing was sent. A base URL "
-            "looks like http://localhost:11434/v1."
-        )
-    return Target(base_url.strip(), model, key, azure_version)
+    address = read_address(base_url)
+    if not address.is_azure and azure_version is None:
+        return _target(address.base_url, model, key)
+    version = address.version or azure_version or settings.azure_version()
+    return _target(
+        re.sub("/openai(/v1)?(?=$|[?#])", "", address.base_url),
+        address.deployment or model,
+        key or settings.azure_key(),
+        version or settings.DEFAULT_AZURE_VERSION,
+    )
 
 
 def _azure_token() -> str | None:
     """A token of Azure's directory; the openai client reads it from the same variable."""
     return os.environ.get("AZURE_OPENAI_AD_TOKEN")
+
+
+def _is_token(key: str | None) -> bool:
+    return key is not None and key.startswith("eyJ") and key.count(".") == 2
 
 
 class Connections:
@@ -175,7 +184,12 @@ class Connections:
 
         self.limiter = RateLimiter(target.endpoint)
         self.breaker = CircuitBreaker(target.endpoint)
+        self.answered = False  # with a chat completion, at least once
         self._target = target
+        self._route = Route(target.base_url)
+        self._options = self._route.client_options(event_loop.loop_local)
+        self._looking: asyncio.Future[Failure | None] | None = None
+        self._explained = False
         self._clients: list[AsyncOpenAI] = []
         self._in_flight: list[int] = []
         self._openai, self._response = openai, httpx2.Response
@@ -204,6 +218,8 @@ class Connections:
         self._in_flight[number] += 1
         try:
             async with asyncio.timeout(seconds):
+                if failure := await self._look():
+                    return failure
                 # Not `.chat.completions.create`, which searches the whole request, schema
                 # included, for values to convert.
                 response = await getattr(self._clients[number], method)(
@@ -215,28 +231,49 @@ class Connections:
         except openai.APIStatusError as error:
             # Read here, because the client's reading drops what is beside "error".
             refused = error.response
+            if failure := self._route.read(error.status_code, refused.text[:1000]):
+                return failure
             body = _json_or_text(refused.text)
             return read_error(error.status_code, body, refused.headers, self._target)
         except (TimeoutError, openai.APITimeoutError) as error:
             if type(error.__cause__).__name__ == "ConnectTimeout":
-                return Failure(f"it took more than {connect:g} s to connect", kind="timeout")
+                reason = f"it took more than {connect:g} s to connect"
+                return await self._explain(error.__cause__, reason) or Failure(
+                    reason, kind="timeout"
+                )
             limit = round(seconds, 1)
             return Failure(f"it took more than {limit:g} s to answer", kind="timeout")
         except openai.APIConnectionError as error:
             cause = error.__cause__
             if isinstance(cause, ModelError):  # of our own transport
                 raise cause from None
-            kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             reason = scrub(str(cause) or type(cause).__name__, *self._target.secrets())
+            if failure := await self._explain(cause, reason):
+                return failure
+            kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
             return Failure(f"the connection failed: {reason}", kind=kind)
         finally:
             self._in_flight[number] -= 1
+
+    async def _look(self) -> Failure | None:
+        """What is wrong with the protocol; found out once, and the first requests wait for it."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._route.look())
+        failure = await asyncio.shield(self._looking)
+        if failure is not None:
+            self._looking = None  # the next call looks again
+        return failure
+
+    async def _explain(self, error: BaseException | None, reason: str) -> Failure | None:
+        """Why there was no response, if it is the set-up; the server is asked at most once."""
+        ask, self._explained = not (self.answered or self._explained), True
+        return await self._route.explain(error, reason, ask=ask)
 
     def _free_client(self) -> int:
         for number, count in enumerate(self._in_flight):
             if count < _PER_CLIENT:
                 return number
-        self._clients.append(_new_client(self._target))
+        self._clients.append(_new_client(self._target, self._options))
         self._in_flight.append(0)
         return len(self._clients) - 1
 
@@ -248,7 +285,8 @@ _generation: Counter[str] = Counter()
 def connections(target: Target) -> Connections:
     """The connections to an endpoint with a key; call it on the private loop."""
     generation = _generation[target.endpoint] if _generation else 0
-    key = ("connections", target.base_url, target.azure_version, target.key, generation)
+    route = environment()
+    key = ("connections", target.base_url, target.azure_version, target.key, generation, route)
     return event_loop.loop_local(key, lambda: Connections(target))
 
 
@@ -264,20 +302,20 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _new_client(target: Target) -> AsyncOpenAI:
-    import httpx2  # slow to import
+def _new_client(target: Target, options: dict[str, Any]) -> AsyncOpenAI:
     import openai  # slow to import
 
-    # Reading the certificates takes longer than a request, so all clients share them.
-    certificates = event_loop.loop_local("certificates", httpx2.create_ssl_context)
-    http_client = client_class()(verify=certificates)
+    http_client = client_class()(**options)
     headers: dict[str, Any] = dict.fromkeys(_OMITTED, openai.omit)
     if target.azure_version is not None:
         return openai.AsyncAzureOpenAI(
             azure_endpoint=target.endpoint,
             api_version=target.azure_version,
-            api_key=target.key,
+            # A token of Azure's directory is sent in another header than a key.
+            api_key=None if _is_token(target.key) else target.key,
+            azure_ad_token=target.key if _is_token(target.key) else None,
             default_headers=headers,
+            default_query=dict(parse_qsl(urlsplit(target.base_url).query)),
             max_retries=0,
             http_client=http_client,
         )

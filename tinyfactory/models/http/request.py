@@ -26,6 +26,7 @@ from tinyfactory.models.http.responses import (
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.progress import Progress
 from tinyfactory.utils.logs import get_logger
 
 log = get_logger("tinyfactory.models")
@@ -36,6 +37,7 @@ async def complete(
     request: ChatRequest,
     policy: RetryPolicy,
     before_retry: Callable[[], None] | None = None,
+    progress: Progress | None = None,
 ) -> ChatReply:
     """Ask an endpoint for one chat completion; call it on the private loop.
 
@@ -46,13 +48,16 @@ async def complete(
     policy : RetryPolicy
     before_retry : callable, optional
         Called before every HTTP request but the first; if it raises, the request is not sent.
+    progress : Progress, optional
+        Kept up to date while the reply is awaited.
 
     Raises
     ------
     ModelError
         The one that remains after all attempts.
     """
-    return await Call(target, request, policy, before_retry).complete()
+    call = Call(target, request, policy, before_retry, progress or Progress())
+    return await call.complete()
 
 
 class Call:
@@ -64,6 +69,7 @@ class Call:
         request: ChatRequest,
         policy: RetryPolicy,
         before_retry: Callable[[], None] | None,
+        progress: Progress,
     ) -> None:
         self.target = target
         self.request = request
@@ -71,6 +77,7 @@ class Call:
         self.connections = connections(target)
         self.breaker, self.limiter = self.connections.breaker, self.connections.limiter
         self.before_retry = before_retry
+        self.progress = progress
         self.timeout: float = settings.get("timeout")
         self.is_probe = False
         self.requests = 0  # that were sent; without those that found no connection
@@ -178,11 +185,12 @@ class Call:
             body=body(self.target, self.request, parameters),
         )
         if isinstance(response, Failure):
-            self.requests -= response.kind == "unreachable"
+            self.requests -= response.kind in ("unreachable", "set-up")
             return response
         completion = read_completion(*response, self.target)
         if isinstance(completion, Failure):
             return completion
+        self.connections.answered = True
         log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
         return read_reply(
             completion,

@@ -72,7 +72,8 @@ class Failure:
     """A request that brought no completion.
 
     `status` is None if there was no HTTP response; `kind` then says why: "unreachable" (no
-    connection), "timeout" or "dropped".
+    connection), "set-up" (a proxy, a certificate or the protocol; asking again cannot help),
+    "timeout" or "dropped".
     """
 
     message: str
@@ -348,9 +349,10 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
             retry_after=failure.retry_after,
         )
     if status in (404, 405):
+        example = "" if "/v" in endpoint else f": {endpoint}/v1"
         return RequestRejected(
             f"There is no chat endpoint at {endpoint}/chat/completions ({failure}). The request "
-            "was not retried. Check the base URL; for most servers it ends in /v1."
+            f"was not retried. Check the base URL; for most servers it ends in /v1{example}."
         )
     return RequestRejected(
         f"{target.what} rejected the request ({failure}). It was not retried, because the same "
@@ -358,7 +360,12 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
     )
 
 
-def _without_response(failure: Failure, endpoint: str) -> Retryable:
+def _without_response(failure: Failure, endpoint: str) -> ModelError | Retryable:
+    if failure.kind == "set-up":
+        return EndpointUnreachable(
+            f"{failure.message}. Nothing was sent to {endpoint}; finished work is saved. The "
+            "request was not retried."
+        )
     if failure.kind == "unreachable":
         error: ModelError = EndpointUnreachable(
             f"No server answers at {endpoint} ({failure.message}). Nothing was sent; finished "

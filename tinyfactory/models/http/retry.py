@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, ModelError
+from tinyfactory.errors import EndpointUnavailable, InvalidInput, ModelError
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.responses import Retryable
 from tinyfactory.utils.logs import get_logger
@@ -51,6 +51,20 @@ class RetryPolicy:
     wait_initial: float = 0.5
     wait_max: float = 30.0
     wait_jitter: float = 1.0
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or self.attempts < 1:
+            raise InvalidInput(
+                f"attempts must be a whole number of 1 or more, not {self.attempts!r:.80}. "
+                "Nothing was sent."
+            )
+        settings.check("time_limit", self.time_limit)
+        for name in ("wait_initial", "wait_max", "wait_jitter"):
+            if not settings.is_amount(getattr(self, name)):
+                raise InvalidInput(
+                    f"{name} must be a number of seconds of 0 or more, not "
+                    f"{getattr(self, name)!r:.80}. Nothing was sent."
+                )
 
 
 class Clock:
