@@ -64,12 +64,10 @@ from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import clean, cut
 
-# The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = get_logger("tinyfactory")
 _warned: set[str] = set()
-COMPLETION_BOUND = 4_000
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
 # Seconds between two checks whether calls in flight have left room in the budget.
@@ -533,7 +531,7 @@ async def reserve(
     import asyncio  # slow to import
 
     prompt = sum(prompt_tokens(request) for request in requests)
-    replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    replies = sum(request.bound for request in requests)
     usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
     bound = Cost(len(requests), prompt + replies, usd)
     while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too

@@ -13,6 +13,7 @@ from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.http.wait import Wait
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.logs import get_logger
 
@@ -156,10 +157,13 @@ class BatchClient:
         self, method: str, path: str, seconds: float | None = None, **content: Any
     ) -> bytes:
         limit: float = settings.get("timeout") if seconds is None else seconds
-        answer = await connections(self.target).send(method, path, limit, **content)
+        answer = await connections(self.target).send(method, path, Wait(limit), **content)
         if isinstance(answer, Failure):
             raise self._error(answer, path)
-        return answer[0]
+        found = answer[0]
+        if isinstance(found, dict):
+            raise bad_response("a stream", json.dumps(found).encode(), self.target)
+        return found
 
     def _object(self, content: bytes, *names: str) -> Json:
         """The JSON object in a response; a `Retryable` is raised if it lacks one of the names."""

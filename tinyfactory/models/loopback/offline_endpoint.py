@@ -105,15 +105,16 @@ def _result(coroutine: Coroutine[Any, Any, ChatReply]) -> ChatReply:
 
 
 def _request(body: Json) -> ChatRequest:
-    """The request in a body. All of it matters: the offline model's seed depends on it."""
+    """The request in a body. All of it matters: the offline model's seed depends on it.
+
+    The bound on the length is left out: it is always sent, and no part of the request elsewhere.
+    """
     schema = (body.get("response_format") or {}).get("json_schema") or {}
-    length = body.get("max_completion_tokens", body.get("max_tokens"))
     return ChatRequest(
         tuple(body["messages"]),
         body.get("temperature"),
         schema.get("schema"),
         schema.get("name", "reply"),
-        length,
     )
 
 
