@@ -6,6 +6,7 @@ in memory only; it appears in no repr, journal or message.
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import os
@@ -23,6 +24,8 @@ DEFAULT_AZURE_VERSION = "2024-10-21"
 DEFAULT_JOURNAL = ".tinyfactory"
 DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
+# Fields of a request that `extra_body` cannot have.
+_RESERVED = {"model", "messages", "stream"}
 
 
 class Settings(TypedDict, total=False):
@@ -41,6 +44,7 @@ class Settings(TypedDict, total=False):
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
     limits: Mapping[str, int] | Limits | None
+    extra_body: Mapping[str, Any] | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -85,6 +89,9 @@ def configure(**values: Unpack[Settings]) -> None:
     limits : dict, optional
         How much is read of a reply, a recording or a file, by the names of `Limits`:
         ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
+    extra_body : dict, optional
+        Further fields for the body of every request, which some servers want:
+        ``{"enable_thinking": False}``. They are a part of the key of an event.
 
     A value of None restores the environment's value or the default.
 
@@ -156,9 +163,10 @@ def given(name: str) -> Any:
             try:
                 return setting.check(setting.parse(text))
             except ValueError:
+                shown = "that text" if setting.secret else f"{text!r:.80}"
                 raise InvalidInput(
                     f"The environment variable {variable}: {name} must be {setting.form}, not "
-                    f"{text!r:.80}. Nothing was sent. Correct the variable, or unset it."
+                    f"{shown}. Nothing was sent. Correct the variable, or unset it."
                 ) from None
     return None
 
@@ -250,6 +258,17 @@ def _prices(value: Any) -> Any:
     return value
 
 
+def _extra_body(value: Any) -> dict[str, Any]:
+    try:
+        copied: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    except RecursionError:
+        raise ValueError from None
+    # Other values than JSON are converted, or not equal to their copy.
+    if not isinstance(value, Mapping) or copied != value or _RESERVED & copied.keys():
+        raise ValueError
+    return copied
+
+
 def _in_seconds(name: str, default: float | None) -> _Setting:
     variable = f"TINYFACTORY_{name.upper()}"
     return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
@@ -295,6 +314,14 @@ _settings = {
         'reply, {"model": (0.4, 1.6)}',
         _prices,
         default=dict,
+    ),
+    "extra_body": _Setting(
+        'a dictionary of JSON values, such as {"enable_thinking": False}, without the fields '
+        "model, messages and stream, which the library sets",
+        _extra_body,
+        ("TINYFACTORY_EXTRA_BODY",),
+        parse=json.loads,
+        secret=True,
     ),
     "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
 }

@@ -36,6 +36,8 @@ from tinyfactory.errors import (
     InvalidPersona,
     ModelError,
     NotConfigured,
+    PromptRefused,
+    ReplyFiltered,
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
 
 from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean, cut
+from tinyfactory.utils.text import clean, count, cut
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -70,6 +72,8 @@ logger = get_logger("tinyfactory")
 _warned: set[str] = set()
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
+# Replies to one request that a content filter may stop.
+_MOST_FILTERED = 2
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -115,6 +119,8 @@ class Outcome(Generic[R, T]):
         Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
+    filtered : int
+        How many times a content filter stopped the prompt or the reply.
     """
 
     value: T | None = None
@@ -122,6 +128,7 @@ class Outcome(Generic[R, T]):
     reason: str = ""
     replied: bool = False
     attempt: int = 0
+    filtered: int = 0
 
     def reject(self, reason: str) -> None:
         """Reject the value; `generate` then asks again with the reason."""
@@ -161,6 +168,11 @@ async def generate(
             outcome.value = task.read(outcome.reply)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered += isinstance(error, ReplyFiltered)
+        except PromptRefused as error:
+            # The same prompt would be refused again; other calls may go on.
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered = _MOST_FILTERED
         except BadResponse as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
@@ -172,6 +184,8 @@ async def generate(
             task.what,
             outcome.reason,
         )
+        if outcome.filtered >= _MOST_FILTERED:
+            break
     return outcome
 
 
@@ -230,7 +244,8 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
 
     The event is stored, and replayed, only when the model did reply.
     """
-    why = f"no usable reply in {outcome.attempt} attempts; last: {outcome.reason}"
+    attempts = count(outcome.attempt, "attempt", "attempts")
+    why = f"no usable reply in {attempts}; last: {outcome.reason}"
     tx.fail(why, keep=outcome.replied)
     return why
 

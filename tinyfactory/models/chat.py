@@ -97,6 +97,13 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
@@ -141,6 +148,10 @@ class ChatReply:
 
 # The `finish_reason` of a reply that `within_limits` has cut.
 TOO_LONG = "too long"
+# That of a reply that ended in an error of the endpoint, which other endpoints use as well.
+BROKEN_OFF = "error"
+# That of a reply without an answer after its reasoning.
+ONLY_REASONING = "only reasoning"
 
 
 def within_limits(reply: ChatReply) -> ChatReply:

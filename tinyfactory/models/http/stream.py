@@ -329,11 +329,14 @@ class _Choice:
     def completed(self, index: int) -> Json:
         """The choice as an unstreamed reply has it."""
         text = self.text()
-        message: Json = {"role": "assistant", "content": text if text else self._object}
+        message: Json = {"role": "assistant", "content": text or self._object}
         message |= {name: "".join(pieces) for name, pieces in self._texts.items()}
         if self._calls:
             message["tool_calls"] = [
-                {"type": "function", "function": {"name": "".join(name), "arguments": "".join(said)}}
+                {
+                    "type": "function",
+                    "function": {"name": "".join(name), "arguments": "".join(said)},
+                }
                 for _, (name, said) in sorted(self._calls.items())
             ]
         error = {} if self._error is None else {"error": self._error}

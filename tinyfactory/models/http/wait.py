@@ -6,10 +6,9 @@ import asyncio
 import time
 
 from tinyfactory import settings
-from tinyfactory.models.http.responses import Failure
+from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.retry import Clock
 from tinyfactory.models.progress import Progress
-
 
 # Seconds for the first words: a small model on this machine reads a long prompt in silence.
 _FIRST_HERE, _FIRST_ELSEWHERE = 600.0, 120.0
