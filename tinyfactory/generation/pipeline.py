@@ -463,6 +463,11 @@ class Sender:
         self.in_flight.add(number)
         try:
             reply = within_limits(await self._complete(request, reservation.one_more))
+            if not reply.usage.prompt_tokens + reply.usage.completion_tokens:
+                # Not every stream counts its tokens.
+                estimated = Usage(prompt_tokens(request), _tokens(reply.text))
+                sent = reply.sent | {"usage": "estimated"}
+                reply = replace(reply, usage=estimated, sent=sent)
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
