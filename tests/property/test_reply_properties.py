@@ -18,9 +18,7 @@ from tinyfactory.utils.characters import restored
 from tinyfactory.utils.json_text import end_of
 
 people = st.integers(0, 40).map(person)
-prose = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="<>&◁▷[|"), max_size=60
-)
+prose = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<>&◁▷[|"), max_size=60)
 marks = st.sampled_from(
     [
         ("<think>", "</think>"),

@@ -90,6 +90,27 @@ model | 404 | DeploymentNotFound | The API deployment for this resource does not
 - | 400 |  | temperature must be less than or equal to 1.0
 - | 400 |  | Invalid value for 'content': expected a string, got null.
 - | 400 |  | We could not parse the JSON body of your request.
+content | 400 | 1026 | input new_sensitive
+content | 400 | policy_violation | Rejected.
+content | 400 |  | Jailbreak attempt detected in the prompt
+content | 400 |  | 输入内容审核不通过
+content | 403 |  | The request violates our community standards
+content | 451 | censorship_blocked | The content you provided was stopped
+- | 400 |  | Model parameters are case-sensitive
+generation | 400 | incomplete_json_output | Incomplete JSON output
+generation | 500 |  | error parsing tool call: raw='{', err=unexpected end of JSON input
+generation | 400 |  | Model did not output valid JSON.
+generation | 400 |  | Unable to generate valid structured output
+moment | 400 |  | The model has crashed without additional information. (Exit code: 6)
+balance | 400 | budget_exceeded | Budget has been exceeded! Current cost: 0.3759, Max budget: 0.35
+balance | 403 |  | Your quota has been exceeded
+balance | 402 |  | Please add credits
+daily | 429 |  | You have used all free requests for today, come back tomorrow
+policy | 404 |  | No endpoints available that support zero data retention
+region | 403 |  | Access is blocked in your country
+system | 400 |  | 'system' is not one of ['user', 'assistant'] - 'messages.0.role'
+system | 400 |  | System instruction is not enabled for this model
+model | 404 | NOT_FOUND | models/gemini-9 is not found for API version v1main
 """
 
 

@@ -236,7 +236,8 @@ class Capabilities:
         parts = failure.param.split(".")
         name = next((part for part in reversed(parts) if part in sent), parts[-1])
         if name not in sent and not failure.param:
-            named = (p for p in sent if re.search(rf"\b{p}\b", failure.message))
+            # Not \b, because a letter of another script may follow.
+            named = (p for p in sent if re.search(rf"(?a)\b{p}\b", failure.message))
             name = next(named, "")
         if name not in sent or name == "response_format":
             return None

@@ -2,8 +2,8 @@
 
 The causes: "generation" (the model wrote what the endpoint could not accept), "policy" (settings of
 the account), "balance", "daily" (a limit for longer than minutes), "rate", "account", "region",
-"key", "content" (a filter), "context" (too long), "model", and the parts of a request that are
-refused: "system" (the role), "keyword" (a word of the schema) and "format".
+"key", "content" (a filter), "context" (too long), "model", "moment" (asking again may help), and
+refused parts of a request: "system" (the role), "keyword" (a word of the schema), "format".
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         (200, 400, 422, 500),
         r"""
         json_validate_failed|tool_use_failed|output_parse_failed|failed_generation
-        failed to (?:generate|validate) (?:valid )?json|failed to parse input at pos
+        (?:failed|unable|could not|did not) (?:to )?(?:generate|validate|produce|output|return)\b
+            .{0,30}\b(?:json|structured)
+        failed to parse (?:input at pos|(?:the )?(?:model|output|completion|generation|reply))
+        incomplete[ _]json|parsing tool call|json[ _](?:output|generation)[ _](?:failed|error)
         model (?:produced|generated|returned|output) (?:an? )?(?:invalid|malformed)
         (?:generated|produced) json (?:does not|doesn't|is not|was not)
         (?:model|generated)\b.{0,60}(?:not (?:a )?valid json|invalid json|not (?:be )?parse
@@ -37,7 +40,7 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         (400, 403, 404),
         r"""
         no (?:allowed |available )?(?:endpoints?|providers?)\b.{0,80}\b(?:data policy|privacy
-            |guardrail|allowed|ignored|available for the selected)
+            |guardrail|data retention|allowed|ignored|available for the selected)
         no allowed providers|providers have been ignored
         """,
     ),
@@ -59,8 +62,8 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         "daily",
         (403, 429),
         r"""
-        per[ _-]?day|per[ _-]?month|/ ?month|\bdaily\b|\b(?:TPD|RPD)\b|usage limit
-        (?:hour|weekly|monthly) (?:limit|quota)
+        per[ _-]?day|per[ _-]?month|/ ?month|\bdaily\b|tomorrow|24[ -]hour
+        \b(?:TPD|RPD)\b|usage limit|(?:hour|weekly|monthly) (?:limit|quota)
         """,
     ),
     (
@@ -81,8 +84,30 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         (?:balance|credits?|quota|funds)(?: is| are| has been| have been)?(?: too low| not enough
             | insufficient| exhausted| used up| depleted| expired)
         \b(?:insufficient|not enough|ha(?:ve|s) (?:no|any)|out of|more) credits?\b
-        please (?:recharge|top.?up)|spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required
+        add (?:funds|credits?)\b|unpaid|negative balance
+        free trial .{0,20}\b(?:ended|expired|over)\b
+        budget[_ ](?:has been )?exceeded|please (?:recharge|top.?up)
+        spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required
         check your billing details|account balance|余额|欠费|充值
+        """,
+    ),
+    (
+        "balance",
+        (400, 401, 403),
+        r"""
+        quota\b.{0,30}\b(?:exceeded|exhausted)|(?:exceeded|exhausted)\b.{0,30}\bquota
+        """,
+    ),
+    (
+        "region",
+        _SET_UP,
+        r"""
+        unsupported[ _](?:country|region|location)
+        (?:blocked|restricted) (?:in|from) your (?:country|region|location)
+        \b(?:country|region|territory|location)\b.{0,60}\b(?:not|isn't|un)[ -]?(?:supported
+            |available|allowed|permitted)
+        (?:not|n't) (?:supported|available|allowed|permitted)\b.{0,40}\b(?:country|region
+            |territory|location)\b
         """,
     ),
     (
@@ -93,17 +118,6 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
             (?:has been |have been |is |was |been )?(?:suspended|disabled|deactivated|banned
             |terminated|blocked|flagged|restricted|revoked|expired|not active|inactive)
         access_terminated
-        """,
-    ),
-    (
-        "region",
-        _SET_UP,
-        r"""
-        unsupported[ _](?:country|region|location)
-        \b(?:country|region|territory|location)\b.{0,60}\b(?:not|isn't|un)[ -]?(?:supported
-            |available|allowed|permitted)
-        (?:not|n't) (?:supported|available|allowed|permitted)\b.{0,40}\b(?:country|region
-            |territory|location)\b
         """,
     ),
     (
@@ -120,11 +134,12 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         r"""
         content[ _-]?filter|content[ _-]?(?:management )?(?:[ _-])?policy(?!_fallback)
         content[ _-]?moderat|moderation|ResponsibleAI|responsible[ _]ai|data_?inspection
-        sensitive[ _-]?(?:words?|content|information)|\bflagged\b|PROHIBITED_CONTENT|BLOCKLIST
+        (?<!case[ -])sensitive|\bflagged\b|PROHIBITED_CONTENT|BLOCKLIST
         \bsafety\b|usage (?:polic|guideline)|acceptable use|inappropriate|high[ _]risk
         exists? risk|\bnsfw\b|\bunsafe\b
         (?:illegal|disallowed|prohibited|toxic|explicit) (?:content|words?|text)|harmful
-        block_?reason|guardrail|censor|violat\w+ .{0,40}\b(?:polic|guideline|terms)|敏感|不安全|违规
+        block_?reason|guardrail|censor|violat\w+ .{0,40}\b(?:polic|guideline|terms|standards|rules)
+        policy[ _-]?violation|jailbreak|prompt injection|审核|内容安全|敏感|不安全|违规
         不合规
         """,
     ),
@@ -144,6 +159,14 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         """,
     ),
     (
+        "moment",
+        (200, 400, 404, 422),
+        r"""
+        has crashed|overloaded|over capacity|temporarily|try again later|loading model
+        model is (?:currently |still )?loading|was unloaded
+        """,
+    ),
+    (
         "system",
         _REFUSED,
         r"""
@@ -155,6 +178,7 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         \A(?=.*\broles?\b)(?=.*\bsystem\b)(?=.*(?:\b(?:not|only|unsupported|unknown|unexpected
             |invalid|expected|cannot)\b|n't))
         \brole\b.{0,60}\b(?:must|should) be .{0,20}\buser\b
+        'system' is not one of|\bno system (?:role|prompt|message)
         first message .{0,20}(?:must|should) be .{0,20}\buser\b
         (?:must|should) be '?user'? or '?assistant
         """,
@@ -198,7 +222,7 @@ _NUMBERS = {
 }
 _ABOUT_MODEL = re.compile(r"\b(model|deployment)\b|DeploymentNotFound", re.IGNORECASE)
 _NOT_A_MODEL = re.compile(
-    r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found"
+    r"(not a valid|invalid|unknown|no such) model|models?\b.{0,200}\b(not exist|not found"
     r"|decommissioned)|model_not_found|no endpoints found for"
     r"|no models? (is |are )?loaded|ModelNotFound",
     re.IGNORECASE | re.DOTALL,
