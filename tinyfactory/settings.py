@@ -6,6 +6,7 @@ in memory only; it appears in no repr, journal or message.
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import os
@@ -23,6 +24,8 @@ DEFAULT_AZURE_VERSION = "2024-10-21"
 DEFAULT_JOURNAL = ".tinyfactory"
 DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
+# Fields of a request that have settings of their own, or that would change how it is read.
+_RESERVED = ("model", "messages", "stream")
 
 
 class Settings(TypedDict, total=False):
@@ -40,6 +43,7 @@ class Settings(TypedDict, total=False):
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
     limits: Mapping[str, int] | Limits | None
+    extra_body: Mapping[str, Any] | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -79,6 +83,9 @@ def configure(**values: Unpack[Settings]) -> None:
     limits : dict, optional
         How much is read of a reply, a recording or a file, by the names of `Limits`:
         ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
+    extra_body : dict, optional
+        Further fields for the body of every request, which some servers want:
+        ``{"enable_thinking": False}``. They are a part of the key of an event.
 
     A value of None restores the environment's value or the default.
 
@@ -141,9 +148,10 @@ def get(name: str) -> Any:
             try:
                 return setting.check(setting.parse(text))
             except ValueError:
+                shown = "" if setting.secret else f", not {text!r:.80}"
                 raise InvalidInput(
-                    f"The environment variable {variable}: {name} must be {setting.form}, not "
-                    f"{text!r:.80}. Nothing was sent. Correct the variable, or unset it."
+                    f"The environment variable {variable}: {name} must be {setting.form}{shown}. "
+                    "Nothing was sent. Correct the variable, or unset it."
                 ) from None
     return setting.default() if callable(setting.default) else setting.default
 
@@ -235,6 +243,41 @@ def _prices(value: Any) -> Any:
     return value
 
 
+def check_extra_body(fields: object, name: str = "extra_body") -> dict[str, Any]:
+    """Return a copy of the further fields of a request; raise `InvalidInput` if they are not JSON.
+
+    Examples
+    --------
+    >>> check_extra_body({"enable_thinking": False})
+    {'enable_thinking': False}
+    """
+    try:
+        copied = json.loads(json.dumps(fields, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copied = None
+    # Not in the message, because there may be a secret in it.
+    if not isinstance(fields, Mapping) or copied != fields:
+        raise InvalidInput(
+            f"{name} must be a dictionary of JSON values with texts as keys, such as "
+            '{"enable_thinking": False}. Nothing was changed and nothing was sent.'
+        )
+    for reserved in _RESERVED:
+        if reserved in copied:
+            raise InvalidInput(
+                f"{name} must not contain {reserved!r}: the library sets it. Nothing was changed "
+                "and nothing was sent. To choose a model: tinyfactory.configure(model=...)."
+            )
+    found: dict[str, Any] = copied
+    return found
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError from None
+
+
 def _in_seconds(name: str, default: float) -> _Setting:
     variable = f"TINYFACTORY_{name.upper()}"
     return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
@@ -281,6 +324,13 @@ _settings = {
         default=dict,
     ),
     "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
+    "extra_body": _Setting(
+        'a dictionary of JSON values such as {"enable_thinking": False}',
+        check_extra_body,
+        ("TINYFACTORY_EXTRA_BODY",),
+        parse=_json_in,
+        secret=True,
+    ),
 }
 _configured = _Configured()
 

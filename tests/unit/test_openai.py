@@ -334,9 +334,8 @@ def test_no_json_mode_at_all_degrades_to_free_text():
     assert (first.requests, second.requests) == (3, 1)
 
 
-@pytest.mark.parametrize("names_it", [True, False])
-def test_llama_cpp_500_on_json_schema_costs_one_request_once(names_it):
-    with ChatServer(rules=[llama_cpp_500_on_json_schema(names_it=names_it)]) as server:
+def test_llama_cpp_500_on_json_schema_costs_one_request_once():
+    with ChatServer(rules=[llama_cpp_500_on_json_schema()]) as server:
         first, second = ask(server, **with_schema()), ask(server, **with_schema())
         assert [r.format for r in server.requests] == ["json_schema", "json_object", "json_object"]
     assert (first.requests, second.requests) == (2, 1)

@@ -21,6 +21,7 @@ from tinyfactory.journal.scopes.scope import Scope, origin_of, working
 from tinyfactory.journal.transactions.transaction import current_transaction
 from tinyfactory.journal.values.serializer import encode, type_name
 from tinyfactory.models.event_loop import CancelToken
+from tinyfactory.models.progress import in_words
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import legible, one_line, price_in_words
@@ -449,9 +450,16 @@ class PeopleJob:
             until - self._started,
             self._error,
             self.meter.spent,
-            self.note,
+            self._note(),
             0 if self._runner is None else self._runner.arrived,
         )
+
+    def _note(self) -> str:
+        """What the job waits for."""
+        # A copy, because the private loop changes the set.
+        awaited = set() if self._runner is None else self._runner.sender.awaited.copy()
+        told = in_words(awaited)
+        return f"{self.note}, {told}" if told else self.note
 
     def account(self) -> str:
         """How many people were made and which are missing, in words."""

@@ -36,6 +36,8 @@ from tinyfactory.errors import (
     InvalidPersona,
     ModelError,
     NotConfigured,
+    PromptRefused,
+    ReplyFiltered,
     ReplyRejected,
 )
 from tinyfactory.journal.reply_cache import SavedReply
@@ -55,13 +57,14 @@ from tinyfactory.models.chat import (
     within_limits,
 )
 from tinyfactory.models.pricing import price
+from tinyfactory.models.progress import Progress
 
 if TYPE_CHECKING:
     import asyncio
 
 from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean, cut
+from tinyfactory.utils.text import clean, count, cut
 
 # The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
@@ -71,6 +74,8 @@ _warned: set[str] = set()
 COMPLETION_BOUND = 4_000
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
+# Replies to one request that a content filter may stop.
+_MOST_FILTERED = 2
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -116,6 +121,8 @@ class Outcome(Generic[R, T]):
         Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
+    filtered : int
+        How many times a content filter stopped the prompt or the reply.
     """
 
     value: T | None = None
@@ -123,6 +130,7 @@ class Outcome(Generic[R, T]):
     reason: str = ""
     replied: bool = False
     attempt: int = 0
+    filtered: int = 0
 
     def reject(self, reason: str) -> None:
         """Reject the value; `generate` then asks again with the reason."""
@@ -162,6 +170,11 @@ async def generate(
             outcome.value = task.read(outcome.reply)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered += isinstance(error, ReplyFiltered)
+        except PromptRefused as error:
+            # The same prompt would be refused again; other calls may go on.
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered = _MOST_FILTERED
         except BadResponse as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
@@ -173,6 +186,8 @@ async def generate(
             task.what,
             outcome.reason,
         )
+        if outcome.filtered >= _MOST_FILTERED:
+            break
     return outcome
 
 
@@ -231,7 +246,8 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
 
     The event is stored, and replayed, only when the model did reply.
     """
-    why = f"no usable reply in {outcome.attempt} attempts; last: {outcome.reason}"
+    attempts = count(outcome.attempt, "attempt", "attempts")
+    why = f"no usable reply in {attempts}; last: {outcome.reason}"
     tx.fail(why, keep=outcome.replied)
     return why
 
@@ -310,6 +326,8 @@ class Sender:
         Requests of slots behind this one are not sent any more, because a slot has failed.
     in_flight : set of int or None
         The slots whose request was sent and has no reply yet; None stands for no slot.
+    awaited : set of Progress
+        The progress of these requests, if the model reports it.
     """
 
     model: Any
@@ -323,6 +341,7 @@ class Sender:
     _turns: asyncio.Semaphore | None = None
     _threads: ThreadPoolExecutor | None = None
     in_flight: set[int | None] = field(default_factory=set)
+    awaited: set[Progress] = field(default_factory=set)
 
     @property
     def identity(self) -> Json:
@@ -333,7 +352,9 @@ class Sender:
 
     def for_model(self, model: ChatModel) -> Sender:
         """A sender for another call within the job: same budget, token and transport."""
-        return Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner = Sender(model, self.meter, self.concurrency, self.transport, self.token)
+        inner.awaited = self.awaited
+        return inner
 
     async def reply(
         self,
@@ -479,8 +500,16 @@ class Sender:
             request = replace(request, schema=json.loads(json.dumps(request.schema)))
         answer: Any
         if getattr(model, "_tells_before_retry", False):
-            answer = model.complete(request, before_retry=before_retry)
-        elif inspect.iscoroutinefunction(model.complete):
+            progress = Progress()
+            self.awaited.add(progress)
+            try:
+                told: ChatReply = await model.complete(
+                    request, before_retry=before_retry, progress=progress
+                )
+            finally:
+                self.awaited.discard(progress)
+            return told
+        if inspect.iscoroutinefunction(model.complete):
             answer = model.complete(request)
         else:
             answer = await self.in_thread(model.complete, request)

@@ -116,6 +116,10 @@ class ChatReply:
 
 # The `finish_reason` of a reply that `within_limits` has cut.
 TOO_LONG = "too long"
+# That of a reply that ended in an error of the endpoint, which other endpoints use as well.
+BROKEN_OFF = "error"
+# That of a reply without an answer after its reasoning.
+ONLY_REASONING = "only reasoning"
 
 
 def within_limits(reply: ChatReply) -> ChatReply:

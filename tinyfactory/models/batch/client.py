@@ -11,7 +11,8 @@ from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http.endpoint import Target, connections
-from tinyfactory.models.http.responses import Failure, Retryable, as_error, bad_response
+from tinyfactory.models.http.refusals import Failure
+from tinyfactory.models.http.responses import Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.logs import get_logger

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import hashlib
+import json
 import os
 import re
 from collections import Counter
@@ -24,10 +26,10 @@ from tinyfactory.models.chat import Json
 from tinyfactory.models.http.address import read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
-from tinyfactory.models.http.responses import Failure, read_error
+from tinyfactory.models.http.refusals import Failure, read_error
 from tinyfactory.models.http.route import Route, environment
 from tinyfactory.models.http.transport import client_class
-from tinyfactory.redaction import scrub
+from tinyfactory.redaction import scrub, secrets_in
 from tinyfactory.utils import bounded_json
 
 if TYPE_CHECKING:
@@ -57,12 +59,15 @@ class Target:
     key : str, optional
     azure_version : str, optional
         The API version, if the endpoint is an Azure resource.
+    extra : str
+        Further fields for the body of each request, as JSON.
     """
 
     base_url: str = field(repr=False)  # may hold a password
     model: str
     key: str | None = field(repr=False)
     azure_version: str | None = None
+    extra: str = field(default="", repr=False)  # may hold a secret
 
     @functools.cached_property
     def endpoint(self) -> str:
@@ -84,14 +89,27 @@ class Target:
 
     def identity(self) -> Json:
         """The target as JSON, without secrets."""
+        extra: Json = {}
+        if self.extra:
+            # Only a digest, because there may be a secret in it.
+            extra = {"extra_body": hashlib.sha256(self.extra.encode()).hexdigest()[:16]}
         if self.azure_version is None:
-            return {"kind": "openai", "model": self.model, "endpoint": self.endpoint}
+            return {
+                "kind": "openai",
+                "model": self.model,
+                "endpoint": self.endpoint,
+            } | extra
         return {
             "kind": "azure",
             "endpoint": self.endpoint,
             "api_version": self.azure_version,
             "deployment": self.model,
-        }
+        } | extra
+
+    def extra_body(self) -> Json:
+        """The further fields for the body of each request."""
+        fields: Json = json.loads(self.extra) if self.extra else {}
+        return fields
 
     def check_key(self) -> None:
         """Raise `NotConfigured` if the key is missing or malformed."""
@@ -121,6 +139,7 @@ class Target:
         found = [self.key, password, unquote(password or ""), _azure_token()]
         found += [value for _, value in parse_qsl(parts.query)]
         found += [pair.partition("=")[2] for pair in parts.query.split("&")]
+        found += secrets_in(self.extra_body())
         return tuple(dict.fromkeys(s for s in found if s))
 
 
@@ -128,7 +147,11 @@ _target = functools.lru_cache(maxsize=64)(Target)
 
 
 def target(
-    base_url: str, model: str, key: str | None = None, azure_version: str | None = None
+    base_url: str,
+    model: str,
+    key: str | None = None,
+    azure_version: str | None = None,
+    extra: str = "",
 ) -> Target:
     """The target for a base URL as it was given; the same object for the same values.
 
@@ -139,13 +162,14 @@ def target(
     """
     address = read_address(base_url)
     if not address.is_azure and azure_version is None:
-        return _target(address.base_url, model, key)
+        return _target(address.base_url, model, key, None, extra)
     version = address.version or azure_version or settings.azure_version()
     return _target(
         re.sub("/openai(/v1)?(?=$|[?#])", "", address.base_url),
         address.deployment or model,
         key or settings.azure_key(),
         version or settings.DEFAULT_AZURE_VERSION,
+        extra,
     )
 
 

@@ -12,23 +12,33 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 
 from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.endpoint import Target, connections
+from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.responses import (
-    Failure,
     Retryable,
     as_error,
+    failed_reply,
     read_completion,
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.progress import Progress
 from tinyfactory.utils.logs import get_logger
 
 log = get_logger("tinyfactory.models")
+# Statuses of refusals that may give no reason.
+_UNEXPLAINED = (400, 422, 500, 501)
+# The names of the bound on the length of a reply.
+_LENGTHS = {"max_tokens", "max_completion_tokens"}
+# The fewest tokens in which a person can be written; less room is no use.
+_LEAST_ROOM = 1_000
 
 
 async def complete(
@@ -36,6 +46,7 @@ async def complete(
     request: ChatRequest,
     policy: RetryPolicy,
     before_retry: Callable[[], None] | None = None,
+    progress: Progress | None = None,
 ) -> ChatReply:
     """Ask an endpoint for one chat completion; call it on the private loop.
 
@@ -46,13 +57,16 @@ async def complete(
     policy : RetryPolicy
     before_retry : callable, optional
         Called before every HTTP request but the first; if it raises, the request is not sent.
+    progress : Progress, optional
+        Kept up to date while the reply is awaited.
 
     Raises
     ------
     ModelError
         The one that remains after all attempts.
     """
-    return await Call(target, request, policy, before_retry).complete()
+    call = Call(target, request, policy, before_retry, progress or Progress())
+    return await call.complete()
 
 
 class Call:
@@ -64,6 +78,7 @@ class Call:
         request: ChatRequest,
         policy: RetryPolicy,
         before_retry: Callable[[], None] | None,
+        progress: Progress,
     ) -> None:
         self.target = target
         self.request = request
@@ -71,10 +86,13 @@ class Call:
         self.connections = connections(target)
         self.breaker, self.limiter = self.connections.breaker, self.connections.limiter
         self.before_retry = before_retry
+        self.progress = progress
         self.timeout: float = settings.get("timeout")
         self.is_probe = False
         self.requests = 0  # that were sent; without those that found no connection
-        self.server_errors = self.guesses = 0
+        self.server_error: Failure | None = None
+        self.guesses = 0
+        self.shortened = False
         self.last: Failure | None = None
 
     async def complete(self) -> ChatReply:
@@ -121,28 +139,55 @@ class Call:
         """Ask with all that is known to be accepted; with less as long as the endpoint refuses."""
         known = accepted = capabilities.known.get(self.target)
         first: Failure | None = None
+        doubted = False
         while True:
             parameters = accepted.parameters(self.request)
-            outcome = await self._send(parameters)
+            outcome = await self._send(accepted)
             if not isinstance(outcome, Failure):
+                capabilities.known.succeeded(self.target)
                 learnt = accepted.after_reply(parameters)
-                if learnt is not known:
+                if doubted and not capabilities.known.doubts(self.target):
+                    capabilities.known.doubt(self.target)
+                elif learnt is not known:
                     capabilities.known.learn(self.target, learnt)
                 return outcome
             first = first or outcome
-            self.server_errors += (outcome.status or 0) >= 500
-            less = accepted.after_refusal(
-                outcome, parameters, suspect_format=self._suspects_format(outcome)
-            )
+            less: Capabilities | None
+            if outcome.cause == "generation":
+                often = capabilities.known.failed(self.target)
+                less = accepted.lowered() if often and not accepted.proven else None
+                if less is None or "response_format" not in parameters:
+                    return failed_reply(
+                        outcome,
+                        self.target,
+                        parameters,
+                        requests=self.requests,
+                        seconds=self.clock.used,
+                    )
+            elif self._is_shortened(outcome, parameters):
+                continue
+            else:
+                suspect = self._suspects_format(outcome)
+                less = accepted.after_refusal(outcome, parameters, suspect_format=suspect)
+                doubted = doubted or (less is not None and suspect and not outcome.cause)
             if less is None:
                 # If a guess did not help, the first failure tells more than the last.
-                guess_failed = accepted.guessed and (outcome.status or 0) >= 500
-                raise self._error(first if guess_failed else outcome)
-            self.guesses += less.guessed and not accepted.guessed
+                vain = accepted.guessed and not outcome.cause and outcome.status in _UNEXPLAINED
+                raise self._error(first if vain else outcome)
             log.info("%s: asking again with less, after %s", self.target.what, outcome)
             accepted = less
 
-    async def _send(self, parameters: Json) -> ChatReply | Failure:
+    def _is_shortened(self, failure: Failure, sent: Json) -> bool:
+        """Whether the same request may be sent once more with a lower bound on its length."""
+        bound = sent.get("max_tokens") or sent.get("max_completion_tokens") or 0
+        room = failure.room(bound)
+        if self.shortened or room is None or room < _LEAST_ROOM or (bound and room >= bound):
+            return False
+        log.info("%s: asking for at most %d tokens, after %s", self.target.what, room, failure)
+        self.request, self.shortened = replace(self.request, max_tokens=room), True
+        return True
+
+    async def _send(self, accepted: Capabilities) -> ChatReply | Failure:
         """Wait for the rate limiter, then send one HTTP request and read the response."""
         permit = await self.limiter.acquire(self._estimate_tokens, self._queueing)
         try:
@@ -151,7 +196,7 @@ class Call:
             if self.requests and self.before_retry is not None:
                 self.before_retry()
             self.last = None
-            reply = await self._post(parameters)
+            reply = await self._post(accepted)
             if not isinstance(reply, Failure):
                 self.limiter.succeeded(permit, reply.usage)
                 return reply
@@ -168,14 +213,14 @@ class Call:
         finally:
             self.limiter.release(permit)
 
-    async def _post(self, parameters: Json) -> ChatReply | Failure:
+    async def _post(self, accepted: Capabilities) -> ChatReply | Failure:
         self.requests += 1
         began = time.monotonic()
         response = await self.connections.send(
             "post",
             "/chat/completions",
             min(self.timeout, self.clock.left),
-            body=body(self.target, self.request, parameters),
+            body=body(self.target, self.request, accepted),
         )
         if isinstance(response, Failure):
             self.requests -= response.kind in ("unreachable", "set-up")
@@ -188,9 +233,10 @@ class Call:
         return read_reply(
             completion,
             self.target,
-            parameters,
+            accepted.parameters(self.request),
             requests=self.requests,
             seconds=self.clock.used,
+            structured=self.request.schema is not None,
         )
 
     @asynccontextmanager
@@ -221,14 +267,18 @@ class Call:
         return self.last is not None and self.last.status == 429
 
     def _suspects_format(self, failure: Failure) -> bool:
-        """Whether a 5xx may come from the strict schema.
+        """Whether a 500 may come from the schema: the second alike, or one at a doubtful endpoint.
 
-        Official endpoints support schemas, and gateways return 502 to 504 when overloaded: then a
-        first 5xx is taken as temporary. Two guesses are allowed, so that an endpoint that is down
-        does not get twice the requests.
+        Gateways send 502 to 504 when they are overloaded. There are two guesses, so that an
+        endpoint that is down does not get twice the requests.
         """
-        likely = failure.status in (500, 501) and not self.target.official
-        return self.guesses < 2 and (likely or self.server_errors > 1)
+        if failure.status not in (500, 501) or self.guesses == 2:
+            return False
+        alike = self.server_error == failure
+        self.server_error = failure
+        suspected = alike or capabilities.known.doubts(self.target)
+        self.guesses += suspected
+        return suspected
 
     def _error(self, failure: Failure) -> ModelError | Retryable:
         error = as_error(failure, self.target)
@@ -237,6 +287,10 @@ class Call:
         return error
 
 
-def body(target: Target, request: ChatRequest, parameters: Json) -> Json:
-    """The body of a request with the parameters that the endpoint accepts."""
-    return {"model": target.model, "messages": request.messages, **parameters}
+def body(target: Target, request: ChatRequest, accepted: Capabilities) -> Json:
+    """The body of a request with what the endpoint accepts, and the user's own parts of it."""
+    sent = {"model": target.model, "messages": accepted.messages(request)}
+    extra, parameters = target.extra_body(), accepted.parameters(request)
+    if extra.keys() & _LENGTHS:  # two bounds on the length would be refused
+        parameters = {name: value for name, value in parameters.items() if name not in _LENGTHS}
+    return sent | parameters | extra

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from tinyfactory import settings
-from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
-from tinyfactory.models.chat import TOO_LONG
+from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyFiltered, ReplyRejected
+from tinyfactory.models.chat import BROKEN_OFF, ONLY_REASONING, TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
 from tinyfactory.people.schema.values import MAX_DEPTH
@@ -150,9 +150,20 @@ def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str
     if refusal:
         raise ReplyRejected(f"The model refused: {refusal[:200]} Answer with {wanted}.")
     if finish_reason == "content_filter":
-        raise ReplyRejected(
+        raise ReplyFiltered(
             "The reply was stopped by a content filter. Answer with something that is fit for "
             f"everyone: {wanted}."
+        )
+    if finish_reason == BROKEN_OFF:
+        raise ReplyRejected(
+            f"The reply ended in an error of the endpoint, which could not accept it. Answer with "
+            f"{wanted}, and nothing else."
+        )
+    if finish_reason == ONLY_REASONING:
+        raise ReplyRejected(
+            f"The reply had only reasoning and no answer. Reason briefly, then answer with "
+            f"{wanted}. (If it does so again and again, switch its reasoning off, for example with "
+            'tinyfactory.configure(extra_body={"enable_thinking": False}).)'
         )
     if text is None or not text.strip():
         raise ReplyRejected(f"The reply was empty. Answer with {wanted}.")
