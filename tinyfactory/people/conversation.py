@@ -100,7 +100,7 @@ def answer(
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
-            "The model gave no usable answer; the log says why. The conversation "
+            "The model gave no usable answer; the log says why. The conversation"
             " is as it was before. Ask again, or in other words."
         )
     return text

@@ -192,9 +192,8 @@ class Call:
                         seconds=self.seconds,
                     )
             elif (room := self._room_after(outcome, parameters)) is not None:
-                if outcome.status in (400, 422):
-                    # Of the model, not of the account; other prompts are a little longer.
-                    accepted = replace(accepted, most=room - room // 10)
+                # Other prompts are a little longer, and each reply costs a part of the balance.
+                accepted = replace(accepted, most=room - room // 10)
                 continue
             else:
                 suspect = self._suspects_format(outcome)
