@@ -161,6 +161,7 @@ class Call:
         first: Failure | None = None
         doubted = False
         paid: Usage | None = None
+        most: int | None = None
         while True:
             parameters = accepted.parameters(self.request) | accepted.streaming()
             outcome = await self._send(accepted)
@@ -173,6 +174,8 @@ class Call:
                     paid, accepted = outcome.usage, replace(accepted, roomy=True)
                     continue
                 learnt = accepted.after_reply(parameters)
+                if most is not None:
+                    learnt = replace(learnt, most=most)
                 if doubted and not capabilities.known.doubts(self.target):
                     capabilities.known.doubt(self.target)
                 elif learnt is not known:
@@ -193,7 +196,7 @@ class Call:
                     )
             elif (room := self._room_after(outcome, parameters)) is not None:
                 # Other prompts are a little longer, and each reply costs a part of the balance.
-                accepted = replace(accepted, most=room - room // 10)
+                most = room - room // 10
                 continue
             else:
                 suspect = self._suspects_format(outcome)
