@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --progress-bar off
 UNIT := tests/unit tinyfactory
 
-.PHONY: help demo test check lab bench drills notebooks format clean
+.PHONY: help demo test check lab bench drills drill-model notebooks format clean
 
 help:
 	@echo "make demo       three people from a context, with no key and no network"
@@ -18,6 +18,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make bench      run the benchmarks"
 	@echo "make drills     the long tests: kills, full disks, many requests"
+	@echo "make drill-model BASE_URL=... MODEL=...   people from a real model, and what they cost"
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make format     format the code with ruff"
 	@echo "make clean      remove the files that tests and builds leave (.venv stays)"
@@ -46,6 +47,11 @@ bench: $(VENV)/.installed-all
 
 drills: $(VENV)/.installed-all browser
 	$(PY) -m pytest -m drill --timeout 1800
+
+# By hand, against any OpenAI-compatible server; the same command continues an interrupted drill.
+drill-model: $(VENV)/.installed-all
+	@$(PY) benchmarks/drill_model.py $(if $(BASE_URL),--base-url '$(BASE_URL)') \
+	    $(if $(MODEL),--model '$(MODEL)') $(if $(FOLDER),--folder '$(FOLDER)') $(OPTIONS)
 
 notebooks: $(VENV)/.installed-all
 	$(PY) -m tests.support.refresh_notebooks

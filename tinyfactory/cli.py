@@ -24,6 +24,7 @@ from tinyfactory.journal.storage.database import NAME
 from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.files import expanded
+from tinyfactory.utils.imports import install_command
 from tinyfactory.utils.text import legible
 
 DEMO_CONTEXT = "A group of friends are on a camping trip."
@@ -38,7 +39,7 @@ def demo(arguments: argparse.Namespace) -> int:
         arguments.number, arguments.context, model="offline"
     )
     made = 0
-    for factory in factories or []:
+    for factory in factories:
         person = factory.generate_person()
         if person:
             made += 1
@@ -55,7 +56,7 @@ def lab(arguments: argparse.Namespace) -> int:  # noqa: RET503 - ends in execv
     if find_spec("jupyterlab") is None:
         print(
             "JupyterLab is not installed. Nothing was started. "
-            "Install it with: pip install 'tinyfactory[lab]'",
+            f"Install it with: {install_command('lab')}",
             file=sys.stderr,
         )
         return 2

@@ -47,7 +47,10 @@ A message says what is wrong, then what to do; after a long call also what was s
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from types import TracebackType
 
 
 class TinyFactoryError(Exception):
@@ -64,6 +67,68 @@ class TinyFactoryError(Exception):
 
     def __str__(self) -> str:
         return visible(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the message first and last, and the frames of the user.
+
+        After ``%xmode Verbose``, IPython shows all frames. The error and its traceback are not
+        changed, so a debugger sees all frames in each mode.
+        """
+        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
+        lines: list[str]
+        if formatter.mode == "Verbose":
+            lines = formatter.structured_traceback(type(self), self, self.__traceback__)
+            return lines
+        message: list[str] = formatter.get_exception_only(type(self), self)
+        frames = _own_frames(self.__traceback__)
+        if frames is None or formatter.mode == "Minimal":
+            return message
+        shown = _with_own_frames(self)
+        lines = formatter.structured_traceback(type(shown), shown, frames, tb_offset=0)
+        return [*message, *lines]
+
+
+_PACKAGE, _LIBRARY = (os.path.dirname(path) + os.sep for path in (__file__, os.__file__))  # noqa: PTH120
+
+
+def _own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a copy of a traceback with the frames of the user's files and cells only."""
+    kept = []
+    while traceback is not None:
+        path = traceback.tb_frame.f_code.co_filename
+        hidden = (_PACKAGE, _LIBRARY, "<frozen ")
+        if not path.startswith(hidden) and not re.search(r"[/\\](site|dist)-packages[/\\]", path):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    copy = None
+    for frame in reversed(kept):
+        copy = type(frame)(copy, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return copy
+
+
+def _with_own_frames(error: BaseException) -> BaseException:
+    """Return a stand-in for an error, and for those of its causes that have frames of the user."""
+    chain = [error]
+    while True:
+        last = chain[-1]
+        cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if cause is None or any(cause is other for other in chain):
+            break
+        chain.append(cause)
+    copy: BaseException | None = None
+    for each in reversed(chain):
+        frames = _own_frames(each.__traceback__)
+        if frames is None and each is not error:
+            continue
+        text = str(each)
+        kind = type(type(each).__name__, (Exception,), {"__str__": lambda _, text=text: text})
+        made: BaseException = kind().with_traceback(frames)
+        if each.__cause__ is None:
+            made.__context__ = copy
+        else:
+            made.__cause__ = copy
+        copy = made
+    return copy or error
 
 
 # Control characters move a terminal's cursor; bidi overrides and isolates show text in another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,18 @@ SECONDS = 60.0
 
 
 class CellError(Exception):
-    """A cell raised; the message is that of its error."""
+    """A cell raised; the message is that of its error.
+
+    Parameters
+    ----------
+    message : str
+    shown : str
+        The traceback below the cell, without colours.
+    """
+
+    def __init__(self, message: str, shown: str) -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 class Cells:
@@ -54,7 +66,8 @@ class Cells:
             elif kind in ("execute_result", "display_data"):
                 shown.append(content["data"].get("text/plain", "") + "\n")
             elif kind == "error":
-                error = CellError(f"{content['ename']}: {content['evalue']}")
+                traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(content["traceback"]))
+                error = CellError(f"{content['ename']}: {content['evalue']}", traceback)
             elif kind == "status" and content["execution_state"] == "idle":
                 break
         if error is not None:

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.answers import answer, as_asked, truncated
+from tests.support.chat_server import ChatServer, wrong_key
+from tests.support.server_profiles import PROFILES
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_journal.py"
 GROUPS = (
     "Store an event of 2 kB, on disk",
@@ -93,3 +97,54 @@ def test_populations_are_measured_against_their_aims(tmp_path):
     assert 0 < misses["worst margin"] <= 1 and misses["people in an impossible combination"] == 0
     assert sum(row["group"].startswith(("Seconds", "Most memory")) for row in rows) == 8
     assert "aims met." in done.stdout
+
+
+def run_drill(folder, base_url):
+    script = SCRIPT.with_name("drill_model.py")
+    options = ["--base-url", base_url, "--model", "m", "--folder", folder, "--people", "2"]
+    options += ["--concurrency", "1"]
+    return subprocess.run([sys.executable, script, *options], capture_output=True, text=True)
+
+
+def test_a_drill_with_a_model_counts_rejected_replies_and_goes_on_after_an_error(tmp_path):
+    def reply(request):
+        number = len(server.requests)
+        if number == 1:
+            return truncated()
+        if number == 4:
+            return wrong_key()(request)
+        return as_asked(request) if request.schema_name else answer("I made tea.")
+
+    with ChatServer(reply) as server:
+        first = run_drill(tmp_path, server.base_url)
+        assert first.returncode == 1 and "Run the same command to continue" in first.stderr
+        second = run_drill(tmp_path, server.base_url)
+        assert second.returncode == 0, second.stderr
+        # Two people, a rejected reply, a refused key, two people with profiles, a twin, questions.
+        assert len(server.requests) == 2 + 1 + 1 + 2 + 1 + 3
+    calls = json.loads((tmp_path / "drill.json").read_text())["calls"]
+    assert sorted(call["step"] for call in calls) == [
+        *["interview"] * 3,
+        *["person"] * 2,
+        *["profile"] * 2,
+        "twin",
+    ]
+    assert sum(call["requests"] for call in calls) == 9
+    assert sum(call["cut"] for call in calls) == 1
+    assert sum(len(call["rejected"]) for call in calls) == 1
+    assert all(call["missing_fields"] == [] for call in calls)
+    assert "people with all 17 fields: 5 of 5" in second.stdout
+    assert "age of the profile kept: 2 of 2, in first replies 2" in second.stdout
+
+
+def test_each_person_costs_one_request_at_each_kind_of_server(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPT.with_name("bench_servers.py"), "--quick", "--json", "r.json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert [r["name"] for r in rows] == 3 * list(PROFILES)
+    assert [r["name"] for r in rows if r["met"] is False] == []

@@ -361,10 +361,15 @@ def test_what_is_no_answer_at_all_is_not_kept(serve, tmp_path):
         assert person.ask("How are you?", model="test") == "Fine."
 
 
-def test_an_answer_is_cleaned_of_what_cannot_be_stored(serve, tmp_path):
-    serve([Answer(200, json.dumps(answer("Hi\x00 \ud800!").body).encode())])
+def test_damaged_letters_of_an_answer_are_restored_and_lost_ones_asked_again(serve, tmp_path):
+    lost, damaged = (
+        Answer(200, json.dumps(answer(text).body).encode())
+        for text in ("Hi\x00 \ud800!", "Caf\x00e9, please, JosÃ©.")
+    )
+    server = serve([lost, damaged])
     with Simulation(tmp_path, "talk"):
-        assert ana().ask("Hm?", model="test") == "Hi \ufffd!"
+        assert ana().ask("Hm?", model="test") == "Café, please, José."
+    assert "control character" in server.requests[1].last_message
 
 
 def test_a_budget_is_checked_before_asking(server, tmp_path):

@@ -31,7 +31,7 @@ from tests.support.chat_server import (
     wrong_key,
 )
 from tests.support.people import person as persona
-from tinyfactory import TinyFactory, TinyPerson, TinyPersonFactory, control
+from tinyfactory import Simulation, TinyFactory, TinyPerson, TinyPersonFactory, control
 from tinyfactory.errors import (
     AuthenticationFailed,
     EndpointUnreachable,
@@ -39,6 +39,7 @@ from tinyfactory.errors import (
     NameTaken,
     NotConfigured,
     QuotaExhausted,
+    ReplyRejected,
     UnknownModel,
 )
 from tinyfactory.journal.simulation import scope_of
@@ -289,11 +290,30 @@ def test_too_few_contexts_are_asked_for_again(serve):
 def test_no_factories_when_the_model_cannot_be_brought_to_it(serve, caplog):
     server = serve(rules=[lambda request: answer({"contexts": ["always the same"]})])
     before = dict(TinyFactory.all_factories)
-    with caplog.at_level(logging.ERROR):
-        assert TinyPersonFactory.generate_person_factories(2, CONTEXT) is None
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(ReplyRejected, match="did not give 2 different contexts; the log says why"),
+    ):
+        TinyPersonFactory.generate_person_factories(2, CONTEXT)
     assert "No factories were made" in caplog.text
     assert len(server.requests) == 5
     assert TinyFactory.all_factories == before
+
+
+def test_in_a_simulation_no_factories_are_the_same_error_again_until_failures_are_retried(
+    serve, tmp_path
+):
+    serve(rules=[lambda request: answer({"contexts": ["always the same"]})])
+    for _ in range(2):
+        with Simulation(tmp_path / "journal") as simulation, pytest.raises(ReplyRejected):
+            TinyPersonFactory.generate_person_factories(2, CONTEXT)
+    assert (simulation.hits, simulation.misses) == (1, 0)
+    path = simulation.export(tmp_path / "lesson.recording.jsonl.gz")
+    serve()
+    with Simulation(tmp_path / "journal", retry_failures=True):
+        assert len(TinyPersonFactory.generate_person_factories(2, CONTEXT)) == 2
+    with Simulation.from_recording(path):  # recorded when the result was None
+        assert TinyPersonFactory.generate_person_factories(2, CONTEXT) == []
 
 
 # -- what asking again cannot mend ---------------------------------------------------------
@@ -453,7 +473,9 @@ def test_failure_replays_and_is_asked_again_on_request(serve, tmp_path):
 
 
 def test_failure_of_the_endpoint_is_not_kept(serve, tmp_path):
-    server = serve([html_page()] * 4)
+    server = serve()
+    TinyPersonFactory(CONTEXT).generate_person()  # not the first response of the endpoint
+    server._script = [html_page()] * 4
     control.begin(tmp_path / "j")
     assert TinyPersonFactory(CONTEXT).generate_person(attempts=1) is None
     asked = len(server.requests)

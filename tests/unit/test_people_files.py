@@ -184,3 +184,23 @@ def test_without_pandas_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(TinyFactoryError, match=r"tinyfactory\[tables\]"):
         to_frame(some(1))
+
+
+@pytest.mark.parametrize("name", ["people.jsonl", "people.json", "people.csv"])
+def test_control_characters_in_a_file_are_restored_or_shown_with_a_note(tmp_path, name):
+    path = tmp_path / name
+    rows = [
+        {"name": "Jos\x00e9 Lima", "motto": "Caf\x00e9"},
+        {"name": "Ana\x00 Souza", "motto": "Tea"},
+    ]
+    if name.endswith("csv"):
+        path.write_text("name,motto\n" + "".join(",".join(row.values()) + "\n" for row in rows))
+    elif name.endswith("jsonl"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        path.write_text(json.dumps(rows))
+    people = load_people(path)
+    assert [person.name for person in people] == ["José Lima", "Ana\ufffd Souza"]
+    assert people[0].get("motto") == "Café"
+    restored, replaced = (note for note in people.notes if "name" not in note)
+    assert "which was restored (2 times" in restored and "NUL" in replaced

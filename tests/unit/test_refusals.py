@@ -701,7 +701,7 @@ def test_one_failed_generation_among_eight_people_costs_one_request(serve):
     people = TinyPersonFactory(CONTEXT).generate_people(8)
     assert len(people) == 8
     assert [request.format for request in server.requests] == ["json_schema"] * 9
-    assert "ended in an error" in server.requests[4].last_message
+    assert "error of the server" in server.requests[4].last_message
 
 
 # --- no system role ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import ReplyRejected
 from tinyfactory.people import read_contexts, read_persona
+from tinyfactory.people.schema.reply_parser import read_part
 
 ANA = {"name": "Ana", "age": 34}
 PLAIN = json.dumps(ANA)
@@ -89,9 +90,119 @@ def test_what_is_complete_although_cut_off_is_used():
     assert read_persona(PLAIN + "\n\nI also", "length") == ANA
 
 
-def test_half_characters_and_nul_are_cleaned():
-    found = read_persona('{"name": "An\\u0000a", "motto": "\\ud800!"}')
-    assert found == {"name": "Ana", "motto": "\ufffd!"}
+@pytest.mark.parametrize("finish", ["stop", None, "", "eos", "max_tokens", "MAX_TOKENS", "abort"])
+def test_json_without_its_end_is_cut_off_whatever_the_server_says(finish):
+    text = json.dumps(full_person(1))
+    for end in (40, 300, 700, len(text) - 1):
+        for prefix in ("", "```json\n", "Here she is: "):
+            with pytest.raises(ReplyRejected, match=r"cut off.*shorter"):
+                read_persona(prefix + text[:end], finish)
+    with pytest.raises(ReplyRejected, match="cut off"):
+        read_persona(text + '\nOn second thought:\n{"name": "B', finish)
+    with pytest.raises(ReplyRejected, match="cut off"):
+        read_contexts('["A harbour.", "A sch', finish, expected=2)
+    with pytest.raises(ReplyRejected, match="cut off"):
+        read_part('{"beliefs": ["Rain is', finish, None, "beliefs")
+
+
+@pytest.mark.parametrize("finish", ["length", "MAX_TOKENS", "model_length"])
+def test_a_reply_without_json_that_ran_out_of_tokens_is_cut_off(finish):
+    with pytest.raises(ReplyRejected, match="cut off"):
+        read_persona("Let me think about who this could be", finish)
+
+
+@pytest.mark.parametrize("finish", ["error", "ERROR", "insufficient_system_resource"])
+def test_an_error_of_the_server_is_asked_again(finish):
+    with pytest.raises(ReplyRejected, match="error of the server"):
+        read_persona(PLAIN, finish)
+
+
+def test_faults_within_complete_json_are_mended():
+    assert read_persona('{"name": "Ana", "age": 34, "skills": ["a", "b"}')["skills"] == ["a", "b"]
+    assert read_persona('{"name": "Ana "the cook"", "age": 34}')["name"] == 'Ana "the cook"'
+    assert read_persona('{"name": "Ana", "age": 34} }') == ANA
+
+
+DRAFT = json.dumps({"name": "Draft P", "age": 99})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```json\n{DRAFT}\n```\nLet me fix that.\n```json\n{PLAIN}\n```",
+        f"Draft:\n{DRAFT}\n\nNow:\n{PLAIN}",
+        f"{DRAFT}\nWait, she is younger.\n{PLAIN}",
+        f"First version: {DRAFT} Revised version: {PLAIN}",
+        f"[{DRAFT}] Final: [{PLAIN}]",
+        json.dumps(ANA | {"age": 99}) + "\n" + PLAIN,
+        json.dumps({"name": "Ana", "age": 43}) + "\n\n---\n\n" + PLAIN,
+        f'The form is {{"type": "object", "properties": {{}}}}. So: {PLAIN}',
+        f"{{name}} is {{age}} years old. {PLAIN}",
+        f"{{name: who}} is the form. {PLAIN}",
+        json.dumps({"reasoning": "A cook.", "answer": ANA}),
+        json.dumps({"draft": {"name": "Draft P"}, "final": ANA}),
+    ],
+)
+def test_the_final_answer_is_read_and_not_the_draft(text):
+    assert read_persona(text) == ANA
+
+
+BO = json.dumps({"name": "Bo", "age": 40})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PLAIN}\n{BO}",
+        f"One: {PLAIN} And another: {BO}",
+        f"Person 1: {PLAIN}\nPerson 2: {BO}",
+        f"{PLAIN}\nFinally, one more:\n{BO}",
+    ],
+)
+def test_several_people_are_no_drafts(text):
+    with pytest.raises(ReplyRejected, match="2 people"):
+        read_persona(text)
+
+
+def test_a_final_list_and_a_final_field_are_read():
+    assert read_contexts('Draft: ["x"]\nFinal: ["A harbour.", "A school."]', expected=2) == [
+        "A harbour.",
+        "A school.",
+    ]
+    text = '{"beliefs": ["x"]} Better: {"beliefs": ["Rain is fair."]}'
+    assert read_part(text, "stop", None, "beliefs") == ["Rain is fair."]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"Jos\u0000e9 Lima",
+        "Jos\x00e9 Lima",
+        r"Jos\u000e9 Lima",
+        r"Jos\xe9 Lima",
+        r"Jos\351 Lima",
+        r"Jos\u{e9} Lima",
+        r"Jos\\u00e9 Lima",
+        r"Jos\\xe9 Lima",
+        "Josu00e9 Lima",
+        "JosÃ© Lima",
+        "Jos&eacute; Lima",
+        r"Jos\u0000\u00e9 Lima",
+    ],
+)
+def test_a_damaged_letter_is_restored_in_all_texts(name):
+    text = f'{{"name": "{name}", "skills": ["{name}"], "motto": {{"of": "{name}"}}}}'
+    told = "José Lima"
+    assert read_persona(text) == {"name": told, "skills": [told], "motto": {"of": told}}
+
+
+@pytest.mark.parametrize(
+    "name", [r"Jos\u0000", r"An\u0000a", r"Ana\ud800", r"A\u001b[2J", "Jos\ufffd", r"Jos\u0001e9"]
+)
+def test_a_lost_letter_is_rejected_with_a_reason(name):
+    for text in (f'{{"name": "{name}"}}', f'{{"name": "Ana", "other_facts": ["{name}"]}}'):
+        with pytest.raises(ReplyRejected, match=r"control character.*without escapes"):
+            read_persona(text)
 
 
 @pytest.mark.parametrize(

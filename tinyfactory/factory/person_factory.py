@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from tinyfactory import models, prompts, settings
-from tinyfactory.errors import InvalidInput
+from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.factory import profiles, twins
 from tinyfactory.factory.base import TinyFactory
 from tinyfactory.factory.estimate import Estimate, estimate
@@ -139,7 +139,7 @@ class TinyPersonFactory(TinyFactory):
         model: str | ChatModel | None = None,
         language: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
-    ) -> list[Self] | None:
+    ) -> list[Self]:
         """Make factories, each with a specific context within a general one.
 
         Parameters
@@ -153,14 +153,16 @@ class TinyPersonFactory(TinyFactory):
 
         Returns
         -------
-        list of TinyPersonFactory or None
-            None if the model gives too few different contexts; the log has the reason. Write
-            ``factories or []`` to loop over the result in any case.
+        list of TinyPersonFactory
+            As many as were asked for. In the replay of a recording in which none could be made,
+            the list is empty.
 
         Raises
         ------
         InvalidInput
             If the number is below 1 or the context is empty. Nothing was sent.
+        ReplyRejected
+            If the model gives too few different contexts, also when asked again.
         ModelError
             If asking again cannot help; the message says what to do.
 
@@ -179,11 +181,18 @@ class TinyPersonFactory(TinyFactory):
             settings.language(language),
             models.resolve(model, extra_body),
         )
+        if factories is None and scope().recorded is None:
+            wanted = count(number_of_factories, "different context", "different contexts")
+            raise ReplyRejected(
+                f"The model did not give {wanted}; the log says why. No factories were made. Ask "
+                "for fewer, or call it again; in a simulation, after "
+                "control.begin(retry_failures=True)."
+            )
         for factory in factories or []:
             factory.model, factory.language = model, language
             if extra_body is not None:
                 factory.extra_body = settings.check_extra_body(extra_body)
-        return factories
+        return factories or []
 
     @classmethod
     @transactional(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from tinyfactory import prompts, settings
 from tinyfactory.errors import InvalidInput, InvalidPersona, NameTaken, ReplyRejected
 from tinyfactory.factory import profiles
 from tinyfactory.generation.pipeline import (
+    Doubtful,
     Outcome,
     Sender,
     Task,
@@ -22,6 +24,7 @@ from tinyfactory.generation.pipeline import (
     request_key,
     wait_for,
 )
+from tinyfactory.generation.reasoning import message_without_reasoning
 from tinyfactory.journal import key as keys
 from tinyfactory.journal.key import Method
 from tinyfactory.journal.records import Record
@@ -33,14 +36,20 @@ from tinyfactory.journal.values.changes import Change
 from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.person import TinyPerson
-from tinyfactory.people.schema.normalise import check_generated
+from tinyfactory.people.schema.field_names import check_names
+from tinyfactory.people.schema.fields import reason
+from tinyfactory.people.schema.foreign_layouts import spelling
+from tinyfactory.people.schema.layout import empty
+from tinyfactory.people.schema.normalise import check_generated, normalise
 from tinyfactory.people.schema.reply_parser import read_contexts, read_persona
+from tinyfactory.people.schema.reply_quality import age_against_work, one_word_name
 from tinyfactory.prompts.particularities import (
     Constraints,
     Particularities,
     constraints_in,
     contradiction,
     particularities_text,
+    read_particularities,
 )
 from tinyfactory.redaction import holds_secret
 from tinyfactory.utils.logs import get_logger
@@ -53,6 +62,8 @@ RECENT_NAMES = 30
 CONTRASTS = 6
 CONTRAST_LENGTH = 160
 logger = get_logger("tinyfactory")
+# Fields of a profile that say whether and how a person works.
+_ABOUT_WORK = re.compile(r"employ|work|labou?r|job|occupation|profession|status", re.IGNORECASE)
 # The most requests for contexts that are still missing.
 ROUNDS = 5
 
@@ -142,7 +153,9 @@ class PersonDraft:
         self._fixed = constraints_in(self._wanted)
         self._task: Task[Json, Json] = Task(self._request, self._read, attempts, "person")
 
-    def _check_name(self) -> None:
+    def _check(self) -> None:
+        """Check what needs no check in a replay."""
+        check_fields(self._particularities)
         name = self._fixed.name
         if name is not None and name in self.transaction.scope.people:
             raise NameTaken(
@@ -153,7 +166,7 @@ class PersonDraft:
     async def write(self, sender: Sender) -> None:
         """Ask the model until a reply can be used or all attempts are used."""
         if not self.outcome.replied:
-            self._check_name()
+            self._check()
 
         async def fetch(request: ChatRequest, tx: Transaction) -> Json:
             if is_overridden(self.factory, "_aux_model_call"):
@@ -166,6 +179,9 @@ class PersonDraft:
         """Run `write` in the calling thread, for a single call."""
         tx = self.transaction
         if is_overridden(self.factory, "_aux_model_call"):
+            if not self.outcome.replied:
+                self._check()
+
             # In the calling thread, so that Ctrl-C interrupts the user's method.
             async def fetch(request: ChatRequest, _: Transaction) -> Json:
                 return self._call_override(request)
@@ -207,9 +223,10 @@ class PersonDraft:
         return request_for(self.factory, slot, self._wanted, self._temperature, rejected)
 
     def _call_override(self, request: ChatRequest) -> Json:
-        return self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
+        message = self.factory._aux_model_call(  # noqa: SLF001 - a name that subclasses override
             [dict(message) for message in request.messages], self._temperature
         )
+        return message_without_reasoning(message)
 
     def _call_key(self, asked: Json) -> str:
         """The key of the call of `_aux_model_call` that a request stands for."""
@@ -230,7 +247,9 @@ class PersonDraft:
     # -- reading and setting up ---------------------------------------------------------
 
     def _read(self, message: Json) -> Json:
-        return read_reply(message, self._fixed, self._wanted)
+        own = self.factory.template or self.factory.instructions
+        context = None if own else self.factory.context_text
+        return read_reply(message, self._fixed, self._wanted, context)
 
     def _set_up(self, persona: Json, message: Json) -> TinyPerson:
         """Create the person with all its fields, and register it."""
@@ -336,6 +355,31 @@ def wanted(
     return profiles.asked(profile, particularities) if profile else particularities
 
 
+def check_fields(particularities: Particularities) -> None:
+    """Check the names and values of required fields.
+
+    Raises
+    ------
+    InvalidInput
+        For a misspelt field, and for a value that a person cannot have.
+    """
+    if not isinstance(particularities, dict):
+        return
+    check_names(particularities)
+    fields = {key: value for key, value in particularities.items() if not empty(value)}
+    for key in [key for key in fields if spelling(str(key)) == "age"]:
+        read = constraints_in({"age": fields[key]})
+        if read.age_range is not None:
+            del fields[key]
+    try:
+        normalise(fields, partial=True)
+    except InvalidPersona as error:
+        why = reason(error)
+        if why.startswith("age:"):
+            why = f"{why[:-1]}, or a range such as '30-40'."
+        raise InvalidInput(f"agent_particularities: {why} Nothing was sent.") from None
+
+
 def request_for(
     factory: PersonSource,
     slot: Slot | None,
@@ -361,22 +405,57 @@ def seen(factory: PersonSource, slot: Slot | None) -> tuple[list[str], list[str]
     return names[: slot.seen], minibios[: slot.seen], slot.seen + slot.number + 1
 
 
-def read_reply(message: Json, fixed: Constraints, wanted: Particularities = None) -> Json:
+def read_reply(
+    message: Json,
+    fixed: Constraints,
+    wanted: Particularities = None,
+    context: str | None = None,
+) -> Json:
     """The person that a reply describes, checked and in canonical form.
+
+    Parameters
+    ----------
+    message : dict
+    fixed, wanted
+        What the user wants of this person.
+    context : str, optional
+        The context of a prompt that asks for a full name; None for a template of the user's.
 
     Raises
     ------
     ReplyRejected, InvalidPersona
-        With a reason that the model can be told.
+        With a reason that the model can be told. `Doubtful` has a person that can be used.
     """
-    persona = read_persona(message["content"], message["finish_reason"], message["refusal"])
+    persona = read_persona(
+        message["content"], message.get("finish_reason", "stop"), message.get("refusal")
+    )
     check_generated(persona)
     reason = contradiction(fixed, persona)
     if reason is None and isinstance(wanted, dict):
         reason = profiles.strays(wanted, persona)
     if reason is not None:
         raise ReplyRejected(reason)
+    told = particularities_text(wanted)
+    if context is not None and not _says_name(wanted, fixed):
+        reason = one_word_name(persona, f"{context} {told}")
+        if reason is not None:
+            raise Doubtful(reason, "name", persona)
+    if not _says_age_and_work(wanted) and (reason := age_against_work(persona)) is not None:
+        raise Doubtful(reason, "age", persona)
     return persona
+
+
+def _says_name(wanted: Particularities, fixed: Constraints) -> bool:
+    return fixed.name is not None or (isinstance(wanted, dict) and "name" in wanted)
+
+
+def _says_age_and_work(wanted: Particularities) -> bool:
+    """Whether the user chose both the age and the work of a person."""
+    said = read_particularities(particularities_text(wanted))
+    work = said.occupation is not None or (
+        isinstance(wanted, dict) and any(_ABOUT_WORK.search(key) for key in map(str, wanted))
+    )
+    return work and (said.age is not None or said.age_range is not None)
 
 
 def is_overridden(factory: PersonSource, name: str) -> bool:

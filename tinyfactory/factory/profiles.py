@@ -50,8 +50,9 @@ def fitted(demography: Json) -> Demography:
 @lru_cache(maxsize=4)
 def _fitted(text: str) -> Demography:
     from tinyfactory.populations import Demography
+    from tinyfactory.populations.schema import read_tables
 
-    return Demography.from_json(text).check()
+    return Demography(read_tables(json.loads(text))).check()
 
 
 def another_name(profile: Json, taken: Iterable[str]) -> Json:

@@ -29,6 +29,7 @@ from tinyfactory.generation.pipeline import (
 )
 from tinyfactory.journal.transactions.transaction import required_transaction
 from tinyfactory.journal.values.serializer import type_name
+from tinyfactory.people.schema.field_names import FIELDS, check_names
 from tinyfactory.prompts.particularities import constraints_in, particularities_text
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def twin(
 
     check_count(attempts, "attempts")
     profile = _profile_of(person)
+    if factory.scope().recorded is None:
+        check_names(changes, profile, FIELDS.union(profile))
     changed = _changed(profile, changes)
     if factory.demography is not None:
         _check_fits(factory.demography, profile, changed)
@@ -102,7 +105,9 @@ def write(
     tx, fixed = required_transaction(), constraints_in(asked)
 
     def read(reply: ChatReply) -> Json:
-        return read_reply(message_of(model.identity, reply), fixed, asked)
+        own = texts["template"] or texts["instructions"]
+        context = None if own else values["context"]
+        return read_reply(message_of(model.identity, reply), fixed, asked, context)
 
     task = Task(
         lambda rejected: request(values | {"rejected": rejected}, asked, temperature, seed, texts),

@@ -41,6 +41,7 @@ from tinyfactory.errors import (
     ReplyFiltered,
     ReplyRejected,
 )
+from tinyfactory.generation.reasoning import without_reasoning
 from tinyfactory.journal.reply_cache import SavedReply
 from tinyfactory.journal.scopes.context import current_context, within
 from tinyfactory.journal.scopes.lines import Slot
@@ -49,7 +50,9 @@ from tinyfactory.journal.values.serializer import encode
 from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (
+    ONLY_REASONING,
     TOO_LONG,
+    UNFINISHED,
     ChatModel,
     ChatReply,
     ChatRequest,
@@ -124,6 +127,10 @@ class Outcome(Generic[R, T]):
         The number of the last attempt, from 1.
     filtered : int
         How many times a content filter stopped the prompt or the reply.
+    doubts : set of str
+        The kinds of doubts for which the model was asked once more.
+    spare : tuple or None
+        A doubtful value and its reply, which are used if no better reply comes.
     """
 
     value: T | None = None
@@ -132,10 +139,39 @@ class Outcome(Generic[R, T]):
     replied: bool = False
     attempt: int = 0
     filtered: int = 0
+    doubts: set[str] = field(default_factory=set)
+    spare: tuple[T, R | None] | None = None
 
     def reject(self, reason: str) -> None:
         """Reject the value; `generate` then asks again with the reason."""
         self.value, self.reply, self.reason, self.replied = None, None, reason, True
+        self.spare = None
+
+    def doubt(self, doubt: Doubtful) -> None:
+        """Ask again once, and keep the value for the case that nothing better comes."""
+        spare = (doubt.value, self.reply)
+        self.reject(cut(str(doubt), _LONGEST_REASON))
+        self.doubts.add(doubt.kind)
+        self.spare = spare
+
+
+class Doubtful(ReplyRejected):
+    """A reply can be used, but is likely to be wrong: it is asked for once more.
+
+    Parameters
+    ----------
+    reason : str
+        For the model.
+    kind : str
+        A second reply with a doubt of the same kind is accepted.
+    value : object
+        What was read.
+    """
+
+    def __init__(self, reason: str, kind: str, value: Any) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.value = value
 
 
 Fetch = Callable[[ChatRequest, Transaction], Awaitable[R]]
@@ -167,8 +203,13 @@ async def generate(
         outcome.attempt += 1
         try:
             outcome.reply = await fetch(task.request(outcome.reason), tx)
-            _check_length(outcome.reply)
+            _check_whole(outcome.reply)
             outcome.value = task.read(outcome.reply)
+        except Doubtful as doubt:
+            outcome.value = doubt.value
+            if outcome.attempt == task.attempts or doubt.kind in outcome.doubts:
+                return outcome
+            outcome.doubt(doubt)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
             outcome.filtered += isinstance(error, ReplyFiltered)
@@ -191,12 +232,26 @@ async def generate(
         )
         if outcome.filtered >= _MOST_FILTERED:
             break
+    if outcome.value is None and outcome.spare is not None:
+        (outcome.value, outcome.reply), outcome.spare = outcome.spare, None
     return outcome
 
 
-def _check_length(reply: Any) -> None:
-    """Reject a reply that was cut because it was longer than the limit."""
-    if isinstance(reply, ChatReply) and reply.finish_reason == TOO_LONG:
+def _check_whole(reply: Any) -> None:
+    """Reject a reply that ends within its reasoning, or was cut because it was too long."""
+    finish_reason = reply.get("finish_reason") if isinstance(reply, dict) else reply.finish_reason
+    if finish_reason == UNFINISHED:
+        raise ReplyRejected(
+            "The reply was cut off within its reasoning, before the answer. Answer again: reason "
+            "less, or not at all, and be shorter."
+        )
+    if finish_reason == ONLY_REASONING:
+        raise ReplyRejected(
+            "The reply had only reasoning and no answer. Reason briefly, then answer. (If a model "
+            "does so again and again, switch its reasoning off, for example with "
+            'tinyfactory.configure(extra_body={"enable_thinking": False}).)'
+        )
+    if finish_reason == TOO_LONG:
         raise ReplyRejected(
             f"The reply was longer than {settings.limits().reply_characters:,} characters, which "
             "is the limit reply_characters. Answer again and be much shorter."
@@ -365,7 +420,7 @@ class Sender:
         tx: Transaction,
         key_of: Callable[[Json], str] | None = None,
     ) -> ChatReply:
-        """The reply to a request, saved before it is returned.
+        """The reply to a request without the model's reasoning, saved as it came before.
 
         Parameters
         ----------
@@ -391,7 +446,7 @@ class Sender:
                 wait = await self.fetch(place, request)
                 # The reply must be on disk first; other requests are not blocked meanwhile.
                 stored = await wait()
-        return ChatReply.from_json(stored)
+        return without_reasoning(ChatReply.from_json(stored))
 
     async def message(
         self,

@@ -118,8 +118,10 @@ class ChatReply:
 TOO_LONG = "too long"
 # That of a reply that ended in an error of the endpoint, which other endpoints use as well.
 BROKEN_OFF = "error"
-# That of a reply without an answer after its reasoning.
+# That of a reply without an answer beside its reasoning.
 ONLY_REASONING = "only reasoning"
+# The `finish_reason` of a reply that ended within the model's reasoning.
+UNFINISHED = "unfinished reasoning"
 
 
 def within_limits(reply: ChatReply) -> ChatReply:
@@ -143,8 +145,9 @@ def within_limits(reply: ChatReply) -> ChatReply:
         reply = replace(reply, text=text, finish_reason=TOO_LONG)
     if len(refusal) > limits.evidence_characters:
         reply = replace(reply, refusal=_evidence(refusal, limits.evidence_characters))
-    if len(reply.model) > _LONGEST_NAME or len(reply.finish_reason) > _LONGEST_NAME:
-        short = (reply.model[:_LONGEST_NAME], reply.finish_reason[:_LONGEST_NAME])
+    finish_reason = reply.finish_reason or ""  # a user's own model may give None
+    if len(reply.model) > _LONGEST_NAME or len(finish_reason) > _LONGEST_NAME:
+        short = (reply.model[:_LONGEST_NAME], finish_reason[:_LONGEST_NAME])
         reply = replace(reply, model=short[0], finish_reason=short[1])
     return reply
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from tinyfactory import models, prompts
-from tinyfactory.errors import InvalidInput, ReplyFiltered, ReplyRejected
+from tinyfactory.errors import InvalidInput, ReplyRejected
 from tinyfactory.generation import pipeline
 from tinyfactory.generation.pipeline import Task, check_question, check_temperature, request_key
 from tinyfactory.journal.scopes.context import current_context, within
@@ -18,18 +18,13 @@ from tinyfactory.journal.scopes.scope import Scope, factories, scope
 from tinyfactory.journal.transactional import transactional
 from tinyfactory.journal.transactions.transaction import current_transaction, required_transaction
 from tinyfactory.models import event_loop
-from tinyfactory.models.chat import (
-    BROKEN_OFF,
-    ONLY_REASONING,
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-)
+from tinyfactory.models.chat import ChatModel, ChatReply, ChatRequest
 from tinyfactory.people.comparison import Twins
 from tinyfactory.people.protocols import Json, Person, PersonLike
+from tinyfactory.people.schema.reply_parser import check_finish, readable
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean, count
+from tinyfactory.utils.text import count
 
 
 class Maker(Protocol):
@@ -271,15 +266,8 @@ def _read(reply: ChatReply) -> str:
         raise ReplyRejected(
             f"Your last answer was a refusal: {reply.refusal[:200]} Stay in the part."
         )
-    if reply.finish_reason == "content_filter":
-        raise ReplyFiltered(
-            "Your last answer was stopped by a content filter. Say something fit for everyone."
-        )
-    text = clean(reply.text or "").strip()
-    if reply.finish_reason == BROKEN_OFF:
-        raise ReplyRejected("Your last answer ended in an error. Answer in words.")
-    if reply.finish_reason == ONLY_REASONING:
-        raise ReplyRejected("Your last answer had only reasoning. Answer in words.")
+    check_finish(reply.finish_reason, None, "what this person would say")
+    text: str = readable(reply.text or "").strip()
     if not text:
         raise ReplyRejected("Your last answer was empty. Answer in words.")
     return text

@@ -14,6 +14,7 @@ from typing import Any
 
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people.person import TinyPerson
+from tinyfactory.people.schema.field_names import check_names
 from tinyfactory.people.schema.layout import ALIASES
 from tinyfactory.utils.text import fold_for_search
 
@@ -438,6 +439,7 @@ class PeopleIndex:
             For a field that people cannot be filtered by, and an age that is not a band.
         """
         found = {}
+        check_names(filters, {key for persona in self.personas for key in persona})
         for field, categories in filters.items():
             several = [categories] if isinstance(categories, str) else [str(c) for c in categories]
             if field == "age" and (unknown := set(several) - {*AGE_BANDS, ""}):

@@ -12,7 +12,7 @@ from tinyfactory.people.formats.csv_file import read_csv, to_csv
 from tinyfactory.people.formats.edsl import read_edsl, to_edsl
 from tinyfactory.people.formats.files import read_agents, save_people
 from tinyfactory.people.formats.frame import read_frame
-from tinyfactory.people.formats.notes import Notes, note_changes, numbered
+from tinyfactory.people.formats.notes import Notes, note_changes, numbered, with_letters
 from tinyfactory.people.formats.parquet_file import read_parquet, to_parquet
 from tinyfactory.people.formats.rows import to_frame
 from tinyfactory.people.panel import Panel, ask_all
@@ -282,7 +282,7 @@ def _numbered_agents(agents: Any) -> Iterator[tuple[Any, str]]:
 def _people_of(agents: Iterable[tuple[Json, str]], notes: Notes) -> Iterator[TinyPerson]:
     """Make the people, collect what changed on the way, and log it when all have been made."""
     for number, (agent, where) in enumerate(agents, 1):
-        named = numbered(agent, number, notes, where)
+        named = numbered(with_letters(agent, notes, where), number, notes, where)
         try:
             person = TinyPerson.from_dict(named)
         except InvalidInput as error:

@@ -23,6 +23,7 @@ from tinyfactory.people.proposal import Proposal, rewrite
 from tinyfactory.people.render.person import person_html, person_text
 from tinyfactory.people.revisions import Revision, Source
 from tinyfactory.people.schema import edits
+from tinyfactory.people.schema.field_names import check_names
 from tinyfactory.people.schema.fields import minibio
 from tinyfactory.people.schema.normalise import merge, normalise, with_name
 from tinyfactory.people.schema.provenance import Origin, origins_of, with_origins
@@ -247,12 +248,17 @@ class TinyPerson:
         NameTaken
             For a new name that another person has; nothing is changed.
         """
+        if group is None:
+            check_names({str(key): value}, self._persona)
+        else:
+            check_names({group: {str(key): value}}, self._persona)
         self._change(edits.defined(self._persona, [(key, value)], group))
 
     def define_several(self, group: str, records: Iterable[Any]) -> None:
         """Add several values to a group, all or none: ``[{"skill": "sewing"}, "chess"]``."""
         if isinstance(records, str | dict):
             records = [records]
+        check_names({group: None}, self._persona)
         self._change(edits.defined(self._persona, [(None, record) for record in records], group))
 
     def define_all(self, fields: Json) -> None:
@@ -413,6 +419,7 @@ class TinyPerson:
     @transactional(version="1", touches=("self",), edit=True)
     def _revise(self, changes: Json, source: Source, origin: Origin) -> None:
         before = self._persona
+        check_names(changes, before)
         self._change(edits.defined(before, list(changes.items())))
         record = records.edit_record(
             self._revisions, before, self._persona, source, self.provenance

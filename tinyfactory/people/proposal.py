@@ -28,6 +28,7 @@ from tinyfactory.people.revisions import Revision
 from tinyfactory.people.schema import edits
 from tinyfactory.people.schema.provenance import Origin
 from tinyfactory.people.schema.reply_parser import read_part
+from tinyfactory.people.schema.reply_quality import check_written, split_lists
 from tinyfactory.utils.logs import get_logger
 
 logger = get_logger("tinyfactory")
@@ -163,7 +164,9 @@ def propose(
 
     def read(reply: ChatReply) -> Json:
         value = read_part(reply.text, reply.finish_reason, reply.refusal, part.key)
+        value = split_lists(value, part.path)
         changed = edits.with_part(person.persona, part, value)
+        check_written(changed, part.path)
         edits.check_rewrite(person.persona, changed, part)
         _check_name(person, changed.get("name", ""))
         return {"value": value, "origin": provenance(model.identity, reply)["source"]}

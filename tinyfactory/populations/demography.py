@@ -11,8 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tinyfactory.errors import DemographyError
+from tinyfactory.errors import DemographyError, InvalidInput
 from tinyfactory.people.render.tables import demography_html, demography_text
+from tinyfactory.people.schema.field_names import OF_TABLES, check_names
 from tinyfactory.populations import readers, schema
 from tinyfactory.populations.schema import (
     Band,
@@ -138,7 +139,12 @@ class Demography:
         """
         if not isinstance(data, Mapping):
             raise DemographyError(f"data must be a dictionary, not {type(data).__name__}.")
-        return cls(schema.read_tables(readers.from_peer(data) or data))
+        tables = schema.read_tables(readers.from_peer(data) or data)
+        try:
+            check_names(dict.fromkeys(tables.fields), known=OF_TABLES)
+        except InvalidInput as error:
+            raise DemographyError(str(error)) from None
+        return cls(tables)
 
     @classmethod
     def from_json(cls, source: str | Path) -> Demography:

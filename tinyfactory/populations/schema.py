@@ -179,6 +179,11 @@ class Tables:
         return set(self.margins).union(*(fields for fields, _ in self.joints))
 
     @property
+    def fields(self) -> list[str]:
+        """All fields, sorted."""
+        return sorted(self.stated.union(*self.tied))
+
+    @property
     def tied(self) -> list[tuple[str, ...]]:
         """The fields of each joint and each conditional table."""
         return [

@@ -10,6 +10,7 @@ from tinyfactory.errors import MissingPackage
 TYPE_CHECKING = False  # as type checkers read it; importing typing takes 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Any
 
 __all__ = ["lazy_face", "require"]
@@ -73,7 +74,7 @@ def require(module: str, extra: str) -> Any:
     Raises
     ------
     MissingPackage
-        When the module cannot be imported; the message has the lines for pip.
+        When the module cannot be imported; the message has the line for pip.
 
     Examples
     --------
@@ -89,7 +90,45 @@ def require(module: str, extra: str) -> Any:
     except ImportError as error:
         package = (error.name or module).partition(".")[0]
         raise MissingPackage(
-            f"This needs {package}, which is not installed. "
-            f"Run: pip install 'tinyfactory[{extra}]' "
-            f"(in a checkout of tinyfactory: pip install -e '.[{extra}]')."
+            f"This needs {package}, which is not installed. Run: {install_command(extra)}"
         ) from error
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra from where this package was installed.
+
+    That is a folder, a file or a repository, as the package's metadata says, or an index.
+
+    Examples
+    --------
+    >>> install_command("tables")  # doctest: +ELLIPSIS
+    "pip install ...[tables]'"
+    """
+    # Slow to import, and seldom needed.
+    import json
+    from importlib import metadata
+    from pathlib import Path
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    folder = Path(__file__).parents[2]
+    try:
+        told = json.loads(metadata.distribution("tinyfactory").read_text("direct_url.json") or "{}")
+    except metadata.PackageNotFoundError:  # run from a folder that is not installed
+        told = {"dir_info": {}, "url": folder.as_uri()} if _is_source(folder) else {}
+    url = str(told.get("url", ""))
+    if "dir_info" in told:
+        folder = Path(url2pathname(urlsplit(url).path))
+        editable = "-e " if told["dir_info"].get("editable") else ""
+        if _is_source(folder):
+            return f"pip install {editable}'{folder}[{extra}]'"
+        url = ""
+    if url:
+        version_control = told.get("vcs_info", {}).get("vcs")
+        url = f"{version_control}+{url}" if version_control else url
+        return f"pip install 'tinyfactory[{extra}] @ {url}'"
+    return f"pip install 'tinyfactory[{extra}]'"
+
+
+def _is_source(folder: Path) -> bool:
+    return (folder / "pyproject.toml").is_file() and (folder / "tinyfactory").is_dir()

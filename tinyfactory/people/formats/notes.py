@@ -14,6 +14,7 @@ from tinyfactory.people.schema.foreign_layouts import (
     unwrapped,
 )
 from tinyfactory.people.schema.layout import ALIASES, TOP, empty
+from tinyfactory.utils.characters import restored_everywhere, without_split_escapes
 from tinyfactory.utils.logs import get_logger
 
 logger = get_logger("tinyfactory")
@@ -52,6 +53,35 @@ class Notes:
         """Write all sentences to the log, as one entry."""
         if self._found:
             logger.warning("Read with changes: %s", " ".join(self.lines()))
+
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def with_letters(agent: Any, notes: Notes, where: str) -> Any:
+    r"""Return an agent with letters in place of control characters; each change is noted.
+
+    Where the letter is not certain, the replacement character shows that one is missing.
+
+    Examples
+    --------
+    >>> notes = Notes()
+    >>> with_letters({"name": "Jos\x00e9", "city": "Lima\x00"}, notes, "row 1")
+    {'name': 'José', 'city': 'Lima�'}
+    >>> notes.lines()  # doctest: +ELLIPSIS
+    ['A control character stood for a letter, which was restored (row 1).', ...]
+    """
+
+    def restore(text: str) -> str:
+        found = without_split_escapes(text)
+        if found != text:
+            notes.add("A control character stood for a letter, which was restored", where)
+        shown = _NO_TEXT.sub("\ufffd", found)
+        if shown != found:
+            notes.add("A NUL or half a character was replaced by \ufffd; correct it", where)
+        return shown
+
+    return restored_everywhere(agent, restore)
 
 
 def note_changes(agent: Json, persona: Json, notes: Notes, where: str) -> None:

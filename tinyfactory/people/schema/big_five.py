@@ -7,7 +7,7 @@ from typing import Any
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 
-_SPELLINGS = {"extroversion": "extraversion", "openness_to_experience": "openness"}
+SPELLINGS = {"extroversion": "extraversion", "openness_to_experience": "openness"}
 _NUMBER_KEYS = ("score", "value", "level", "rating", "percentile", "percentage")
 _WORDS = {
     "low": 20,
@@ -27,7 +27,7 @@ def fold(record: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in record.items():
         name = re.sub(r"[\s-]+", "_", key.strip().lower())
-        name = _SPELLINGS.get(name, name)
+        name = SPELLINGS.get(name, name)
         out[name if name in TRAITS and name not in record and name not in out else key] = value
     return out
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.errors import InvalidInput, InvalidPersona
+from tinyfactory.people.schema.field_names import check_names
 from tinyfactory.people.schema.layout import (
     ALIASES,
     LISTS,
@@ -183,6 +184,8 @@ def part_of(persona: Json, path: Any) -> Part:
             return Part(path, {"type": "string"})
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return Part(path, {"type": "array", "items": {"type": "string"}})
+    if isinstance(path, str):
+        check_names({path: None}, persona)
     raise InvalidInput(
         f"{path!r} is not a field that can be rewritten. Nothing was sent. Use one of the schema, "
         'e.g. "beliefs" or "occupation.title", or a text or list of texts of this person.'

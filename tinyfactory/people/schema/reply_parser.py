@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sys
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyFiltered, ReplyRejected
-from tinyfactory.models.chat import BROKEN_OFF, ONLY_REASONING, TOO_LONG
+from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
+from tinyfactory.people.schema.reply_quality import check_written, split_lists
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
-from tinyfactory.utils.text import clean
+from tinyfactory.utils.characters import lost_in, restored_everywhere
+from tinyfactory.utils.json_text import Found, values_in
+from tinyfactory.utils.text import clean, fold_words, legible
 
 _WRAPPERS = 4
-# Code fences after which JSON is looked for.
-_MOST_FENCES = 20
-_SPACE = re.compile(r"\s*")
-_FENCE = re.compile(r"```[\w-]*[ \t]*\n?")
-_LIKELY_START = re.compile(r"[\[{]\s*(?:[\"'{\[]|\w+\s*:)")
-_NEXT = re.compile(rf"[\s,]*(?={_LIKELY_START.pattern})")
+_Groups = list[tuple[str, list[Any]]]
+# Words of servers for the reason why a reply ended.
+_CUT = frozenset(
+    "length max_tokens max_output_tokens max_new_tokens model_length max_length token_limit "
+    "abort aborted cancelled".split()
+)
+_BROKEN_OFF = frozenset("error insufficient_system_resource malformed_function_call".split())
+_FILTERED = frozenset(
+    "content_filter safety sensitive recitation prohibited_content blocklist spii refusal "
+    "content-filter moderation guardrail_intervened".split()
+)
+# JSON has no such escapes.
+_WRONG_ESCAPE = re.compile(
+    r"((?<!\\)(?:\\\\)*)\\(?:x(?P<hex>[0-9a-fA-F]{2})|u\{(?P<point>[0-9a-fA-F]{1,6})\}"
+    r"|(?P<octal>[0-3][0-7]{2}))"
+)
+# Keys that hold the final answer.
+_ANSWERS = ("final", "final_answer", "answer", "revised", "corrected", "result", "output")
+# Words before the last JSON, and before the first.
+_FINAL = re.compile(
+    r"\b(?:final|definitive|revised?|revision|correct(?:ed|ion)?|improved?|updated?|refined?"
+    r"|polished|reworked|rewritten|rewrite|fix(?:ed)?|better|instead|actually|wait|second thought"
+    r"|new version|answer|response|endg\w+|korrigiert\w*|\w*überarbeitet\w*|corrig\w+|définiti\w+"
+    r"|finale|versi[oó]n final|versão final)\b",
+    re.IGNORECASE,
+)
+_DRAFT = re.compile(
+    r"\b(?:draft|rough|initial|sketch|first (?:try|attempt|version|idea|pass)|example|template"
+    r"|schema|entwurf|brouillon|borrador|rascunho)\b",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(
+    r"\b(?:another|also|(?:second|other|next|third) (?:person|one|persona|character)"
+    r"|(?:person|persona|character) (?:[2-9]|two|three))\b",
+    re.IGNORECASE,
+)
 _LIST_LINE = re.compile(r"\s*(?:\(?\d{1,3}[.):]|[-*•])\s+(.+)")
 
 
@@ -35,9 +69,10 @@ def read_persona(
     Parameters
     ----------
     text : str or None
-        The reply: JSON, perhaps in a code fence, with prose around it, or slightly broken.
+        The reply: JSON, perhaps in a code fence, with prose or a draft before it, or slightly
+        broken. JSON without its end is not accepted.
     finish_reason : str
-        Why the model stopped. After ``"length"`` only complete JSON is accepted.
+        Why the model stopped, in the server's words.
     refusal : str, optional
         The model's refusal, if it refused.
 
@@ -56,12 +91,13 @@ def read_persona(
     tinyfactory.errors.ReplyRejected: The reply was empty. Answer with one JSON object ...
     """
     wanted = "one JSON object that describes one person"
-    value = _read(text, finish_reason, refusal, wanted)
-    person = _the_one(value, wanted)
+    person = _the_one(_read(text, finish_reason, refusal, wanted), wanted)
     try:
-        return normalise(person)
+        persona: dict[str, Any] = split_lists(normalise(person))
+        check_written(persona)
     except InvalidPersona as reason:
         raise ReplyRejected(str(reason)) from reason
+    return persona
 
 
 def read_part(text: str | None, finish_reason: str, refusal: str | None, key: str) -> Any:
@@ -78,14 +114,16 @@ def read_part(text: str | None, finish_reason: str, refusal: str | None, key: st
     ['Rain is fair.']
     """
     wanted = f"one JSON object with the one key {key!r}"
-    value = _read(text, finish_reason, refusal, wanted)
-    # The key may be inside the objects that hold it.
-    for _ in range(_WRAPPERS):
-        if isinstance(value, dict) and key in value:
-            return value[key]
-        if not isinstance(value, dict) or len(value) != 1:
-            break
-        value = next(iter(value.values()))
+    groups = _read(text, finish_reason, refusal, wanted)
+    # The last one is the final answer.
+    for value in reversed([value for _, values in groups for value in values]):
+        # The key may be inside the objects that hold it.
+        for _ in range(_WRAPPERS):
+            if isinstance(value, dict) and key in value:
+                return value[key]
+            if not isinstance(value, dict) or len(value) != 1:
+                break
+            value = next(iter(value.values()))
     raise ReplyRejected(f"The reply had no {key!r}. Answer with {wanted}.")
 
 
@@ -116,8 +154,12 @@ def read_contexts(
         found = [match[1] for line in text.splitlines() if (match := _LIST_LINE.fullmatch(line))]
         if found:
             text = json.dumps(found)
+    groups = _read(text, finish_reason, refusal, wanted)
+    if len(groups) > 1 and (_FINAL.search(groups[-1][0]) or _DRAFT.search(groups[0][0])):
+        groups = groups[-1:]
     contexts: dict[str, str] = {}
-    for item in _context_texts(_read(text, finish_reason, refusal, wanted)):
+    values = [value for _, values in groups for value in values]
+    for item in _context_texts(values if len(values) > 1 else values[0]):
         context = clean(item).strip()
         if context:
             contexts.setdefault(" ".join(context.casefold().split()), context)
@@ -145,26 +187,34 @@ def _context_texts(value: Any, depth: int = 0) -> Iterator[str]:
         yield from _context_texts(found, depth + 1)
 
 
-def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str) -> Any:
-    """Return the JSON in a reply."""
+def check_finish(finish_reason: str | None, refusal: str | None, wanted: str) -> None:
+    """Reject a reply that the model refused, or that was stopped by a filter or an error.
+
+    Servers have different words for it, and some have none. That a reply was cut off is told by
+    its text, because these words are wrong too often.
+
+    Raises
+    ------
+    ReplyRejected
+        With a reason that can be sent to the model.
+    """
+    finish = (finish_reason or "").lower()
     if refusal:
         raise ReplyRejected(f"The model refused: {refusal[:200]} Answer with {wanted}.")
-    if finish_reason == "content_filter":
+    if finish in _FILTERED:
         raise ReplyFiltered(
             "The reply was stopped by a content filter. Answer with something that is fit for "
             f"everyone: {wanted}."
         )
-    if finish_reason == BROKEN_OFF:
+    if finish in _BROKEN_OFF:
         raise ReplyRejected(
-            f"The reply ended in an error of the endpoint, which could not accept it. Answer with "
-            f"{wanted}, and nothing else."
+            f"The reply ended with an error of the server ({finish}). Answer again with {wanted}."
         )
-    if finish_reason == ONLY_REASONING:
-        raise ReplyRejected(
-            f"The reply had only reasoning and no answer. Reason briefly, then answer with "
-            f"{wanted}. (If it does so again and again, switch its reasoning off, for example with "
-            'tinyfactory.configure(extra_body={"enable_thinking": False}).)'
-        )
+
+
+def _read(text: str | None, finish_reason: str | None, refusal: str | None, wanted: str) -> _Groups:
+    """Return the JSON in a reply: values that follow one another, and the words before them."""
+    check_finish(finish_reason, refusal, wanted)
     if text is None or not text.strip():
         raise ReplyRejected(f"The reply was empty. Answer with {wanted}.")
     most = settings.limits().reply_characters
@@ -178,59 +228,74 @@ def _read(text: str | None, finish_reason: str, refusal: str | None, wanted: str
             f"The reply was longer than {most:,} characters, which is the limit reply_characters. "
             f"Answer with {wanted}, and be much shorter."
         )
-    found, value = _complete_json(text)
-    if found:
-        return value
-    if finish_reason == "length":
+    text = _WRONG_ESCAPE.sub(_json_escape, text.lstrip("\ufeff"))
+    if text.lstrip().startswith('"'):  # JSON inside a JSON text
+        with contextlib.suppress(ValueError, RecursionError):
+            text = str(json.loads(text))
+    found, is_cut = values_in(text, lambda broken: _repaired(broken, wanted))
+    if is_cut or (not found and (finish_reason or "").lower() in _CUT):
         raise ReplyRejected(
             "The reply was cut off before its end. Answer again and be shorter: fewer items in "
             "each list, and shorter sentences."
         )
-    return _repaired(text, wanted)
-
-
-def _complete_json(text: str) -> tuple[bool, Any]:
-    """Tell whether the text contains complete JSON, and return its value."""
-    decoder = json.JSONDecoder()
-    text = text.lstrip("\ufeff")
-    # Only where an outermost value may begin: an inner value can be complete in a reply that
-    # was cut off.
-    starts = [len(text) - len(text.lstrip())]
-    starts += [match.end() for match in islice(_FENCE.finditer(text, 0, 10_000), _MOST_FENCES)]
-    if match := _LIKELY_START.search(text):
-        starts.append(match.start())
-    for start in dict.fromkeys(starts):
-        begin = _SPACE.match(text, start).end()  # type: ignore[union-attr]  # it always matches
-        if text[begin : begin + 1] not in ("{", "[", '"'):
-            continue
-        try:
-            value, end = decoder.raw_decode(text, begin)
-            if isinstance(value, str):  # JSON inside a JSON text
-                if _SPACE.match(text, end).end() < len(text):  # type: ignore[union-attr]
-                    continue
-                value = json.loads(value)
-            values = [value]
-            # One object after another: several people, where one was asked for.
-            while follows := _NEXT.match(text, end):
-                value, end = decoder.raw_decode(text, follows.end())
-                values.append(value)
-        except (ValueError, RecursionError):
-            continue
-        value = values if len(values) > 1 else values[0]
-        try:
-            bounded_json.check_depth(value)
-        except LimitExceeded as error:
-            raise ReplyRejected(f"{error} Answer with a flat object.") from error
-        return True, value
-    return False, None
-
-
-def _repaired(text: str, wanted: str) -> Any:
-    """Return broken JSON as json_repair reads it."""
-    start = _LIKELY_START.search(text)
-    if start is None:
+    if not found:
         raise ReplyRejected(f"The reply held no JSON. Answer with {wanted}, and nothing else.")
-    broken = text[start.start() :]
+    if any(each.valid for each in found):
+        found = [each for each in found if each.valid]  # the others are prose in brackets
+    try:
+        bounded_json.check_depth([each.value for each in found])
+    except LimitExceeded as error:
+        raise ReplyRejected(f"{error} Answer with a flat object.") from error
+    groups = _grouped(text, found)
+    return [(words, [readable(value) for value in values]) for words, values in groups]
+
+
+def readable(value: Any) -> Any:
+    r"""Return a text, or JSON, of a reply with damaged letters restored.
+
+    Raises
+    ------
+    ReplyRejected
+        If a letter is lost, with the text for the model.
+
+    Examples
+    --------
+    >>> readable({"name": "Jos\x00e9"})
+    {'name': 'José'}
+    """
+    value = restored_everywhere(value)
+    if lost := lost_in(value):
+        raise ReplyRejected(
+            f"A text has a control character or half a character in it: {legible(lost)[:60]!r}. "
+            "Answer again and write all letters as they are, such as é, without escapes."
+        )
+    return value
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    """Write an escape of another language, such as backslash and xe9, as JSON has it."""
+    code = int(match["hex"] or match["point"] or "0", 16) or int(match["octal"] or "0", 8)
+    if code > sys.maxunicode:
+        return match[0]
+    return match[1] + json.dumps(chr(code))[1:-1]
+
+
+def _grouped(text: str, found: list[Found]) -> _Groups:
+    """Return the words before each group of values, and its values with nothing between them."""
+    groups: _Groups = []
+    end = 0
+    for each in found:
+        before = text[end : each.start]
+        if groups and not before.strip(", \t\r\n"):
+            groups[-1][1].append(each.value)
+        else:
+            groups.append((before, [each.value]))
+        end = each.end
+    return groups
+
+
+def _repaired(broken: str, wanted: str) -> Any:
+    """Return broken JSON as json_repair reads it."""
     # The time of a repair grows with the length, and faster with open brackets and quotes.
     if len(broken) > settings.limits().repair_characters or _depth(broken) > MAX_DEPTH:
         raise ReplyRejected(
@@ -256,22 +321,60 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _the_one(value: Any, wanted: str) -> dict[str, Any]:
-    """Return the one description in a value, without lists and wrappers around it."""
+def _the_one(groups: _Groups, wanted: str) -> dict[str, Any]:
+    """Return the one person that a reply describes.
+
+    A draft before the final answer is no second person: it has the same name, or words before it
+    or behind it say so ("Draft:", "Final version:", "Let me correct that:"). Several people are
+    rejected, and so is a list of people.
+    """
+    told = [(words, [p for value in values for p in _people(value)]) for words, values in groups]
+    told = [(words, people) for words, people in told if people]
+    if len(told) > 1:
+        told = [each for each in told if any(map(_has_a_field, each[1]))] or told
+    if not told:
+        raise ReplyRejected(f"The reply was not an object with fields. Answer with {wanted}.")
+    words, people = told[-1]
+    final = people[-1]
+    everyone = [person for _, some in told for person in some]
+    one_at_a_time = all(len(some) == 1 for _, some in told)
+    said = (_FINAL.search(words) and not _ANOTHER.search(words)) or _DRAFT.search(told[0][0])
+    versions = everyone.count(final) == 1 or len(told) > 1
+    same = versions and all(_same_name(person, final) for person in everyone)
+    if len(everyone) > 1 and not same and not (one_at_a_time and said):
+        raise ReplyRejected(f"The reply described {len(everyone)} people. Answer with {wanted}.")
+    return final
+
+
+def _people(value: Any) -> list[dict[str, Any]]:
+    """Return the descriptions in a value, without lists and wrappers around them."""
     for _ in range(_WRAPPERS):
         if isinstance(value, list):
             people = [item for item in value if isinstance(item, dict) and item]
-            if len(people) > 1:
-                raise ReplyRejected(
-                    f"The reply described {len(people)} people. Answer with {wanted}."
-                )
-            value = people[0] if people else None
+            if len(people) != 1:
+                return people
+            value = people[0]
         if not isinstance(value, dict) or not value:
             break
+        if not _has_a_field(value):  # the answer beside its reasoning, or beside a draft
+            named = [value[key] for key in _ANSWERS if isinstance(value.get(key), dict | list)]
+            if named:
+                value = named[0]
+                continue
         key, inner = next(iter(value.items()))
         # A key of a person is not a wrapper.
         field = key in TOP or key in ("_configuration", "traits")
         if len(value) > 1 or field or not isinstance(inner, dict | list):
-            return value
+            return [value]
         value = inner
-    raise ReplyRejected(f"The reply was not an object with fields. Answer with {wanted}.")
+    return []
+
+
+def _has_a_field(person: dict[str, Any]) -> bool:
+    return any(key.strip().lower() in (*TOP, "persona", "_configuration") for key in person)
+
+
+def _same_name(person: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether one name has all the words of the other."""
+    names = [set(fold_words(str(each.get("name") or "")).split()) for each in (person, other)]
+    return bool(names[0] and names[1]) and (names[0] <= names[1] or names[1] <= names[0])
