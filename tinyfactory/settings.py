@@ -35,6 +35,7 @@ class Settings(TypedDict, total=False):
     api_key: str | None
     base_url: str | None
     language: str | None
+    first_token_timeout: float | None
     timeout: float | None
     time_limit: float | None
     give_up_after: float | None
@@ -60,11 +61,16 @@ def configure(**values: Unpack[Settings]) -> None:
         Address of an OpenAI-compatible server, e.g. ``http://localhost:11434/v1``.
     language : str, optional
         The language in which people are described, e.g. ``"Portuguese"``.
+    first_token_timeout : float, optional
+        Seconds to wait for the first words of a reply (default: `timeout` if that is set, else
+        600 for a server on this machine and 120 elsewhere).
     timeout : float, optional
-        Seconds to wait for one reply (default 120).
+        Seconds without a further word once a reply has begun to arrive (default 120). For a server
+        that sends a reply at once, the seconds for the whole reply.
     time_limit : float, optional
-        Seconds for one request with all its retries (default 300). Time in our own queue does
-        not count.
+        Seconds for one request with all its retries (default 300, or half as much again as the
+        first words may take). Time in our own queue does not count, and neither does the time
+        in which words arrive.
     give_up_after : float, optional
         Seconds of failures after which a request is given up, if the endpoint has not answered
         once in this process (default 60; ``float("inf")`` for never). Waiting for a reply is no
@@ -138,6 +144,15 @@ def get(name: str) -> Any:
     InvalidInput
         If the environment's value has the wrong form.
     """
+    value = given(name)
+    if value is not None:
+        return value
+    default = _setting(name).default
+    return default() if callable(default) else default
+
+
+def given(name: str) -> Any:
+    """The present value if it is configured or in the environment, else None."""
     setting = _setting(name)
     value = _configured.get(name)
     if value is not None:
@@ -153,7 +168,7 @@ def get(name: str) -> Any:
                     f"The environment variable {variable}: {name} must be {setting.form}, not "
                     f"{shown}. Nothing was sent. Correct the variable, or unset it."
                 ) from None
-    return setting.default() if callable(setting.default) else setting.default
+    return None
 
 
 def reset() -> None:
@@ -254,7 +269,7 @@ def _extra_body(value: Any) -> dict[str, Any]:
     return copied
 
 
-def _in_seconds(name: str, default: float) -> _Setting:
+def _in_seconds(name: str, default: float | None) -> _Setting:
     variable = f"TINYFACTORY_{name.upper()}"
     return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
 
@@ -281,6 +296,7 @@ _settings = {
     "language": _Setting(
         "the name of a language, such as 'Portuguese'", _text, ("TINYFACTORY_LANGUAGE",)
     ),
+    "first_token_timeout": _in_seconds("first_token_timeout", None),
     "timeout": _in_seconds("timeout", 120.0),
     "time_limit": _in_seconds("time_limit", 300.0),
     "give_up_after": _Setting(

@@ -76,7 +76,8 @@ class Failure:
     `status` is None if there was no HTTP response; `kind` then says why: "unreachable" (no
     connection), "set-up" (a proxy, a certificate or the protocol; asking again cannot help),
     "timeout" or "dropped". `code` is the provider's own one, `type` has the other
-    codes. `generated` is what the model wrote, if the endpoint could not accept it.
+    codes. `generated` is what the model wrote, if the endpoint could not accept it. `advice` says
+    what the user can do about a wait that was too short.
     """
 
     message: str
@@ -87,6 +88,7 @@ class Failure:
     param: str = ""
     retry_after: float | None = None
     generated: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
         said = f"HTTP {self.status}" if self.status is not None else self.kind

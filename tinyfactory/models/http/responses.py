@@ -52,6 +52,8 @@ class Retryable(Exception):
         Seconds to wait instead of the policy's backoff.
     at_most : int, optional
         Number of attempts after which this failure is final.
+    is_slow : bool
+        Whether a wait that a setting allows was too short.
     """
 
     def __init__(
@@ -61,25 +63,31 @@ class Retryable(Exception):
         retry_after: float | None = None,
         pause: float | None = None,
         at_most: int | None = None,
+        is_slow: bool = False,
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
         self.pause = pause
         self.at_most = at_most
+        self.is_slow = is_slow
 
 
 # --- completions ---------------------------------------------------------------------------------
 
 
-def read_completion(content: bytes, headers: Mapping[str, str], target: Source) -> Json | Failure:
-    """The chat completion in the body of a 200, or the error that some servers send with it.
+def read_completion(
+    content: bytes | Json, headers: Mapping[str, str], target: Source
+) -> Json | Failure:
+    """The chat completion in the body of a 200 or a stream, or the error sent as one.
 
     Raises
     ------
     Retryable
         With a `BadResponse`, if the body is neither.
     """
+    if isinstance(content, dict):
+        return _read_streamed(content, headers, target)
     try:
         body = bounded_json.parse(content)
     except LimitExceeded as exceeded:
@@ -123,6 +131,18 @@ def _refused(body: Any, headers: Mapping[str, str], target: Source) -> Failure |
         # A prompt that Gemini has blocked.
         return replace(failure, code=failure.code or "content_filter")
     return None
+
+
+def _read_streamed(body: Json, headers: Mapping[str, str], target: Source) -> Json | Failure:
+    content = json.dumps(body).encode()
+    if not body.get("error"):
+        return read_completion(content, headers, target) if _fault_of(body) else body
+    try:
+        found = read_completion(content, headers, target)
+    except Retryable:
+        # The model had begun: that is no wrong address, but a server error.
+        found = read_error(502, body, headers, target)
+    return found
 
 
 def read_reply(
@@ -417,7 +437,14 @@ def _without_response(failure: Failure, endpoint: str) -> ModelError | Retryable
         )
         # One more try soon, for a server that is restarting; a wrong address stays wrong.
         return Retryable(error, pause=0.3, at_most=2)
-    return Retryable(EndpointUnavailable(f"{endpoint} did not answer ({failure.message})."))
+    # A server that is too slow stays so: a third wait would be as long as the first two.
+    return Retryable(
+        EndpointUnavailable(
+            f"{endpoint} did not answer ({failure.message}). {failure.advice}".strip()
+        ),
+        at_most=2 if failure.advice else None,
+        is_slow=bool(failure.advice),
+    )
 
 
 def bad_response(fault: str, content: bytes, target: Source) -> Retryable:
