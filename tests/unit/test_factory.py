@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -429,7 +430,7 @@ def test_any_change_of_the_request_is_a_miss(serve, tmp_path, monkeypatch, chang
     control.begin(tmp_path / "j")
     TinyPersonFactory(CONTEXT).generate_person()
     control.begin(tmp_path / "j")
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     arguments: dict = {}
     context = CONTEXT
     if change == "temperature":
@@ -472,7 +473,9 @@ def test_failure_replays_and_is_asked_again_on_request(serve, tmp_path):
 
 
 def test_failure_of_the_endpoint_is_not_kept(serve, tmp_path):
-    server = serve([html_page()] * 4)
+    server = serve()
+    TinyPersonFactory(CONTEXT).generate_person()  # not the first response of the endpoint
+    server._script = [html_page()] * 4
     control.begin(tmp_path / "j")
     assert TinyPersonFactory(CONTEXT).generate_person(attempts=1) is None
     asked = len(server.requests)

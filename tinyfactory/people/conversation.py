@@ -24,6 +24,7 @@ from tinyfactory.people.protocols import Json, Person, PersonLike
 from tinyfactory.people.schema.reply_parser import check_finish, readable
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import count
 
 
 class Maker(Protocol):
@@ -99,8 +100,8 @@ def answer(
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
-            f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
-            "conversation is as it was before. Ask again, or in other words."
+            "The model gave no usable answer; the log says why. The conversation"
+            " is as it was before. Ask again, or in other words."
         )
     return text
 
@@ -202,7 +203,8 @@ def ask(
     if outcome.value is None:
         logger.error("%s gave no answer: %s", person.name or "The person", outcome.reason)
         tx.fail(
-            f"no usable answer in {ATTEMPTS} attempts; last: {outcome.reason}",
+            f"no usable answer in {count(outcome.attempt, 'attempt', 'attempts')}; last: "
+            f"{outcome.reason}",
             keep=outcome.replied,
         )
         return None
