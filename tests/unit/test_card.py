@@ -114,7 +114,7 @@ def test_what_is_typed_is_saved_as_one_step_and_can_be_undone():
     assert ana.get("age") == 22 and ana.revisions == []
     card.editor.save_button.click()
     until(lambda: ana.revisions)
-    until(lambda: "Saved" in card.status)
+    until(lambda: "Saved" in card.status and card.edited)
     assert (ana.get("age"), ana.get("occupation.title")) == (44, "midwife")
     assert ana.get("skills") == ["sewing", "chess"]
     assert ana.get("personality.big_five.openness") == 5
