@@ -263,3 +263,13 @@ def test_no_contexts_is_a_rejection(text):
 def test_contexts_cut_off_are_rejected():
     with pytest.raises(ReplyRejected, match="shorter"):
         read_contexts('{"contexts": ["A harb', "length", expected=2)
+
+
+def test_a_list_in_plain_text_that_was_cut_off_has_no_half_context():
+    text = "1. A harbour.\n2. A school.\n3. A ba"
+    assert read_contexts(text, "length", expected=3) == ["A harbour.", "A school."]
+
+
+def test_placeholders_are_no_contexts():
+    text = '{"contexts": ["first context", "A harbour.", "...", "string"]}'
+    assert read_contexts(text, expected=4) == ["A harbour."]

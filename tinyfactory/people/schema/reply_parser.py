@@ -14,7 +14,7 @@ from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
 from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
-from tinyfactory.people.schema.reply_quality import check_written, split_lists
+from tinyfactory.people.schema.reply_quality import check_written, is_placeholder, split_lists
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.characters import lost_in, restored_everywhere
@@ -151,6 +151,8 @@ def read_contexts(
     wanted = f'a JSON object {{"contexts": [...]}} with a list of {expected} texts'
     if text and not re.search(r"[\[{]", text):  # an endpoint without JSON: a list in plain text
         found = [match[1] for line in text.splitlines() if (match := _LIST_LINE.fullmatch(line))]
+        if (finish_reason or "").lower() in _CUT:
+            found = found[:-1]  # the last one has no end
         if found:
             text = json.dumps(found)
     groups = _read(text, finish_reason, refusal, wanted)
@@ -160,7 +162,7 @@ def read_contexts(
     values = [value for _, values in groups for value in values]
     for item in _context_texts(values if len(values) > 1 else values[0]):
         context = clean(item).strip()
-        if context:
+        if context and not is_placeholder(context):
             contexts.setdefault(" ".join(context.casefold().split()), context)
     if not contexts:
         raise ReplyRejected(f"The reply held no contexts. Answer with {wanted}.")
