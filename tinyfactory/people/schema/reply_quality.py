@@ -37,7 +37,8 @@ _SENTENCE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"string|str|text|null|undefined|todo|tbd|placeholder|example|sample(?: text)?|value"
-    r"|item ?\d*|(?:first|second|third) (?:context|item|sentence)|x{3,}|lorem ipsum.*|[.…_?*]+|insert .{1,60}|your .{1,60} here|whole years"
+    r"|item ?\d*|(?:first|second|third) (?:context|item|sentence)|x{3,}|lorem ipsum.*|[.…_?*]+"
+    r"|insert .{1,60}|your .{1,60} here|whole years"
     r"|(?:full|your|first|last|person'?s) name(?: here)?|first ?name,? (?:and )?(?:last|sur) ?name"
     r"|name surname|city,? (?:and )?country(?: of residence)?|adjective\b.*"
     r"|(?:one|two|three|four|five) (?:to|or) (?:two|three|four|five|six|seven|eight)\b.{0,40}"
