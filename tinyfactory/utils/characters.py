@@ -20,6 +20,9 @@ LOST = re.compile(
     f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER})|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
     f"|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
 )
+# What a text has in which a letter is lost.
+_SIGNS = re.compile(f"[{_CONTROL}\ud800-\udfff\ufffd]")
+_CONTROLS = re.compile(f"[{_CONTROL}]")
 # A control character is the first half of a wrong escape, and the digits are the second half.
 _SPLIT = re.compile(f"([{_CONTROL}])({_HEX}{{1,4}})")
 # Text of two bytes a letter that was read as one byte a letter; and a NUL before the right letter.
@@ -46,6 +49,8 @@ _MOJIBAKE = re.compile(
     f"(?:[ÂÃÄÅ]{_NEXT})+|(?:[Î-ÓרÙÚÛ]{_NEXT}){{2,}}|á[º»]{_NEXT}|â[€\u201a\u201e\u02c6‰]{_NEXT}"
     f"|(?:[à-ï]{_NEXT}{{2}}){{2,}}|ð[\x9fŸ]{_NEXT}{{2}}"
 )
+# What a text has in which a letter may be damaged. Few have it, and this one search is fast.
+_DAMAGED = re.compile(f"[{_CONTROL}\\\\&\x7f-\x9f]|u[012][0-9a-fA-F]{{3}}|[ÂÃÄÅÎ-ÓרÙÚÛà-ïð]{_NEXT}")
 _QUOTES = frozenset("«»\u2039\u203a\u2018\u2019\u201a\u201c\u201d\u201e–—…")
 
 
@@ -59,6 +64,8 @@ def restored(text: str) -> str:
     >>> restored("An MRI of the menu 00e9; fish & chips; Ã bis Z")
     'An MRI of the menu 00e9; fish & chips; Ã bis Z'
     """
+    if not _DAMAGED.search(text):
+        return text
     text = without_split_escapes(text)
     if "\\" in text:
         text = _ESCAPES.sub(_unescaped, text)
@@ -77,6 +84,8 @@ def without_split_escapes(text: str) -> str:
     >>> without_split_escapes("Andr\x00e9 and Pawe\x0142"), without_split_escapes("a\x00")
     ('André and Paweł', 'a\x00')
     """
+    if not _CONTROLS.search(text):
+        return text
     text = _STRAY.sub("", _UTF16.sub(lambda m: m[0].replace("\x00", ""), text))
     text = _SPLIT_WORD.sub(_joined_word, text)
     return _SPLIT.sub(_joined, text)
@@ -105,7 +114,7 @@ def lost_in(value: Any) -> str:
     True
     """
     if isinstance(value, str):
-        return value if LOST.search(value) else ""
+        return value if _SIGNS.search(value) and LOST.search(value) else ""
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     if isinstance(parts, list):
         return next((found for part in parts if (found := lost_in(part))), "")

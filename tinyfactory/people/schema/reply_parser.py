@@ -229,7 +229,9 @@ def _read(text: str | None, finish_reason: str | None, refusal: str | None, want
             f"The reply was longer than {most:,} characters, which is the limit reply_characters. "
             f"Answer with {wanted}, and be much shorter."
         )
-    text = _WRONG_ESCAPE.sub(_json_escape, text.lstrip("\ufeff"))
+    text = text.lstrip("\ufeff")
+    if "\\" in text:
+        text = _WRONG_ESCAPE.sub(_json_escape, text)
     if text.lstrip().startswith('"'):  # JSON inside a JSON text
         with contextlib.suppress(ValueError, RecursionError):
             text = str(json.loads(text))
