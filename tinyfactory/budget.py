@@ -29,7 +29,7 @@ class Budget:
     """Limits on what one run of a simulation may spend, from `begin` to `end`.
 
     Before each model call an upper bound of its cost is reserved: the prompt at four characters
-    a token, and a reply of the request's `max_tokens` (4,000 tokens if it has none). A call that
+    a token, and a reply of the bound that is sent with it (4,000 tokens for a person). A call that
     could exceed a limit is not made. Replayed calls cost nothing.
 
     Parameters

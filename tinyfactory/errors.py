@@ -20,9 +20,11 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── EndpointUnavailable         the server did not answer within the limits
     │   │   └── EndpointDown            nothing was sent: the circuit breaker is open
     │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
+    │   │   ├── PromptRefused           a content filter refused this prompt, not the others
     │   │   └── RedirectRefused         the endpoint sends the request to another server
     │   └── BadResponse                 the response is not a chat completion
     ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
+    │   └── ReplyFiltered               a content filter stopped the reply; asked again once
     ├── JournalError                    the journal cannot do what was asked
     │   ├── NotSerialisable (TypeError) a value that JSON cannot hold
     │   ├── DamagedRecord               a stored value that does not match its digest
@@ -197,6 +199,10 @@ class RequestRejected(ModelError):
     """The endpoint rejected the request."""
 
 
+class PromptRefused(RequestRejected):
+    """A content filter refused this prompt. Other prompts may pass."""
+
+
 class RedirectRefused(RequestRejected):
     """The endpoint redirects to another server, which would get the prompt. It was not followed."""
 
@@ -219,6 +225,10 @@ class ResponseTooLarge(LimitExceeded, BadResponse):
 
 class ReplyRejected(TinyFactoryError):
     """A reply that cannot be used. The model is asked again with this reason."""
+
+
+class ReplyFiltered(ReplyRejected):
+    """A content filter stopped the reply. The model is asked again once."""
 
 
 class JournalError(TinyFactoryError):

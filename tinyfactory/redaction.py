@@ -114,6 +114,23 @@ def holds_secret(text: str) -> bool:
     return Secrets().what_in(text) is not None
 
 
+def secrets_in(value: Any, name: str = "") -> list[str]:
+    """The texts in JSON that are secrets, by the names of their fields or by their form.
+
+    Examples
+    --------
+    >>> secrets_in({"user": "ana", "auth": {"token": "abc"}})
+    ['abc']
+    """
+    if isinstance(value, str):
+        return [value] if value and (_A_SECRET.search(name) or scrub(value) != value) else []
+    if isinstance(value, list):
+        return [found for item in value for found in secrets_in(item, name)]
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in secrets_in(item, key)]
+    return []
+
+
 def strings_replaced(value: Any, swap: Callable[[str, str], str], where: str) -> Any:
     """JSON with each text, including keys of dictionaries, replaced by `swap(text, place)`."""
     if isinstance(value, str):

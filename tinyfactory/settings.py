@@ -6,6 +6,7 @@ in memory only; it appears in no repr, journal or message.
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import os
@@ -23,6 +24,8 @@ DEFAULT_AZURE_VERSION = "2024-10-21"
 DEFAULT_JOURNAL = ".tinyfactory"
 DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
+# Fields of a request that `extra_body` cannot have.
+_RESERVED = {"model", "messages", "stream"}
 
 
 class Settings(TypedDict, total=False):
@@ -32,6 +35,7 @@ class Settings(TypedDict, total=False):
     api_key: str | None
     base_url: str | None
     language: str | None
+    first_token_timeout: float | None
     timeout: float | None
     time_limit: float | None
     give_up_after: float | None
@@ -40,6 +44,7 @@ class Settings(TypedDict, total=False):
     tokens_per_minute: int | None
     prices: Mapping[str, tuple[float, float]] | None
     limits: Mapping[str, int] | Limits | None
+    extra_body: Mapping[str, Any] | None
 
 
 def configure(**values: Unpack[Settings]) -> None:
@@ -56,11 +61,16 @@ def configure(**values: Unpack[Settings]) -> None:
         Address of an OpenAI-compatible server, e.g. ``http://localhost:11434/v1``.
     language : str, optional
         The language in which people are described, e.g. ``"Portuguese"``.
+    first_token_timeout : float, optional
+        Seconds to wait for the first words of a reply (default: `timeout` if that is set, else
+        600 for a server on this machine and 120 elsewhere).
     timeout : float, optional
-        Seconds to wait for one reply (default 120).
+        Seconds without a further word once a reply has begun to arrive (default 120). For a server
+        that sends a reply at once, the seconds for the whole reply.
     time_limit : float, optional
-        Seconds for one request with all its retries (default 300). Time in our own queue does
-        not count.
+        Seconds for one request with all its retries (default 300, or half as much again as the
+        first words may take). Time in our own queue does not count, and neither does the time
+        in which words arrive.
     give_up_after : float, optional
         Seconds of failures after which a request is given up, if the endpoint has not answered
         once in this process (default 60; ``float("inf")`` for never). Waiting for a reply is no
@@ -79,6 +89,9 @@ def configure(**values: Unpack[Settings]) -> None:
     limits : dict, optional
         How much is read of a reply, a recording or a file, by the names of `Limits`:
         ``{"response_bytes": 50_000_000}``. The other limits have their defaults.
+    extra_body : dict, optional
+        Further fields for the body of every request, which some servers want:
+        ``{"enable_thinking": False}``. They are a part of the key of an event.
 
     A value of None restores the environment's value or the default.
 
@@ -131,6 +144,15 @@ def get(name: str) -> Any:
     InvalidInput
         If the environment's value has the wrong form.
     """
+    value = given(name)
+    if value is not None:
+        return value
+    default = _setting(name).default
+    return default() if callable(default) else default
+
+
+def given(name: str) -> Any:
+    """The present value if it is configured or in the environment, else None."""
     setting = _setting(name)
     value = _configured.get(name)
     if value is not None:
@@ -141,11 +163,12 @@ def get(name: str) -> Any:
             try:
                 return setting.check(setting.parse(text))
             except ValueError:
+                shown = "that text" if setting.secret else f"{text!r:.80}"
                 raise InvalidInput(
                     f"The environment variable {variable}: {name} must be {setting.form}, not "
-                    f"{text!r:.80}. Nothing was sent. Correct the variable, or unset it."
+                    f"{shown}. Nothing was sent. Correct the variable, or unset it."
                 ) from None
-    return setting.default() if callable(setting.default) else setting.default
+    return None
 
 
 def reset() -> None:
@@ -235,7 +258,18 @@ def _prices(value: Any) -> Any:
     return value
 
 
-def _in_seconds(name: str, default: float) -> _Setting:
+def _extra_body(value: Any) -> dict[str, Any]:
+    try:
+        copied: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    except RecursionError:
+        raise ValueError from None
+    # Other values than JSON are converted, or not equal to their copy.
+    if not isinstance(value, Mapping) or copied != value or _RESERVED & copied.keys():
+        raise ValueError
+    return copied
+
+
+def _in_seconds(name: str, default: float | None) -> _Setting:
     variable = f"TINYFACTORY_{name.upper()}"
     return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
 
@@ -262,6 +296,7 @@ _settings = {
     "language": _Setting(
         "the name of a language, such as 'Portuguese'", _text, ("TINYFACTORY_LANGUAGE",)
     ),
+    "first_token_timeout": _in_seconds("first_token_timeout", None),
     "timeout": _in_seconds("timeout", 120.0),
     "time_limit": _in_seconds("time_limit", 300.0),
     "give_up_after": _Setting(
@@ -279,6 +314,14 @@ _settings = {
         'reply, {"model": (0.4, 1.6)}',
         _prices,
         default=dict,
+    ),
+    "extra_body": _Setting(
+        'a dictionary of JSON values, such as {"enable_thinking": False}, without the fields '
+        "model, messages and stream, which the library sets",
+        _extra_body,
+        ("TINYFACTORY_EXTRA_BODY",),
+        parse=json.loads,
+        secret=True,
     ),
     "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
 }

@@ -34,7 +34,7 @@ from tinyfactory.models.batch import files
 from tinyfactory.models.chat import ChatReply, ChatRequest
 from tinyfactory.models.http import transport
 from tinyfactory.models.http.endpoint import Target
-from tinyfactory.models.http.responses import read_error
+from tinyfactory.models.http.refusals import read_error
 from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
 

@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -429,7 +430,7 @@ def test_any_change_of_the_request_is_a_miss(serve, tmp_path, monkeypatch, chang
     control.begin(tmp_path / "j")
     TinyPersonFactory(CONTEXT).generate_person()
     control.begin(tmp_path / "j")
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     arguments: dict = {}
     context = CONTEXT
     if change == "temperature":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyfactory.budget import Cost, Meter
-from tinyfactory.errors import EndpointUnavailable
+from tinyfactory.errors import EndpointUnavailable, ModelError
 from tinyfactory.factory.person_generator import Json
 from tinyfactory.generation.pipeline import Saved, Sender, cost_of, reserve
 from tinyfactory.journal.reply_cache import SavedReply
@@ -116,6 +116,14 @@ class BatchSender(Sender):
             if not one.saved.done():
                 one.saved.set_result(saved)
 
+        refusals: list[str] = []
+
+        def refused(key: str, error: ModelError) -> None:
+            refusals.append(key)
+            one = self._waiting.pop(key, None)
+            if one is not None and not one.saved.done():
+                one.saved.set_exception(error)
+
         def progress(now: BatchProgress) -> None:
             self._progress(f", batch {now.status}: {now.done:,} of {now.total:,} answered")
 
@@ -133,6 +141,7 @@ class BatchSender(Sender):
                 remembered=known,
                 remember=remember,
                 arrived=arrived,
+                refused=refused,
                 progress=progress,
                 poll=self._poll,
                 token=self.token,
@@ -146,9 +155,10 @@ class BatchSender(Sender):
         if reservation is not None:
             reservation.settle(_sum(costs.values(), reservation.bound))
         self._notes.write(None, ())
-        if failed:
-            logger.warning("%d requests of a batch got no reply; asking again.", len(failed))
-        if not costs:
+        if len(failed) > len(refusals):
+            again = len(failed) - len(refusals)
+            logger.warning("%d requests of a batch got no reply; asking again.", again)
+        if not costs and not refusals:
             why = next(iter(failed.values()), "there was no reply")
             raise EndpointUnavailable(
                 f"None of {len(waiting)} requests of a batch got a reply. The first: {why} People "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
@@ -34,6 +34,7 @@ from tinyfactory.journal.transactional import transactional
 from tinyfactory.journal.values.changes import Change, apply
 from tinyfactory.models.chat import ChatModel
 from tinyfactory.prompts.particularities import Particularities
+from tinyfactory.redaction import secrets_in
 from tinyfactory.utils.files import expanded, read_file
 from tinyfactory.utils.text import count, cut
 
@@ -63,6 +64,9 @@ class TinyPersonFactory(TinyFactory):
         `instructions` for the fixed part before it. A string, or the path of a ``.mustache``
         file. Variables: context, particularities, language, taken_names, others, ordinal,
         rejected.
+    extra_body : dict, optional
+        Further fields for the body of each request, beside those of
+        `tinyfactory.configure(extra_body=...)`; for example ``{"enable_thinking": False}``.
 
     Attributes
     ----------
@@ -90,7 +94,7 @@ class TinyPersonFactory(TinyFactory):
 
     _encoded: ClassVar[tuple[str, ...]] = (
         *("context_text", "generated_minibios", "generated_names", "last_failure", "model"),
-        *("language", "template", "instructions", "demography", "seed"),
+        *("language", "template", "instructions", "demography", "seed", "extra_body"),
     )
     _transient: ClassVar[tuple[str, ...]] = ("last_job",)
 
@@ -103,6 +107,7 @@ class TinyPersonFactory(TinyFactory):
         language: str | None = None,
         template: str | Path | None = None,
         instructions: str | Path | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         self.context_text = check_context(context_text)
         self.generated_minibios: list[str] = []
@@ -113,6 +118,7 @@ class TinyPersonFactory(TinyFactory):
         self.language = settings.check("language", language)
         self.template = _template_text(template, "template")
         self.instructions = _template_text(instructions, "instructions")
+        self.extra_body = settings.check("extra_body", extra_body)
         self.demography: Json | None = None
         self.seed = 0
         if simulation_id is not None and (not isinstance(simulation_id, str) or not simulation_id):
@@ -132,6 +138,7 @@ class TinyPersonFactory(TinyFactory):
         *,
         model: str | ChatModel | None = None,
         language: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> list[Self]:
         """Make factories, each with a specific context within a general one.
 
@@ -141,7 +148,7 @@ class TinyPersonFactory(TinyFactory):
             How many factories to make.
         generic_context_text : str
             The general context that all specific contexts belong to.
-        model, language
+        model, language, extra_body
             As for `TinyPersonFactory`; passed on to each factory.
 
         Returns
@@ -172,7 +179,7 @@ class TinyPersonFactory(TinyFactory):
             number_of_factories,
             generic_context_text,
             settings.language(language),
-            models.resolve(model),
+            models.resolve(model, extra_body),
         )
         if factories is None and scope().recorded is None:
             wanted = count(number_of_factories, "different context", "different contexts")
@@ -183,6 +190,8 @@ class TinyPersonFactory(TinyFactory):
             )
         for factory in factories or []:
             factory.model, factory.language = model, language
+            if extra_body is not None:
+                factory.extra_body = settings.check("extra_body", extra_body)
         return factories or []
 
     @classmethod
@@ -515,7 +524,7 @@ class TinyPersonFactory(TinyFactory):
 
     def chat_model(self) -> ChatModel:
         """The factory's own model, else the one that is configured now."""
-        return models.resolve(self.model)
+        return models.resolve(self.model, self.extra_body)
 
     def scope(self) -> Scope:
         """The scope in which its people are registered."""
@@ -545,7 +554,8 @@ class TinyPersonFactory(TinyFactory):
     def encode_complete_state(self) -> dict[str, Any]:
         """A deep copy of the factory's state: JSON values by attribute.
 
-        A model given by name is part of the state; a model object is not, because it is code.
+        A model given by name is part of the state; a model object is not, because it is code, and
+        an `extra_body` with a secret is not, because states are saved.
         """
         own: Json = {
             "context_text": self.context_text,
@@ -559,6 +569,8 @@ class TinyPersonFactory(TinyFactory):
         }
         if self.demography is not None:
             own |= {"demography": copy.deepcopy(self.demography), "seed": self.seed}
+        if self.extra_body is not None and not secrets_in(self.extra_body):
+            own["extra_body"] = copy.deepcopy(self.extra_body)
         return super().encode_complete_state() | own
 
     def decode_complete_state(self, state: dict[str, Any]) -> Self:
@@ -575,12 +587,14 @@ class TinyPersonFactory(TinyFactory):
         self.instructions = state["instructions"]
         self.demography = copy.deepcopy(state.get("demography"))
         self.seed = state.get("seed", 0)
+        if "extra_body" in state or not hasattr(self, "extra_body"):
+            self.extra_body = copy.deepcopy(state.get("extra_body"))
         return super().decode_complete_state(state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a factory with a copy of the state; both use the same model object."""
         twin = super().__deepcopy__(memo)
-        twin.model = self.model
+        twin.model, twin.extra_body = self.model, copy.deepcopy(self.extra_body)
         return twin
 
 

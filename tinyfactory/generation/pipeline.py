@@ -36,6 +36,8 @@ from tinyfactory.errors import (
     InvalidPersona,
     ModelError,
     NotConfigured,
+    PromptRefused,
+    ReplyFiltered,
     ReplyRejected,
 )
 from tinyfactory.generation.reasoning import without_reasoning
@@ -47,6 +49,7 @@ from tinyfactory.journal.values.serializer import encode
 from tinyfactory.journal.values.stored_text import digest
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import (
+    ONLY_REASONING,
     TOO_LONG,
     UNFINISHED,
     ChatModel,
@@ -64,16 +67,16 @@ if TYPE_CHECKING:
 
 from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import clean, cut
+from tinyfactory.utils.text import clean, count, cut
 
-# The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = get_logger("tinyfactory")
 _warned: set[str] = set()
-COMPLETION_BOUND = 4_000
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
+# Replies to one request that a content filter may stop.
+_MOST_FILTERED = 2
 # Seconds between two checks whether calls in flight have left room in the budget.
 _PAUSE = 0.05
 # The schema that most requests share, and its tokens.
@@ -119,6 +122,8 @@ class Outcome(Generic[R, T]):
         Whether the last attempt got a reply; a failure is stored only then.
     attempt : int
         The number of the last attempt, from 1.
+    filtered : int
+        How many times a content filter stopped the prompt or the reply.
     doubts : set of str
         The kinds of doubts for which the model was asked once more.
     spare : tuple or None
@@ -130,6 +135,7 @@ class Outcome(Generic[R, T]):
     reason: str = ""
     replied: bool = False
     attempt: int = 0
+    filtered: int = 0
     doubts: set[str] = field(default_factory=set)
     spare: tuple[T, R | None] | None = None
 
@@ -203,6 +209,11 @@ async def generate(
             outcome.doubt(doubt)
         except (ReplyRejected, InvalidPersona) as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered += isinstance(error, ReplyFiltered)
+        except PromptRefused as error:
+            # The same prompt would be refused again; other calls may go on.
+            outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
+            outcome.filtered = _MOST_FILTERED
         except BadResponse as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:
@@ -214,6 +225,8 @@ async def generate(
             task.what,
             outcome.reason,
         )
+        if outcome.filtered >= _MOST_FILTERED:
+            break
     if outcome.value is None and outcome.spare is not None:
         (outcome.value, outcome.reply), outcome.spare = outcome.spare, None
     return outcome
@@ -226,6 +239,12 @@ def _check_whole(reply: Any) -> None:
         raise ReplyRejected(
             "The reply was cut off within its reasoning, before the answer. Answer again: reason "
             "less, or not at all, and be shorter."
+        )
+    if finish_reason == ONLY_REASONING:
+        raise ReplyRejected(
+            "The reply had only reasoning and no answer. Reason briefly, then answer. (If a model "
+            "does so again and again, switch its reasoning off, for example with "
+            'tinyfactory.configure(extra_body={"enable_thinking": False}).)'
         )
     if finish_reason == TOO_LONG:
         raise ReplyRejected(
@@ -280,7 +299,8 @@ def gave_up(outcome: Outcome[Any, Any], tx: Transaction) -> str:
 
     The event is stored, and replayed, only when the model did reply.
     """
-    why = f"no usable reply in {outcome.attempt} attempts; last: {outcome.reason}"
+    attempts = count(outcome.attempt, "attempt", "attempts")
+    why = f"no usable reply in {attempts}; last: {outcome.reason}"
     tx.fail(why, keep=outcome.replied)
     return why
 
@@ -498,6 +518,11 @@ class Sender:
         self.in_flight.add(number)
         try:
             reply = within_limits(await self._complete(request, reservation.one_more))
+            if not reply.usage.prompt_tokens + reply.usage.completion_tokens:
+                # Not every stream counts its tokens.
+                estimated = Usage(prompt_tokens(request), _tokens(reply.text))
+                sent = reply.sent | {"usage": "estimated"}
+                reply = replace(reply, usage=estimated, sent=sent)
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
@@ -581,7 +606,7 @@ async def reserve(
     import asyncio  # slow to import
 
     prompt = sum(prompt_tokens(request) for request in requests)
-    replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    replies = sum(request.bound for request in requests)
     usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
     bound = Cost(len(requests), prompt + replies, usd)
     while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too

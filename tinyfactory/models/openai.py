@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tinyfactory import settings
 from tinyfactory.errors import InvalidInput
@@ -30,6 +33,8 @@ class OpenAIModel:
         Held in memory only; it appears in no repr, identity, log or error.
     retry : RetryPolicy, optional
         How long and how often to send a failed request again.
+    extra_body : dict, optional
+        Further fields for the body of each request, beside those of `configure(extra_body=...)`.
 
     Examples
     --------
@@ -49,6 +54,7 @@ class OpenAIModel:
         base_url: str | None = None,
         api_key: str | None = None,
         retry: RetryPolicy | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         if model is not None and not isinstance(model, str):
             raise InvalidInput(f"model must be a name, not {model!r:.80}. Nothing was sent.")
@@ -61,6 +67,7 @@ class OpenAIModel:
         self._base_url = settings.check("base_url", base_url)
         self._api_key = settings.check("api_key", api_key)
         self._target: Target | None = None
+        self._extra_body = settings.check("extra_body", extra_body) or {}
         self.retry = retry or RetryPolicy()
 
     @property
@@ -112,16 +119,25 @@ class OpenAIModel:
         copied._target = self.target()
         return copied
 
+    def with_extra_body(self, fields: Mapping[str, Any]) -> OpenAIModel:
+        """The same model with further fields for the body of each request."""
+        copied = copy.copy(self)
+        copied.__dict__["_extra_body"] = self._extra_body | settings.check("extra_body", fields)
+        return copied
+
     def target(self) -> Target:
         """The address, model and key that it uses with the present settings."""
         if self._target is not None:
             return self._target
+        fields = (settings.get("extra_body") or {}) | self._extra_body
+        extra = json.dumps(fields, sort_keys=True) if fields else ""
         azure = settings.azure() if self._base_url is None else None
         if azure is not None:
             key = self._api_key or azure.api_key
-            return target(azure.endpoint, self._name(), key, azure.api_version)
+            return target(azure.endpoint, self._name(), key, azure.api_version, extra)
         base_url = self._base_url or settings.get("base_url")
-        return target(base_url, self._name(), self._api_key or settings.get("api_key"))
+        key = self._api_key or settings.get("api_key")
+        return target(base_url, self._name(), key, extra=extra)
 
     def _name(self) -> str:
         configured = self._model or settings.get("model")

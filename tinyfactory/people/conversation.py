@@ -24,6 +24,7 @@ from tinyfactory.people.protocols import Json, Person, PersonLike
 from tinyfactory.people.schema.reply_parser import check_finish, readable
 from tinyfactory.utils.concurrency import new_lock
 from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import count
 
 
 class Maker(Protocol):
@@ -202,7 +203,8 @@ def ask(
     if outcome.value is None:
         logger.error("%s gave no answer: %s", person.name or "The person", outcome.reason)
         tx.fail(
-            f"no usable answer in {ATTEMPTS} attempts; last: {outcome.reason}",
+            f"no usable answer in {count(outcome.attempt, 'attempt', 'attempts')}; last: "
+            f"{outcome.reason}",
             keep=outcome.replied,
         )
         return None

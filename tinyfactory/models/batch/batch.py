@@ -30,7 +30,8 @@ from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import Capabilities
-from tinyfactory.models.http.responses import Failure, as_error
+from tinyfactory.models.http.refusals import Failure
+from tinyfactory.models.http.responses import as_error
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.redaction import scrub
 from tinyfactory.utils.logs import get_logger
@@ -48,6 +49,7 @@ async def complete_batch(
     remembered: Json | None,
     remember: Callable[[Json], None],
     arrived: Callable[[str, ChatReply], None],
+    refused: Callable[[str, ModelError], None] | None = None,
     progress: Callable[[BatchProgress], None] | None = None,
     poll: float = 10.0,
     most_rows: int = files.MOST_ROWS,
@@ -73,6 +75,8 @@ async def complete_batch(
     arrived : callable
         Called with the id and the reply of each answered request as soon as it is read, in no
         particular order; once for each request in one call, but again in the next call.
+    refused : callable, optional
+        Called with the id of a request whose prompt a content filter refused, and the error.
     progress : callable, optional
         Called with a `BatchProgress` after each poll.
     poll : float
@@ -113,7 +117,9 @@ async def complete_batch(
         )
     if not requests:
         return {}
-    run = BatchRun(model, requests, remembered, remember, arrived, progress, most_rows, token)
+    run = BatchRun(
+        model, requests, remembered, remember, arrived, refused, progress, most_rows, token
+    )
     try:
         await run.submit()
         await run.wait(poll)
@@ -191,6 +197,7 @@ class BatchRun:
         remembered: Json | None,
         remember: Callable[[Json], None],
         arrived: Callable[[str, ChatReply], None],
+        refused: Callable[[str, ModelError], None] | None,
         progress: Callable[[BatchProgress], None] | None,
         most_rows: int,
         token: CancelToken | None,
@@ -211,7 +218,7 @@ class BatchRun:
         self.accepted = capabilities.known.get(self.target)
         self.parts: list[_Part] = []
         self._restore(remembered)
-        self.reader = ReplyReader(self.client, requests, self.accepted, arrived)
+        self.reader = ReplyReader(self.client, requests, self.accepted, arrived, refused)
         self.failed = self.reader.failed
 
     # -- saved state ---------------------------------------------------------------------------
@@ -229,6 +236,7 @@ class BatchRun:
             format=written["format"],
             dropped=frozenset(written["dropped"]),
             renamed=written["renamed"],
+            folded=written.get("folded", False),
         )
         for part in remembered["parts"]:
             self.parts.append(_Part(self._next, part["rows"], part["file"], part["batch"]))
@@ -245,6 +253,7 @@ class BatchRun:
                     "format": self.accepted.format,
                     "dropped": sorted(self.accepted.dropped),
                     "renamed": self.accepted.renamed,
+                    "folded": self.accepted.folded,
                 },
                 "parts": parts,
             }

@@ -12,18 +12,25 @@ from itertools import islice
 from typing import Any
 
 from tinyfactory import settings
-from tinyfactory.errors import BadResponse, InvalidInput, LimitExceeded
+from tinyfactory.errors import (
+    BadResponse,
+    InvalidInput,
+    LimitExceeded,
+    ModelError,
+    PromptRefused,
+)
 from tinyfactory.models.batch.client import BatchClient
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import Capabilities
 from tinyfactory.models.http.endpoint import Target
+from tinyfactory.models.http.refusals import Failure, read_error
 from tinyfactory.models.http.request import body
 from tinyfactory.models.http.responses import (
-    Failure,
     Retryable,
+    as_error,
+    failed_reply,
     read_completion,
-    read_error,
     read_reply,
 )
 from tinyfactory.utils import bounded_json
@@ -70,7 +77,7 @@ def request_row(
         "custom_id": name,
         "method": "POST",
         "url": path,
-        "body": body(target, request, accepted.parameters(request)),
+        "body": body(target, request, accepted),
     }
     # In ASCII, because some readers also split lines at U+2028.
     return json.dumps(row).encode() + b"\n"
@@ -120,7 +127,9 @@ def reply_rows(content: bytes) -> Iterator[tuple[str, Json] | None]:
         yield (name, row) if isinstance(name, str) else None
 
 
-def read_row(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply | Failure:
+def read_row(
+    row: Json, target: Target, sent: Json, seconds: float, *, structured: bool = False
+) -> ChatReply | Failure:
     """The reply in a row, or why there is none.
 
     Parameters
@@ -134,11 +143,17 @@ def read_row(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply
         The parameters of the request.
     seconds : float
         How long the batch took.
+    structured : bool
+        Whether the reply should be JSON.
     """
     response, error = row.get("response"), row.get("error")
     if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
         if status != 200:
-            return read_error(status, response.get("body"), {}, target)
+            failure = read_error(status, response.get("body"), {}, target)
+            if failure.cause != "generation":
+                return failure
+            sent = {"batch": True, **sent}
+            return failed_reply(failure, target, sent, requests=1, seconds=seconds)
         try:
             completion = read_completion(json.dumps(response.get("body")).encode(), {}, target)
         except Retryable as bad:
@@ -146,7 +161,9 @@ def read_row(row: Json, target: Target, sent: Json, seconds: float) -> ChatReply
         if isinstance(completion, Failure):
             return completion
         sent = {"batch": True, **sent}
-        return read_reply(completion, target, sent, requests=1, seconds=seconds)
+        return read_reply(
+            completion, target, sent, requests=1, seconds=seconds, structured=structured
+        )
     if isinstance(error, dict):
         failed = read_error(400, {"error": error}, {}, target)
         return replace(failed, status=None, code=(code := failed.code or "failed"), kind=code)
@@ -164,6 +181,8 @@ class ReplyReader:
         With which the rows were written. What the replies teach is remembered for later requests.
     arrived : callable
         Called with the id and the reply of each answered request.
+    refused : callable, optional
+        Called with the id of a request whose prompt was refused, and the error.
 
     Attributes
     ----------
@@ -177,6 +196,7 @@ class ReplyReader:
         requests: Mapping[str, ChatRequest],
         accepted: Capabilities,
         arrived: Callable[[str, ChatReply], None],
+        refused: Callable[[str, ModelError], None] | None = None,
     ) -> None:
         self.client = client
         self.target = client.target
@@ -184,6 +204,7 @@ class ReplyReader:
         self.accepted = accepted
         self.failed: dict[str, str] = {}
         self._arrived = arrived
+        self._refused = refused
         self._answered: set[str] = set()
 
     async def read(self, names: list[str], batch: Json) -> None:
@@ -242,9 +263,13 @@ class ReplyReader:
         if isinstance(began, (int, float)) and isinstance(ended, (int, float)):
             seconds = float(min(max(ended - began, 0), _DAYS))
         sent = self.accepted.parameters(self.requests[name])
-        outcome = read_row(row, self.target, sent, seconds)
+        structured = self.requests[name].schema is not None
+        outcome = read_row(row, self.target, sent, seconds, structured=structured)
         if isinstance(outcome, Failure):
             self.failed[name] = str(outcome)
+            error = as_error(outcome, self.target)
+            if isinstance(error, PromptRefused) and self._refused is not None:
+                self._refused(name, error)
             learnt = self.accepted.after_refusal(outcome, sent, suspect_format=False)
         else:
             # First, so that the next call passes the reply on again if this raises.

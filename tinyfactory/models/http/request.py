@@ -12,24 +12,35 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 
 from tinyfactory import settings
 from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
-from tinyfactory.models.chat import ChatReply, ChatRequest, Json
+from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
+from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
 from tinyfactory.models.http.endpoint import Target, connections
+from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.responses import (
-    Failure,
     Retryable,
     as_error,
+    failed_reply,
     read_completion,
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.http.wait import Wait, first_words
 from tinyfactory.models.progress import Progress
 from tinyfactory.utils.logs import get_logger
 
 log = get_logger("tinyfactory.models")
+# Statuses of refusals that may give no reason.
+_UNEXPLAINED = (400, 422, 500, 501)
+# Words for "the bound on the length was reached".
+_CUT = ("length", "max_tokens", "max_output_tokens")
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+# The fewest tokens in which a person can be written; less room is no use.
+_LEAST_ROOM = 1_000
 
 
 async def complete(
@@ -78,10 +89,14 @@ class Call:
         self.breaker, self.limiter = self.connections.breaker, self.connections.limiter
         self.before_retry = before_retry
         self.progress = progress
-        self.timeout: float = settings.get("timeout")
+        self.first, self.setting = first_words(is_local=target.is_local)
+        self.writing = 0.0  # seconds during which words arrived
+        self.cut_by_reasoning = False
         self.is_probe = False
         self.requests = 0  # that were sent; without those that found no connection
-        self.server_errors = self.guesses = 0
+        self.server_error: Failure | None = None
+        self.guesses = 0
+        self.shortened = False
         self.last: Failure | None = None
 
     async def complete(self) -> ChatReply:
@@ -107,7 +122,7 @@ class Call:
         return reply
 
     async def _with_retries(self) -> ChatReply:
-        self.clock = Clock(self.policy)
+        self.clock = Clock(self.policy, least=1.5 * self.first)
         try:
             return await self._attempt()
         except Retryable as failure:
@@ -128,28 +143,65 @@ class Call:
         """Ask with all that is known to be accepted; with less as long as the endpoint refuses."""
         known = accepted = capabilities.known.get(self.target)
         first: Failure | None = None
+        doubted = False
+        paid: Usage | None = None
         while True:
-            parameters = accepted.parameters(self.request)
-            outcome = await self._send(parameters)
+            parameters = accepted.parameters(self.request) | accepted.streaming()
+            outcome = await self._send(accepted)
             if not isinstance(outcome, Failure):
+                capabilities.known.succeeded(self.target)
+                if paid is not None:
+                    outcome = replace(outcome, usage=paid + outcome.usage)
+                elif self.cut_by_reasoning and accepted.can_be_raised(self.request):
+                    log.info("%s: its reasoning used up the bound; asking again", self.target.what)
+                    paid, accepted = outcome.usage, replace(accepted, roomy=True)
+                    continue
                 learnt = accepted.after_reply(parameters)
-                if learnt is not known:
+                if doubted and not capabilities.known.doubts(self.target):
+                    capabilities.known.doubt(self.target)
+                elif learnt is not known:
                     capabilities.known.learn(self.target, learnt)
                 return outcome
             first = first or outcome
-            self.server_errors += (outcome.status or 0) >= 500
-            less = accepted.after_refusal(
-                outcome, parameters, suspect_format=self._suspects_format(outcome)
-            )
+            less: Capabilities | None
+            if outcome.cause == "generation":
+                often = capabilities.known.failed(self.target)
+                less = accepted.lowered() if often and not accepted.proven else None
+                if less is None or "response_format" not in parameters:
+                    return failed_reply(
+                        outcome,
+                        self.target,
+                        parameters,
+                        requests=self.requests,
+                        seconds=self.seconds,
+                    )
+            elif (room := self._room_after(outcome, parameters)) is not None:
+                if outcome.status in (400, 422):
+                    # Of the model, not of the account; other prompts are a little longer.
+                    accepted = replace(accepted, most=room - room // 10)
+                continue
+            else:
+                suspect = self._suspects_format(outcome)
+                less = accepted.after_refusal(outcome, parameters, suspect_format=suspect)
+                doubted = doubted or (less is not None and suspect and not outcome.cause)
             if less is None:
                 # If a guess did not help, the first failure tells more than the last.
-                guess_failed = accepted.guessed and (outcome.status or 0) >= 500
-                raise self._error(first if guess_failed else outcome)
-            self.guesses += less.guessed and not accepted.guessed
+                vain = accepted.guessed and not outcome.cause and outcome.status in _UNEXPLAINED
+                raise self._error(first if vain else outcome)
             log.info("%s: asking again with less, after %s", self.target.what, outcome)
             accepted = less
 
-    async def _send(self, parameters: Json) -> ChatReply | Failure:
+    def _room_after(self, failure: Failure, sent: Json) -> int | None:
+        """The lower bound on its length with which the request may be sent once more, if any."""
+        bound = sent.get("max_tokens") or sent.get("max_completion_tokens") or 0
+        room = failure.room(bound)
+        if self.shortened or room is None or room < _LEAST_ROOM or (bound and room >= bound):
+            return None
+        log.info("%s: asking for at most %d tokens, after %s", self.target.what, room, failure)
+        self.request, self.shortened = replace(self.request, max_tokens=room), True
+        return room
+
+    async def _send(self, accepted: Capabilities) -> ChatReply | Failure:
         """Wait for the rate limiter, then send one HTTP request and read the response."""
         permit = await self.limiter.acquire(self._estimate_tokens, self._queueing)
         try:
@@ -158,7 +210,7 @@ class Call:
             if self.requests and self.before_retry is not None:
                 self.before_retry()
             self.last = None
-            reply = await self._post(parameters)
+            reply = await self._post(accepted)
             if not isinstance(reply, Failure):
                 self.limiter.succeeded(permit, reply.usage)
                 return reply
@@ -175,15 +227,17 @@ class Call:
         finally:
             self.limiter.release(permit)
 
-    async def _post(self, parameters: Json) -> ChatReply | Failure:
+    async def _post(self, accepted: Capabilities) -> ChatReply | Failure:
         self.requests += 1
         began = time.monotonic()
+        wait = self._wait(accepted)
         response = await self.connections.send(
             "post",
             "/chat/completions",
-            min(self.timeout, self.clock.left),
-            body=body(self.target, self.request, parameters),
+            wait,
+            body=body(self.target, self.request, accepted) | accepted.streaming(),
         )
+        self.writing += wait.writing
         if isinstance(response, Failure):
             self.requests -= response.kind in ("unreachable", "set-up")
             return response
@@ -191,14 +245,32 @@ class Call:
         if isinstance(completion, Failure):
             return completion
         self.connections.answered = True
+        self.cut_by_reasoning = _is_cut_by_reasoning(completion)
         log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
         return read_reply(
             completion,
             self.target,
-            parameters,
+            accepted.parameters(self.request),
             requests=self.requests,
-            seconds=self.clock.used,
+            seconds=self.seconds,
+            structured=self.request.schema is not None,
         )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all requests, without waits in our own queue."""
+        return self.clock.used + self.writing
+
+    def _wait(self, accepted: Capabilities) -> Wait:
+        """How long the next request waits."""
+        silence = settings.get("timeout")
+        seconds, setting = self.first, self.setting
+        if not accepted.streams:  # the whole reply comes at once
+            seconds = settings.given("timeout") or max(seconds, silence)
+            setting = "timeout"
+        if self.clock.left < seconds:
+            seconds, setting = self.clock.left, ""
+        return Wait(seconds, setting, silence=silence, clock=self.clock, progress=self.progress)
 
     @asynccontextmanager
     async def _queueing(self) -> AsyncIterator[None]:
@@ -228,14 +300,18 @@ class Call:
         return self.last is not None and self.last.status == 429
 
     def _suspects_format(self, failure: Failure) -> bool:
-        """Whether a 5xx may come from the strict schema.
+        """Whether a 500 may come from the schema: the second alike, or one at a doubtful endpoint.
 
-        Official endpoints support schemas, and gateways return 502 to 504 when overloaded: then a
-        first 5xx is taken as temporary. Two guesses are allowed, so that an endpoint that is down
-        does not get twice the requests.
+        Gateways send 502 to 504 when they are overloaded. There are two guesses, so that an
+        endpoint that is down does not get twice the requests.
         """
-        likely = failure.status in (500, 501) and not self.target.official
-        return self.guesses < 2 and (likely or self.server_errors > 1)
+        if failure.status not in (500, 501) or self.guesses == 2:
+            return False
+        alike = self.server_error == failure
+        self.server_error = failure
+        suspected = alike or capabilities.known.doubts(self.target)
+        self.guesses += suspected
+        return suspected
 
     def _error(self, failure: Failure) -> ModelError | Retryable:
         error = as_error(failure, self.target)
@@ -244,6 +320,27 @@ class Call:
         return error
 
 
-def body(target: Target, request: ChatRequest, parameters: Json) -> Json:
-    """The body of a request with the parameters that the endpoint accepts."""
-    return {"model": target.model, "messages": request.messages, **parameters}
+def body(target: Target, request: ChatRequest, accepted: Capabilities) -> Json:
+    """The body of a request with what the endpoint accepts, and the user's own parts of it."""
+    sent = {"model": target.model, "messages": accepted.messages(request)}
+    extra, parameters = target.extra_body(), accepted.parameters(request)
+    if extra.keys() & set(LENGTHS):  # two bounds on the length would be refused
+        parameters = {name: value for name, value in parameters.items() if name not in LENGTHS}
+    return sent | parameters | extra
+
+
+def _is_cut_by_reasoning(completion: Json) -> bool:
+    """Whether a reply reached the bound on its length and its reasoning is to blame."""
+    choice = completion["choices"][0]
+    message, reason = choice["message"], choice.get("finish_reason")
+    if not isinstance(reason, str) or reason.lower() not in _CUT:
+        return False
+    usage = completion.get("usage")
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    text = message.get("content")
+    return (
+        not text
+        or any(message.get(name) for name in _REASONING)
+        or (isinstance(details, dict) and bool(details.get("reasoning_tokens")))
+        or (isinstance(text, str) and "<think" in text[:200] and "</think" not in text)
+    )

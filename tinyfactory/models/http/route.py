@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from tinyfactory.errors import NotConfigured
 from tinyfactory.models.http.address import is_loopback, shown
-from tinyfactory.models.http.responses import Failure
+from tinyfactory.models.http.refusals import Failure
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinyfactory import settings
-from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyRejected
+from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyFiltered, ReplyRejected
 from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
 from tinyfactory.people.schema.normalise import normalise
@@ -30,7 +30,8 @@ _CUT = frozenset(
 )
 _BROKEN_OFF = frozenset("error insufficient_system_resource malformed_function_call".split())
 _FILTERED = frozenset(
-    "content_filter safety sensitive recitation prohibited_content blocklist spii refusal".split()
+    "content_filter safety sensitive recitation prohibited_content blocklist spii refusal "
+    "content-filter moderation guardrail_intervened".split()
 )
 # JSON has no such escapes.
 _WRONG_ESCAPE = re.compile(
@@ -203,7 +204,7 @@ def check_finish(finish_reason: str | None, refusal: str | None, wanted: str) ->
     if refusal:
         raise ReplyRejected(f"The model refused: {refusal[:200]} Answer with {wanted}.")
     if finish in _FILTERED:
-        raise ReplyRejected(
+        raise ReplyFiltered(
             "The reply was stopped by a content filter. Answer with something that is fit for "
             f"everyone: {wanted}."
         )
