@@ -51,6 +51,7 @@ REASONING = [
     "analysisThe user wants a person.assistantfinal",
     "Here is my thought process:\nHm.\n\nHere is my response:\n",
     "**Here is my thought process:** Hm.\n\n**Here is my response:**\n",
+    "Thinking...\nHm.\n...done thinking.\n\n",
     "&lt;think&gt;Hm.&lt;/think&gt;",
 ]
 UNFINISHED = [
@@ -92,7 +93,10 @@ def test_the_person_is_read_from_behind_the_reasoning(serve, reasoning):
 def test_unfinished_reasoning_is_asked_again(serve, text, finish):
     server = serve([answer(text, finish), answer(JSON)])
     assert factory().generate_person().name == "Ana Souza"
-    assert "cut off within its reasoning" in server.requests[1].last_message
+    assert len(server.requests) == 2
+    # After "length" the transport may have asked for more room already.
+    reason = "cut off within its reasoning" in server.requests[1].last_message
+    assert reason or finish == "length"
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,10 @@ DRAFT = json.dumps({"name": "Draft P", "age": 99})
         f"{DRAFT}\nWait, she is younger.\n{PLAIN}",
         f"First version: {DRAFT} Revised version: {PLAIN}",
         f"[{DRAFT}] Final: [{PLAIN}]",
+        f"```json\n{DRAFT}\n```\n\n{PLAIN}",
+        f"{DRAFT}\n\n```json\n{PLAIN}\n```",
+        f"Attempt 1: {DRAFT}\nAttempt 2: {PLAIN}",
+        json.dumps({"thoughts": "A cook.", "person": ANA}),
         json.dumps(ANA | {"age": 99}) + "\n" + PLAIN,
         json.dumps({"name": "Ana", "age": 43}) + "\n\n---\n\n" + PLAIN,
         f'The form is {{"type": "object", "properties": {{}}}}. So: {PLAIN}',
@@ -145,6 +149,15 @@ DRAFT = json.dumps({"name": "Draft P", "age": 99})
 )
 def test_the_final_answer_is_read_and_not_the_draft(text):
     assert read_persona(text) == ANA
+
+
+@pytest.mark.parametrize("between", ["\n", "\n```\n```json\n", " → ", "\n\nor\n\n"])
+def test_a_whole_person_is_read_and_not_a_sketch_beside(between):
+    whole = full_person(3)
+    assert read_persona(DRAFT + between + json.dumps(whole)) == whole
+    assert read_persona(json.dumps(whole) + between + '{"name": "string"}') == whole
+    with pytest.raises(ReplyRejected, match="2 people"):
+        read_persona(json.dumps(whole) + between + json.dumps(full_person(4)))
 
 
 BO = json.dumps({"name": "Bo", "age": 40})

@@ -20,6 +20,7 @@ _OPENING = re.compile(
     rf"|<\|(?:(?:begin|start)_(?:of_)?)?{_PIPED}(?:_(?:start|begin))?\|>"
     r"|<\|?channel\|?>\s*(?:analysis|commentary|thought|thinking)\b"
     r"|◁\s*think\s*▷|(?-i:\[THINK\])|<unused94>"
+    r"|\A\W{0,9}thinking\.\.\."
     r"|\A\W{0,9}here is my thought process\W"
     r"|\A\s*analysis(?=\W|(?-i:[A-Z]))(?=.*assistantfinal)",
     re.IGNORECASE | re.DOTALL,
@@ -29,7 +30,7 @@ _CLOSING = re.compile(
     rf"|(?:<|&lt;)\s*(?:{_WORDS})(?:\s[^<>]*)?/(?:>|&gt;)"
     rf"|<\|(?:(?:/\s*|end_(?:of_)?){_PIPED}|{_PIPED}_end)\|>"
     r"|<\|channel\|>\s*final\b\s*(?:(?:<\|constrain\|>\s*)?\w+\s*(?=<\|message))?(?:<\|message\|>)?"
-    r"|<channel\|>|◁\s*/\s*think\s*▷|(?-i:\[/THINK\])|<unused95>"
+    r"|\.\.\.\s?done thinking\.?\**|<channel\|>|◁\s*/\s*think\s*▷|(?-i:\[/THINK\])|<unused95>"
     r"|(?<=\n)\W{0,9}here(?:'s| is) my (?:final )?(?:response|answer)\s?[:*]+"
     r"|(?<=\w|\W)assistantfinal(?:json)?(?=\W|(?-i:[A-Z]))",
     re.IGNORECASE,
