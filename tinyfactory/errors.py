@@ -18,11 +18,13 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── QuotaExhausted              the account has no credit left
     │   ├── EndpointUnreachable         no server answers at the address
     │   ├── EndpointUnavailable         the server did not answer within the limits
+    │   │   ├── NeverAnswered           nor did it before: given up after `give_up_after` seconds
     │   │   └── EndpointDown            nothing was sent: the circuit breaker is open
     │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
     │   │   ├── PromptRefused           a content filter refused this prompt, not the others
     │   │   └── RedirectRefused         the endpoint sends the request to another server
     │   └── BadResponse                 the response is not a chat completion
+    │       └── NoChatEndpoint          nor was any response before: the address is wrong
     ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
     │   └── ReplyFiltered               a content filter stopped the reply; asked again once
     ├── JournalError                    the journal cannot do what was asked
@@ -49,6 +51,11 @@ import os
 import re
 import sys
 from types import TracebackType
+
+
+def __dir__() -> list[str]:
+    own = (name for name, it in globals().items() if getattr(it, "__module__", "") == __name__)
+    return [name for name in own if not name.startswith("_")]
 
 
 class TinyFactoryError(Exception):
@@ -191,6 +198,10 @@ class EndpointUnavailable(ModelError):
     """The server did not answer within the limits. Run the same call again to try again."""
 
 
+class NeverAnswered(EndpointUnavailable):
+    """The server has failed for the seconds of `give_up_after`, and has never answered before."""
+
+
 class EndpointDown(EndpointUnavailable):
     """Nothing was sent: earlier calls got no answer, so the circuit breaker is open."""
 
@@ -209,6 +220,10 @@ class RedirectRefused(RequestRejected):
 
 class BadResponse(ModelError):
     """The endpoint's response is not a chat completion."""
+
+
+class NoChatEndpoint(BadResponse):
+    """The endpoint has not sent one chat completion so far. Its address is probably wrong."""
 
 
 class LimitExceeded(TinyFactoryError):

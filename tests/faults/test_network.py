@@ -88,6 +88,7 @@ def test_fault_25_a_timeout_counts_against_the_budget_and_is_logged(folder, serv
 
 @pytest.mark.parametrize("page", [html_page(), choices_null()])
 def test_fault_26_a_200_that_is_none_is_not_stored_as_an_answer(folder, server, page):
+    TinyPersonFactory(CONTEXT).generate_person()  # not the first response of the endpoint
     good, server.good = server.good, lambda request: page
     simulation = control.begin(folder)
     assert TinyPersonFactory(CONTEXT).generate_person(attempts=2) is None

@@ -35,6 +35,7 @@ from tinyfactory.errors import (
     InvalidInput,
     InvalidPersona,
     ModelError,
+    NoChatEndpoint,
     NotConfigured,
     PromptRefused,
     ReplyFiltered,
@@ -214,6 +215,8 @@ async def generate(
             # The same prompt would be refused again; other calls may go on.
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), True
             outcome.filtered = _MOST_FILTERED
+        except NoChatEndpoint:
+            raise  # asking again cannot help
         except BadResponse as error:
             outcome.reason, outcome.replied = cut(str(error), _LONGEST_REASON), False
         else:

@@ -15,6 +15,8 @@ from tinyfactory.errors import (
     Cancelled,
     EndpointDown,
     EndpointUnreachable,
+    NeverAnswered,
+    NoChatEndpoint,
     NotConfigured,
     QuotaExhausted,
     TinyFactoryError,
@@ -44,6 +46,8 @@ _STOPS = (
     QuotaExhausted,
     EndpointUnreachable,
     EndpointDown,
+    NeverAnswered,
+    NoChatEndpoint,
     BudgetExceeded,
     Cancelled,
 )

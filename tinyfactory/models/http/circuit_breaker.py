@@ -102,13 +102,20 @@ class CircuitBreaker:
             log.info("%s: it answers again", self.endpoint)
         self.is_open, self._failures = False, 0
 
-    def record_failure(self, reason: str) -> None:
-        """Count a call that was not answered after all its retries."""
+    def record_failure(self, reason: str, *, for_all: bool = False) -> None:
+        """Count a call that was not answered after all its retries.
+
+        Parameters
+        ----------
+        reason : str
+        for_all : bool
+            Open at once: the endpoint has never answered, so other calls need not try either.
+        """
         self._failures += 1
         self._reason = reason
         if self._failures == 1:
             self._since = time.strftime("%H:%M:%S")
-        if self._failures >= self.threshold and not self.is_open:
+        if (for_all or self._failures >= self.threshold) and not self.is_open:
             self.is_open = True
             log.warning("%s", self._state())
             for callback in list(self._on_open):
@@ -134,9 +141,11 @@ class CircuitBreaker:
         )
 
     def _state(self) -> str:
+        many = self._failures > 1
+        calls = f"{self._failures} calls in a row were" if many else "one call was"
         return (
-            f"{self.endpoint} is down: since {self._since} {self._failures} calls in a row were "
-            f"not answered, the last with: {self._reason}. Finished work is saved. When the "
+            f"{self.endpoint} is down: since {self._since} {calls} not answered, the last with: "
+            f"{self._reason}. Finished work is saved. When the "
             "server is up again, run it again: one request then checks whether it answers, and "
             "the others follow. Or choose another: tinyfactory.configure(base_url=...)."
         )

@@ -28,6 +28,7 @@ from tinyfactory.models.http.address import read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.refusals import Failure, read_error
+from tinyfactory.models.http.retry import Health
 from tinyfactory.models.http.route import Route, environment
 from tinyfactory.models.http.stream import EventReader
 from tinyfactory.models.http.transport import client_class, read_stream
@@ -213,6 +214,7 @@ class Connections:
     ----------
     limiter : RateLimiter
     breaker : CircuitBreaker
+    health : Health
     """
 
     def __init__(self, target: Target) -> None:
@@ -222,7 +224,7 @@ class Connections:
 
         self.limiter = RateLimiter(target.endpoint)
         self.breaker = CircuitBreaker(target.endpoint)
-        self.answered = False  # with a chat completion, at least once
+        self.health = Health()
         self._target = target
         self._route = Route(target.base_url)
         self._options = self._route.client_options(event_loop.loop_local)
@@ -340,7 +342,7 @@ class Connections:
 
     async def _explain(self, error: BaseException | None, reason: str) -> Failure | None:
         """Why there was no response, if it is the set-up; the server is asked at most once."""
-        ask, self._explained = not (self.answered or self._explained), True
+        ask, self._explained = not (self.health.answered or self._explained), True
         return await self._route.explain(error, reason, ask=ask)
 
     def _free_client(self) -> int:

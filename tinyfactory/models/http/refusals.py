@@ -90,6 +90,18 @@ class Failure:
     generated: str = ""
     advice: str = ""
 
+    @property
+    def label(self) -> str:
+        """The kind of failure in a few words, for a status line."""
+        if self.status is not None:
+            what = "too many requests" if self.status == 429 else "HTTP"
+            return f"{'server error' if self.status >= 500 else what} {self.status}"
+        return {
+            "unreachable": "no server answers",
+            "dropped": "the connection was dropped",
+            "timeout": "no answer in time",
+        }.get(self.kind, "no answer")
+
     def __str__(self) -> str:
         said = f"HTTP {self.status}" if self.status is not None else self.kind
         return f"{said}: {self.message}" if self.message else said

@@ -15,7 +15,13 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, EndpointUnreachable, ModelError
+from tinyfactory.errors import (
+    BadResponse,
+    EndpointUnavailable,
+    EndpointUnreachable,
+    ModelError,
+    NoChatEndpoint,
+)
 from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
@@ -98,6 +104,7 @@ class Call:
         self.guesses = 0
         self.shortened = False
         self.last: Failure | None = None
+        self.retry: Retry | None = None
 
     async def complete(self) -> ChatReply:
         """The reply, or the `ModelError` that remains after all attempts."""
@@ -110,10 +117,17 @@ class Call:
             if not self._was_throttled():
                 if self.is_probe:
                     self.breaker.probe_failed()
-                self.breaker.record_failure(str(self.last or "no answer in time").rstrip("."))
+                reason = str(self.last or "no answer in time").rstrip(".")
+                hopeless = self.retry is not None and self.retry.is_hopeless
+                seen = f" (seen: {self.retry.counts})" if self.retry and hopeless else ""
+                self.breaker.record_failure(reason + seen, for_all=hopeless)
             raise
-        except ModelError:  # refused, but by an endpoint that is up
+        except ModelError as error:  # refused, but by an endpoint that is up
             self.breaker.record_success()
+            if type(error) is BadResponse and not self.connections.health.answered:
+                raise NoChatEndpoint(
+                    f"{error} So far nothing else came from this address, so nothing more is sent."
+                ) from None
             raise
         finally:
             if self.is_probe:
@@ -128,8 +142,10 @@ class Call:
         except Retryable as failure:
             first = failure
         watched = None if self.is_probe else self.breaker
-        retry = Retry(self.policy, self.clock, self.target.what, watched)
-        return await retry.run(self._attempt, first)
+        health = self.connections.health
+        what = self.target.what
+        self.retry = Retry(self.policy, self.clock, what, watched, health, self.progress)
+        return await self.retry.run(self._attempt, first)
 
     async def _attempt(self) -> ChatReply:
         try:
@@ -145,6 +161,7 @@ class Call:
         first: Failure | None = None
         doubted = False
         paid: Usage | None = None
+        most: int | None = None
         while True:
             parameters = accepted.parameters(self.request) | accepted.streaming()
             outcome = await self._send(accepted)
@@ -157,6 +174,8 @@ class Call:
                     paid, accepted = outcome.usage, replace(accepted, roomy=True)
                     continue
                 learnt = accepted.after_reply(parameters)
+                if most is not None:
+                    learnt = replace(learnt, most=most)
                 if doubted and not capabilities.known.doubts(self.target):
                     capabilities.known.doubt(self.target)
                 elif learnt is not known:
@@ -176,9 +195,8 @@ class Call:
                         seconds=self.seconds,
                     )
             elif (room := self._room_after(outcome, parameters)) is not None:
-                if outcome.status in (400, 422):
-                    # Of the model, not of the account; other prompts are a little longer.
-                    accepted = replace(accepted, most=room - room // 10)
+                # Other prompts are a little longer, and each reply costs a part of the balance.
+                most = room - room // 10
                 continue
             else:
                 suspect = self._suspects_format(outcome)
@@ -244,8 +262,9 @@ class Call:
         completion = read_completion(*response, self.target)
         if isinstance(completion, Failure):
             return completion
-        self.connections.answered = True
         self.cut_by_reasoning = _is_cut_by_reasoning(completion)
+        health = self.connections.health
+        health.answered, health.told = True, False
         log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
         return read_reply(
             completion,
@@ -315,7 +334,9 @@ class Call:
 
     def _error(self, failure: Failure) -> ModelError | Retryable:
         error = as_error(failure, self.target)
-        if not isinstance(error, Retryable):
+        if isinstance(error, Retryable):
+            error.label, error.throttled = failure.label, failure.status == 429
+        else:
             log.info("%s: refused: %s", self.target.what, failure)
         return error
 

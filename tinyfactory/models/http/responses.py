@@ -54,6 +54,13 @@ class Retryable(Exception):
         Number of attempts after which this failure is final.
     is_slow : bool
         Whether a wait that a setting allows was too short.
+
+    Attributes
+    ----------
+    label : str
+        The kind of failure in a few words.
+    throttled : bool
+        Whether the endpoint is up, and was only asked too often.
     """
 
     def __init__(
@@ -71,6 +78,8 @@ class Retryable(Exception):
         self.pause = pause
         self.at_most = at_most
         self.is_slow = is_slow
+        self.label = "no chat completion" if isinstance(error, BadResponse) else "no answer"
+        self.throttled = False
 
 
 # --- completions ---------------------------------------------------------------------------------
@@ -98,7 +107,8 @@ def read_completion(
         raise Retryable(large, at_most=2) from None
     except ValueError:
         html = content[:300].lstrip().lower().startswith((b"<!doctype", b"<html"))
-        raise bad_response("an HTML page" if html else "no JSON", content, target) from None
+        kind = "an HTML page" if html else "no JSON" if content.strip() else "an empty body"
+        raise bad_response(kind, content, target) from None
     refused = _refused(body, headers, target)
     if refused is not None:
         return refused
@@ -451,9 +461,9 @@ def bad_response(fault: str, content: bytes, target: Source) -> Retryable:
     """A 200 without a chat completion in it. A proxy may cause that once, so retry it once."""
     text = excerpt(content[:5000].decode("utf-8", "replace"), target, 200)
     error = BadResponse(
-        f"{target.endpoint} did not answer like a chat endpoint: {fault}. The response began: "
-        f"{text!r}. Nothing of it was saved as a reply. Check the base "
-        "URL (a login page or a proxy may answer instead; for most servers it ends in /v1), or "
-        "run it again."
+        f"{target.endpoint}/chat/completions was asked and did not answer like a chat endpoint: "
+        f"{fault}. The response began: {text!r}. Nothing of it was saved as a reply. Check the "
+        "base URL (a login page or a proxy may answer instead; for most servers it ends in /v1), "
+        "or run it again."
     )
-    return Retryable(error, at_most=2)
+    return Retryable(error, pause=0.3, at_most=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tinyfactory import settings
-from tinyfactory.errors import EndpointUnavailable, InvalidInput, ModelError
+from tinyfactory.errors import EndpointUnavailable, InvalidInput, ModelError, NeverAnswered
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.responses import Retryable
+from tinyfactory.models.progress import Progress
 from tinyfactory.utils.logs import get_logger
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = get_logger("tinyfactory.models")
+# Seconds of a pause that a user should know of.
+_LONG = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,14 @@ class RetryPolicy:
                     f"{name} must be a number of seconds of 0 or more, not "
                     f"{getattr(self, name)!r:.80}. Nothing was sent."
                 )
+
+
+@dataclass(slots=True)
+class Health:
+    """An endpoint in this process: whether it has answered, and whether its trouble was told."""
+
+    answered: bool = False
+    told: bool = False
 
 
 class Clock:
@@ -130,7 +142,7 @@ class Clock:
 
 
 class Retry:
-    """The attempts of one call: stamina makes the pauses, this decides whether to go on.
+    """The attempts of one call: this decides whether to go on and when, stamina does it.
 
     Parameters
     ----------
@@ -141,6 +153,15 @@ class Retry:
         Model and endpoint, for the log and messages.
     breaker : CircuitBreaker, optional
         While it is open nothing is retried, and pauses end when it opens.
+    health : Health, optional
+        Of the endpoint. If it has not answered once, the setting `give_up_after` counts.
+    progress : Progress, optional
+        Its note says what went wrong and when the next attempt is made.
+
+    Attributes
+    ----------
+    is_hopeless : bool
+        Whether the call was given up because the endpoint has never answered.
     """
 
     def __init__(
@@ -149,16 +170,23 @@ class Retry:
         clock: Clock,
         what: str,
         breaker: CircuitBreaker | None = None,
+        health: Health | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._what = what
         self._breaker = breaker
+        self._health = health or Health(answered=True)
+        self._progress = progress or Progress()
+        self.is_hopeless = False  # given up because the endpoint has never answered
         self._attempts = 0
         self._slow = 0
         self._pausing = self._gave_up = False
+        self._throttled = 0.0  # the time of the last 429
         self._last: Retryable | None = None
         self._failures: Counter[type[ModelError]] = Counter()
+        self._seen: Counter[str] = Counter()
 
     async def run(self, attempt: Callable[[], Awaitable[T]], first: Retryable | None = None) -> T:
         """Await `attempt` until it succeeds, fails for good, or a limit is reached.
@@ -177,15 +205,9 @@ class Retry:
         """
         import stamina  # slow to import; most calls need no retry
 
-        policy = self._policy
         attempts = stamina.retry_context(
-            on=self._decide,
-            attempts=policy.attempts,
-            timeout=None,  # the clock's timeout also cuts pauses short
-            wait_initial=policy.wait_initial,
-            wait_max=policy.wait_max,
-            wait_jitter=policy.wait_jitter,
-        )
+            on=self._decide, attempts=self._policy.attempts, timeout=None
+        )  # the clock's timeout also cuts pauses short
         breaker = self._breaker
         watched = breaker.on_open(self._end_pause) if breaker is not None else nullcontext()
         try:
@@ -196,6 +218,7 @@ class Retry:
                             self._attempts, self._pausing = trial.num, False
                             if first is not None and trial.num == 1:
                                 raise first
+                            self._note("now ")
                             return await attempt()
             raise AssertionError("stamina raises the last failure itself")
         except Retryable as failure:
@@ -204,30 +227,81 @@ class Retry:
             if not timeout.expired():
                 raise
             error = self._out_of_time()
+        self._health.told = False  # the next call is told of again
         # Outside of the handlers, so that no cause (it may hold a header with a key) is attached.
         raise error
 
     def _decide(self, failure: Exception) -> bool | float:
-        """Stamina's hook: False to stop, True to back off, or the seconds to wait."""
+        """Stamina's hook: False to stop, or the seconds to wait."""
         if not isinstance(failure, Retryable):
             return False
         self._last = failure
-        kind = type(failure.error)
-        self._failures[kind] += 1
-        log.info("%s: attempt %d failed: %s", self._what, self._attempts, failure.error)
-        self._slow += failure.is_slow
-        seen = self._slow if failure.is_slow else self._failures[kind]
-        if failure.at_most is not None and seen >= failure.at_most:
+        self._failures[type(failure.error)] += 1
+        self._seen[failure.label] += 1
+        pause = self._pause_after(failure)
+        if pause is None:
+            log.info("%s: attempt %d failed: %s", self._what, self._attempts, failure.error)
             return False
-        if self._clock.left <= (failure.retry_after or 0.0) or self._is_down():
-            return False
+        self._tell(failure, pause)
         self._pausing = True
         _silence_stamina()
-        if failure.retry_after is None:
-            return True if failure.pause is None else failure.pause
-        log.info("%s: waiting %.1f s as it asks", self._what, failure.retry_after)
-        # Requests that were refused together would otherwise come back together.
-        return failure.retry_after + random.uniform(0, self._policy.wait_jitter)
+        return pause
+
+    def _pause_after(self, failure: Retryable) -> float | None:
+        """Seconds until the next attempt; None to stop."""
+        if self._attempts >= self._policy.attempts:
+            return None
+        self._slow += failure.is_slow
+        seen = self._slow if failure.is_slow else self._failures[type(failure.error)]
+        if failure.at_most is not None and seen >= failure.at_most:
+            return None
+        if self._clock.left <= (failure.retry_after or 0.0) or self._is_down():
+            return None
+        pause = self._pause(failure)
+        if failure.throttled:
+            self._throttled = self._clock.used
+        else:
+            self.is_hopeless = self._has_failed_long_enough(pause)
+        return None if self.is_hopeless else pause
+
+    def _pause(self, failure: Retryable) -> float:
+        """Seconds until the next attempt."""
+        policy = self._policy
+        jitter = random.uniform(0, policy.wait_jitter)
+        if failure.retry_after is not None:
+            # Requests that were refused together would otherwise come back together.
+            return failure.retry_after + jitter
+        if failure.pause is not None:
+            return failure.pause
+        return min(
+            policy.wait_initial * 2.0 ** min(self._attempts - 1, 60) + jitter, policy.wait_max
+        )
+
+    def _has_failed_long_enough(self, pause: float) -> bool:
+        """Whether an endpoint that has never answered has failed for long enough."""
+        if self._health.answered or self._seen.total() < 2:  # a slow reply may have failed once
+            return False
+        limit: float = settings.get("give_up_after")
+        return self._clock.used + pause - self._throttled >= limit
+
+    def _tell(self, failure: Retryable, pause: float) -> None:
+        """Show what went wrong and what comes next: in the job's progress and in the log."""
+        if failure.retry_after is not None:
+            until = time.strftime("%H:%M:%S", time.localtime(time.time() + pause))
+            self._note("", f", waiting until {until} as it asks")
+        else:
+            self._note("", f", next in {pause:.2g} s" if pause < 10 else f", next in {pause:.0f} s")
+        # A single failure of an endpoint that has answered before is nothing that a user must see.
+        visible = not self._health.answered or self._attempts > 1 or pause >= _LONG
+        level = logging.WARNING if visible and not self._health.told else logging.INFO
+        self._health.told = self._health.told or visible
+        note, number = self._progress.note, self._attempts
+        log.log(level, "%s: %s (attempt %d failed: %s)", self._what, note, number, failure.error)
+
+    def _note(self, now: str, following: str = "") -> None:
+        label = self._last.label if self._last is not None else ""
+        attempt = f"{now}try {self._attempts} of {self._policy.attempts}"
+        self._progress.note = f"{label}, {attempt}{following}"
 
     def _end_pause(self) -> None:
         """The breaker opened: stop pausing. A request in flight may still be answered."""
@@ -246,18 +320,32 @@ class Retry:
             return self._breaker.given_up(self._attempts)
         wait, left, limit = failure.retry_after, self._clock.left, self._clock.limit
         if wait is not None and wait > left:
+            until = time.strftime("%H:%M:%S", time.localtime(time.time() + wait))
             return EndpointUnavailable(
-                f"{self._what} asks to wait {wait:.0f} s, but only {max(left, 0):.0f} of the "
-                f"{limit:g} s allowed for one request are left, so the request was given up "
-                f"({failure.error}). Finished work is saved. Run it again in {wait:.0f} s, or "
-                f"allow more time: tinyfactory.configure(time_limit={limit + wait:.0f})."
+                f"{self._what} asks to wait {wait:.0f} s (until {until}), but only "
+                f"{max(left, 0):.0f} of the {limit:g} s allowed for one request are left, so the "
+                f"request was given up ({failure.error}). Finished work is saved. Run it again in "
+                f"{wait:.0f} s, or allow more time: "
+                f"tinyfactory.configure(time_limit={limit + wait:.0f})."
             )
         if left <= 0:
             return self._out_of_time()
-        return EndpointUnavailable(
-            f"{failure.error} It was asked {self._attempts} times in {self._clock.used:.1f} s. "
-            "Finished work is saved; run it again to ask again."
+        told = (
+            f"{failure.error} It was asked {self._attempts} times in {self._clock.used:.1f} s: "
+            f"{self.counts}. Finished work is saved; "
         )
+        if not self.is_hopeless:
+            return EndpointUnavailable(f"{told}run it again to ask again.")
+        return NeverAnswered(
+            f"{told}it was given up because the endpoint has not answered once. Check the server "
+            "and the base URL, then run it again. To wait longer for such a server: "
+            "tinyfactory.configure(give_up_after=...), or TINYFACTORY_GIVE_UP_AFTER (seconds)."
+        )
+
+    @property
+    def counts(self) -> str:
+        """The failures so far by kind, the most frequent first."""
+        return ", ".join(f"{number} × {label}" for label, number in self._seen.most_common())
 
     def _out_of_time(self) -> ModelError:
         if self._gave_up and self._breaker is not None and self._breaker.is_open:
@@ -266,9 +354,10 @@ class Retry:
             # More time for all attempts would not help.
             return EndpointUnavailable(f"{self._last.error} Finished work is saved.")
         last = f"the last failure: {self._last.error}" if self._last else "no answer came"
+        seen = f"; seen: {self.counts}" if self._seen else ""
         log.info("%s: attempt %d: out of time", self._what, self._attempts)
         return EndpointUnavailable(
-            f"{self._what} gave no usable answer within {self._clock.limit:g} s ({last}). "
+            f"{self._what} gave no usable answer within {self._clock.limit:g} s ({last}{seen}). "
             "Finished work is saved; run it again to ask again, or allow more time: "
             f"tinyfactory.configure(time_limit={2 * self._clock.limit:g})."
         )
