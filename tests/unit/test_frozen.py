@@ -48,7 +48,7 @@ def prompts_of_then(monkeypatch):
     schema = then["schemas"]["persona"]
     monkeypatch.setattr(prompts, "template", then["templates"].__getitem__)
     monkeypatch.setattr(layout, "shared_reply_schema", lambda: schema)
-    monkeypatch.setattr(layout, "contexts_schema", lambda number: then["schemas"]["contexts"])
+    monkeypatch.setattr(layout, "schema_of_contexts", lambda number: then["schemas"]["contexts"])
     monkeypatch.setattr(edits, "reply_schema", lambda: schema)
 
 

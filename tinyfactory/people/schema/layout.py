@@ -157,20 +157,25 @@ def shared_reply_schema() -> Json:
     return reply_schema()
 
 
-def contexts_schema(number: int | None = None) -> Json:
+def contexts_schema() -> Json:
     """Return the strict JSON schema of a reply with a list of contexts.
-
-    Parameters
-    ----------
-    number : int, optional
-        How many contexts the list has.
 
     Examples
     --------
-    >>> contexts_schema(2)["properties"]["contexts"]["maxItems"]
+    >>> contexts_schema()["required"]
+    ['contexts']
+    """
+    return _schema("contexts")
+
+
+def schema_of_contexts(number: int) -> Json:
+    """Return the same schema for so many contexts.
+
+    Examples
+    --------
+    >>> schema_of_contexts(2)["properties"]["contexts"]["maxItems"]
     2
     """
-    schema = _schema("contexts")
-    if number is not None:
-        schema["properties"]["contexts"] |= {"minItems": number, "maxItems": number}
+    schema = contexts_schema()
+    schema["properties"]["contexts"] |= {"minItems": number, "maxItems": number}
     return schema

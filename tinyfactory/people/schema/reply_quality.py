@@ -37,7 +37,8 @@ _SENTENCE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"string|str|text|null|undefined|todo|tbd|placeholder|example|sample(?: text)?|value"
-    r"|item ?\d*|x{3,}|lorem ipsum.*|[.…_?*]+|insert .{1,60}|your .{1,60} here|whole years"
+    r"|item ?\d*|(?:first|second|third) (?:context|item|sentence)|x{3,}|lorem ipsum.*|[.…_?*]+"
+    r"|insert .{1,60}|your .{1,60} here|whole years"
     r"|(?:full|your|first|last|person'?s) name(?: here)?|first ?name,? (?:and )?(?:last|sur) ?name"
     r"|name surname|city,? (?:and )?country(?: of residence)?|adjective\b.*"
     r"|(?:one|two|three|four|five) (?:to|or) (?:two|three|four|five|six|seven|eight)\b.{0,40}"
@@ -115,8 +116,7 @@ def check_written(persona: Json, part: str = "") -> None:
     for path, text in _texts(persona):
         if part and path != part and not path.startswith(f"{part}."):
             continue
-        plain = text.strip().strip("\"'").strip()
-        if _PLACEHOLDER.fullmatch(plain) or plain.rstrip(".").casefold() in _descriptions():
+        if is_placeholder(text):
             raise InvalidPersona(
                 f"{path}: {shown(text)} is a placeholder. Write what this person has there."
             )
@@ -134,6 +134,19 @@ def check_written(persona: Json, part: str = "") -> None:
         )
 
 
+def is_placeholder(text: str) -> bool:
+    """Tell whether a text was copied from a schema or a prompt.
+
+    Examples
+    --------
+    >>> is_placeholder("string"), is_placeholder("e.g. a nurse"), is_placeholder("a nurse")
+    (True, True, False)
+    """
+    plain = text.strip().strip("\"'").strip()
+    copied = plain.rstrip(".").casefold() in _descriptions()
+    return copied or _PLACEHOLDER.fullmatch(plain) is not None
+
+
 def _texts(persona: Json) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each known field and of each item of the known lists."""
     for path in ("name", *TEXTS, *LISTS):
@@ -143,6 +156,10 @@ def _texts(persona: Json) -> Iterator[tuple[str, str]]:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
                 yield path, text
+    for someone in persona.get("relationships") or []:
+        for text in someone.values() if isinstance(someone, dict) else ():
+            if isinstance(text, str):
+                yield "relationships", text
 
 
 @lru_cache
