@@ -54,6 +54,11 @@ import sys
 from types import TracebackType
 
 
+def __dir__() -> list[str]:
+    own = (name for name, it in globals().items() if getattr(it, "__module__", "") == __name__)
+    return [name for name in own if not name.startswith("_")]
+
+
 class TinyFactoryError(Exception):
     """Base of all errors of this package.
 

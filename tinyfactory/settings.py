@@ -24,8 +24,8 @@ DEFAULT_AZURE_VERSION = "2024-10-21"
 DEFAULT_JOURNAL = ".tinyfactory"
 DEFAULT_LANGUAGE = "English"
 OFFLINE = "offline"
-# Fields of a request that have settings of their own, or that would change how it is read.
-_RESERVED = ("model", "messages", "stream")
+# Fields of a request that `extra_body` cannot have.
+_RESERVED = {"model", "messages", "stream"}
 
 
 class Settings(TypedDict, total=False):
@@ -35,6 +35,7 @@ class Settings(TypedDict, total=False):
     api_key: str | None
     base_url: str | None
     language: str | None
+    first_token_timeout: float | None
     timeout: float | None
     time_limit: float | None
     give_up_after: float | None
@@ -60,11 +61,16 @@ def configure(**values: Unpack[Settings]) -> None:
         Address of an OpenAI-compatible server, e.g. ``http://localhost:11434/v1``.
     language : str, optional
         The language in which people are described, e.g. ``"Portuguese"``.
+    first_token_timeout : float, optional
+        Seconds to wait for the first words of a reply (default: `timeout` if that is set, else
+        600 for a server on this machine and 120 elsewhere).
     timeout : float, optional
-        Seconds to wait for one reply (default 120).
+        Seconds without a further word once a reply has begun to arrive (default 120). For a server
+        that sends a reply at once, the seconds for the whole reply.
     time_limit : float, optional
-        Seconds for one request with all its retries (default 300). Time in our own queue does
-        not count.
+        Seconds for one request with all its retries (default 300, or half as much again as the
+        first words may take). Time in our own queue does not count, and neither does the time
+        in which words arrive.
     give_up_after : float, optional
         Seconds of failures after which a request is given up, if the endpoint has not answered
         once in this process (default 60; ``float("inf")`` for never). Waiting for a reply is no
@@ -138,6 +144,15 @@ def get(name: str) -> Any:
     InvalidInput
         If the environment's value has the wrong form.
     """
+    value = given(name)
+    if value is not None:
+        return value
+    default = _setting(name).default
+    return default() if callable(default) else default
+
+
+def given(name: str) -> Any:
+    """The present value if it is configured or in the environment, else None."""
     setting = _setting(name)
     value = _configured.get(name)
     if value is not None:
@@ -148,12 +163,12 @@ def get(name: str) -> Any:
             try:
                 return setting.check(setting.parse(text))
             except ValueError:
-                shown = "" if setting.secret else f", not {text!r:.80}"
+                shown = "that text" if setting.secret else f"{text!r:.80}"
                 raise InvalidInput(
-                    f"The environment variable {variable}: {name} must be {setting.form}{shown}. "
-                    "Nothing was sent. Correct the variable, or unset it."
+                    f"The environment variable {variable}: {name} must be {setting.form}, not "
+                    f"{shown}. Nothing was sent. Correct the variable, or unset it."
                 ) from None
-    return setting.default() if callable(setting.default) else setting.default
+    return None
 
 
 def reset() -> None:
@@ -243,42 +258,18 @@ def _prices(value: Any) -> Any:
     return value
 
 
-def check_extra_body(fields: object, name: str = "extra_body") -> dict[str, Any]:
-    """Return a copy of the further fields of a request; raise `InvalidInput` if they are not JSON.
-
-    Examples
-    --------
-    >>> check_extra_body({"enable_thinking": False})
-    {'enable_thinking': False}
-    """
+def _extra_body(value: Any) -> dict[str, Any]:
     try:
-        copied = json.loads(json.dumps(fields, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        copied = None
-    # Not in the message, because there may be a secret in it.
-    if not isinstance(fields, Mapping) or copied != fields:
-        raise InvalidInput(
-            f"{name} must be a dictionary of JSON values with texts as keys, such as "
-            '{"enable_thinking": False}. Nothing was changed and nothing was sent.'
-        )
-    for reserved in _RESERVED:
-        if reserved in copied:
-            raise InvalidInput(
-                f"{name} must not contain {reserved!r}: the library sets it. Nothing was changed "
-                "and nothing was sent. To choose a model: tinyfactory.configure(model=...)."
-            )
-    found: dict[str, Any] = copied
-    return found
-
-
-def _json_in(text: str) -> Any:
-    try:
-        return json.loads(text)
+        copied: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
     except RecursionError:
         raise ValueError from None
+    # Other values than JSON are converted, or not equal to their copy.
+    if not isinstance(value, Mapping) or copied != value or _RESERVED & copied.keys():
+        raise ValueError
+    return copied
 
 
-def _in_seconds(name: str, default: float) -> _Setting:
+def _in_seconds(name: str, default: float | None) -> _Setting:
     variable = f"TINYFACTORY_{name.upper()}"
     return _Setting("a number of seconds above 0", _seconds, (variable,), default, float)
 
@@ -305,6 +296,7 @@ _settings = {
     "language": _Setting(
         "the name of a language, such as 'Portuguese'", _text, ("TINYFACTORY_LANGUAGE",)
     ),
+    "first_token_timeout": _in_seconds("first_token_timeout", None),
     "timeout": _in_seconds("timeout", 120.0),
     "time_limit": _in_seconds("time_limit", 300.0),
     "give_up_after": _Setting(
@@ -323,14 +315,15 @@ _settings = {
         _prices,
         default=dict,
     ),
-    "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
     "extra_body": _Setting(
-        'a dictionary of JSON values such as {"enable_thinking": False}',
-        check_extra_body,
+        'a dictionary of JSON values, such as {"enable_thinking": False}, without the fields '
+        "model, messages and stream, which the library sets",
+        _extra_body,
         ("TINYFACTORY_EXTRA_BODY",),
-        parse=_json_in,
+        parse=json.loads,
         secret=True,
     ),
+    "limits": _Setting("a dictionary of limits", checked_limits, default=from_environment),
 }
 _configured = _Configured()
 

@@ -143,7 +143,8 @@ def test_the_rows_are_exactly_what_is_sent_online(refused):
         asked = Asked(server)
         event_loop.run(asked.model.complete, wanted["p0"])
         asked.run(wanted)
-        assert server.batches.bodies == [server.bodies[-1]]
+        streaming = {"stream": True, "stream_options": {"include_usage": True}}
+        assert [body | streaming for body in server.batches.bodies] == [server.bodies[-1]]
         assert ("temperature" in server.batches.bodies[0]) is (refused is None)
 
 

@@ -202,6 +202,8 @@ def test_what_is_sent_is_what_was_asked():
             "type": "json_schema",
             "json_schema": {"name": "persona", "schema": SCHEMA, "strict": True},
         },
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
     assert reply.sent == {
         "model": "test-model",
@@ -218,7 +220,8 @@ def test_what_is_sent_is_what_was_asked():
 def test_what_was_not_asked_is_not_sent():
     with ChatServer() as server:
         ask(server, temperature=None)
-        assert sorted(server.bodies[0]) == ["messages", "model"]
+        sent = ["max_tokens", "messages", "model", "stream", "stream_options"]
+        assert sorted(server.bodies[0]) == sent
 
 
 def test_the_reply_is_read_whole():

@@ -24,7 +24,7 @@ from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.progress import in_words
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import count, legible, one_line, price_in_words
+from tinyfactory.utils.text import cost_in_words, count, legible, one_line
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
@@ -530,10 +530,10 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
     def show(now: Snapshot) -> None:
         bar.n = now.done + now.failed
         spent = now.spent
-        price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
+        cost = cost_in_words(spent.tokens, spent.usd, more=spent.unknown_price)
         missing = f", {now.failed} missing" if now.failed else ""
         arrived = f", {now.arrived} more arrived" if now.arrived else ""
-        words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
+        words = f"{cost}{missing}{arrived}{now.note}"
         bar.set_postfix_str(legible(one_line(words, 300)), refresh=False)
         bar.refresh()
 

@@ -118,7 +118,7 @@ class TinyPersonFactory(TinyFactory):
         self.language = settings.check("language", language)
         self.template = _template_text(template, "template")
         self.instructions = _template_text(instructions, "instructions")
-        self.extra_body = None if extra_body is None else settings.check_extra_body(extra_body)
+        self.extra_body = settings.check("extra_body", extra_body)
         self.demography: Json | None = None
         self.seed = 0
         if simulation_id is not None and (not isinstance(simulation_id, str) or not simulation_id):
@@ -191,7 +191,7 @@ class TinyPersonFactory(TinyFactory):
         for factory in factories or []:
             factory.model, factory.language = model, language
             if extra_body is not None:
-                factory.extra_body = settings.check_extra_body(extra_body)
+                factory.extra_body = settings.check("extra_body", extra_body)
         return factories or []
 
     @classmethod

@@ -576,7 +576,7 @@ def contexts_request(
     messages = _messages(
         prompts.template("contexts.instructions"), prompts.template("contexts.request"), values
     )
-    return ChatRequest(messages, 1.0, contexts_schema(), "contexts")
+    return ChatRequest(messages, 1.0, contexts_schema(number), "contexts", items=number)
 
 
 def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...]:

@@ -70,12 +70,10 @@ from tinyfactory import settings
 from tinyfactory.utils.logs import get_logger
 from tinyfactory.utils.text import clean, count, cut
 
-# The most tokens assumed for a reply where the request has no bound.
 R = TypeVar("R")
 T = TypeVar("T")
 logger = get_logger("tinyfactory")
 _warned: set[str] = set()
-COMPLETION_BOUND = 4_000
 # A reason is sent to the model and saved, and may repeat a part of a reply.
 _LONGEST_REASON = 4_000
 # Replies to one request that a content filter may stop.
@@ -523,6 +521,11 @@ class Sender:
         self.in_flight.add(number)
         try:
             reply = within_limits(await self._complete(request, reservation.one_more))
+            if not reply.usage.prompt_tokens + reply.usage.completion_tokens:
+                # Not every stream counts its tokens.
+                estimated = Usage(prompt_tokens(request), _tokens(reply.text))
+                sent = reply.sent | {"usage": "estimated"}
+                reply = replace(reply, usage=estimated, sent=sent)
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
@@ -606,7 +609,7 @@ async def reserve(
     import asyncio  # slow to import
 
     prompt = sum(prompt_tokens(request) for request in requests)
-    replies = sum(request.max_tokens or COMPLETION_BOUND for request in requests)
+    replies = sum(request.bound for request in requests)
     usd = usd_of(identity, Usage(prompt, replies), meter, batch=batch)
     bound = Cost(len(requests), prompt + replies, usd)
     while (reservation := meter.try_reserve(bound)) is None:  # noqa: ASYNC110 - threads settle, too

@@ -11,6 +11,13 @@ from tinyfactory import settings
 
 # A model's name, and why it stopped.
 _LONGEST_NAME = 200
+# Bounds on the length of a reply in tokens, which are always sent: a small model may write without
+# end. A person takes about 800 tokens in English and up to four times as many in scripts that a
+# tokenizer knows little of; an answer takes a few hundred, and a context about 60.
+_STRUCTURED = 4_000
+_FREE_TEXT = 1_000
+_PER_CONTEXT = 150
+_LONGEST_LIST = 16_000
 Json = dict[str, Any]
 
 
@@ -32,6 +39,8 @@ class ChatRequest:
     seed : int, optional
         Replaces the seed of a model that has one, such as the offline model. It is not sent to
         endpoints, because few of them honour it.
+    items : int, optional
+        How many texts a reply lists. It only sizes `bound`, and is no part of the key.
 
     Examples
     --------
@@ -46,6 +55,22 @@ class ChatRequest:
     schema_name: str = "reply"
     max_tokens: int | None = None
     seed: int | None = None
+    items: int | None = None
+
+    @property
+    def bound(self) -> int:
+        """The most tokens of a reply: as given, else sized to what is asked for.
+
+        Examples
+        --------
+        >>> ChatRequest(()).bound, ChatRequest((), schema={"type": "object"}).bound
+        (1000, 4000)
+        """
+        if self.max_tokens is not None:
+            return self.max_tokens
+        if self.items is not None:
+            return min(max(_FREE_TEXT, _PER_CONTEXT * self.items), _LONGEST_LIST)
+        return _FREE_TEXT if self.schema is None else _STRUCTURED
 
     def fingerprint(self) -> int:
         """A hash of the request; a model without a seed may use it as one."""
@@ -71,6 +96,13 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)

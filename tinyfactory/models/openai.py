@@ -67,7 +67,7 @@ class OpenAIModel:
         self._base_url = settings.check("base_url", base_url)
         self._api_key = settings.check("api_key", api_key)
         self._target: Target | None = None
-        self._extra_body = settings.check_extra_body(extra_body or {})
+        self._extra_body = settings.check("extra_body", extra_body) or {}
         self.retry = retry or RetryPolicy()
 
     @property
@@ -122,7 +122,7 @@ class OpenAIModel:
     def with_extra_body(self, fields: Mapping[str, Any]) -> OpenAIModel:
         """The same model with further fields for the body of each request."""
         copied = copy.copy(self)
-        copied.__dict__["_extra_body"] = self._extra_body | settings.check_extra_body(fields)
+        copied.__dict__["_extra_body"] = self._extra_body | settings.check("extra_body", fields)
         return copied
 
     def target(self) -> Target:

@@ -14,11 +14,12 @@ from typing import Any
 _HEX = "[0-9a-fA-F]"
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f"
 _LETTER = r"[^\W\d_]"
-# What never belongs into a text: controls, halves of a pair, and a lost letter within a word.
+# A letter is lost: a NUL, half of a pair, a control character before two digits, or the replacement
+# character within a word. Other control characters are data; whoever shows a text hides them.
 LOST = re.compile(
-    f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
+    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER})|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
+    f"|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
 )
-_SUSPECT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
 # A control character is the first half of a wrong escape, and the digits are the second half.
 _SPLIT = re.compile(f"([{_CONTROL}])({_HEX}{{1,4}})")
 # Text of two bytes a letter that was read as one byte a letter; and a NUL before the right letter.
@@ -35,6 +36,10 @@ _BARE = re.compile(
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}[0-9]{0,2}|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});")
 _WINDOWS = {chr(n): bytes([n]).decode("cp1252", "replace") for n in range(0x80, 0xA0) if n != 0x85}
 _C1 = {ord(key): value for key, value in _WINDOWS.items() if value != "\ufffd"}
+# Of quotes and dashes (U+2013 to U+201D) only the second byte is left.
+_HALF = dict(
+    zip((0x13, 0x14, 0x18, 0x19, 0x1C, 0x1D), "\u2013\u2014\u2018\u2019\u201c\u201d", strict=True)
+)
 # UTF-8 that was read as Windows-1252: a first sign, then those of the bytes 0x80 to 0xBF.
 _NEXT = "[\x80-\xbf" + "".join(value for value in _C1.values()) + "]"
 _MOJIBAKE = re.compile(
@@ -57,10 +62,11 @@ def restored(text: str) -> str:
     text = without_split_escapes(text)
     if "\\" in text:
         text = _ESCAPES.sub(_unescaped, text)
+    text = text.translate(_HALF)
     text = _BARE.sub(lambda m: chr(int(m[1] or m[2] or m[3], 16)), text)
     if "&" in text:
         text = _ENTITY.sub(_character, text)
-    return text if text.isascii() else _MOJIBAKE.sub(_decoded, text)
+    return text if text.isascii() else _MOJIBAKE.sub(_decoded, text).translate(_C1)
 
 
 def without_split_escapes(text: str) -> str:
@@ -71,11 +77,9 @@ def without_split_escapes(text: str) -> str:
     >>> without_split_escapes("Andr\x00e9 and Pawe\x0142"), without_split_escapes("a\x00")
     ('André and Paweł', 'a\x00')
     """
-    if not _SUSPECT.search(text):
-        return text
     text = _STRAY.sub("", _UTF16.sub(lambda m: m[0].replace("\x00", ""), text))
     text = _SPLIT_WORD.sub(_joined_word, text)
-    return _SPLIT.sub(_joined, text).translate(_C1)
+    return _SPLIT.sub(_joined, text)
 
 
 def restored_everywhere(value: Any, restore: Callable[[str], str] = restored) -> Any:

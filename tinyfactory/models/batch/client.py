@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.responses import Retryable, as_error, bad_response
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.http.wait import Wait
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.logs import get_logger
 
@@ -116,9 +118,9 @@ class BatchClient:
         path = f"/files/{file}/content"
 
         async def attempt() -> bytes | None:
-            answer = await connections(self.target).send("get", path, _FILE_SECONDS)
+            answer = await connections(self.target).send("get", path, Wait(_FILE_SECONDS))
             if not isinstance(answer, Failure):
-                return answer[0]
+                return self._bytes(answer[0])
             if answer.status in (404, 410):
                 return None
             raise self._error(answer, path)
@@ -157,10 +159,15 @@ class BatchClient:
         self, method: str, path: str, seconds: float | None = None, **content: Any
     ) -> bytes:
         limit: float = settings.get("timeout") if seconds is None else seconds
-        answer = await connections(self.target).send(method, path, limit, **content)
+        answer = await connections(self.target).send(method, path, Wait(limit), **content)
         if isinstance(answer, Failure):
             raise self._error(answer, path)
-        return answer[0]
+        return self._bytes(answer[0])
+
+    def _bytes(self, content: bytes | Json) -> bytes:
+        if isinstance(content, bytes):
+            return content
+        raise bad_response("a stream", json.dumps(content).encode(), self.target)
 
     def _object(self, content: bytes, *names: str) -> Json:
         """The JSON object in a response; a `Retryable` is raised if it lacks one of the names."""

@@ -21,6 +21,21 @@ from tinyfactory.utils.logs import get_logger
 
 log = get_logger("tinyfactory.models")
 
+# The names of the bound on the length, and by how much it is raised for reasoning.
+LENGTHS = ("max_tokens", "max_completion_tokens")
+MORE_ROOM = 4
+_NO = r"(?:n[o']t|unsupported|unknown|unrecogni[sz]ed|unexpected|only|must|disabled|extra|invalid)"
+_STREAM = r"\b(?:stream|streaming|streamed|stream_options|include_usage)\b"
+_ABOUT_STREAM = re.compile(
+    rf"{_STREAM}.{{0,80}}{_NO}|{_NO}.{{0,80}}{_STREAM}", re.IGNORECASE | re.DOTALL
+)
+_NO_STREAMS = re.compile(r"\bstream(?:ing)?\b.{0,40}\b(?:not|n't|un) ?support", re.IGNORECASE)
+_OPTIONS = re.compile("stream_options|include_usage", re.IGNORECASE)
+_HIGHEST = re.compile(
+    r"(?:at most|less than or equal to|smaller than|up to|maximum[^.\d]{0,60}|<=?|> |,)"
+    r"\s*[`'\"]?(\d{2,7})",
+    re.IGNORECASE,
+)
 FORMATS = ("json_schema", "plain_schema", "json_object", "none")
 # All that a plain schema holds.
 _PLAIN = ("type", "properties", "required", "items", "enum", "description", "anyOf")
@@ -45,6 +60,11 @@ class Capabilities:
     proven : bool
         Whether it answered a request with a schema. Failures without a reason are then not blamed
         on the schema.
+    roomy : bool
+        Whether its reasoning used up the bound on the length once, which is then four times as
+        high.
+    most : int, optional
+        The highest bound on the length that it accepts.
     guessed : bool
         Whether the format was lowered after a failure that gave no reason.
     """
@@ -54,6 +74,8 @@ class Capabilities:
     renamed: bool = False
     folded: bool = False
     proven: bool = False
+    roomy: bool = False
+    most: int | None = None
     guessed: bool = False
 
     def messages(self, request: ChatRequest) -> list[dict[str, str]]:
@@ -84,12 +106,16 @@ class Capabilities:
         Examples
         --------
         >>> Capabilities("json_object").parameters(ChatRequest((), temperature=1.5, schema={}))
-        {'temperature': 1.5, 'response_format': {'type': 'json_object'}}
+        {'temperature': 1.5, 'max_tokens': 4000, 'response_format': {'type': 'json_object'}}
         """
-        length = "max_completion_tokens" if self.renamed else "max_tokens"
+        names = LENGTHS[::-1] if self.renamed else LENGTHS
+        length = next((name for name in names if name not in self.dropped), names[0])
+        bound = request.bound
+        if self.roomy and request.max_tokens is None:
+            bound *= MORE_ROOM
         wanted: dict[str, Any] = {
             "temperature": request.temperature,
-            length: request.max_tokens,
+            length: bound if self.most is None else min(bound, self.most),
             "response_format": self._response_format(request),
         }
         return {
@@ -97,6 +123,28 @@ class Capabilities:
             for name, value in wanted.items()
             if value is not None and name not in self.dropped
         }
+
+    def can_be_raised(self, request: ChatRequest) -> bool:
+        """Whether the bound on the length can be raised for reasoning."""
+        return request.max_tokens is None and not self.roomy and self.most is None
+
+    @property
+    def streams(self) -> bool:
+        """Whether replies are asked for as streams."""
+        return "stream" not in self.dropped
+
+    def streaming(self) -> Json:
+        """The parameters that ask for a stream. They belong to the transport.
+
+        Examples
+        --------
+        >>> Capabilities(dropped=frozenset({"stream_options"})).streaming()
+        {'stream': True}
+        """
+        if not self.streams:
+            return {}
+        options = {} if "stream_options" in self.dropped else {"include_usage": True}
+        return {"stream": True} | ({"stream_options": options} if options else {})
 
     def after_refusal(
         self, failure: Failure, sent: Json, *, suspect_format: bool
@@ -116,6 +164,11 @@ class Capabilities:
             return None
         if cause == "system" and not self.folded:
             return replace(self, folded=True)
+        if "stream" in sent and self._is_about_stream(failure):
+            about = f"{failure.param} {failure.message}"
+            name = "stream_options" if _OPTIONS.search(about) else "stream"
+            if name in sent:
+                return replace(self, dropped=self.dropped | {name})
         if status in (400, 422):
             without = self._without_parameter(failure, sent)
             if without is not None:
@@ -152,8 +205,18 @@ class Capabilities:
             renamed=self.renamed or other.renamed,
             folded=self.folded or other.folded,
             proven=proven,
+            roomy=self.roomy or other.roomy,
+            most=min((most for most in (self.most, other.most) if most), default=None),
             guessed=not proven and (self.guessed or other.guessed),
         )
+
+    def _is_about_stream(self, failure: Failure) -> bool:
+        if failure.param.startswith(("stream", "stream_options")):
+            return True
+        if failure.status == 500:  # "the stream was reset" is no refusal
+            return bool(_NO_STREAMS.search(failure.message))
+        refused = failure.status in (400, 404, 405, 422, 501)
+        return refused and bool(_ABOUT_STREAM.search(failure.message))
 
     def _response_format(self, request: ChatRequest) -> Json | None:
         if request.schema is None or self.format == "none":
@@ -170,17 +233,29 @@ class Capabilities:
         return replace(self, format=lower)
 
     def _without_parameter(self, failure: Failure, sent: Json) -> Capabilities | None:
-        name = failure.param.split(".")[-1]
+        parts = failure.param.split(".")
+        name = next((part for part in reversed(parts) if part in sent), parts[-1])
         if name not in sent and not failure.param:
-            named = (p for p in sent if re.search(rf"\b{p}\b", failure.message))
+            # Not \b, because a letter of another script may follow.
+            named = (p for p in sent if re.search(rf"(?a)\b{p}\b", failure.message))
             name = next(named, "")
         if name not in sent or name == "response_format":
             return None
+        if name in LENGTHS:
+            most = _highest(failure.message, sent[name])
+            if most is not None:
+                return replace(self, most=most)
         if name == "max_tokens" and (
             "max_completion_tokens" in failure.message or failure.code == "unsupported_parameter"
         ):
-            return replace(self, renamed=True)
+            return replace(self, renamed=True, dropped=self.dropped | {name})
         return replace(self, dropped=self.dropped | {name})
+
+
+def _highest(message: str, sent: int) -> int | None:
+    """The highest bound on the length that a refusal of `sent` names."""
+    numbers = [int(found) for found in _HIGHEST.findall(message)]
+    return max((number for number in numbers if 0 < number < sent), default=None)
 
 
 def has_schema(sent: Json) -> bool:
@@ -224,7 +299,8 @@ class CapabilityCache:
 
     def get(self, target: Target) -> Capabilities:
         """What is known of a model at an endpoint."""
-        return self._known.get((target.endpoint, target.model), _EVERYTHING)
+        nothing_known = _OFFICIAL if target.official else _EVERYTHING
+        return self._known.get((target.endpoint, target.model), nothing_known)
 
     def doubts(self, target: Target) -> bool:
         """Whether a request was answered without its schema, after server errors with it."""
@@ -256,7 +332,11 @@ class CapabilityCache:
         changes = []
         if FORMATS.index(after.format) > FORMATS.index(before.format):
             changes.append(f"replies are requested {_IN_WORDS[after.format]}")
-        changes += [f"{name!r} is left out" for name in sorted(after.dropped - before.dropped)]
+        dropped = after.dropped - before.dropped - ({"max_tokens"} if after.renamed else set())
+        if {"stream", "stream_options"} & dropped:
+            log.info("%s: refuses a stream, or the count of its tokens", target.what)
+        dropped -= {"stream", "stream_options"}
+        changes += [f"{name!r} is left out" for name in sorted(dropped)]
         if after.renamed and not before.renamed:
             changes.append("'max_tokens' is sent as 'max_completion_tokens'")
         if after.folded and not before.folded:
@@ -286,4 +366,6 @@ class CapabilityCache:
 
 
 _EVERYTHING = Capabilities()
+# The newer models of OpenAI know the newer name alone, and the older ones know both.
+_OFFICIAL = Capabilities(renamed=True)
 known = CapabilityCache()

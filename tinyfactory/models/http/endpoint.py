@@ -10,12 +10,13 @@ import asyncio
 import base64
 import functools
 import hashlib
+import ipaddress
 import json
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -29,7 +30,9 @@ from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.refusals import Failure, read_error
 from tinyfactory.models.http.retry import Health
 from tinyfactory.models.http.route import Route, environment
-from tinyfactory.models.http.transport import client_class
+from tinyfactory.models.http.stream import EventReader
+from tinyfactory.models.http.transport import client_class, read_stream
+from tinyfactory.models.http.wait import Wait
 from tinyfactory.redaction import scrub, secrets_in
 from tinyfactory.utils import bounded_json
 
@@ -81,6 +84,17 @@ class Target:
     def what(self) -> str:
         """Model and endpoint, for messages."""
         return f"{self.model} at {self.endpoint}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a server on the same machine."""
+        host = (urlsplit(self.base_url).hostname or "").lower()
+        if host.endswith("localhost") or host == "host.docker.internal":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def official(self) -> bool:
@@ -223,11 +237,14 @@ class Connections:
         self._clients: list[AsyncOpenAI] = []
         self._in_flight: list[int] = []
         self._openai, self._response = openai, httpx2.Response
+        self._transport_error = httpx2.RequestError
 
     async def send(
-        self, method: str, path: str, seconds: float, **content: Any
-    ) -> tuple[bytes, Mapping[str, str]] | Failure:
+        self, method: str, path: str, wait: Wait, **content: Any
+    ) -> tuple[bytes | Json, Mapping[str, str]] | Failure:
         """Send one request: the body and headers of a 200, or what went wrong.
+
+        A streamed reply is given as the completion that it makes.
 
         Parameters
         ----------
@@ -235,19 +252,20 @@ class Connections:
             ``"get"`` or ``"post"``.
         path : str
             Below the base URL.
-        seconds : float
+        wait : Wait
             How long to wait for the response.
         **content
             What the client's method of that name takes (`body`, `files`, `options`).
         """
         openai = self._openai
-        connect = min(seconds, _CONNECT_TIMEOUT)
+        connect = min(wait.seconds, _CONNECT_TIMEOUT)
         # Only the connection has a limit of its own; `asyncio.timeout` limits the whole.
         options = {"timeout": openai.Timeout(None, connect=connect), **content.pop("options", {})}
         number = self._free_client()
         self._in_flight[number] += 1
+        reader = EventReader()
         try:
-            async with asyncio.timeout(seconds):
+            async with wait.limited():
                 if failure := await self._look():
                     return failure
                 # Not `.chat.completions.create`, which searches the whole request, schema
@@ -255,35 +273,67 @@ class Connections:
                 response = await getattr(self._clients[number], method)(
                     path, cast_to=self._response, options=options, **content
                 )
-            return response.content, response.headers
-        except ModelError as error:
-            raise error from None
-        except openai.APIStatusError as error:
+                stream = response.extensions.get("stream")
+                if stream is not None:
+                    await read_stream(stream, reader, wait)
+                elif response.content.startswith((b"data:", b":")):  # by another name
+                    reader.feed(response.content)
+                    reader.close()
+                else:
+                    return response.content, response.headers
+            return self._broken(reader) or (reader.completion(), response.headers)
+        except (ModelError, TimeoutError, openai.OpenAIError, self._transport_error) as error:
+            if reader.finished:
+                return reader.completion(), {}
+            found = await self._found(error, connect, wait, reader)
+            if isinstance(found, ModelError):
+                raise found from None
+            return self._with_evidence(found, reader)
+        finally:
+            self._in_flight[number] -= 1
+
+    async def _found(
+        self, error: Exception, connect: float, wait: Wait, reader: EventReader
+    ) -> Failure | ModelError:
+        """What an exception of the client means."""
+        openai = self._openai
+        if isinstance(error, openai.APIStatusError):
             # Read here, because the client's reading drops what is beside "error".
             refused = error.response
             if failure := self._route.read(error.status_code, refused.text[:1000]):
                 return failure
             body = _json_or_text(refused.text)
             return read_error(error.status_code, body, refused.headers, self._target)
-        except (TimeoutError, openai.APITimeoutError) as error:
-            if type(error.__cause__).__name__ == "ConnectTimeout":
-                reason = f"it took more than {connect:g} s to connect"
-                return await self._explain(error.__cause__, reason) or Failure(
-                    reason, kind="timeout"
-                )
-            limit = round(seconds, 1)
-            return Failure(f"it took more than {limit:g} s to answer", kind="timeout")
-        except openai.APIConnectionError as error:
-            cause = error.__cause__
-            if isinstance(cause, ModelError):  # of our own transport
-                raise cause from None
-            reason = scrub(str(cause) or type(cause).__name__, *self._target.secrets())
-            if failure := await self._explain(cause, reason):
-                return failure
-            kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
-            return Failure(f"the connection failed: {reason}", kind=kind)
-        finally:
-            self._in_flight[number] -= 1
+        cause = error if isinstance(error, self._transport_error) else error.__cause__
+        for each in (error, cause):
+            if isinstance(each, ModelError):  # of our own transport
+                return each
+        if type(cause).__name__ == "ConnectTimeout":
+            reason = f"it took more than {connect:g} s to connect"
+            return await self._explain(cause, reason) or Failure(reason, kind="timeout")
+        if isinstance(error, (TimeoutError, openai.APITimeoutError)):
+            return wait.failure(reader.words, reader.comments)
+        if not isinstance(error, (openai.APIConnectionError, self._transport_error)):
+            raise error
+        reason = scrub(str(cause) or type(cause).__name__, *self._target.secrets())
+        if not reader.words and (failure := await self._explain(cause, reason)):
+            return failure
+        kind = "unreachable" if type(cause).__name__ == "ConnectError" else "dropped"
+        return Failure(f"the connection failed: {reason}", kind=kind)
+
+    def _broken(self, reader: EventReader) -> Failure | None:
+        """The failure of a stream that was closed before its end."""
+        if reader.finished or reader.error is not None or not reader.has_choices:
+            return None
+        fault = reader.fault or "the connection was closed before the end"
+        return self._with_evidence(Failure(f"the reply broke off: {fault}", kind="dropped"), reader)
+
+    def _with_evidence(self, failure: Failure, reader: EventReader) -> Failure:
+        if not reader.words:
+            return failure
+        began = scrub(" ".join(reader.beginning.split()), *self._target.secrets())
+        told = f"after about {reader.words:,} words ({reader.characters:,} characters)"
+        return replace(failure, message=f"{failure.message}, {told}; it began: {began!r}")
 
     async def _look(self) -> Failure | None:
         """What is wrong with the protocol; found out once, and the first requests wait for it."""

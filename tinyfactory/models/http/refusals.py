@@ -1,8 +1,4 @@
-"""What an endpoint says when it gives no completion: reads the error, and recognises its cause.
-
-Providers word the same cause differently, and proxies wrap the provider's own error. `read_error`
-unwraps it; `_CAUSES` is the one table of wordings.
-"""
+"""What an endpoint says when it gives no completion: reads the error, also behind a proxy."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from tinyfactory.models.http.wordings import cause_of
 from tinyfactory.redaction import scrub
 from tinyfactory.utils.text import cut
 
@@ -28,167 +25,6 @@ _LONGEST_MESSAGE = 500
 _LONGEST_WRAPPED = 20_000
 # Wrappers around an error: a proxy in front of a proxy in front of the provider.
 _MOST_LAYERS = 6
-# A part of the request is blamed only for these: others are about key, money or load.
-_REFUSED = (200, 400, 404, 422, 500, 501)
-_SET_UP = (200, 400, 401, 403, 404, 429, 451)
-_CONTENT = (200, 400, 403, 406, 422, 451, 500)
-
-# Cause, statuses, and words in the codes or in the message. The first that fits counts.
-_CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    (
-        "generation",  # the model wrote something that the endpoint could not accept
-        (200, 400, 422, 500),
-        (
-            r"json_validate_failed|tool_use_failed|output_parse_failed|failed_generation"
-            r"|failed to (?:generate|validate) (?:valid )?json|failed to parse input at pos"
-            r"|model (?:produced|generated|returned|output) (?:an? )?(?:invalid|malformed)"
-            r"|(?:generated|produced) json (?:does not|doesn't|is not|was not)"
-            r"|generated (?:an? )?(?:invalid|malformed)|grammar stack|grammar.{0,20} sampl"
-            r"|sampl\w+.{0,40} grammar|before generating a valid document"
-        ),
-    ),
-    (
-        "policy",
-        (400, 403, 404),
-        (
-            r"no (?:allowed |available )?(?:endpoints?|providers?)\b.{0,80}"
-            r"\b(?:data policy|privacy|guardrail|allowed|ignored|available for the selected)"
-            r"|no allowed providers"
-        ),
-    ),
-    ("format", _REFUSED, r"no endpoints found that (?:support|can handle)"),
-    ("balance", (429,), r"quota.{0,400}\blimit: 0\b"),
-    (
-        "daily",
-        (403, 429),
-        (
-            r"per[ _-]?day|per[ _-]?month|/ ?month|\bdaily\b|\b(?:TPD|RPD)\b|usage limit"
-            r"|(?:hour|weekly|monthly) (?:limit|quota)"
-        ),
-    ),
-    ("rate", (429,), r"RESOURCE_EXHAUSTED|per[ _-]?minute|per[ _-]?second"),
-    (
-        "balance",
-        _SET_UP,
-        (
-            r"insufficient[_ ]?(?:user[_ ])?(?:quota|balance|credit|fund)|exceeded_current_quota"
-            r"|billing_(?:hard_limit|not_active)|billing hard limit|arrear|overdue|good standing"
-            r"|(?:exceeded|reached|used up|exhausted)\b.{0,40}\b(?:current|monthly|included|free)\b"
-            r".{0,20}\b(?:quota|credits?|allowance)|(?:balance|credits?|quota|funds)"
-            r"(?: is| are| has been| have been)?(?: too low| not enough| insufficient| exhausted"
-            r"| used up| depleted| expired)"
-            r"|\b(?:insufficient|not enough|no|any|out of|more) credits?\b"
-            r"|please (?:recharge|top.?up)|spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required"
-            r"|check your billing details|account balance|余额|欠费|充值"
-        ),
-    ),
-    (
-        "account",
-        _SET_UP,
-        (
-            r"\b(?:account|organi[sz]ation|api[ _-]?key|subscription|access)\b(?:\s+\S+){0,2}?\s+"
-            r"(?:has been |have been |is |was |been )?(?:suspended|disabled|deactivated|banned"
-            r"|terminated|blocked|flagged|restricted|revoked|expired|not active|inactive)"
-            r"|access_terminated"
-        ),
-    ),
-    (
-        "region",
-        _SET_UP,
-        (
-            r"unsupported_country|\b(?:country|region|territory|location)\b.{0,60}"
-            r"\b(?:not|isn't|un)[ -]?(?:supported|available|allowed|permitted)"
-            r"|(?:not|n't) (?:supported|available|allowed|permitted)\b.{0,40}"
-            r"\b(?:country|region|territory|location)\b"
-        ),
-    ),
-    (
-        "key",
-        (400,),
-        (
-            r"API_KEY_INVALID|api[ _-]?key\b.{0,40}\b(?:not valid|invalid|incorrect|missing)"
-            r"|(?:invalid|incorrect|missing)[ _](?:api[ _-]?)?key\b"
-        ),
-    ),
-    (
-        "content",
-        _CONTENT,
-        (
-            r"content[ _-]?filter|content[ _-]?(?:management )?(?:[ _-])?policy(?!_fallback)"
-            r"|content[ _-]?moderat|moderation|ResponsibleAI|responsible[ _]ai|data_?inspection"
-            r"|sensitive[ _-]?(?:words?|content|information)|\bflagged\b"
-            r"|PROHIBITED_CONTENT|BLOCKLIST|\bsafety\b"
-            r"|usage (?:polic|guideline)|acceptable use|inappropriate|high[ _]risk|exists? risk"
-            r"|harmful|block_?reason|guardrail|censor|violat\w+ .{0,40}\b(?:polic|guideline|terms)"
-            r"|敏感|不安全|违规|不合规"
-        ),
-    ),
-    (
-        "context",
-        (200, 400, 413, 422, 500),
-        (
-            r"context[_ ]?(?:length|window|size)(?!_?fallback)|context_limit|maximum context"
-            r"|exceed_context|string_above_max|model_max_prompt|range of input length"
-            r"|\b(?:prompt|input|messages?|request|conversation)(?: \S+){0,2}? too (?:long|large)"
-            r"|too many (?:input |prompt )?tokens|tokens?`? \+ |reduce (?:the length|your)"
-            r"|(?:input|prompt)[ _](?:tokens?|length)\b.{0,60}\b(?:exceed|limit|maximum|longer)"
-            r"|exceeds? .{0,60}(?:context|token limit|tokens? allowed|max_model_len"
-            r"|maximum (?:input|number of (?:input )?tokens))"
-            r"|max(?:imum)?[_ ]input[_ ](?:tokens|length)"
-        ),
-    ),
-    (
-        "system",
-        _REFUSED,
-        (
-            r"system[ _](?:role|messages?|prompts?|instructions?)\b.{0,60}"
-            r"\b(?:not|n't|un)[ -]?(?:supported|allowed|enabled|available|accepted|permitted)"
-            r"|(?:not|n't|cannot) (?:support|accept|allow|handle|use)\w*\b.{0,60}\bsystem\b"
-            r"|(?:developer|system) instructions? (?:is|are) not|roles must alternate"
-            r"|only .{0,20}\buser\b.{0,30}\bassistant\b.{0,40}\broles?\b"
-            r"|(?:unknown|unexpected|invalid|unsupported)\b.{0,30}\brole\b.{0,40}\bsystem\b"
-            r"|role\b.{0,60}\b(?:must|should) be .{0,20}\buser\b"
-            r"|(?:must|should) be '?user'? or '?assistant"
-        ),
-    ),
-    (
-        "keyword",  # the schema is accepted without a word that it contains
-        _REFUSED,
-        (
-            r"additional_?properties|unevaluated_?properties|\$defs|\$ref\b|\b(?:min|max)_?items\b"
-            r"|\b(?:min|max)_?length\b|unique_?items|\bpattern\b|\bstrict\b|response_?schema"
-            r"|schema contains features|(?:unsupported|unknown) (?:schema )?(?:keyword|feature)"
-            r"|field is not repeating|schema .{0,40}(?:too complex|too many|nesting)"
-        ),
-    ),
-    (
-        "format",
-        _REFUSED,
-        (
-            r"response_?format|json_schema|json_object|json mode|structured[ _]outputs?|\bschema\b"
-            r"|grammar|guided_json|response_?mime_?type"
-        ),
-    ),
-)
-_TABLE = tuple(
-    (cause, statuses, re.compile(words, re.IGNORECASE | re.DOTALL))
-    for cause, statuses, words in _CAUSES
-)
-# Codes that are only numbers, of GLM and MiniMax.
-_NUMBERS = {
-    **dict.fromkeys(("1113", "1309", "1008"), "balance"),
-    **dict.fromkeys(("1301", "1026", "1027"), "content"),
-    **dict.fromkeys(("1304", "1308"), "daily"),
-    **dict.fromkeys(("1302", "1303", "1305"), "rate"),
-    **dict.fromkeys(("1261", "1039"), "context"),
-    "1211": "model",
-}
-_ABOUT_MODEL = re.compile(r"\b(model|deployment)\b|DeploymentNotFound", re.IGNORECASE)
-_NOT_A_MODEL = re.compile(
-    r"(not a valid|invalid|unknown|no such) model|model\b.{0,200}\b(not exist|not found)"
-    r"|model_not_found|no endpoints found for|no models? (is |are )?loaded|ModelNotFound",
-    re.IGNORECASE | re.DOTALL,
-)
 # How many tokens are left for a reply, and from how many more to subtract.
 _ROOM = (
     re.compile(r"can only afford (\d+)"),
@@ -240,7 +76,8 @@ class Failure:
     `status` is None if there was no HTTP response; `kind` then says why: "unreachable" (no
     connection), "set-up" (a proxy, a certificate or the protocol; asking again cannot help),
     "timeout" or "dropped". `code` is the provider's own one, `type` has the other
-    codes. `generated` is what the model wrote, if the endpoint could not accept it.
+    codes. `generated` is what the model wrote, if the endpoint could not accept it. `advice` says
+    what the user can do about a wait that was too short.
     """
 
     message: str
@@ -251,6 +88,7 @@ class Failure:
     param: str = ""
     retry_after: float | None = None
     generated: str = ""
+    advice: str = ""
 
     @property
     def label(self) -> str:
@@ -270,31 +108,10 @@ class Failure:
 
     @property
     def cause(self) -> str:
-        """What the endpoint refuses, by its codes and words: a cause of the table, or ""."""
+        """What the endpoint refuses; "" if it does not say. See `wordings`."""
         if self.status is None:
             return ""
-        if self.code in _NUMBERS:
-            return _NUMBERS[self.code]
-        if self.is_about_model():
-            return "model"
-        said = f"{self.code} {self.type} {self.param} {self.message}"
-        if self.status == 402:
-            return "balance"
-        for cause, statuses, words in _TABLE:
-            if self.status in statuses and words.search(said):
-                return cause
-        if self.status == 413:
-            return "context"
-        return "key" if self.status in (401, 403) else ""
-
-    def is_about_model(self) -> bool:
-        """Whether the endpoint does not know the model."""
-        said = f"{self.code} {self.message}"
-        if self.code == "model_not_found" or self.status not in (400, 404):
-            return self.code == "model_not_found"
-        if _NOT_A_MODEL.search(said):
-            return True
-        return self.status == 404 and bool(_ABOUT_MODEL.search(said)) and not _is_named(self)
+        return cause_of(self.status, self.code, f"{self.type} {self.param}", self.message)
 
     def room(self, bound: int) -> int | None:
         """Tokens that a reply may have, if the bound on its length was too high; None if not."""
@@ -307,15 +124,6 @@ class Failure:
         if self.status == 413 and (found := _TOO_MANY.search(self.message)):
             return bound - (int(found[2]) - int(found[1]))
         return None
-
-
-def _is_named(failure: Failure) -> bool:
-    """Whether the words are those of a refused setting, which may name the model too."""
-    said = f"{failure.code} {failure.type} {failure.param} {failure.message}"
-    return any(
-        cause in ("policy", "format", "keyword", "system") and words.search(said)
-        for cause, _, words in _TABLE
-    )
 
 
 def read_error(status: int, body: Any, headers: Mapping[str, str], target: Source) -> Failure:

@@ -22,9 +22,9 @@ from tinyfactory.errors import (
     ModelError,
     NoChatEndpoint,
 )
-from tinyfactory.models.chat import ChatReply, ChatRequest, Json
+from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
-from tinyfactory.models.http.capabilities import Capabilities
+from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
 from tinyfactory.models.http.endpoint import Target, connections
 from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.responses import (
@@ -35,14 +35,16 @@ from tinyfactory.models.http.responses import (
     read_reply,
 )
 from tinyfactory.models.http.retry import Clock, Retry, RetryPolicy
+from tinyfactory.models.http.wait import Wait, first_words
 from tinyfactory.models.progress import Progress
 from tinyfactory.utils.logs import get_logger
 
 log = get_logger("tinyfactory.models")
 # Statuses of refusals that may give no reason.
 _UNEXPLAINED = (400, 422, 500, 501)
-# The names of the bound on the length of a reply.
-_LENGTHS = {"max_tokens", "max_completion_tokens"}
+# Words for "the bound on the length was reached".
+_CUT = ("length", "max_tokens", "max_output_tokens")
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 # The fewest tokens in which a person can be written; less room is no use.
 _LEAST_ROOM = 1_000
 
@@ -93,7 +95,9 @@ class Call:
         self.breaker, self.limiter = self.connections.breaker, self.connections.limiter
         self.before_retry = before_retry
         self.progress = progress
-        self.timeout: float = settings.get("timeout")
+        self.first, self.setting = first_words(is_local=target.is_local)
+        self.writing = 0.0  # seconds during which words arrived
+        self.cut_by_reasoning = False
         self.is_probe = False
         self.requests = 0  # that were sent; without those that found no connection
         self.server_error: Failure | None = None
@@ -132,7 +136,7 @@ class Call:
         return reply
 
     async def _with_retries(self) -> ChatReply:
-        self.clock = Clock(self.policy)
+        self.clock = Clock(self.policy, least=1.5 * self.first)
         try:
             return await self._attempt()
         except Retryable as failure:
@@ -156,12 +160,22 @@ class Call:
         known = accepted = capabilities.known.get(self.target)
         first: Failure | None = None
         doubted = False
+        paid: Usage | None = None
+        most: int | None = None
         while True:
-            parameters = accepted.parameters(self.request)
+            parameters = accepted.parameters(self.request) | accepted.streaming()
             outcome = await self._send(accepted)
             if not isinstance(outcome, Failure):
                 capabilities.known.succeeded(self.target)
+                if paid is not None:
+                    outcome = replace(outcome, usage=paid + outcome.usage)
+                elif self.cut_by_reasoning and accepted.can_be_raised(self.request):
+                    log.info("%s: its reasoning used up the bound; asking again", self.target.what)
+                    paid, accepted = outcome.usage, replace(accepted, roomy=True)
+                    continue
                 learnt = accepted.after_reply(parameters)
+                if most is not None:
+                    learnt = replace(learnt, most=most)
                 if doubted and not capabilities.known.doubts(self.target):
                     capabilities.known.doubt(self.target)
                 elif learnt is not known:
@@ -178,9 +192,11 @@ class Call:
                         self.target,
                         parameters,
                         requests=self.requests,
-                        seconds=self.clock.used,
+                        seconds=self.seconds,
                     )
-            elif self._is_shortened(outcome, parameters):
+            elif (room := self._room_after(outcome, parameters)) is not None:
+                # Other prompts are a little longer, and each reply costs a part of the balance.
+                most = room - room // 10
                 continue
             else:
                 suspect = self._suspects_format(outcome)
@@ -193,15 +209,15 @@ class Call:
             log.info("%s: asking again with less, after %s", self.target.what, outcome)
             accepted = less
 
-    def _is_shortened(self, failure: Failure, sent: Json) -> bool:
-        """Whether the same request may be sent once more with a lower bound on its length."""
+    def _room_after(self, failure: Failure, sent: Json) -> int | None:
+        """The lower bound on its length with which the request may be sent once more, if any."""
         bound = sent.get("max_tokens") or sent.get("max_completion_tokens") or 0
         room = failure.room(bound)
         if self.shortened or room is None or room < _LEAST_ROOM or (bound and room >= bound):
-            return False
+            return None
         log.info("%s: asking for at most %d tokens, after %s", self.target.what, room, failure)
         self.request, self.shortened = replace(self.request, max_tokens=room), True
-        return True
+        return room
 
     async def _send(self, accepted: Capabilities) -> ChatReply | Failure:
         """Wait for the rate limiter, then send one HTTP request and read the response."""
@@ -232,18 +248,21 @@ class Call:
     async def _post(self, accepted: Capabilities) -> ChatReply | Failure:
         self.requests += 1
         began = time.monotonic()
+        wait = self._wait(accepted)
         response = await self.connections.send(
             "post",
             "/chat/completions",
-            min(self.timeout, self.clock.left),
-            body=body(self.target, self.request, accepted),
+            wait,
+            body=body(self.target, self.request, accepted) | accepted.streaming(),
         )
+        self.writing += wait.writing
         if isinstance(response, Failure):
             self.requests -= response.kind in ("unreachable", "set-up")
             return response
         completion = read_completion(*response, self.target)
         if isinstance(completion, Failure):
             return completion
+        self.cut_by_reasoning = _is_cut_by_reasoning(completion)
         health = self.connections.health
         health.answered, health.told = True, False
         log.info("%s: answered in %.1f s", self.target.what, time.monotonic() - began)
@@ -252,9 +271,25 @@ class Call:
             self.target,
             accepted.parameters(self.request),
             requests=self.requests,
-            seconds=self.clock.used,
+            seconds=self.seconds,
             structured=self.request.schema is not None,
         )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all requests, without waits in our own queue."""
+        return self.clock.used + self.writing
+
+    def _wait(self, accepted: Capabilities) -> Wait:
+        """How long the next request waits."""
+        silence = settings.get("timeout")
+        seconds, setting = self.first, self.setting
+        if not accepted.streams:  # the whole reply comes at once
+            seconds = settings.given("timeout") or max(seconds, silence)
+            setting = "timeout"
+        if self.clock.left < seconds:
+            seconds, setting = self.clock.left, ""
+        return Wait(seconds, setting, silence=silence, clock=self.clock, progress=self.progress)
 
     @asynccontextmanager
     async def _queueing(self) -> AsyncIterator[None]:
@@ -310,6 +345,23 @@ def body(target: Target, request: ChatRequest, accepted: Capabilities) -> Json:
     """The body of a request with what the endpoint accepts, and the user's own parts of it."""
     sent = {"model": target.model, "messages": accepted.messages(request)}
     extra, parameters = target.extra_body(), accepted.parameters(request)
-    if extra.keys() & _LENGTHS:  # two bounds on the length would be refused
-        parameters = {name: value for name, value in parameters.items() if name not in _LENGTHS}
+    if extra.keys() & set(LENGTHS):  # two bounds on the length would be refused
+        parameters = {name: value for name, value in parameters.items() if name not in LENGTHS}
     return sent | parameters | extra
+
+
+def _is_cut_by_reasoning(completion: Json) -> bool:
+    """Whether a reply reached the bound on its length and its reasoning is to blame."""
+    choice = completion["choices"][0]
+    message, reason = choice["message"], choice.get("finish_reason")
+    if not isinstance(reason, str) or reason.lower() not in _CUT:
+        return False
+    usage = completion.get("usage")
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    text = message.get("content")
+    return (
+        not text
+        or any(message.get(name) for name in _REASONING)
+        or (isinstance(details, dict) and bool(details.get("reasoning_tokens")))
+        or (isinstance(text, str) and "<think" in text[:200] and "</think" not in text)
+    )

@@ -28,16 +28,13 @@ from tinyfactory.redaction import secrets_in
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.text import cut
 
-# Words for "the content filter stopped the reply", of GLM, Gemini and others.
-_FILTERED = frozenset(
-    {"content-filter", "contentfilter", "sensitive", "safety", "prohibited_content", "blocklist"}
-    | {"recitation", "spii", "moderation", "guardrail_intervened"}
-)
+_FILTERED = re.compile(r"content_filter|safety|prohibited|blocklist", re.IGNORECASE)
 # Statuses after which the same request may succeed: also a capacity limit (498) and a client that
 # a proxy believed to be gone (499).
 _TRY_AGAIN = (408, 409, 424, 425, 429, 498, 499)
 # Places of a message that may hold reasoning.
-_REASONING = ("reasoning_content", "reasoning", "thinking")
+_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
 # Characters of reasoning that are searched for the answer, and how often.
 _LONGEST_REASONING = 200_000
 _MOST_STARTS = 500
@@ -55,6 +52,8 @@ class Retryable(Exception):
         Seconds to wait instead of the policy's backoff.
     at_most : int, optional
         Number of attempts after which this failure is final.
+    is_slow : bool
+        Whether a wait that a setting allows was too short.
 
     Attributes
     ----------
@@ -71,12 +70,14 @@ class Retryable(Exception):
         retry_after: float | None = None,
         pause: float | None = None,
         at_most: int | None = None,
+        is_slow: bool = False,
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
         self.pause = pause
         self.at_most = at_most
+        self.is_slow = is_slow
         self.label = "no chat completion" if isinstance(error, BadResponse) else "no answer"
         self.throttled = False
 
@@ -84,14 +85,18 @@ class Retryable(Exception):
 # --- completions ---------------------------------------------------------------------------------
 
 
-def read_completion(content: bytes, headers: Mapping[str, str], target: Source) -> Json | Failure:
-    """The chat completion in the body of a 200, or the error that some servers send with it.
+def read_completion(
+    content: bytes | Json, headers: Mapping[str, str], target: Source
+) -> Json | Failure:
+    """The chat completion in the body of a 200 or a stream, or the error sent as one.
 
     Raises
     ------
     Retryable
         With a `BadResponse`, if the body is neither.
     """
+    if isinstance(content, dict):
+        return _read_streamed(content, headers, target)
     try:
         body = bounded_json.parse(content)
     except LimitExceeded as exceeded:
@@ -138,6 +143,18 @@ def _refused(body: Any, headers: Mapping[str, str], target: Source) -> Failure |
     return None
 
 
+def _read_streamed(body: Json, headers: Mapping[str, str], target: Source) -> Json | Failure:
+    content = json.dumps(body).encode()
+    if not body.get("error"):
+        return read_completion(content, headers, target) if _fault_of(body) else body
+    try:
+        found = read_completion(content, headers, target)
+    except Retryable:
+        # The model had begun: that is no wrong address, but a server error.
+        found = read_error(502, body, headers, target)
+    return found
+
+
 def read_reply(
     completion: Json,
     target: Source,
@@ -165,12 +182,12 @@ def read_reply(
     choice = completion["choices"][0]
     message = choice["message"]
     text = _content(message)
-    finish_reason = _name(choice.get("finish_reason")) or "stop"
-    if finish_reason.lower() in _FILTERED:
-        finish_reason = "content_filter"
+    # Gemini adds a word of its own: "content_filter: PROHIBITED_CONTENT".
+    finish_reason = _name(choice.get("finish_reason")).partition(":")[0] or "stop"
     refusal = _text(message.get("refusal")) or None
-    if not text.strip() and refusal is None and finish_reason != "content_filter":
-        reasoning = next((found for name in _REASONING if (found := _text(message.get(name)))), "")
+    if not text.strip() and refusal is None:
+        thoughts = (_text(message.get(name), ()) for name in _REASONING)
+        reasoning = next((thought for thought in thoughts if thought), "")
         if reasoning.strip():
             text = _last_object(reasoning) if structured else ""
             if not text and finish_reason == "stop":
@@ -224,6 +241,8 @@ def _fault_of(body: Any) -> str | None:
     choice = choices[0]
     if isinstance(choice, dict) and isinstance(choice.get("text"), str):
         choice.setdefault("message", {"content": choice["text"]})  # as of older completions
+    if isinstance(choice, dict) and _FILTERED.match(str(choice.get("finish_reason"))):
+        choice.setdefault("message", {"content": None})  # as Gemini's, after a refused prompt
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
         return "a choice without a `message`"
     return None
@@ -249,10 +268,14 @@ def _content(message: Json) -> str:
     return text
 
 
-def _text(content: Any) -> str:
-    """A message's text; some servers send it in parts."""
+def _text(content: Any, without: tuple[str, ...] = _THOUGHTS) -> str:
+    """A message's text; some servers send it in parts, with the reasoning among them."""
     if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
+        parts = [
+            part.get("text") if isinstance(part, dict) else part
+            for part in content
+            if not isinstance(part, dict) or part.get("type") not in without
+        ]
         content = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         return ""
@@ -331,7 +354,7 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
             "tinyfactory.configure(api_key=getpass())) and that it may use "
             f"{target.model!r} there."
         )
-    if status in _TRY_AGAIN or status >= 500:
+    if status in _TRY_AGAIN or status >= 500 or cause == "moment":
         return Retryable(
             EndpointUnavailable(f"{target.what} did not answer ({failure})."),
             retry_after=failure.retry_after,
@@ -424,7 +447,14 @@ def _without_response(failure: Failure, endpoint: str) -> ModelError | Retryable
         )
         # One more try soon, for a server that is restarting; a wrong address stays wrong.
         return Retryable(error, pause=0.3, at_most=2)
-    return Retryable(EndpointUnavailable(f"{endpoint} did not answer ({failure.message})."))
+    # A server that is too slow stays so: a third wait would be as long as the first two.
+    return Retryable(
+        EndpointUnavailable(
+            f"{endpoint} did not answer ({failure.message}). {failure.advice}".strip()
+        ),
+        at_most=2 if failure.advice else None,
+        is_slow=bool(failure.advice),
+    )
 
 
 def bad_response(fault: str, content: bytes, target: Source) -> Retryable:

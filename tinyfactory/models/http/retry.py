@@ -87,11 +87,13 @@ class Clock:
     policy : RetryPolicy
     extra : float
         Seconds on top of the policy's limit.
+    least : float
+        The least default of the limit, where the user has set none.
     """
 
-    def __init__(self, policy: RetryPolicy, extra: float = 0.0) -> None:
-        limit = policy.time_limit
-        self.limit: float = extra + (settings.get("time_limit") if limit is None else limit)
+    def __init__(self, policy: RetryPolicy, extra: float = 0.0, least: float = 0.0) -> None:
+        limit = policy.time_limit or settings.given("time_limit")
+        self.limit: float = extra + (limit or max(settings.get("time_limit"), least))
         self._used = 0.0
         self._since: float | None = time.monotonic()
         self._timeout: asyncio.Timeout | None = None
@@ -109,13 +111,21 @@ class Clock:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Within the block no time passes."""
-        self._used, self._since = self.used, None
-        self._expire_at(None)
+        self.pause()
         try:
             yield
         finally:
-            self._since = time.monotonic()
-            self._expire_at(asyncio.get_running_loop().time() + self.left)
+            self.resume()
+
+    def pause(self) -> None:
+        """Stop the clock until `resume`."""
+        self._used, self._since = self.used, None
+        self._expire_at(None)
+
+    def resume(self) -> None:
+        """Let the clock go on."""
+        self._since = time.monotonic()
+        self._expire_at(asyncio.get_running_loop().time() + self.left)
 
     def timeout(self) -> asyncio.Timeout:
         """A block that ends with `TimeoutError` when the limit is reached."""
@@ -171,6 +181,7 @@ class Retry:
         self._progress = progress or Progress()
         self.is_hopeless = False  # given up because the endpoint has never answered
         self._attempts = 0
+        self._slow = 0
         self._pausing = self._gave_up = False
         self._most = policy.attempts
         self._throttled = 0.0  # the time of the last 429
@@ -241,8 +252,9 @@ class Retry:
         """Seconds until the next attempt; None to stop."""
         if self._attempts >= self._policy.attempts:
             return None
-        kind = type(failure.error)
-        if failure.at_most is not None and self._failures[kind] >= failure.at_most:
+        self._slow += failure.is_slow
+        seen = self._slow if failure.is_slow else self._failures[type(failure.error)]
+        if failure.at_most is not None and seen >= failure.at_most:
             return None
         if self._clock.left <= (failure.retry_after or 0.0) or self._is_down():
             return None
@@ -342,6 +354,9 @@ class Retry:
     def _out_of_time(self) -> ModelError:
         if self._gave_up and self._breaker is not None and self._breaker.is_open:
             return self._breaker.given_up(self._attempts)
+        if self._last is not None and self._last.is_slow:
+            # More time for all attempts would not help.
+            return EndpointUnavailable(f"{self._last.error} Finished work is saved.")
         last = f"the last failure: {self._last.error}" if self._last else "no answer came"
         seen = f"; seen: {self.counts}" if self._seen else ""
         log.info("%s: attempt %d: out of time", self._what, self._attempts)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tinyfactory import settings
 from tinyfactory.errors import BadResponse, RedirectRefused, ResponseTooLarge
 from tinyfactory.limits import how_to_raise
+from tinyfactory.models.http.stream import EventReader
+from tinyfactory.models.http.wait import Wait
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 # Redirects of one request; a server that needs more sends it in circles.
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+# Seconds to wait for the count of tokens after a reply, and for the end of a response after that.
+_LAST_EVENTS = 5.0
+_LAST_WORD = 0.5
 
 
 @functools.cache
@@ -38,6 +43,14 @@ def client_class() -> Any:
             options |= {"stream": True, "follow_redirects": False}
             for _ in range(_MOST_REDIRECTS + 1):
                 response = await super().send(request, **options)
+                if response.status_code == 200 and _is_stream(response):
+                    # Read by `Connections`, event by event; the official client reads nothing.
+                    return httpx2.Response(
+                        200,
+                        headers=_described(response.headers),
+                        request=request,
+                        extensions={"stream": response},
+                    )
                 try:
                     check_redirect(response)
                     content = await _read(response)
@@ -81,6 +94,36 @@ def check_redirect(response: httpx2.Response) -> None:
     )
 
 
+def _is_stream(response: httpx2.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return kind.strip().lower().startswith("text/event-stream")
+
+
+async def read_stream(response: httpx2.Response, reader: EventReader, wait: Wait) -> None:
+    """Read a stream of events to its end, and close it."""
+    try:
+        encoding = response.headers.get("content-encoding", "")
+        if "," in encoding:
+            raise _packed_twice(response)
+        pieces = response.aiter_bytes() if encoding else response.aiter_raw()
+        characters = 0
+        async for piece in pieces:
+            was_finished, was_ended = reader.finished, reader.ended
+            reader.feed(piece)
+            if reader.ended and not reader.at_end:
+                return  # the rest is not wanted
+            if reader.finished and (not was_finished or reader.ended != was_ended):
+                # The connection can be used again if the server ends the response now.
+                wait.at_most(_LAST_WORD if reader.ended else _LAST_EVENTS)
+            elif reader.characters > characters:
+                characters = reader.characters
+                wait.arrived(reader.words)
+        reader.close()
+    finally:
+        wait.end()
+        await response.aclose()
+
+
 async def _read(response: httpx2.Response) -> bytes:
     """The unpacked body of a response; at most so many bytes are received and unpacked."""
     import httpx2  # slow to import
@@ -100,10 +143,7 @@ async def _read(response: httpx2.Response) -> bytes:
     if not encoding:
         return b"".join(pieces)
     if "," in encoding:  # packed several times: a small response could take hours to unpack
-        raise BadResponse(
-            f"{_address(response.request.url)} sent a response that is packed more than once. It "
-            "was not read. Check the base URL; a proxy may answer instead."
-        )
+        raise _packed_twice(response)
 
     class Pieces(httpx2.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
@@ -122,6 +162,13 @@ def _described(headers: httpx2.Headers) -> list[tuple[bytes, bytes]]:
     """The headers without those that describe the packed body."""
     dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
     return [(name, value) for name, value in headers.raw if name.lower() not in dropped]
+
+
+def _packed_twice(response: httpx2.Response) -> BadResponse:
+    return BadResponse(
+        f"{_address(response.request.url)} sent a response that is packed more than once. It "
+        "was not read. Check the base URL; a proxy may answer instead."
+    )
 
 
 def _too_large(response: httpx2.Response, most: int, limit: str) -> ResponseTooLarge:

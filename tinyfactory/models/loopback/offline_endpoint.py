@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -13,7 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from tinyfactory import settings
 from tinyfactory.models.chat import ChatReply, ChatRequest
-from tinyfactory.models.loopback.server import Answer, Json, LoopbackServer, Request, refusal
+from tinyfactory.models.loopback.server import (
+    Answer,
+    Json,
+    LoopbackServer,
+    Request,
+    refusal,
+    streamed,
+)
 from tinyfactory.models.offline import OfflineModel
 
 # The model's name at this address. "offline" is the model without a network.
@@ -73,7 +80,17 @@ class OfflineEndpoint(LoopbackServer):
             # Without latency, or refused requests would count against the limit.
             return Answer(429, error.body, wait, delay=-self.latency)
         self.requests += 1
-        return Answer(200, self._completion(body))
+        completion = self._completion(body)
+        if not body.get("stream"):
+            return Answer(200, completion)
+        wants_usage = (body.get("stream_options") or {}).get("include_usage") is True
+        events = streamed(completion, usage=wants_usage)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for event in events:
+                yield event
+
+        return Answer(200, pieces=pieces)
 
     def _completion(self, body: Json) -> Json:
         """The offline model's reply as a completion; `model` says "offline" for any request."""
@@ -105,15 +122,16 @@ def _result(coroutine: Coroutine[Any, Any, ChatReply]) -> ChatReply:
 
 
 def _request(body: Json) -> ChatRequest:
-    """The request in a body. All of it matters: the offline model's seed depends on it."""
+    """The request in a body. All of it matters: the offline model's seed depends on it.
+
+    The bound on the length is left out: it is always sent, and no part of the request elsewhere.
+    """
     schema = (body.get("response_format") or {}).get("json_schema") or {}
-    length = body.get("max_completion_tokens", body.get("max_tokens"))
     return ChatRequest(
         tuple(body["messages"]),
         body.get("temperature"),
         schema.get("schema"),
         schema.get("name", "reply"),
-        length,
     )
 
 

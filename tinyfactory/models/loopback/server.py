@@ -10,6 +10,7 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -32,13 +33,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, sent after `delay` seconds; with `drop` the connection is closed instead."""
+    """A response, sent after `delay` seconds; with `drop` the connection is closed instead.
+
+    `pieces` is an asynchronous generator of a body that is sent piece by piece, in place of `body`;
+    with `drop` the connection is closed after the last piece, before the end of the response.
+    """
 
     status: int = 200
     body: Any = b""  # bytes and text are sent as they are, anything else as JSON
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drop: bool = False
+    pieces: Callable[[], AsyncIterator[bytes]] | None = None
 
     def encoded(self) -> bytes:
         """The body as bytes.
@@ -185,10 +191,14 @@ class LoopbackServer:
         try:
             reply = self.answer(request)
             await self.linger(reply)
+            if reply.pieces is not None:
+                await _send_pieces(reply, reply.pieces(), writer)
         finally:
             self.under_way -= 1
         if reply.drop:
             return False
+        if reply.pieces is not None:
+            return True
         writer.write(_response(reply))
         await writer.drain()
         return reply.headers.get("connection") != "close"
@@ -210,12 +220,57 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     return Request(method, path, headers, body, time.monotonic(), content)
 
 
+async def _send_pieces(
+    reply: Answer, pieces: AsyncIterator[bytes], writer: asyncio.StreamWriter
+) -> None:
+    """Send a body in pieces, each as soon as it is there."""
+    headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+    writer.write(_head(reply.status, headers | reply.headers))
+    async for piece in pieces:
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await writer.drain()
+    if not reply.drop:
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+
 def _response(reply: Answer) -> bytes:
     body = reply.encoded()
     headers = {"content-type": "application/json", "content-length": str(len(body))}
-    lines = [f"HTTP/1.1 {reply.status} -"]
-    lines += [f"{name}: {value}" for name, value in (headers | reply.headers).items()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return _head(reply.status, headers | reply.headers) + body
+
+
+def _head(status: int, headers: dict[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def streamed(completion: Json, *, usage: bool, size: int = 24) -> list[bytes]:
+    """A completion as the events of a stream, `size` characters of its text in each.
+
+    Examples
+    --------
+    >>> message = {"role": "assistant", "content": "Hi"}
+    >>> choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    >>> [event[:8] for event in streamed({"choices": [choice]}, usage=False)]
+    [b'data: {"', b'data: {"', b'data: {"', b'data: [D']
+    """
+    choice = completion["choices"][0]
+    message = choice["message"]
+    text = message.get("content") or ""
+    rest = {name: value for name, value in message.items() if name != "content"}
+    deltas: list[Json] = [{**rest, "content": ""}]
+    deltas += [{"content": text[at : at + size]} for at in range(0, len(text), size)]
+    choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+    choices.append([{"index": 0, "delta": {}, "finish_reason": choice.get("finish_reason")}])
+    names = ("id", "created", "model")
+    about: Json = {name: completion[name] for name in names if name in completion}
+    about["object"] = "chat.completion.chunk"
+    events = [{**about, "choices": each} for each in choices]
+    if usage:
+        events.append({**about, "choices": [], "usage": completion.get("usage")})
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    return [f"data: {line}\n\n".encode() for line in [*lines, "[DONE]"]]
 
 
 def refusal(status: int, message: str, code: str | None = None) -> Answer:

@@ -134,6 +134,11 @@ def reply_schema() -> Json:
     It is a committed file, not generated from `PersonaSpec`: another version of pydantic must
     not change requests, nor the keys of events.
 
+    Small models deliver what the schema says, not what the prompt says, so each list has bounds:
+    without `maxItems` some write on without end. There is no `minLength` and no `maxLength`,
+    because OpenAI refuses schemas with them, and no `pattern` for names, because some people have
+    one name only.
+
     Examples
     --------
     >>> list(reply_schema()["properties"])[:3]
@@ -152,12 +157,20 @@ def shared_reply_schema() -> Json:
     return reply_schema()
 
 
-def contexts_schema() -> Json:
+def contexts_schema(number: int | None = None) -> Json:
     """Return the strict JSON schema of a reply with a list of contexts.
+
+    Parameters
+    ----------
+    number : int, optional
+        How many contexts the list has.
 
     Examples
     --------
-    >>> contexts_schema()["required"]
-    ['contexts']
+    >>> contexts_schema(2)["properties"]["contexts"]["maxItems"]
+    2
     """
-    return _schema("contexts")
+    schema = _schema("contexts")
+    if number is not None:
+        schema["properties"]["contexts"] |= {"minItems": number, "maxItems": number}
+    return schema

@@ -25,9 +25,9 @@ _WORD_LISTS = (
     "preferences.dislikes",
     "skills",
 )
-_MARK = re.compile(r"\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+")
+_MARK = re.compile(r"\A(?:\(?\d{1,2}[.):]|[-*•–])\s")
 _MARKS = re.compile(r"(?:^|(?<=\s))(?:\(?\d{1,2}[.)]|•)\s+")
-_COMMA = re.compile(r"\s*(?:,(?!\d)|[\uff0c\u3001])\s*(?![^()]*\))")
+_COMMA = re.compile(r",(?!\d)|[\uff0c\u3001]")
 _AND = re.compile(r"(?:and|or|&|und|et|y|e|og|och|en)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(
     r"(?:i|i'm|he|she|they|we|it|my|his|her|their|(?:dis)?likes?|loves?|enjoys?|hates?|prefers?"
@@ -59,7 +59,7 @@ def split_lists(value: Any, path: str = "") -> Any:
     >>> split_lists({"skills": ["fishing, camping, and hiking"]})
     {'skills': ['fishing', 'camping', 'hiking']}
     >>> split_lists("Rain, I say, is fair.", "beliefs")
-    'Rain, I say, is fair.'
+    ['Rain, I say, is fair.']
     """
     if path in LISTS:
         found = items(value)
@@ -74,7 +74,7 @@ def split_lists(value: Any, path: str = "") -> Any:
 
 def _parts(text: str, path: str) -> list[str]:
     """Return the items in a text; the text alone if it may be one item."""
-    lines = [_MARK.sub("", line, count=1).strip() for line in text.splitlines() if line.strip()]
+    lines = [_MARK.sub("", line.strip()).strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         return [line for line in lines if line]
     if _MARKS.match(text) and len(parts := _MARKS.split(text)) > 2:
@@ -84,11 +84,11 @@ def _parts(text: str, path: str) -> list[str]:
     if len(parts) > 2 and whole and all(len(part.split()) <= 8 for part in parts):
         return [_AND.sub("", part) if _AND.match(part) else part for part in parts]
     words = 4 if path in _WORD_LISTS else 2 if path == "personality.traits" else 0
-    parts = [part for part in _COMMA.split(text.rstrip(" .")) if part]
+    parts = [part.strip() for part in _COMMA.split(text.rstrip(" .")) if part.strip()]
     if len(parts) > 2 and words:
         parts = [_AND.sub("", part, count=1) if _AND.match(part) else part for part in parts]
         short = all(len(part.split()) <= words and len(part) <= 40 for part in parts)
-        ends = any(re.search(r"[.!?:](?:\s|$)", part) for part in parts)
+        ends = any(re.search(r"[.!?:](?:\s|$)|[()]", part) for part in parts)
         if short and not ends and not any(_SENTENCE.match(part) for part in parts):
             return parts
     return [text]
