@@ -23,8 +23,9 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
     │   │   ├── PromptRefused           a content filter refused this prompt, not the others
     │   │   └── RedirectRefused         the endpoint sends the request to another server
-    │   └── BadResponse                 the response is not a chat completion
-    │       └── NoChatEndpoint          nor was any response before: the address is wrong
+    │   ├── BadResponse                 the response is not a chat completion
+    │   │   └── NoChatEndpoint          nor was any response before: the address is wrong
+    │   └── NobodyMade                  no person of `generate_people` could be made
     ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
     │   └── ReplyFiltered               a content filter stopped the reply; asked again once
     ├── JournalError                    the journal cannot do what was asked
@@ -229,6 +230,10 @@ class BadResponse(ModelError):
 
 class NoChatEndpoint(BadResponse):
     """The endpoint has not sent one chat completion so far. Its address is probably wrong."""
+
+
+class NobodyMade(ModelError):
+    """No person of a job could be made. The message has the last reason."""
 
 
 class LimitExceeded(TinyFactoryError):
