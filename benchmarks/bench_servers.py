@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.profile_server import Kind, ProfileServer, ServerProfile
 from tests.support.server_profiles import PROFILES
-from tinyfactory import TinyPersonFactory, configure
+from tinyfactory import TinyPerson, TinyPersonFactory, configure
 from tinyfactory.models.http.retry import RetryPolicy
 from tinyfactory.models.openai import OpenAIModel
 
@@ -28,6 +28,7 @@ FAULTS: dict[int, Kind] = {6: "failed", 8: "overload"}
 
 def factory_at(server: ProfileServer) -> TinyPersonFactory:
     """A factory whose model is at the server, which must not remember what it refused before."""
+    TinyPerson.clear_people()  # the people of each server have the same names
     profile = server.profile
     azure = profile.name.startswith("Azure")
     os.environ["AZURE_OPENAI_API_KEY"] = "0123456789abcdef0123456789abcdef"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from tinyfactory import settings
 from tinyfactory.errors import BudgetExceeded, InvalidInput, UnknownPrice
 from tinyfactory.utils.concurrency import open_after_fork
-from tinyfactory.utils.text import price_in_words
+from tinyfactory.utils.text import cost_in_words, count
 
 Prices = Mapping[str, tuple[float, float]]
 # Tolerance for rounding errors in sums of floats.
@@ -94,10 +94,8 @@ class Spent:
     unknown_price: bool = False
 
     def __str__(self) -> str:
-        price = price_in_words(self.usd)
-        if self.unknown_price and self.usd is not None:
-            price += " and more of unknown price"
-        return f"{self.calls:,} calls, {self.tokens:,} tokens, {price}"
+        cost = cost_in_words(self.tokens, self.usd, more=self.unknown_price)
+        return f"{count(self.calls, 'call', 'calls')}, {cost}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from tinyfactory.journal.storage.store import Store
 from tinyfactory.journal.verification import check_row
 from tinyfactory.utils.files import expanded
 from tinyfactory.utils.imports import install_command
-from tinyfactory.utils.text import legible
+from tinyfactory.utils.text import legible, price_in_words
 
 DEMO_CONTEXT = "A group of friends are on a camping trip."
 
@@ -131,8 +131,7 @@ def _reply(reply: Json) -> str:
     usage = reply.get("usage") or {}
     tokens = f"{usage.get('prompt_tokens', 0)}+{usage.get('completion_tokens', 0)} tokens"
     usd = reply.get("usd")
-    price = "price unknown" if usd is None else f"{usd:.6f} USD"
-    return f"{reply.get('model')}, {tokens}, {price}, {reply.get('finish_reason')}"
+    return f"{reply.get('model')}, {tokens}, {price_in_words(usd)}, {reply.get('finish_reason')}"
 
 
 def verify(arguments: argparse.Namespace) -> int:

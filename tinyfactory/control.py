@@ -35,6 +35,14 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
+# Whether a simulation was begun here.
+_begun = False
+
+
 def begin(
     path: str | Path | None = None,
     simulation_id: str | None = None,
@@ -88,12 +96,13 @@ def begin(
             raise InvalidInput(
                 f"{other} is another name of {name}; give one of them. Nothing was opened."
             )
+    global _begun
     path = cache_path if path is None else path
     simulation_id = id if simulation_id is None else simulation_id
     if path is not None and recording is None and is_recording(path):
         path, recording = None, path
     if recording is not None:
-        return Simulation.from_recording(
+        simulation = Simulation.from_recording(
             recording,
             mode,
             path,
@@ -101,7 +110,11 @@ def begin(
             retry_failures=retry_failures,
             budget=budget,
         )
-    return Simulation(path, simulation_id, retry_failures=retry_failures, budget=budget).begin()
+    else:
+        simulation = Simulation(path, simulation_id, retry_failures=retry_failures, budget=budget)
+        simulation.begin()
+    _begun = True
+    return simulation
 
 
 def checkpoint() -> None:
@@ -115,8 +128,10 @@ def end() -> None:
     """End the current simulation, when the calls and jobs under way have ended.
 
     A line in the log says for what it waits. Ctrl-C stops the waiting; the simulation stays open.
+    Calling it again does nothing.
     """
-    _current("end").end()
+    if current_simulation() is not None or not _begun:
+        _current("end").end()
 
 
 def reset() -> None:

@@ -23,8 +23,9 @@ A message says what is wrong, then what to do; after a long call also what was s
     │   ├── RequestRejected             the endpoint rejected the request (other 4xx)
     │   │   ├── PromptRefused           a content filter refused this prompt, not the others
     │   │   └── RedirectRefused         the endpoint sends the request to another server
-    │   └── BadResponse                 the response is not a chat completion
-    │       └── NoChatEndpoint          nor was any response before: the address is wrong
+    │   ├── BadResponse                 the response is not a chat completion
+    │   │   └── NoChatEndpoint          nor was any response before: the address is wrong
+    │   └── NobodyMade                  no person of `generate_people` could be made
     ├── ReplyRejected                   a reply that cannot be parsed; the model is asked again
     │   └── ReplyFiltered               a content filter stopped the reply; asked again once
     ├── JournalError                    the journal cannot do what was asked
@@ -53,6 +54,11 @@ import sys
 from types import TracebackType
 
 
+def __dir__() -> list[str]:
+    own = (name for name, it in globals().items() if getattr(it, "__module__", "") == __name__)
+    return [name for name in own if not name.startswith("_")]
+
+
 class TinyFactoryError(Exception):
     """Base of all errors of this package.
 
@@ -74,8 +80,13 @@ class TinyFactoryError(Exception):
         After ``%xmode Verbose``, IPython shows all frames. The error and its traceback are not
         changed, so a debugger sees all frames in each mode.
         """
-        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         lines: list[str]
+        if shell is None:
+            import traceback  # slow to import, and seldom needed
+
+            return traceback.format_exception(self)
+        formatter = shell.InteractiveTB
         if formatter.mode == "Verbose":
             lines = formatter.structured_traceback(type(self), self, self.__traceback__)
             return lines
@@ -219,6 +230,10 @@ class BadResponse(ModelError):
 
 class NoChatEndpoint(BadResponse):
     """The endpoint has not sent one chat completion so far. Its address is probably wrong."""
+
+
+class NobodyMade(ModelError):
+    """No person of a job could be made. The message has the last reason."""
 
 
 class LimitExceeded(TinyFactoryError):

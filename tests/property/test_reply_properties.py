@@ -81,8 +81,17 @@ def test_marks_within_the_texts_of_json_are_no_reasoning(value):
     assert answer_in(text) == (text, True)
 
 
-@given(st.text("abzABZ éèçãõñüßłńşđÁÉÃÕÂÎ.,;:'’-–()0189&", max_size=60))
-def test_a_text_whose_letters_are_whole_stays_as_it_is(text):
+words = st.sampled_from(
+    "São SÃO IRMÃ É Łódź naïve François CAFÉ Ängste Ærø 00e9 R&D u Việt Привет 日本 20°C".split()
+)
+signs = st.sampled_from(
+    [" ", " – ", "–", "—", ", ", "’", "’s ", "“", "”", "» ", "« ", "; ", "\n", "-"]
+)
+
+
+@given(st.lists(st.tuples(words, signs), max_size=12))
+def test_a_text_whose_letters_are_whole_stays_as_it_is(pairs):
+    text = "".join(word + sign for word, sign in pairs)
     assert restored(text) == text
 
 

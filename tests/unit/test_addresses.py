@@ -200,6 +200,7 @@ def test_a_mended_address_is_asked_and_its_query_is_sent(written):
     [
         *("nonsense", "gpt-4.1-mini", "ftp://host/v1", "http://", "https://", "http://h:99999x"),
         *("http://[::1", "http://host:0/v1", "http://:8080/v1", "example.org:8000/v1", "/v1", "?"),
+        *("http://256.1.1.1:9/v1", "http://\u2603.localhost/v1", "http://127.0.0.1/\x01/v1"),
         *("file:///etc/passwd", "socks5://localhost:1080"),
     ],
 )

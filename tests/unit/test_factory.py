@@ -473,7 +473,9 @@ def test_failure_replays_and_is_asked_again_on_request(serve, tmp_path):
 
 
 def test_failure_of_the_endpoint_is_not_kept(serve, tmp_path):
-    server = serve([html_page()] * 4)
+    server = serve()
+    TinyPersonFactory(CONTEXT).generate_person()  # not the first response of the endpoint
+    server._script = [html_page()] * 4
     control.begin(tmp_path / "j")
     assert TinyPersonFactory(CONTEXT).generate_person(attempts=1) is None
     asked = len(server.requests)

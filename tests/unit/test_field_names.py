@@ -23,7 +23,16 @@ SLIPS = {
 OWN = (
     *("clearance", "wage", "stage", "wealth", "income", "religion", "references", "race", "page"),
     *("household", "district", "canton", "borough", "county", "state", "ward", "pets", "ace"),
-    *("age_band", "age_range", "age_group", "household_size", "relationship_status", "hobby"),
+    *(
+        "age_band",
+        "age_range",
+        "age_group",
+        "household_size",
+        "relationship",
+        "residency",
+        "hobby",
+        "name2",
+    ),
     *("occupation.salary", "demographics.agee", "favourite.book", "Département", "my_agee"),
 )
 KNOWN = (
@@ -70,6 +79,8 @@ def test_a_wrong_particularity_costs_nothing(given, said):
             factory.generate_person(given)
         with pytest.raises(InvalidInput, match=said):
             factory.generate_people(3, given, concurrency=2)
+        with pytest.raises(InvalidInput, match=said):
+            factory.estimate(3, given)
         assert "Nothing was sent" in str(caught.value)
         assert server.requests == []
 

@@ -452,20 +452,27 @@ def test_progress_says_count_tokens_price_and_time(serve):
     assert server.allowed == 3
     assert "3 of 3 people" in told[-1] and "tokens" in told[-1] and "USD" in told[-1]
     assert 'value="3" max="3"' in form._progress.value and "aria-label" in form._progress.value
-    assert "hits" not in told[-1], "without a simulation there is no journal"
+    assert "replayed" not in told[-1], "without a simulation there is no journal"
 
 
-def test_in_a_simulation_hits_and_misses_are_told(server):
+def test_shipped_tables_are_offered_by_their_titles():
+    titles = [title for title, _ in PersonaForm()._fields.demography.way.options]
+    assert (
+        "People who earned in the United States, 1994" in titles and "Us Earners 1994" not in titles
+    )
+
+
+def test_in_a_simulation_it_tells_what_is_new_and_what_was_replayed(server):
     with control.begin("town"):
         form = PersonaForm("Bakers in Vienna")
         form.number = 2
         form.generate()
-        assert "0 hits, 2 misses" in form._progress.text
+        assert "2 new, nothing replayed" in form._progress.text
     with control.begin("town"):
         again = PersonaForm("Bakers in Vienna")
         again.number = 3
         again.generate()
-        assert "2 hits, 1 misses" in again._progress.text
+        assert "2 replayed, 1 new" in again._progress.text
     assert len(server.requests) == 3
 
 

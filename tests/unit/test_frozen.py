@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.support import frozen
-from tinyfactory import Simulation, control
+from tinyfactory import Simulation, control, prompts
 from tinyfactory.models import OfflineModel, OpenAIModel
+from tinyfactory.people.schema import edits, layout
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,17 @@ def no_model(monkeypatch):
     frozen.configure()
 
 
+@pytest.fixture
+def prompts_of_then(monkeypatch):
+    """The prompts and schemas with which the journal was made; they enter event keys."""
+    then = json.loads((frozen.FOLDER / "prompts.json").read_text(encoding="utf-8"))
+    schema = then["schemas"]["persona"]
+    monkeypatch.setattr(prompts, "template", then["templates"].__getitem__)
+    monkeypatch.setattr(layout, "shared_reply_schema", lambda: schema)
+    monkeypatch.setattr(layout, "schema_of_contexts", lambda number: then["schemas"]["contexts"])
+    monkeypatch.setattr(edits, "reply_schema", lambda: schema)
+
+
 def compare(told: Any, stored: Any, place: str) -> None:
     """Part by part, so that a failure names the place where they differ."""
     if isinstance(told, dict) and isinstance(stored, dict):
@@ -64,10 +76,12 @@ def check(simulation, expected, raised):
     assert (simulation.hits, simulation.misses) == (expected["done"] - 1, raised)
 
 
+@pytest.mark.usefixtures("prompts_of_then")
 def test_a_journal_replays_live_with_no_model_call(journal, expected):
     check(control.begin(journal, frozen.SIMULATION), expected, raised=1)
 
 
+@pytest.mark.usefixtures("prompts_of_then")
 def test_a_journal_replays_live_in_the_second_run_of_a_kernel(journal, expected):
     simulation = control.begin(journal, frozen.SIMULATION)
     check(simulation, expected, raised=1)

@@ -51,8 +51,8 @@ def test_the_first_line_is_shown_with_its_branches(lesson):
     assert view.line == simulation.lines()[0].root
     assert cells(view, "result") == [person.name for person in people]
     assert cells(view, "branch") == ["1, goes on 2 ways", "1", "2, after #1"]
-    assert set(cells(view, "was")) == {"miss"}
-    assert "4 events" in view._totals.text and "4 misses" in view._totals.text
+    assert set(cells(view, "was")) == {"new"}
+    assert "4 events" in view._totals.text and "4 new, nothing replayed" in view._totals.text
     began = [row[1] for row in view._lines.rows.cells]
     assert began[1] == "context_text='A choir in Cardiff', model='offline' · TinyPersonFactory"
 
@@ -77,7 +77,7 @@ def test_a_click_on_a_row_selects_and_tells_all_of_it(lesson):
     press(view._events, selected=2)
     assert view.selected.result == people[2].name and seen == [view.selected]
     assert view.selected.key in view._detail.text.value
-    assert "compared with" in view._detail.text.value  # why it was a miss
+    assert "is new: " in view._detail.text.value
     press(view._events, sort=["result", True], page=0, selected=None)
     assert cells(view, "result") == sorted((p.name for p in people), reverse=True)
     press(view._events, selected=0)
@@ -145,7 +145,7 @@ def test_check_out_says_so_when_nothing_of_the_line_is_alive(tmp_path, lesson):
     with pytest.raises(InvalidInput, match="No event is selected"):
         view.checkout()
     view.selected = key
-    assert "not met in this run" in view._detail.text.value
+    assert "not in this run" in view._detail.text.value
     view._detail.checkout.click()
     assert isinstance(view.error, InvalidInput)
     assert "alive" in view.status and f"factory.checkout('{key[:12]}')" in view.status
@@ -153,7 +153,7 @@ def test_check_out_says_so_when_nothing_of_the_line_is_alive(tmp_path, lesson):
     again = TinyPersonFactory(CONTEXT, model="offline")
     again.generate_people(2)
     view.refresh()
-    assert cells(view, "was") == ["hit", "hit", "–"]
+    assert cells(view, "was") == ["replayed", "replayed", "–"]
     view.checkout()
     assert len(again.generated_names) == 1
 

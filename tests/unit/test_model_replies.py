@@ -42,9 +42,16 @@ REASONING = [
     "<|channel|>analysis<|message|>Hm.<|channel|>final <|constrain|>json<|message|>",
     "<|channel>thought\nHm.<channel|>",
     "<|begin_of_thought|>Hm.<|end_of_thought|>",
+    "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>",
+    "<|thinking_start|>Hm.<|thinking_end|>",
+    "<thinking_process>Hm.</thinking_process>",
+    "<longcat_think>Hm.</longcat_think>",
+    "<analysis>Hm.</analysis>",
+    f"<draft>{DRAFT}</draft>",
     "analysisThe user wants a person.assistantfinal",
     "Here is my thought process:\nHm.\n\nHere is my response:\n",
     "**Here is my thought process:** Hm.\n\n**Here is my response:**\n",
+    "Thinking...\nHm.\n...done thinking.\n\n",
     "&lt;think&gt;Hm.&lt;/think&gt;",
 ]
 UNFINISHED = [
@@ -86,7 +93,10 @@ def test_the_person_is_read_from_behind_the_reasoning(serve, reasoning):
 def test_unfinished_reasoning_is_asked_again(serve, text, finish):
     server = serve([answer(text, finish), answer(JSON)])
     assert factory().generate_person().name == "Ana Souza"
-    assert "cut off within its reasoning" in server.requests[1].last_message
+    assert len(server.requests) == 2
+    # After "length" the transport may have asked for more room already.
+    reason = "cut off within its reasoning" in server.requests[1].last_message
+    assert reason or finish == "length"
 
 
 @pytest.mark.parametrize(
@@ -314,6 +324,7 @@ def test_lists_in_one_text_are_split(serve):
         {"education": "e.g. a degree"},
         {"style": "How the person speaks and appears."},
         {"residence": "City, country"},
+        {"relationships": [{"name": "string", "description": "string"}]},
         {"beliefs": ["I say so at each meal."] * 8},
         {"preferences": dict.fromkeys(("interests", "likes", "dislikes"), ["tea"] * 9)},
     ],

@@ -70,6 +70,13 @@ def test_the_tab_key_lists_public_names_only(package):
     assert sorted(dir(module)) == sorted(module.__all__)
 
 
+@pytest.mark.parametrize("module", ["control", "errors"])
+def test_the_tab_key_lists_what_a_module_defines_only(module):
+    names = dir(import_module(f"tinyfactory.{module}"))
+    assert {"os", "re", "Path", "TracebackType", "annotations", "Literal"}.isdisjoint(names)
+    assert {"control": "begin", "errors": "NameTaken"}[module] in names
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         getattr(tinyfactory, "no_such_" + "name")

@@ -64,3 +64,27 @@ def test_broken_mustache_is_refused(template):
 )
 def test_packaged_templates_are_there(name):
     assert prompts.template(name).strip()
+
+
+@pytest.mark.parametrize("name", ["person", "contexts", "rewrite", "talk"])
+def test_instructions_hold_nothing_that_a_small_model_would_copy(name):
+    text = prompts.template(f"{name}.instructions")
+    assert not any(sign in text for sign in ('": "', "...", "…", "e.g.", "such as"))
+    assert len(text) < 2_900  # small models read some 40 tokens a second
+
+
+def test_the_instructions_ask_for_what_the_schema_bounds():
+    from tinyfactory.people import reply_schema
+
+    text = prompts.template("person.instructions")
+    assert "first and last name" in text and "whole number" in text
+
+    def lists(schema):
+        for key, part in schema.get("properties", {}).items():
+            if part["type"] == "array":
+                yield key, part
+            yield from lists(part)
+
+    for key, part in lists(reply_schema()):
+        assert f'"{key}"' in text
+        assert f"{part['minItems']} to {part['maxItems']}" in text

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cells import CellError, kernel
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
@@ -24,6 +26,32 @@ BLOCKS = [
 def test_the_code_runs_offline(block, monkeypatch):
     monkeypatch.setenv("TINYFACTORY_MODEL", "offline")
     exec(compile(block, "block", "exec"), {})
+
+
+def test_a_class_runs_the_lesson_in_any_order_and_again(tmp_path):
+    [block] = re.findall(r"## Teach a class.*?```python\n(.*?)```", README, re.DOTALL)
+    imports, begin, people, ask, export, opens = block.strip().split("\n\n")
+    with kernel(tmp_path) as teacher:
+        taught = [teacher.run(cell) for cell in (imports, begin, people, ask, export)][3]
+    cells = {
+        "begin": f"{imports}\n{opens}", "people": people, "ask": ask,
+        "edit": 'people[0].revise({"age": 35}).changes', "end": "control.end()",
+    }  # fmt: skip
+    with kernel(tmp_path) as student:
+        student.run("import os; del os.environ['TINYFACTORY_MODEL']")
+        for cell in ("begin", "begin", "people", "people", "edit", "edit", "ask", "ask"):
+            shown = student.run(cells[cell], cell)
+        assert shown.startswith("This cell was run before") and shown.endswith(taught)
+        for cell in ("people", "edit", "ask", "people", "ask", "end", "end", "begin", "people"):
+            student.run(cells[cell], cell)
+        assert student.run(cells["ask"], "ask") == taught
+        with pytest.raises(CellError, match=r"'What worries you\?' → 'What else\?'"):
+            student.run(ask.replace("What worries you?", "What else?"), "ask")
+        extend = 'control.begin("lesson.recording.jsonl.gz", mode="extend")'
+        assert extend in README
+        student.run(f'import tinyfactory; tinyfactory.configure(model="offline"); {extend}')
+        student.run(people, "people")
+        assert student.run('people[0].ask("What else?")', "ask")
 
 
 def test_what_the_pages_link_to_is_there():

@@ -134,6 +134,10 @@ DRAFT = json.dumps({"name": "Draft P", "age": 99})
         f"{DRAFT}\nWait, she is younger.\n{PLAIN}",
         f"First version: {DRAFT} Revised version: {PLAIN}",
         f"[{DRAFT}] Final: [{PLAIN}]",
+        f"```json\n{DRAFT}\n```\n\n{PLAIN}",
+        f"{DRAFT}\n\n```json\n{PLAIN}\n```",
+        f"Attempt 1: {DRAFT}\nAttempt 2: {PLAIN}",
+        json.dumps({"thoughts": "A cook.", "person": ANA}),
         json.dumps(ANA | {"age": 99}) + "\n" + PLAIN,
         json.dumps({"name": "Ana", "age": 43}) + "\n\n---\n\n" + PLAIN,
         f'The form is {{"type": "object", "properties": {{}}}}. So: {PLAIN}',
@@ -145,6 +149,15 @@ DRAFT = json.dumps({"name": "Draft P", "age": 99})
 )
 def test_the_final_answer_is_read_and_not_the_draft(text):
     assert read_persona(text) == ANA
+
+
+@pytest.mark.parametrize("between", ["\n", "\n```\n```json\n", " → ", "\n\nor\n\n"])
+def test_a_whole_person_is_read_and_not_a_sketch_beside(between):
+    whole = full_person(3)
+    assert read_persona(DRAFT + between + json.dumps(whole)) == whole
+    assert read_persona(json.dumps(whole) + between + '{"name": "string"}') == whole
+    with pytest.raises(ReplyRejected, match="2 people"):
+        read_persona(json.dumps(whole) + between + json.dumps(full_person(4)))
 
 
 BO = json.dumps({"name": "Bo", "age": 40})
@@ -179,6 +192,7 @@ def test_a_final_list_and_a_final_field_are_read():
         r"Jos\u0000e9 Lima",
         "Jos\x00e9 Lima",
         r"Jos\u000e9 Lima",
+        r"Jos\u0001e9 Lima",
         r"Jos\xe9 Lima",
         r"Jos\351 Lima",
         r"Jos\u{e9} Lima",
@@ -197,7 +211,7 @@ def test_a_damaged_letter_is_restored_in_all_texts(name):
 
 
 @pytest.mark.parametrize(
-    "name", [r"Jos\u0000", r"An\u0000a", r"Ana\ud800", r"A\u001b[2J", "Jos\ufffd", r"Jos\u0001e9"]
+    "name", [r"Jos\u0000", r"An\u0000a", r"Ana\ud800", r"A\u0001b", "Jos\ufffd", r"Jos\u0000zz"]
 )
 def test_a_lost_letter_is_rejected_with_a_reason(name):
     for text in (f'{{"name": "{name}"}}', f'{{"name": "Ana", "other_facts": ["{name}"]}}'):
@@ -263,3 +277,13 @@ def test_no_contexts_is_a_rejection(text):
 def test_contexts_cut_off_are_rejected():
     with pytest.raises(ReplyRejected, match="shorter"):
         read_contexts('{"contexts": ["A harb', "length", expected=2)
+
+
+def test_a_list_in_plain_text_that_was_cut_off_has_no_half_context():
+    text = "1. A harbour.\n2. A school.\n3. A ba"
+    assert read_contexts(text, "length", expected=3) == ["A harbour.", "A school."]
+
+
+def test_placeholders_are_no_contexts():
+    text = '{"contexts": ["first context", "A harbour.", "...", "string"]}'
+    assert read_contexts(text, expected=4) == ["A harbour."]

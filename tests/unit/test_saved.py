@@ -55,6 +55,11 @@ def test_many_changes_are_stored_once_they_have_settled_and_from_a_thread(run):
     assert shown[1].data["text/plain"] == "99"
 
 
+def test_a_change_of_a_cell_is_stored_with_it_however_soon_the_kernel_ends(run):
+    _, shown, _ = run(SETUP, "words", "words.words = 'Ana'; words.store_soon()")
+    assert shown[1].data["text/plain"] == "Ana"
+
+
 def test_what_was_never_shown_stores_nothing_and_starts_no_thread():
     from tinyfactory.widgets.parts.static_form import StaticForm
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidPersona
 from tinyfactory.people import PersonaSpec, check_generated, merge, normalise, reply_schema
-from tinyfactory.people.schema.layout import contexts_schema
+from tinyfactory.people.schema.layout import schema_of_contexts
 from tinyfactory.people.schema.persona import validated
 
 OLDER = {
@@ -293,9 +293,11 @@ def test_the_schema_that_is_sent_has_the_fields_of_the_spec():
     compare(reply_schema(), PersonaSpec)
 
 
-@pytest.mark.parametrize("schema", [reply_schema(), contexts_schema()])
-def test_the_schemas_are_strict(schema):
+@pytest.mark.parametrize("schema", [reply_schema(), schema_of_contexts(3)])
+def test_the_schemas_are_strict_and_bound_all_lists_and_numbers(schema):
+    # OpenAI's strict mode takes these, and refuses minLength and maxLength.
     allowed = {"type", "description", "properties", "required", "additionalProperties", "items"}
+    allowed |= {"minItems", "maxItems", "minimum", "maximum"}
 
     def check(part):
         assert set(part) <= allowed
@@ -305,7 +307,10 @@ def test_the_schemas_are_strict(schema):
             for inner in part["properties"].values():
                 check(inner)
         if part["type"] == "array":
+            assert 0 < part["minItems"] <= part["maxItems"] <= 8
             check(part["items"])
+        if part["type"] == "integer":
+            assert part["minimum"] == 0 and part["maximum"] in (100, 120)
 
     check(schema)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tinyfactory.budget import Budget, Meter
 from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Order
-from tinyfactory.factory.person_generator import Json, PersonSource, request_for
+from tinyfactory.factory.person_generator import Json, PersonSource, check_fields, request_for
 from tinyfactory.generation.pipeline import prompt_tokens, usd_of
 from tinyfactory.journal.timeline import history_of
 from tinyfactory.models.chat import Usage
@@ -88,6 +88,7 @@ def estimate(
     """See `TinyPersonFactory.estimate`."""
     Order(number, particularities, None, attempts)  # these check the arguments as the call would
     JobOptions(budget=budget, batch=batch)
+    check_fields(particularities)
     model, meter = factory.chat_model(), Meter(budget, factory.scope().meter)
     identity = dict(model.identity)
     prompts = [

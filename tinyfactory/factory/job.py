@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from tinyfactory.budget import Meter
-from tinyfactory.errors import Cancelled, Deadlock, InvalidInput, TimeLimitReached
+from tinyfactory.errors import Cancelled, Deadlock, InvalidInput, NobodyMade, TimeLimitReached
 from tinyfactory.factory import profiles
 from tinyfactory.factory.job_options import JobOptions, Missing, Order, Snapshot, State
 from tinyfactory.factory.person_generator import PersonSource, is_overridden
@@ -24,7 +24,7 @@ from tinyfactory.models.event_loop import CancelToken
 from tinyfactory.models.progress import in_words
 from tinyfactory.people.people_list import People
 from tinyfactory.utils.logs import get_logger
-from tinyfactory.utils.text import legible, one_line, price_in_words
+from tinyfactory.utils.text import cost_in_words, count, legible, one_line
 
 if TYPE_CHECKING:
     from tinyfactory.factory.job_runner import JobRunner
@@ -80,6 +80,7 @@ class PeopleJob:
         self.options = options or JobOptions()
         self.people: People = People()
         self.missing: list[Missing] = []
+        self.people._missing = self.missing  # noqa: SLF001 - the people say who is missing
         self.token = CancelToken()
         self.note = ""
         self.meter = Meter(self.options.budget, self._scope.meter)
@@ -133,6 +134,8 @@ class PeopleJob:
                 self._keep_time(stack)
                 self._report(stack)
                 self._make_people()
+                if self.missing and not self._done:
+                    raise self._nobody()
         except BaseException as error:
             late = self._timed_out and isinstance(error, Cancelled)
             self._error = self._too_late() if late else error
@@ -226,6 +229,15 @@ class PeopleJob:
             f"{self.order.total} people made. They are saved; run the same call again to continue."
         )
 
+    def _nobody(self) -> NobodyMade:
+        tried = count(len(self.missing), "person was", "people were")
+        return NobodyMade(
+            f"Nobody was made: {tried} tried, and the model gave no usable reply to any. The "
+            f"last reason: {self.missing[-1].reason.rstrip('.')}. Change the context, "
+            "the particularities or the model, or ask again: in a simulation, call "
+            "control.begin(retry_failures=True) and run the cell again."
+        )
+
     def _report(self, stack: ExitStack) -> None:
         if self.options.progress:
             stack.enter_context(reporting(self, self._changed))
@@ -307,7 +319,8 @@ class PeopleJob:
     @property
     def was_stopped(self) -> bool:
         """Whether the job ended early."""
-        return self._state in ("cancelled", "failed")
+        ended_early = self._state in ("cancelled", "failed")
+        return ended_early and not isinstance(self._error, NobodyMade)
 
     @property
     def ended(self) -> int:
@@ -517,10 +530,10 @@ def _ways(job: PeopleJob) -> tuple[Callable[[Snapshot], object], Callable[[], ob
     def show(now: Snapshot) -> None:
         bar.n = now.done + now.failed
         spent = now.spent
-        price = "" if spent.usd is None else f", {price_in_words(spent.usd)}"
+        cost = cost_in_words(spent.tokens, spent.usd, more=spent.unknown_price)
         missing = f", {now.failed} missing" if now.failed else ""
         arrived = f", {now.arrived} more arrived" if now.arrived else ""
-        words = f"{spent.tokens:,} tokens{price}{missing}{arrived}{now.note}"
+        words = f"{cost}{missing}{arrived}{now.note}"
         bar.set_postfix_str(legible(one_line(words, 300)), refresh=False)
         bar.refresh()
 

@@ -376,7 +376,7 @@ class TinyPersonFactory(TinyFactory):
         ----------
         number_of_people : int
             How many. Fewer are returned only where `generate_person` returned None; the log and
-            ``last_job.missing`` say which, and why.
+            ``people.missing`` say which, and why.
         agent_particularities, temperature, attempts
             As for `generate_person`; the particularities apply to each person.
         concurrency : int
@@ -413,6 +413,8 @@ class TinyPersonFactory(TinyFactory):
         ------
         InvalidInput
             If an argument is invalid. Nothing was sent.
+        NobodyMade
+            If no person at all could be made.
         BudgetExceeded, TimeLimitReached, ModelError
             The people made before stay in `last_job.people` and, in a simulation, on disk.
 

@@ -564,7 +564,7 @@ def contexts_request(
     context: str, number: int, already: Sequence[str], language: str, rejected: str
 ) -> ChatRequest:
     """The request for specific contexts within a general one."""
-    from tinyfactory.people.schema.layout import contexts_schema
+    from tinyfactory.people.schema.layout import schema_of_contexts
 
     values = {
         "context": context.strip(),
@@ -576,7 +576,7 @@ def contexts_request(
     messages = _messages(
         prompts.template("contexts.instructions"), prompts.template("contexts.request"), values
     )
-    return ChatRequest(messages, 1.0, contexts_schema(), "contexts", items=number)
+    return ChatRequest(messages, 1.0, schema_of_contexts(number), "contexts", items=number)
 
 
 def _messages(instructions: str, template: str, values: Json) -> tuple[Json, ...]:

@@ -10,33 +10,36 @@ from tinyfactory.models.chat import TOO_LONG, UNFINISHED, ChatReply
 from tinyfactory.utils.json_text import value_around
 
 _WORDS = (
-    r"(?:ant|seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratch_?pad"
-    r"|inner_monologue|chain_of_thought)"
+    r"(?:[a-z]\w{0,20}[:_-]|ant)?(?:think(?:ing)?|thoughts?|reason(?:ing)?)(?:[_-]\w{1,20})?"
+    r"|reflection|scratch_?pad|(?:inner_)?monologue|analysis|deliberation|planning|draft"
 )
+_PIPED = r"(?:think(?:ing)?|thought|reasoning)"
 # The marks around reasoning, as models of different makers write them.
 _OPENING = re.compile(
-    rf"(?:<|&lt;)\s*{_WORDS}(?:\s[^<>]*)?(?<!/)(?:>|&gt;)"
-    r"|<\|(?:begin_of_)?(?:think(?:ing)?|thought)\|>"
+    rf"(?:<|&lt;)\s*(?:{_WORDS})(?:\s[^<>]*)?(?<!/)(?:>|&gt;)"
+    rf"|<\|(?:(?:begin|start)_(?:of_)?)?{_PIPED}(?:_(?:start|begin))?\|>"
     r"|<\|?channel\|?>\s*(?:analysis|commentary|thought|thinking)\b"
     r"|◁\s*think\s*▷|(?-i:\[THINK\])|<unused94>"
+    r"|\A\W{0,9}thinking\.\.\."
     r"|\A\W{0,9}here is my thought process\W"
     r"|\A\s*analysis(?=\W|(?-i:[A-Z]))(?=.*assistantfinal)",
     re.IGNORECASE | re.DOTALL,
 )
 _CLOSING = re.compile(
-    rf"(?:<|&lt;)\s*/\s*{_WORDS}\s*(?:>|&gt;)|(?:<|&lt;)\s*{_WORDS}(?:\s[^<>]*)?/(?:>|&gt;)"
-    r"|<\|(?:/\s*(?:think(?:ing)?|thought)|end_of_thought)\|>"
+    rf"(?:<|&lt;)\s*/\s*(?:{_WORDS})\s*(?:>|&gt;)"
+    rf"|(?:<|&lt;)\s*(?:{_WORDS})(?:\s[^<>]*)?/(?:>|&gt;)"
+    rf"|<\|(?:(?:/\s*|end_(?:of_)?){_PIPED}|{_PIPED}_end)\|>"
     r"|<\|channel\|>\s*final\b\s*(?:(?:<\|constrain\|>\s*)?\w+\s*(?=<\|message))?(?:<\|message\|>)?"
-    r"|<channel\|>|◁\s*/\s*think\s*▷|(?-i:\[/THINK\])|<unused95>"
+    r"|\.\.\.\s?done thinking\.?\**|<channel\|>|◁\s*/\s*think\s*▷|(?-i:\[/THINK\])|<unused95>"
     r"|(?<=\n)\W{0,9}here(?:'s| is) my (?:final )?(?:response|answer)\s?[:*]+"
     r"|(?<=\w|\W)assistantfinal(?:json)?(?=\W|(?-i:[A-Z]))",
     re.IGNORECASE,
 )
 # What a server or model leaves around the answer.
 _ENDS = re.compile(
-    r"(?:<\|(?:return|end|end_of_solution|eot_id|im_end)\|>|</s>)\s*\Z", re.IGNORECASE
+    r"(?:<\|(?:return|end|end_of_solution|end_response|eot_id|im_end)\|>|</s>)\s*\Z", re.IGNORECASE
 )
-_BEGINS = re.compile(r"\A\s*<\|begin_of_solution\|>", re.IGNORECASE)
+_BEGINS = re.compile(r"\A\s*<\|(?:begin_of_solution|start_response)\|>", re.IGNORECASE)
 _WRAPPED = re.compile(
     r"\A\s*<(answer|final_answer|response|output)>(?P<text>.*?)(?:</\1>)?\s*\Z",
     re.IGNORECASE | re.DOTALL,

@@ -29,7 +29,7 @@ def explain(store: Any, simulation: str, key: str, record: Record, replayed: str
     replayed : str or None
         The reason that was noted when the event was replayed in this run.
     """
-    name = f"{record['class'].rpartition('.')[2]}.{record['method']} ({key[:8]})"
+    name = f"{record['class'].rpartition('.')[2]}.{record['method']}"
     if replayed is not None:
         return f"{name} was replayed: {replayed}."
     why = record["meta"]["why"]
@@ -38,8 +38,8 @@ def explain(store: Any, simulation: str, key: str, record: Record, replayed: str
     near = nearest(store, simulation, key, record)
     if near is None:
         return f"{name} is new: the journal holds no earlier call of that method."
-    words = "; ".join(differences(store, near[1], record)) or "it is a further call of the same"
-    return f"{name} is new: compared with {near[0][:8]}, {words}."
+    words = "; ".join(differences(store, near[1], record)) or "it is one more call of the same"
+    return f"{name} is new: {words}."
 
 
 def find_event(

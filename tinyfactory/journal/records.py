@@ -97,7 +97,7 @@ class History(list[Event]):
                 "replayed" if event.hit else "new",
                 event.model or "-",
                 f"{event.prompt_tokens}+{event.completion_tokens}",
-                "?" if event.usd is None else f"{event.usd:.4f}",
+                "?" if event.usd is None else f"{event.usd:.4f}" if event.usd else "free",
                 f"{event.seconds:.1f}",
                 str(event.attempts),
                 event.failure or event.why,

@@ -100,8 +100,8 @@ def answer(
     text: str | None = ask(person, question.strip(), temperature, model_for(person, model))
     if text is None:
         raise ReplyRejected(
-            f"The model gave no usable answer in {ATTEMPTS} attempts; the log says why. The "
-            "conversation is as it was before. Ask again, or in other words."
+            "The model gave no usable answer; the log says why. The conversation"
+            " is as it was before. Ask again, or in other words."
         )
     return text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
@@ -37,6 +37,7 @@ class People(list[TinyPerson]):
     """
 
     _notes: tuple[str, ...] = ()
+    _missing: Sequence[Any] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -48,6 +49,17 @@ class People(list[TinyPerson]):
         ['There is no name; a number took its place (Agent 1).', "'sex' was read as gender (...)."]
         """
         return list(self._notes)
+
+    @property
+    def missing(self) -> list[Any]:
+        """Who of `generate_people` could not be made: `number` (from 0), `profile` and `reason`.
+
+        Examples
+        --------
+        >>> People().missing
+        []
+        """
+        return list(self._missing)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> TinyPerson: ...

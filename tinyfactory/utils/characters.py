@@ -14,16 +14,22 @@ from typing import Any
 _HEX = "[0-9a-fA-F]"
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f"
 _LETTER = r"[^\W\d_]"
-# What never belongs into a text: controls, halves of a pair, and a lost letter within a word.
+# A letter is lost: a NUL, half of a pair, a control character before two digits, or the replacement
+# character within a word. Other control characters are data; whoever shows a text hides them.
 LOST = re.compile(
-    f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
+    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER})|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
+    f"|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
 )
-_SUSPECT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
+# What a text has in which a letter is lost.
+_SIGNS = re.compile(f"[{_CONTROL}\ud800-\udfff\ufffd]")
+_CONTROLS = re.compile(f"[{_CONTROL}]")
 # A control character is the first half of a wrong escape, and the digits are the second half.
 _SPLIT = re.compile(f"([{_CONTROL}])({_HEX}{{1,4}})")
 # Text of two bytes a letter that was read as one byte a letter; and a NUL before the right letter.
 _UTF16 = re.compile("(?:[^\x00]\x00){3,}|(?:\x00[^\x00]){3,}")
 _STRAY = re.compile("\x00(?=[\xc0-\xff\u0100-\u017f])")
+# A space that breaks no line, and a hyphen that shows at the end of a line only.
+_INVISIBLE = {0xA0: " ", 0xAD: ""}
 # Whole words of another script: each letter is a control character with two digits.
 _SPLIT_WORD = re.compile(f"(?:[\x03-\x06]{_HEX}{{2}}){{2,}}")
 _ESCAPES = re.compile(rf"(?:\\+u{_HEX}{{4}})+|\\+x{_HEX}{{2}}")
@@ -35,12 +41,18 @@ _BARE = re.compile(
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}[0-9]{0,2}|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});")
 _WINDOWS = {chr(n): bytes([n]).decode("cp1252", "replace") for n in range(0x80, 0xA0) if n != 0x85}
 _C1 = {ord(key): value for key, value in _WINDOWS.items() if value != "\ufffd"}
+# Of quotes and dashes (U+2013 to U+201D) only the second byte is left.
+_HALF = dict(
+    zip((0x13, 0x14, 0x18, 0x19, 0x1C, 0x1D), "\u2013\u2014\u2018\u2019\u201c\u201d", strict=True)
+)
 # UTF-8 that was read as Windows-1252: a first sign, then those of the bytes 0x80 to 0xBF.
 _NEXT = "[\x80-\xbf" + "".join(value for value in _C1.values()) + "]"
 _MOJIBAKE = re.compile(
     f"(?:[ÂÃÄÅ]{_NEXT})+|(?:[Î-ÓרÙÚÛ]{_NEXT}){{2,}}|á[º»]{_NEXT}|â[€\u201a\u201e\u02c6‰]{_NEXT}"
     f"|(?:[à-ï]{_NEXT}{{2}}){{2,}}|ð[\x9fŸ]{_NEXT}{{2}}"
 )
+# What a text has in which a letter may be damaged. Few have it, and this one search is fast.
+_DAMAGED = re.compile(f"[{_CONTROL}\\\\&\x7f-\x9f]|u[012][0-9a-fA-F]{{3}}|[ÂÃÄÅÎ-ÓרÙÚÛà-ïð]{_NEXT}")
 _QUOTES = frozenset("«»\u2039\u203a\u2018\u2019\u201a\u201c\u201d\u201e–—…")
 
 
@@ -54,13 +66,16 @@ def restored(text: str) -> str:
     >>> restored("An MRI of the menu 00e9; fish & chips; Ã bis Z")
     'An MRI of the menu 00e9; fish & chips; Ã bis Z'
     """
+    if not _DAMAGED.search(text):
+        return text
     text = without_split_escapes(text)
     if "\\" in text:
         text = _ESCAPES.sub(_unescaped, text)
+    text = text.translate(_HALF)
     text = _BARE.sub(lambda m: chr(int(m[1] or m[2] or m[3], 16)), text)
     if "&" in text:
         text = _ENTITY.sub(_character, text)
-    return text if text.isascii() else _MOJIBAKE.sub(_decoded, text)
+    return text if text.isascii() else _MOJIBAKE.sub(_decoded, text).translate(_C1)
 
 
 def without_split_escapes(text: str) -> str:
@@ -71,11 +86,11 @@ def without_split_escapes(text: str) -> str:
     >>> without_split_escapes("Andr\x00e9 and Pawe\x0142"), without_split_escapes("a\x00")
     ('André and Paweł', 'a\x00')
     """
-    if not _SUSPECT.search(text):
+    if not _CONTROLS.search(text):
         return text
     text = _STRAY.sub("", _UTF16.sub(lambda m: m[0].replace("\x00", ""), text))
     text = _SPLIT_WORD.sub(_joined_word, text)
-    return _SPLIT.sub(_joined, text).translate(_C1)
+    return _SPLIT.sub(_joined, text)
 
 
 def restored_everywhere(value: Any, restore: Callable[[str], str] = restored) -> Any:
@@ -101,28 +116,32 @@ def lost_in(value: Any) -> str:
     True
     """
     if isinstance(value, str):
-        return value if LOST.search(value) else ""
+        return value if _SIGNS.search(value) and LOST.search(value) else ""
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     if isinstance(parts, list):
         return next((found for part in parts if (found := lost_in(part))), "")
     return ""
 
 
+def _behind_nul(digits: str) -> tuple[int, int]:
+    """Return the code in the digits behind a NUL, and the number of its digits."""
+    if len(digits) == 4 and digits.startswith("00") and int(digits, 16) >= 0xA0:
+        return int(digits, 16), 4
+    if len(digits) >= 2 and int(digits[:2], 16) >= 0xA0:
+        return int(digits[:2], 16), 2
+    for length in range(len(digits), 2, -1):
+        code = int(digits[:length], 16)
+        if _is_latin(code) or 0x2010 <= code <= 0x203A:
+            return code, length
+    return 0, 0
+
+
 def _joined(match: re.Match[str]) -> str:
     """Join a control character with the digits behind it to the letter that was meant."""
     high, digits = ord(match[1]), match[2]
-    found = (0, 0)  # the code and the number of digits used
+    found = (0, 0)
     if high == 0:
-        if len(digits) == 4 and digits.startswith("00") and int(digits, 16) >= 0xA0:
-            found = int(digits, 16), 4
-        elif len(digits) >= 2 and int(digits[:2], 16) >= 0xA0:
-            found = int(digits[:2], 16), 2
-        else:
-            for length in (4, 3):
-                code = int(digits[:length], 16)
-                if len(digits) >= length and (_is_latin(code) or 0x2010 <= code <= 0x203A):
-                    found = code, length
-                    break
+        found = _behind_nul(digits)
     elif high in (0x0C, 0x0E, 0x0F) and _beside_latin(match):
         found = high << 4 | int(digits[0], 16), 1
     elif len(digits) >= 2 and _is_latin(high << 8 | int(digits[:2], 16)):
@@ -132,10 +151,15 @@ def _joined(match: re.Match[str]) -> str:
         around = text[match.start() - 1 : match.start()] + text[match.start() + 3 :][:1]
         if chr(code).isalpha() and any(ord(c) >> 8 == high for c in around):
             found = code, 2
+    if found == (0, 0) and len(digits) >= 2 and _beside_latin(match):
+        code = int(digits[:2], 16)
+        found = (code, 2) if code >= 0xC0 and chr(code).isalpha() else found
     code, length = found
+    if code in _INVISIBLE:
+        return _INVISIBLE[code] + digits[length:]
     if not code or not chr(code).isprintable():
         return match[0]
-    return chr(code) + _SPLIT.sub(_joined, digits[length:])
+    return chr(code) + digits[length:]
 
 
 def _joined_word(match: re.Match[str]) -> str:

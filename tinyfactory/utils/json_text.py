@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 LIKELY_START = re.compile(r"[\[{]\s*(?:[\"'{\[]|\w+\s*:)")
-_FIRST = re.compile(r"\s*(?=[\[{])")
 _TOKEN = re.compile(r"\\.|[\"'\[\]{},:]|[^\s\\\"'\[\]{},:]+", re.DOTALL)
 _AFTER_TEXT = re.compile(r"\s*(?:[,:\]}]|$)")
 _PAIRS = {"]": "[", "}": "{"}
@@ -81,8 +80,8 @@ def values_in(text: str, repair: Callable[[str], Any]) -> tuple[list[Found], boo
     """
     decoder = json.JSONDecoder(strict=False)
     found: list[Found] = []
-    first = _FIRST.match(text)
-    start = first.end() if first else _next_start(text, 0)
+    first = len(text) - len(text.lstrip())
+    start = first if text[first : first + 1] in ("[", "{") else _next_start(text, 0)
     while start is not None and len(found) < _MOST:
         try:
             value, end = decoder.raw_decode(text, start)

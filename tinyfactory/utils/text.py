@@ -258,7 +258,7 @@ def price_in_words(usd: float | None) -> str:
     Examples
     --------
     >>> price_in_words(0.0125), price_in_words(0.0), price_in_words(None)
-    ('0.0125 USD', '0 USD', 'price unknown')
+    ('0.0125 USD', 'free', 'price unknown')
     >>> price_in_words(0.00001)
     'less than 0.0001 USD'
     """
@@ -266,4 +266,35 @@ def price_in_words(usd: float | None) -> str:
         return "price unknown"
     if 0 < usd < _LEAST_USD:
         return f"less than {_LEAST_USD} USD"
-    return f"{usd:.4f} USD" if usd else "0 USD"
+    return f"{usd:.4f} USD" if usd else "free"
+
+
+def cost_in_words(tokens: int, usd: float | None, *, more: bool = False) -> str:
+    """Write the cost of calls; `more` says that some of them had no known price.
+
+    Examples
+    --------
+    >>> cost_in_words(2287, 0.0), cost_in_words(1900, 0.5, more=True)
+    ('free', '1,900 tokens, 0.5000 USD and more of unknown price')
+    """
+    if more and not usd:
+        usd = None
+    if usd == 0:
+        return "free"
+    beyond = " and more of unknown price" if more and usd is not None else ""
+    return f"{tokens:,} tokens, {price_in_words(usd)}{beyond}"
+
+
+def replayed_in_words(replayed: int, new: int) -> str:
+    """Write how many calls or people were replayed, and how many are new.
+
+    Examples
+    --------
+    >>> replayed_in_words(0, 1), replayed_in_words(3, 0), replayed_in_words(2, 1)
+    ('1 new, nothing replayed', '3 replayed, nothing new', '2 replayed, 1 new')
+    """
+    if not replayed:
+        if not new:
+            return "nothing yet"
+        return f"{new:,} new, nothing replayed"
+    return f"{replayed:,} replayed, {f'{new:,}' if new else 'nothing'} new"

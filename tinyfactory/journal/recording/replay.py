@@ -358,9 +358,9 @@ class RecordedStore(StoreBase):
         near = nearest(self, self._simulation, key, wanted)
         if near is None:
             return "it holds no call of that method"
-        nearest_key, recorded = near
+        _, recorded = near
         if wanted["request"] and recorded["request"]:
             # Another model is no reason: the call was looked up with the recorded ones, too.
             wanted["request"]["model"] = recorded["request"].get("model")
         words = "; ".join(differences(self, recorded, wanted)) or "it is a further call of it"
-        return f"compared with the nearest event that it holds ({nearest_key[:8]}), {words}"
+        return f"compared with the nearest call that it holds, {words}"

@@ -418,6 +418,13 @@ class Transaction:
                 self.undo.append(before.restore)
         self.why = REPLAYED
         if self.parent is None:
+            if record["failure"] is not None and self.slot is None:
+                logger.warning(
+                    "%s replayed a failure: %s. To ask again: "
+                    "control.begin(retry_failures=True), then run the cell again.",
+                    self.call.method.name,
+                    record["failure"],
+                )
             self.scope.count(hit=True)
             self._end(record)
         else:

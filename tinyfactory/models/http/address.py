@@ -84,12 +84,17 @@ def read_address(given: str) -> Address:
     except ValueError:  # the port is not a number, or a bracket is open
         valid = False
     if not valid or name is None:
-        raise InvalidInput(
-            f"{shown(given)!r} is not the address of a server; nothing was sent. A base URL looks "
-            "like http://localhost:11434/v1, with http:// or https://. Correct it in "
-            "OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT or tinyfactory.configure(base_url=...)."
-        )
+        raise no_address(given)
     return _read(parts)
+
+
+def no_address(given: str) -> InvalidInput:
+    """The error for a text that is not the address of a server."""
+    return InvalidInput(
+        f"{shown(given)!r} is not the address of a server; nothing was sent. A base URL looks "
+        "like http://localhost:11434/v1, with http:// or https://. Correct it in "
+        "OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT or tinyfactory.configure(base_url=...)."
+    )
 
 
 def is_loopback(host: str) -> bool:

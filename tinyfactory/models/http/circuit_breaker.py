@@ -7,6 +7,7 @@ that are already retrying, and it needs a store for its state.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,7 +118,8 @@ class CircuitBreaker:
             self._since = time.strftime("%H:%M:%S")
         if (for_all or self._failures >= self.threshold) and not self.is_open:
             self.is_open = True
-            log.warning("%s", self._state())
+            # The error of a call that opens it alone says the same.
+            log.log(logging.INFO if for_all else logging.WARNING, "%s", self._state())
             for callback in list(self._on_open):
                 callback()
 

@@ -24,7 +24,7 @@ from tinyfactory import settings
 from tinyfactory.errors import LimitExceeded, ModelError, NotConfigured
 from tinyfactory.models import event_loop
 from tinyfactory.models.chat import Json
-from tinyfactory.models.http.address import read_address
+from tinyfactory.models.http.address import no_address, read_address
 from tinyfactory.models.http.circuit_breaker import CircuitBreaker
 from tinyfactory.models.http.rate_limit import RateLimiter
 from tinyfactory.models.http.refusals import Failure, read_error
@@ -226,6 +226,10 @@ class Connections:
         self.breaker = CircuitBreaker(target.endpoint)
         self.health = Health()
         self._target = target
+        try:
+            httpx2.URL(target.base_url)  # checks also the characters of names
+        except httpx2.InvalidURL:
+            raise no_address(target.base_url) from None
         self._route = Route(target.base_url)
         self._options = self._route.client_options(event_loop.loop_local)
         self._looking: asyncio.Future[Failure | None] | None = None

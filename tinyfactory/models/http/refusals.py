@@ -38,7 +38,7 @@ _WAIT = re.compile(
     r"((?:\d+(?:\.\d+)?\s*(?:milli\w*|ms|sec\w*|s|min\w*|m|hours?|h|days?|d),?\s*)+)",
     re.IGNORECASE,
 )
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mil|s|m|h|d)", re.IGNORECASE)
+_PIECE = re.compile(r"(?<![\d.])(\d{1,9}(?:\.\d{1,9})?)\s{0,3}(ms|mil|s|m|h|d)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 

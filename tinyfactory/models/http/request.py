@@ -216,9 +216,8 @@ class Call:
             return False
         log.info("%s: asking for at most %d tokens, after %s", self.target.what, room, failure)
         self.request, self.shortened = replace(self.request, max_tokens=room), True
-        if failure.status in (400, 422):
-            # Of the model, not of the account; other prompts are a little longer.
-            self.most = room - room // 10
+        # Other prompts are a little longer, and each reply costs a part of the balance.
+        self.most = room - room // 10
         return True
 
     async def _send(self, accepted: Capabilities) -> ChatReply | Failure:

@@ -183,6 +183,7 @@ class Retry:
         self._attempts = 0
         self._slow = 0
         self._pausing = self._gave_up = False
+        self._most = policy.attempts
         self._throttled = 0.0  # the time of the last 429
         self._last: Retryable | None = None
         self._failures: Counter[type[ModelError]] = Counter()
@@ -286,13 +287,16 @@ class Retry:
 
     def _tell(self, failure: Retryable, pause: float) -> None:
         """Show what went wrong and what comes next: in the job's progress and in the log."""
+        self._most = min(self._policy.attempts, failure.at_most or self._policy.attempts)
         if failure.retry_after is not None:
             until = time.strftime("%H:%M:%S", time.localtime(time.time() + pause))
             self._note("", f", waiting until {until} as it asks")
         else:
             self._note("", f", next in {pause:.2g} s" if pause < 10 else f", next in {pause:.0f} s")
-        # A single failure of an endpoint that has answered before is nothing that a user must see.
-        visible = not self._health.answered or self._attempts > 1 or pause >= _LONG
+        # A single failure of an endpoint that has answered before is nothing that a user must see,
+        # nor is one after which the error follows at once.
+        lasts = not self._health.answered or self._attempts > 1 or pause >= _LONG
+        visible = lasts and failure.at_most is None
         level = logging.WARNING if visible and not self._health.told else logging.INFO
         self._health.told = self._health.told or visible
         note, number = self._progress.note, self._attempts
@@ -300,7 +304,7 @@ class Retry:
 
     def _note(self, now: str, following: str = "") -> None:
         label = self._last.label if self._last is not None else ""
-        attempt = f"{now}try {self._attempts} of {self._policy.attempts}"
+        attempt = f"{now}try {self._attempts} of {self._most}"
         self._progress.note = f"{label}, {attempt}{following}"
 
     def _end_pause(self) -> None:

@@ -267,7 +267,7 @@ async def _speaks_tls(host: str, port: int) -> bool:
         async with asyncio.timeout(_LOOK):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
             writer.transport.abort()
-    except (OSError, TimeoutError):  # SSLError is an OSError
+    except (OSError, TimeoutError, ValueError):  # SSLError is an OSError
         return False
     return True
 
@@ -282,7 +282,7 @@ async def _exchange(host: str, port: int, sent: bytes) -> bytes:
                 return await reader.read(1000)
             finally:
                 writer.transport.abort()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # ValueError: a name that no server can have
         return b""
 
 

@@ -35,7 +35,9 @@ OF_TABLES = frozenset(
 )
 FIELDS = frozenset(_BY_PART[""])
 # Other words that mean something here, or are often a field of the user's own.
-_OTHERS = NAMES | PLACES | {"also", "hobby", "interest", "type"}
+_OTHERS = (
+    NAMES | PLACES | {"also", "healthy", "hobby", "interest", "relationship", "residency", "type"}
+)
 _LONG = 8
 
 
@@ -67,6 +69,8 @@ def nearest(path: str, own: Iterable[str] = (), known: Iterable[str] | None = No
         if part == "" and said in own | _OTHERS:
             return None
         if said not in names:
+            if said[-1:].isdigit():  # "name2" is a second one
+                return None
             among = known or names if part == "" else names
             near = [name for name in sorted(among) if _is_near(said, name)]
             found = min(near, key=lambda name: _slips(said, name), default=None)

@@ -134,6 +134,11 @@ def reply_schema() -> Json:
     It is a committed file, not generated from `PersonaSpec`: another version of pydantic must
     not change requests, nor the keys of events.
 
+    Small models deliver what the schema says, not what the prompt says, so each list has bounds:
+    without `maxItems` some write on without end. There is no `minLength` and no `maxLength`,
+    because OpenAI refuses schemas with them, and no `pattern` for names, because some people have
+    one name only.
+
     Examples
     --------
     >>> list(reply_schema()["properties"])[:3]
@@ -161,3 +166,16 @@ def contexts_schema() -> Json:
     ['contexts']
     """
     return _schema("contexts")
+
+
+def schema_of_contexts(number: int) -> Json:
+    """Return the same schema for so many contexts.
+
+    Examples
+    --------
+    >>> schema_of_contexts(2)["properties"]["contexts"]["maxItems"]
+    2
+    """
+    schema = contexts_schema()
+    schema["properties"]["contexts"] |= {"minItems": number, "maxItems": number}
+    return schema

@@ -13,8 +13,8 @@ from tinyfactory import settings
 from tinyfactory.errors import InvalidPersona, LimitExceeded, ReplyFiltered, ReplyRejected
 from tinyfactory.models.chat import TOO_LONG
 from tinyfactory.people.schema.layout import TOP
-from tinyfactory.people.schema.normalise import normalise
-from tinyfactory.people.schema.reply_quality import check_written, split_lists
+from tinyfactory.people.schema.normalise import check_generated, normalise
+from tinyfactory.people.schema.reply_quality import check_written, is_placeholder, split_lists
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
 from tinyfactory.utils.characters import lost_in, restored_everywhere
@@ -39,12 +39,16 @@ _WRONG_ESCAPE = re.compile(
     r"|(?P<octal>[0-3][0-7]{2}))"
 )
 # Keys that hold the final answer.
-_ANSWERS = ("final", "final_answer", "answer", "revised", "corrected", "result", "output")
+_ANSWERS = (
+    *("final", "final_answer", "answer", "revised", "corrected", "result", "output"),
+    *("person", "character", "agent", "profile"),
+)
 # Words before the last JSON, and before the first.
 _FINAL = re.compile(
     r"\b(?:final|definitive|revised?|revision|correct(?:ed|ion)?|improved?|updated?|refined?"
     r"|polished|reworked|rewritten|rewrite|fix(?:ed)?|better|instead|actually|wait|second thought"
-    r"|new version|answer|response|endg\w+|korrigiert\w*|\w*überarbeitet\w*|corrig\w+|définiti\w+"
+    r"|new(?= version|:)|(?:attempt|version|draft|take|try) (?:[2-9]|two|three)"
+    r"|answer|response|endg\w+|korrigiert\w*|\w*überarbeitet\w*|corrig\w+|définiti\w+"
     r"|finale|versi[oó]n final|versão final)\b",
     re.IGNORECASE,
 )
@@ -152,6 +156,8 @@ def read_contexts(
     wanted = f'a JSON object {{"contexts": [...]}} with a list of {expected} texts'
     if text and not re.search(r"[\[{]", text):  # an endpoint without JSON: a list in plain text
         found = [match[1] for line in text.splitlines() if (match := _LIST_LINE.fullmatch(line))]
+        if (finish_reason or "").lower() in _CUT:
+            found = found[:-1]  # the last one has no end
         if found:
             text = json.dumps(found)
     groups = _read(text, finish_reason, refusal, wanted)
@@ -161,7 +167,7 @@ def read_contexts(
     values = [value for _, values in groups for value in values]
     for item in _context_texts(values if len(values) > 1 else values[0]):
         context = clean(item).strip()
-        if context:
+        if context and not is_placeholder(context):
             contexts.setdefault(" ".join(context.casefold().split()), context)
     if not contexts:
         raise ReplyRejected(f"The reply held no contexts. Answer with {wanted}.")
@@ -228,7 +234,9 @@ def _read(text: str | None, finish_reason: str | None, refusal: str | None, want
             f"The reply was longer than {most:,} characters, which is the limit reply_characters. "
             f"Answer with {wanted}, and be much shorter."
         )
-    text = _WRONG_ESCAPE.sub(_json_escape, text.lstrip("\ufeff"))
+    text = text.lstrip("\ufeff")
+    if "\\" in text:
+        text = _WRONG_ESCAPE.sub(_json_escape, text)
     if text.lstrip().startswith('"'):  # JSON inside a JSON text
         with contextlib.suppress(ValueError, RecursionError):
             text = str(json.loads(text))
@@ -324,26 +332,40 @@ def _depth(text: str) -> int:
 def _the_one(groups: _Groups, wanted: str) -> dict[str, Any]:
     """Return the one person that a reply describes.
 
-    A draft before the final answer is no second person: it has the same name, or words before it
-    or behind it say so ("Draft:", "Final version:", "Let me correct that:"). Several people are
-    rejected, and so is a list of people.
+    A draft before the final answer is no second person. It has the same name, or lacks what every
+    person needs, or one of the two is in a code fence, or words say so ("Draft:", "Final version:",
+    "Let me correct that:"). Several people are rejected, and so is a list of people.
     """
     told = [(words, [p for value in values for p in _people(value)]) for words, values in groups]
     told = [(words, people) for words, people in told if people]
-    if len(told) > 1:
-        told = [each for each in told if any(map(_has_a_field, each[1]))] or told
-    if not told:
+    everyone = [person for _, people in told for person in people]
+    if not everyone:
         raise ReplyRejected(f"The reply was not an object with fields. Answer with {wanted}.")
-    words, people = told[-1]
-    final = people[-1]
-    everyone = [person for _, some in told for person in some]
-    one_at_a_time = all(len(some) == 1 for _, some in told)
-    said = (_FINAL.search(words) and not _ANOTHER.search(words)) or _DRAFT.search(told[0][0])
-    versions = everyone.count(final) == 1 or len(told) > 1
-    same = versions and all(_same_name(person, final) for person in everyone)
-    if len(everyone) > 1 and not same and not (one_at_a_time and said):
+    if len(everyone) > 1:
+        for better in (_has_a_field, _is_whole):
+            kept = [(words, [p for p in people if better(p)]) for words, people in told]
+            told = [(words, people) for words, people in kept if people] or told
+        everyone = [person for _, people in told for person in people]
+    first, last = told[0][0], told[-1][0]
+    final = everyone[-1]
+    said = _DRAFT.search(first) or (_FINAL.search(last) and not _ANOTHER.search(last))
+    fences = [words.count("```") for words, _ in groups]
+    said = said or fences[0] % 2 != sum(fences) % 2
+    one_at_a_time = all(len(people) == 1 for _, people in told)
+    same = all(_same_name(person, final) for person in everyone)
+    versions = same and (len(told) > 1 or everyone.count(final) == 1)
+    if len(everyone) > 1 and not versions and not (one_at_a_time and said):
         raise ReplyRejected(f"The reply described {len(everyone)} people. Answer with {wanted}.")
     return final
+
+
+def _is_whole(person: dict[str, Any]) -> bool:
+    """Tell whether a description has what every person needs."""
+    try:
+        check_generated(normalise(person))
+    except InvalidPersona:
+        return False
+    return True
 
 
 def _people(value: Any) -> list[dict[str, Any]]:

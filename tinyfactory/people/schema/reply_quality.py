@@ -25,9 +25,9 @@ _WORD_LISTS = (
     "preferences.dislikes",
     "skills",
 )
-_MARK = re.compile(r"\s*(?:\(?\d{1,2}[.):]|[-*•–])\s+")
+_MARK = re.compile(r"\A(?:\(?\d{1,2}[.):]|[-*•–])\s")
 _MARKS = re.compile(r"(?:^|(?<=\s))(?:\(?\d{1,2}[.)]|•)\s+")
-_COMMA = re.compile(r"\s*(?:,(?!\d)|[\uff0c\u3001])\s*(?![^()]*\))")
+_COMMA = re.compile(r",(?!\d)|[\uff0c\u3001]")
 _AND = re.compile(r"(?:and|or|&|und|et|y|e|og|och|en)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(
     r"(?:i|i'm|he|she|they|we|it|my|his|her|their|(?:dis)?likes?|loves?|enjoys?|hates?|prefers?"
@@ -37,7 +37,8 @@ _SENTENCE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"string|str|text|null|undefined|todo|tbd|placeholder|example|sample(?: text)?|value"
-    r"|item ?\d*|x{3,}|lorem ipsum.*|[.…_?*]+|insert .{1,60}|your .{1,60} here|whole years"
+    r"|item ?\d*|(?:first|second|third) (?:context|item|sentence)|x{3,}|lorem ipsum.*|[.…_?*]+"
+    r"|insert .{1,60}|your .{1,60} here|whole years"
     r"|(?:full|your|first|last|person'?s) name(?: here)?|first ?name,? (?:and )?(?:last|sur) ?name"
     r"|name surname|city,? (?:and )?country(?: of residence)?|adjective\b.*"
     r"|(?:one|two|three|four|five) (?:to|or) (?:two|three|four|five|six|seven|eight)\b.{0,40}"
@@ -59,7 +60,7 @@ def split_lists(value: Any, path: str = "") -> Any:
     >>> split_lists({"skills": ["fishing, camping, and hiking"]})
     {'skills': ['fishing', 'camping', 'hiking']}
     >>> split_lists("Rain, I say, is fair.", "beliefs")
-    'Rain, I say, is fair.'
+    ['Rain, I say, is fair.']
     """
     if path in LISTS:
         found = items(value)
@@ -74,7 +75,7 @@ def split_lists(value: Any, path: str = "") -> Any:
 
 def _parts(text: str, path: str) -> list[str]:
     """Return the items in a text; the text alone if it may be one item."""
-    lines = [_MARK.sub("", line, count=1).strip() for line in text.splitlines() if line.strip()]
+    lines = [_MARK.sub("", line.strip()).strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         return [line for line in lines if line]
     if _MARKS.match(text) and len(parts := _MARKS.split(text)) > 2:
@@ -84,11 +85,11 @@ def _parts(text: str, path: str) -> list[str]:
     if len(parts) > 2 and whole and all(len(part.split()) <= 8 for part in parts):
         return [_AND.sub("", part) if _AND.match(part) else part for part in parts]
     words = 4 if path in _WORD_LISTS else 2 if path == "personality.traits" else 0
-    parts = [part for part in _COMMA.split(text.rstrip(" .")) if part]
+    parts = [part.strip() for part in _COMMA.split(text.rstrip(" .")) if part.strip()]
     if len(parts) > 2 and words:
         parts = [_AND.sub("", part, count=1) if _AND.match(part) else part for part in parts]
         short = all(len(part.split()) <= words and len(part) <= 40 for part in parts)
-        ends = any(re.search(r"[.!?:](?:\s|$)", part) for part in parts)
+        ends = any(re.search(r"[.!?:](?:\s|$)|[()]", part) for part in parts)
         if short and not ends and not any(_SENTENCE.match(part) for part in parts):
             return parts
     return [text]
@@ -115,8 +116,7 @@ def check_written(persona: Json, part: str = "") -> None:
     for path, text in _texts(persona):
         if part and path != part and not path.startswith(f"{part}."):
             continue
-        plain = text.strip().strip("\"'").strip()
-        if _PLACEHOLDER.fullmatch(plain) or plain.rstrip(".").casefold() in _descriptions():
+        if is_placeholder(text):
             raise InvalidPersona(
                 f"{path}: {shown(text)} is a placeholder. Write what this person has there."
             )
@@ -134,6 +134,19 @@ def check_written(persona: Json, part: str = "") -> None:
         )
 
 
+def is_placeholder(text: str) -> bool:
+    """Tell whether a text was copied from a schema or a prompt.
+
+    Examples
+    --------
+    >>> is_placeholder("string"), is_placeholder("e.g. a nurse"), is_placeholder("a nurse")
+    (True, True, False)
+    """
+    plain = text.strip().strip("\"'").strip()
+    copied = plain.rstrip(".").casefold() in _descriptions()
+    return copied or _PLACEHOLDER.fullmatch(plain) is not None
+
+
 def _texts(persona: Json) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each known field and of each item of the known lists."""
     for path in ("name", *TEXTS, *LISTS):
@@ -143,6 +156,10 @@ def _texts(persona: Json) -> Iterator[tuple[str, str]]:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
                 yield path, text
+    for someone in persona.get("relationships") or []:
+        for text in someone.values() if isinstance(someone, dict) else ():
+            if isinstance(text, str):
+                yield "relationships", text
 
 
 @lru_cache

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +214,17 @@ class DemographyField(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
 
 
 def _ways() -> list[tuple[str, str]]:
-    shipped = [(name.replace("_", " ").title(), name) for name in Demography.shipped_names()]
-    return [("None", _NONE), *shipped, ("A file of your own …", _FILE)]
+    return [("None", _NONE), *_shipped(), ("A file of your own …", _FILE)]
+
+
+@cache
+def _shipped() -> list[tuple[str, str]]:
+    """Title and name of each shipped table; the tables themselves are not read for it."""
+    folder = files("tinyfactory.populations") / "tables"
+    return [
+        (json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["about"]["name"], name)
+        for name in Demography.shipped_names()
+    ]
 
 
 def _name(demography: Demography) -> str:

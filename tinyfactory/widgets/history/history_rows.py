@@ -9,7 +9,14 @@ from tinyfactory.journal.records import Event
 from tinyfactory.journal.timeline import Position, Timeline, Totals
 from tinyfactory.people.render.html import MAX_ROWS
 from tinyfactory.people.render.tables import table_html
-from tinyfactory.utils.text import count, legible, price_in_words, time_in_words
+from tinyfactory.utils.text import (
+    cost_in_words,
+    count,
+    legible,
+    price_in_words,
+    replayed_in_words,
+    time_in_words,
+)
 from tinyfactory.widgets.parts.paged_table import Column
 
 EVENTS = (
@@ -28,8 +35,8 @@ LINES = (
     Column("what", "Began as"),
     Column("events", "Events", "right"),
     Column("branches", "Branches", "right"),
-    Column("hits", "Hits", "right"),
-    Column("misses", "Misses", "right"),
+    Column("hits", "Replayed", "right"),
+    Column("misses", "New", "right"),
     Column("failed", "Failed", "right"),
     Column("tokens", "Tokens", "right"),
     Column("usd", "USD", "right"),
@@ -37,13 +44,13 @@ LINES = (
 
 
 def was(event: Event) -> str:
-    """Whether this run replayed an event (hit) or did it (miss); a dash if it did neither."""
-    return {True: "hit", False: "miss", None: "–"}[event.hit]
+    """Whether this run replayed an event or made it; a dash if it did neither."""
+    return {True: "replayed", False: "new", None: "–"}[event.hit]
 
 
 def why(event: Event) -> str:
-    """Why an event was a hit or a miss, or why an earlier run did it."""
-    return event.why if event.hit is not None else f"not met in this run; done once: {event.why}"
+    """Why an event was replayed or is new; for an event of an earlier run, why it was new then."""
+    return event.why if event.hit is not None else f"not in this run; earlier: {event.why}"
 
 
 def outcome(event: Event) -> str:
@@ -58,7 +65,7 @@ def method(event: Event) -> str:
 
 def dollars(usd: float | None) -> str:
     """A price for a column; a question mark for an unknown one."""
-    return "?" if usd is None else f"{usd:.4f}"
+    return "?" if usd is None else f"{usd:.4f}" if usd else "free"
 
 
 def branch(place: Position, number_before: int | None) -> str:
@@ -146,23 +153,27 @@ def line_order(chronicle: Timeline, column: str) -> Callable[[str], Any]:
 def facts(chronicle: Timeline, event: Event, explained: str) -> list[tuple[str, str]]:
     """All details of an event, as names and texts."""
     hit = {
-        True: "hit: taken out of the record, nothing was asked or paid",
-        False: "miss: done anew, and kept in the record",
-        None: "not met in this run",
+        True: "replayed: no model was asked, and nothing was paid",
+        False: "new: made in this run, and saved",
+        None: "not in this run",
     }[event.hit]
     place = chronicle.position(event.key)
     before = None if place.before is None else chronicle.position(place.before).number
-    usages = f"{event.prompt_tokens:,} in the prompt, {event.completion_tokens:,} in the answer"
-    replies, price = count(event.attempts, "reply", "replies"), price_in_words(event.usd)
+    replies, cost = count(event.attempts, "reply", "replies"), price_in_words(event.usd)
+    if event.usd != 0:
+        cost = (
+            f"{event.prompt_tokens:,} tokens in the prompt, {event.completion_tokens:,} in the "
+            f"reply, {cost}"
+        )
     branches = f"; {place.following} ways on from here" if place.following > 1 else ""
     return [
         ("Event", event.key),
         ("Call", f"{event.method}({chronicle.arguments(event.key)})"),
         ("Result", event.result),
         ("Failure", event.failure or ""),
-        ("Hit or miss", hit),
+        ("Replayed or new", hit),
         ("Why", explained or event.why),
-        ("Model", f"{event.model}: {replies}, {usages}, {price}" if event.attempts else "none"),
+        ("Model", f"{event.model}: {replies}, {cost}" if event.attempts else "none"),
         (
             "When",
             f"{event.at:%Y-%m-%d %H:%M:%S}, {time_in_words(event.seconds)}" if event.at else "",
@@ -182,18 +193,15 @@ def totals_in_words(totals: Totals) -> str:
     Examples
     --------
     >>> totals_in_words(Totals(events=2, replayed=1, new=1, attempts=3, tokens=1200, usd=0.5))
-    '2 events; in this run 1 hit, 1 miss; 3 replies of models, 1,200 tokens, 0.5000 USD'
+    '2 events; in this run 1 replayed, 1 new; 3 replies of models, 1,200 tokens, 0.5000 USD'
     """
     parts = [count(totals.events, "event", "events")]
     if totals.failed:
         parts[0] += f", {totals.failed:,} of them failed"
-    hits, misses = count(totals.replayed, "hit", "hits"), count(totals.new, "miss", "misses")
-    parts.append(f"in this run {hits}, {misses}")
-    price = price_in_words(totals.usd)
-    if totals.unpriced:
-        price += f" and {count(totals.unpriced, 'event', 'events')} of unknown price"
+    parts.append(f"in this run {replayed_in_words(totals.replayed, totals.new)}")
     replies = count(totals.attempts, "reply of a model", "replies of models")
-    parts.append(f"{replies}, {totals.tokens:,} tokens, {price}")
+    cost = cost_in_words(totals.tokens, totals.usd, more=totals.unpriced > 0)
+    parts.append(f"{replies}, {cost}")
     if totals.seconds >= 0.05:
         parts[-1] += f", {time_in_words(totals.seconds)} added up"
     return "; ".join(parts)

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from tinyfactory.factory.job_options import Snapshot
 from tinyfactory.people.render.html import progress_html
-from tinyfactory.utils.text import price_in_words, time_in_words
+from tinyfactory.utils.text import cost_in_words, replayed_in_words, time_in_words
 
 
 class ProgressBar(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
@@ -39,7 +39,7 @@ def told(now: Snapshot, *, journal: bool) -> str:
     --------
     >>> from tinyfactory.factory.job_options import Snapshot
     >>> told(Snapshot("running", 10, 4, 1, 2, 30.0, None), journal=True)
-    '4 of 10 people · 1 given up · about 50 s left · 0 tokens, 0 USD · 2 hits, 2 misses'
+    '4 of 10 people · 1 given up · about 50 s left · free · 2 replayed, 2 new'
     """
     parts = [f"{now.done:,} of {now.total:,} people"]
     if now.failed:
@@ -49,9 +49,10 @@ def told(now: Snapshot, *, journal: bool) -> str:
         parts.append(f"about {time_in_words(math.ceil(now.seconds_left))} left")
     elif now.ended:
         parts.append(time_in_words(now.seconds))
-    parts.append(_spent(now))
+    spent = now.spent
+    parts.append(cost_in_words(spent.tokens, spent.usd, more=spent.unknown_price))
     if journal:
-        parts.append(f"{now.replayed:,} hits, {now.done - now.replayed:,} misses")
+        parts.append(replayed_in_words(now.replayed, now.done - now.replayed))
     if now.note:
         parts.append(now.note.strip(" ,"))
     return " · ".join(parts)
@@ -65,8 +66,8 @@ def with_earlier(now: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
     >>> from tinyfactory.factory.job_options import Snapshot, Spent
     >>> first = Snapshot("cancelled", 10, 4, 0, 0, 30.0, None, Spent(5, 900, None, True))
     >>> then = Snapshot("done", 10, 10, 0, 0, 50.0, None, Spent(6, 1000, 0.5))
-    >>> told(with_earlier(then, [first]), journal=True)
-    '10 of 10 people · 1 min · 1,900 tokens, 0.5000 USD and more · 0 hits, 10 misses'
+    >>> told(with_earlier(then, [first]), journal=False)
+    '10 of 10 people · 1 min · 1,900 tokens, 0.5000 USD and more of unknown price'
     """
     parts = [*earlier, now]
     known = [part.spent.usd for part in parts if part.spent.usd is not None]
@@ -80,9 +81,3 @@ def with_earlier(now: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
     # While it runs, the time left is estimated from its own seconds.
     seconds = sum(part.seconds for part in parts) if now.ended else now.seconds
     return replace(now, spent=spent, seconds=seconds)
-
-
-def _spent(now: Snapshot) -> str:
-    usd = now.spent.usd
-    more = " and more" if now.spent.unknown_price and usd is not None else ""
-    return f"{now.spent.tokens:,} tokens, {price_in_words(usd)}{more}"

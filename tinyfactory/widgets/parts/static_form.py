@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from tinyfactory.journal.cells import current_execution
 from tinyfactory.people.render.html import escape
 
 # A counter, so that a notebook that is run again stores the same output.
@@ -30,6 +31,7 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._mark = f"tf-saved-{next(_numbers)}"
         self._stored: list[Any] = []
         self._settling: threading.Timer | None = None
+        self._at_end_of_cell = False
         hidden = f".{self._mark}, .jp-OutputArea-child:has(.{self._mark})"
         rule = widgets.HTML(f"<style>{hidden} {{ display: none }}</style>")
         rule.layout.display = "none"
@@ -49,11 +51,28 @@ class StaticForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             output.update(self._static_bundle(), raw=True)
 
     def store_soon(self) -> None:
-        """Call `store` after a moment without changes."""
+        """Call `store` after a moment, and at the end of the cell that runs now.
+
+        A change that a cell makes is stored with it, however soon the kernel ends.
+        """
+        if self._stored and not self._at_end_of_cell and current_execution() is not None:
+            from IPython import get_ipython
+
+            self._at_end_of_cell = True
+            get_ipython().events.register("post_run_cell", self._end_cell)
         if self._stored and (self._settling is None or not self._settling.is_alive()):
             self._settling = threading.Timer(_SETTLED, self.store)
             self._settling.daemon = True
             self._settling.start()
+
+    def _end_cell(self, _: object) -> None:
+        from IPython import get_ipython
+
+        get_ipython().events.unregister("post_run_cell", self._end_cell)
+        self._at_end_of_cell = False
+        if self._settling is not None:
+            self._settling.cancel()
+        self.store()
 
     def _static_bundle(self) -> dict[str, str]:
         html = f'<div class="{self._mark}">{self.static_html()}</div>'
