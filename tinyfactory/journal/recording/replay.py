@@ -135,6 +135,7 @@ class RecordedStore(StoreBase):
         root: str,
         execution: Execution | None,
         derived: tuple[str, ...] = (),
+        edit: bool = False,
     ) -> Turn | None:
         """The recorded event of an outermost call, or None.
 
@@ -153,6 +154,8 @@ class RecordedStore(StoreBase):
             The execution of the cell that makes the call.
         derived : tuple of str
             Arguments that are not compared.
+        edit : bool
+            Whether the call needs no model, so that a further cell makes it anew.
         """
         exact = self.key_of(key, base, asked)
         self.used = True
@@ -164,7 +167,8 @@ class RecordedStore(StoreBase):
                 for event in self._events(asked, root, derived)
             ]
 
-        turn = self.turns.take(kind, execution, options, exact=exact, base=base)
+        shared = self.own is None and not edit
+        turn = self.turns.take(kind, execution, options, exact=exact, base=base, shared=shared)
         if turn is not None and turn.option.key != exact:
             self._compare_prompts(asked, turn.option.key)
         return turn
@@ -196,7 +200,8 @@ class RecordedStore(StoreBase):
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
         options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
-        turn = self.turns.take(kind, execution, lambda: options, tell=False)
+        shared = self.own is None
+        turn = self.turns.take(kind, execution, lambda: options, tell=False, shared=shared)
         return None if turn is None else turn.option.key
 
     def planned(
@@ -236,7 +241,9 @@ class RecordedStore(StoreBase):
             for base in sorted(places, key=lambda base: -likeness[base])
             if taken.isdisjoint(key for key, _ in places[base])
         ]
-        following = [*filter(None, again), *fresh][: len(drawn)]
+        following = [*filter(None, again), *fresh]
+        if not following and execution is not None and self.own is None:
+            following = [*places.values()]  # other cells have had all
         return [
             next((value for _, value in options if value == wanted), options[0][1])
             for options, wanted in zip(following, drawn, strict=False)
