@@ -572,6 +572,34 @@ def test_what_is_no_recording_is_refused(tmp_path):
             Simulation.from_recording(tmp_path / "x.gz")
 
 
+def test_a_recording_that_a_browser_unpacked_replays(tmp_path):
+    path = written(tmp_path)
+    plain = tmp_path / "lesson.recording.jsonl"
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    with control.begin(plain):
+        people = TinyPersonFactory(CONTEXT).generate_people(3)
+    with control.begin(path):
+        assert TinyPersonFactory(CONTEXT).generate_people(3) == people
+    lines = lines_of(path)
+    plain.write_text("\n".join(lines[:3]) + "\n" + lines[3][:9], encoding="utf-8")
+    with pytest.raises(DamagedRecord, match="line 4"):
+        control.begin(plain)
+
+
+def test_a_file_with_the_name_of_a_recording_is_one_and_damaged(tmp_path):
+    path = tmp_path / "lesson.recording.jsonl.gz"
+    path.write_text("<html>Not found</html>")
+    with pytest.raises(DamagedRecord, match=r"Get the file again"):
+        control.begin(path)
+
+
+@pytest.mark.parametrize("wrong", [3, b"x", ["x"]])
+def test_a_path_that_is_none_is_refused_in_one_sentence(wrong):
+    for call in (control.begin, Simulation, Simulation.from_recording):
+        with pytest.raises(InvalidInput, match="path must be a text"):
+            call(wrong)
+
+
 def test_a_newer_format_is_refused_with_what_to_do(tmp_path):
     body = '{"format":"tinyfactory recording","version":2}'
     line = f'{body[:-1]},"chain":"{digest_text(body)}"}}'
