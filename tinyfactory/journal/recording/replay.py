@@ -13,7 +13,7 @@ from tinyfactory.journal.key import derived_parameters
 from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
-from tinyfactory.journal.records import NEW, Record
+from tinyfactory.journal.records import NEW, Record, called
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
 from tinyfactory.journal.values.serializer import decode
 from tinyfactory.journal.values.stored_text import digest, outline
@@ -328,7 +328,7 @@ class RecordedStore(StoreBase):
         """
         if self.own is not None:
             return
-        call, lacks = f"{asked['class']}.{asked['method']}", "does not hold this call"
+        call, lacks = called(asked["class"], asked["method"]), "does not hold this call"
         number = self._number_of(asked, line) if why == NEW else 0
         if number:
             times = "once" if number == 1 else f"{number} times"

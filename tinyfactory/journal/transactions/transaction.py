@@ -25,7 +25,7 @@ from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.parallel.group import Calls, Member
 from tinyfactory.journal.parallel.locks import Locks
-from tinyfactory.journal.records import REPLAYED, Record
+from tinyfactory.journal.records import REPLAYED, Record, called
 from tinyfactory.journal.scopes.context import Context, Undo, current_context, within
 from tinyfactory.journal.scopes.lines import Line, Slot, Step
 from tinyfactory.journal.scopes.scope import FREE, Scope, origins, scope
@@ -396,7 +396,8 @@ class Transaction:
         if self.execution is not None and not self.call.method.edit:
             content = self.content
             self._repeats = digest([content[part] for part in ("class", "method", "arguments")])
-            self.scope.second_runs.tell(self.call.method.name, self._repeats, self.execution)
+            name = called(content["class"], content["method"]).rpartition(".")[2]
+            self.scope.second_runs.tell(name, self._repeats, self.execution)
 
     def _skip(self, why: str) -> None:
         if self._finder is not None:
