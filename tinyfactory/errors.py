@@ -52,6 +52,7 @@ import os
 import re
 import sys
 from types import TracebackType
+from typing import Any
 
 
 def __dir__() -> list[str]:
@@ -102,13 +103,19 @@ class TinyFactoryError(Exception):
 _PACKAGE, _LIBRARY = (os.path.dirname(path) + os.sep for path in (__file__, os.__file__))  # noqa: PTH120
 
 
+def _is_ours(names: dict[str, Any]) -> bool:
+    return str(names.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
+
+
 def _own_frames(traceback: TracebackType | None) -> TracebackType | None:
     """Return a copy of a traceback with the frames of the user's files and cells only."""
     kept = []
     while traceback is not None:
         path = traceback.tb_frame.f_code.co_filename
         hidden = (_PACKAGE, _LIBRARY, "<frozen ")
-        if not path.startswith(hidden) and not re.search(r"[/\\](site|dist)-packages[/\\]", path):
+        if path == "<string>" and _is_ours(traceback.tb_frame.f_globals):
+            pass  # a method that the dataclasses module wrote
+        elif not path.startswith(hidden) and not re.search(r"[/\\](site|dist)-packages[/\\]", path):
             kept.append(traceback)
         traceback = traceback.tb_next
     copy = None

@@ -28,6 +28,7 @@ from tinyfactory.errors import (
     BudgetExceeded,
     Cancelled,
     InvalidInput,
+    NoChatEndpoint,
     NotConfigured,
     NotSerialisable,
     ReplayMiss,
@@ -354,7 +355,7 @@ def test_what_is_no_answer_at_all_is_not_kept(serve, tmp_path):
     serve(rules=[lambda request: bad[0] if bad else answer("Fine.")])
     with Simulation(tmp_path, "talk"):
         person = ana(simulation_id="talk")
-        with pytest.raises(ReplyRejected):
+        with pytest.raises(NoChatEndpoint):
             person.ask("How are you?", model="test")
         assert len(history_of(scope(), person)) == 0
         bad.clear()

@@ -48,6 +48,11 @@ def test_the_sentence_is_first_and_last_and_only_the_cell_is_between(cells):
     check_short(shown(cells, WRONG), f"----> 1 {WRONG}")
 
 
+def test_methods_that_dataclasses_wrote_are_hidden(cells):
+    text = shown(cells, "factory.generate_people(-1)")
+    assert "----> 1 factory.generate_people(-1)" in text and "File <string>" not in text
+
+
 def test_frames_of_the_user_stay(cells):
     source = f"def many():\n    return {WRONG}\n\nasync def later():\n    return many()\n\n"
     check_short(shown(cells, source + "await asyncio.create_task(later())"), "many()", "later()")

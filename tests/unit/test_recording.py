@@ -297,6 +297,48 @@ def test_a_miss_because_of_another_context_says_so(tmp_path):
         TinyPersonFactory("At sea").generate_person()
 
 
+def test_a_miss_is_compared_with_the_call_that_is_most_alike(tmp_path):
+    with Simulation(tmp_path / "journal") as simulation:
+        for name, context in (("Ana", "Bakers in Vienna"), ("Eva", "Sailors of a small ferry")):
+            factory = TinyPersonFactory(context, model="offline")
+            for number in (30, 50):
+                factory.generate_person({"name": f"{name} Huber {number}", "age": number})
+        person = factory.generate_person()
+        for question in ("What worries you?", "Why did you become a sailor?"):
+            person.ask(question, model="offline")
+        path = simulation.export(tmp_path / "r.recording.jsonl.gz")
+    with Simulation.from_recording(path):
+        factory = TinyPersonFactory("Bakers in Graz", model="offline")
+        with pytest.raises(ReplayMiss, match="context_text 'Bakers in Vienna' → 'Bakers in Graz'"):
+            factory.generate_person({"name": "Ana Huber 30", "age": 30})
+        factory = TinyPersonFactory("Sailors of a small ferry", model="offline")
+        with pytest.raises(ReplayMiss, match=r"30.* → \{'name': 'Eva Huber 30', 'age': 31\}"):
+            factory.generate_person({"name": "Eva Huber 30", "age": 31})
+        with pytest.raises(ReplayMiss, match=r"TinyPerson.ask: .*'What worries you\?' → "):
+            factory.generate_person().ask("What worries you")
+
+
+def test_a_miss_names_the_method_that_was_called(tmp_path):
+    with Simulation(tmp_path / "journal") as simulation:
+        factory = TinyPersonFactory("Bakers in Vienna", model="offline")
+        person = factory.generate_person()
+        person.twin(age=80)
+        person.rewrite("beliefs")
+        assert simulation.explain().startswith("TinyPerson.rewrite is new")
+        person.revise({"age": 33})
+        assert simulation.explain().startswith("TinyPerson.revise is new")
+        TinyPersonFactory.generate_person_factories(2, "A choir", model="offline")
+        path = simulation.export(tmp_path / "r.recording.jsonl.gz")
+    with Simulation.from_recording(path):
+        person = TinyPersonFactory("Bakers in Vienna", model="offline").generate_person()
+        with pytest.raises(ReplayMiss, match=r"this call, TinyPerson\.twin: "):
+            person.twin(age=81)
+        with pytest.raises(ReplayMiss, match=r"this call, TinyPerson\.rewrite: "):
+            person.rewrite("style")
+        with pytest.raises(ReplayMiss, match=r"TinyPersonFactory\.generate_person_factories: "):
+            TinyPersonFactory.generate_person_factories(3, "A choir")
+
+
 def test_a_miss_because_the_recording_is_over_says_so(tmp_path):
     path = written(tmp_path, number=2)
     with Simulation.from_recording(path):
@@ -570,6 +612,34 @@ def test_what_is_no_recording_is_refused(tmp_path):
         (tmp_path / "x.gz").write_bytes(content)
         with pytest.raises(DamagedRecord):
             Simulation.from_recording(tmp_path / "x.gz")
+
+
+def test_a_recording_that_a_browser_unpacked_replays(tmp_path):
+    path = written(tmp_path)
+    plain = tmp_path / "lesson.recording.jsonl"
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    with control.begin(plain):
+        people = TinyPersonFactory(CONTEXT).generate_people(3)
+    with control.begin(path):
+        assert TinyPersonFactory(CONTEXT).generate_people(3) == people
+    lines = lines_of(path)
+    plain.write_text("\n".join(lines[:3]) + "\n" + lines[3][:9], encoding="utf-8")
+    with pytest.raises(DamagedRecord, match="line 4"):
+        control.begin(plain)
+
+
+def test_a_file_with_the_name_of_a_recording_is_one_and_damaged(tmp_path):
+    path = tmp_path / "lesson.recording.jsonl.gz"
+    path.write_text("<html>Not found</html>")
+    with pytest.raises(DamagedRecord, match=r"Get the file again"):
+        control.begin(path)
+
+
+@pytest.mark.parametrize("wrong", [3, b"x", ["x"]])
+def test_a_path_that_is_none_is_refused_in_one_sentence(wrong):
+    for call in (control.begin, Simulation, Simulation.from_recording):
+        with pytest.raises(InvalidInput, match="path must be a text"):
+            call(wrong)
 
 
 def test_a_newer_format_is_refused_with_what_to_do(tmp_path):

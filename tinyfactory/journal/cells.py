@@ -131,19 +131,21 @@ class SecondRuns:
         self._first: dict[tuple[str, str], str] = {}
         self._told: set[str] = set()
 
-    def note(self, name: str, call: str, execution: Execution) -> None:
-        """Note a new call, and say once for each execution that the call was made before.
+    def note(self, call: str, execution: Execution) -> None:
+        """Note a new call that has ended well.
 
         Parameters
         ----------
-        name : str
-            The method's name.
         call : str
             The same for equal calls.
         execution : Execution
-            The execution of the cell that makes the call.
+            The execution of the cell that made the call.
         """
-        first = self._first.setdefault((execution.cell, call), execution.number)
+        self._first.setdefault((execution.cell, call), execution.number)
+
+    def tell(self, name: str, call: str, execution: Execution) -> None:
+        """Say once for each execution that a call, of a method of this name, was made before."""
+        first = self._first.get((execution.cell, call), execution.number)
         if first == execution.number or execution.number in self._told:
             return
         self._told.add(execution.number)

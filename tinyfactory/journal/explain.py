@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
+from difflib import SequenceMatcher
 from typing import Any
 
 from tinyfactory.errors import DamagedRecord, InvalidInput
-from tinyfactory.journal.records import NEW, Record, events_of
+from tinyfactory.journal.records import NEW, Record, called, events_of
 from tinyfactory.journal.version.version import ITSELF, parts_of
 from tinyfactory.utils.text import cut
 
+# So many events that share equally much are compared as texts.
+_MOST_COMPARED = 100
 # What to say of each part of a request that differs.
 _PARTS = {
     "template": "the prompt template changed",
@@ -29,7 +33,7 @@ def explain(store: Any, simulation: str, key: str, record: Record, replayed: str
     replayed : str or None
         The reason that was noted when the event was replayed in this run.
     """
-    name = f"{record['class'].rpartition('.')[2]}.{record['method']}"
+    name = called(record["class"], record["method"])
     if replayed is not None:
         return f"{name} was replayed: {replayed}."
     why = record["meta"]["why"]
@@ -78,8 +82,11 @@ def find_event(
 
 
 def nearest(store: Any, simulation: str, key: str, record: Record) -> tuple[str, Record] | None:
-    """The earlier event of the same method that shares most: its base, its line, its arguments."""
-    best: tuple[int, str, Record] | None = None
+    """The earlier event of the same method that shares most: its base, its line, its arguments.
+
+    Of several, it is the one whose arguments and object are most alike as texts.
+    """
+    most, best = -1, deque[tuple[str, Record]](maxlen=_MOST_COMPARED)
     for other, candidate in events_of(store, simulation):
         if other == key:
             break
@@ -90,9 +97,26 @@ def nearest(store: Any, simulation: str, key: str, record: Record) -> tuple[str,
             + 2 * (candidate["line"] == record["line"])
             + (candidate["arguments"] == record["arguments"])
         )
-        if best is None or closeness >= best[0]:  # of equals, the latest
-            best = (closeness, other, candidate)
-    return None if best is None else best[1:]
+        if closeness > most:
+            most = closeness
+            best.clear()
+        if closeness == most:
+            best.append((other, candidate))
+    if len(best) < 2:
+        return best[0] if best else None
+    matcher = SequenceMatcher(None, "", _text(store, record))
+
+    def likeness(place: int) -> tuple[float, int]:
+        matcher.set_seq1(_text(store, best[place][1]))
+        return matcher.ratio(), place  # of equals, the latest
+
+    return best[max(range(len(best)), key=likeness)]
+
+
+def _text(store: Any, record: Record) -> str:
+    """The arguments of an event, and the first state of its object, in short."""
+    origin = record["line"] and (store.get("line:" + record["line"]) or {}).get("state")
+    return cut(repr(record["arguments"]), 200) + cut(repr(origin), 200)
 
 
 def differences(store: Any, old: Record, new: Record) -> list[str]:

@@ -17,6 +17,26 @@ REPLAYED = "it was done before"
 NEW = "nothing like it was done before"
 # So many items of a list are named in short texts.
 _MOST_ITEMS = 3
+# What a user calls, by the method of this package that is recorded for it.
+_CALLED_FOR = {
+    "_generate_factories": "TinyPersonFactory.generate_person_factories",
+    "_write_twin": "TinyPerson.twin",
+    "TinyPerson._revise": "TinyPerson.revise",
+    "TinyPerson._take_back": "TinyPerson.undo",
+    "TinyPerson.propose": "TinyPerson.rewrite",
+}
+
+
+def called(class_name: str, method: str) -> str:
+    """The method that a user called, with its class.
+
+    Examples
+    --------
+    >>> called("TinyPersonFactory", "_write_twin"), called("shop.Bakery", "bake")
+    ('TinyPerson.twin', 'Bakery.bake')
+    """
+    name = f"{class_name.rpartition('.')[2]}.{method}"
+    return _CALLED_FOR.get(method) or _CALLED_FOR.get(f"{class_name}.{method}") or name
 
 
 @dataclass(frozen=True, slots=True)

@@ -402,7 +402,7 @@ def _checked_id(simulation_id: str | None) -> str:
 
 
 def is_recording(path: str | Path) -> bool:
-    """Whether the path is a file that begins as a recording does, whatever its name is.
+    """Whether the path is a file that begins as a recording does, or has the name of one.
 
     A path without a file is that of a recording if its name is: a student who has not copied the
     recording must not begin a journal of that name, and pay for other people.
@@ -418,7 +418,7 @@ def is_recording(path: str | Path) -> bool:
     # Slow to import, and needed for recordings only.
     from tinyfactory.journal.recording.recording import begins_as_recording
 
-    return begins_as_recording(file)
+    return begins_as_recording(file) or ".recording" in file.name.lower()
 
 
 def _exists(path: Path) -> bool:

@@ -96,7 +96,7 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InvalidInput
-        When there is no such user.
+        When it is no path, or there is no such user.
 
     Examples
     --------
@@ -105,6 +105,10 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """
     try:
         return Path(path).expanduser()
+    except TypeError:
+        raise InvalidInput(
+            f"A path must be a text or a pathlib.Path, not {path!r:.80}. Nothing was opened."
+        ) from None
     except RuntimeError:
         raise InvalidInput(
             f"{str(path)!r} begins with a user that this machine does not have. Write the whole "

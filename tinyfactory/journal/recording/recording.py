@@ -171,6 +171,7 @@ VERSION = 1
 SUFFIX = ".recording.jsonl.gz"
 _MARK = ',"chain":"'
 _PIECE = 1 << 16
+_PLAIN = b"{"  # how a recording begins that was unpacked
 _UNPACKED = 1 << 20
 _KINDS = {"event": "an event", "reply": "a reply", "join": "a join", "line": "a line's origin"}
 
@@ -349,17 +350,19 @@ class Recording:
 
 
 def begins_as_recording(path: Path) -> bool:
-    """Whether a file begins as a recording does: packed, with a header that names the format."""
+    """Whether a file begins as a recording does: with a header that names the format."""
     try:
         with path.open("rb") as file:
-            begin = zlib.decompressobj(31).decompress(file.read(_PIECE), _PIECE)
+            begin = file.read(_PIECE)
+        if not begin.startswith(_PLAIN):
+            begin = zlib.decompressobj(31).decompress(begin, _PIECE)
     except (OSError, zlib.error):
         return False
     return FORMAT.encode() in begin.partition(b"\n")[0]
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a gzipped file, up to the first that is damaged."""
+    """The lines of a file, up to the first that is damaged."""
     limits = settings.limits()
     number, unpacked = 1, 0
     rest = bytearray()
@@ -391,9 +394,19 @@ def _check_line(path: Path, number: int, line: bytearray, limits: Limits) -> Non
 
 
 def _unpacked(path: Path) -> Iterator[bytes | None]:
-    """The contents of a gzipped file in pieces of bounded size; None last when it is damaged."""
+    """The contents of a file in pieces of bounded size; None last when it is damaged.
+
+    Some browsers unpack a gzipped file when they download it.
+    """
     unpack = zlib.decompressobj(31)
     with open_file(path, "recording_bytes") as file:
+        piece = file.read(_PIECE)
+        if piece.startswith(_PLAIN):
+            while piece:
+                yield piece
+                piece = file.read(_PIECE)
+            return
+        file.seek(0)
         while piece := file.read(_PIECE):
             while piece and not unpack.eof:
                 before = unpack.copy()

@@ -13,7 +13,7 @@ from tinyfactory.journal.key import derived_parameters
 from tinyfactory.journal.recording.index import RecordedCall, RecordedCalls
 from tinyfactory.journal.recording.recording import Portable, Recording
 from tinyfactory.journal.recording.turns import Option, Turn, Turns
-from tinyfactory.journal.records import NEW, Record
+from tinyfactory.journal.records import NEW, Record, called
 from tinyfactory.journal.storage.store import Items, Store, StoreBase, mapped
 from tinyfactory.journal.values.serializer import decode
 from tinyfactory.journal.values.stored_text import digest, outline
@@ -135,6 +135,7 @@ class RecordedStore(StoreBase):
         root: str,
         execution: Execution | None,
         derived: tuple[str, ...] = (),
+        edit: bool = False,
     ) -> Turn | None:
         """The recorded event of an outermost call, or None.
 
@@ -153,6 +154,8 @@ class RecordedStore(StoreBase):
             The execution of the cell that makes the call.
         derived : tuple of str
             Arguments that are not compared.
+        edit : bool
+            Whether the call needs no model, so that a further cell makes it anew.
         """
         exact = self.key_of(key, base, asked)
         self.used = True
@@ -164,7 +167,8 @@ class RecordedStore(StoreBase):
                 for event in self._events(asked, root, derived)
             ]
 
-        turn = self.turns.take(kind, execution, options, exact=exact, base=base)
+        shared = self.own is None and not edit
+        turn = self.turns.take(kind, execution, options, exact=exact, base=base, shared=shared)
         if turn is not None and turn.option.key != exact:
             self._compare_prompts(asked, turn.option.key)
         return turn
@@ -196,7 +200,8 @@ class RecordedStore(StoreBase):
         lines = self.calls.lines_like(origin["class"], origin["state"], made=made)
         options = [Option(line.root, number, line.cell) for number, line in enumerate(lines)]
         kind = "line " + digest([line.root for line in lines])
-        turn = self.turns.take(kind, execution, lambda: options, tell=False)
+        shared = self.own is None
+        turn = self.turns.take(kind, execution, lambda: options, tell=False, shared=shared)
         return None if turn is None else turn.option.key
 
     def planned(
@@ -236,7 +241,9 @@ class RecordedStore(StoreBase):
             for base in sorted(places, key=lambda base: -likeness[base])
             if taken.isdisjoint(key for key, _ in places[base])
         ]
-        following = [*filter(None, again), *fresh][: len(drawn)]
+        following = [*filter(None, again), *fresh]
+        if not following and execution is not None and self.own is None:
+            following = [*places.values()]  # other cells have had all
         return [
             next((value for _, value in options if value == wanted), options[0][1])
             for options, wanted in zip(following, drawn, strict=False)
@@ -321,7 +328,7 @@ class RecordedStore(StoreBase):
         """
         if self.own is not None:
             return
-        call, lacks = f"{asked['class']}.{asked['method']}", "does not hold this call"
+        call, lacks = called(asked["class"], asked["method"]), "does not hold this call"
         number = self._number_of(asked, line) if why == NEW else 0
         if number:
             times = "once" if number == 1 else f"{number} times"

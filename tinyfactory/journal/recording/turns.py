@@ -13,6 +13,16 @@ from tinyfactory.journal.cells import Execution, say
 from tinyfactory.utils.concurrency import open_after_fork
 
 
+_AGAIN = (
+    "This cell was run before in this recording, so its calls give the same results again and "
+    "change nothing. To start from the beginning, open the recording again."
+)
+_ELSEWHERE = (
+    "Another cell made this call before in this recording, so this one gives the same result and "
+    "changes nothing. To start from the beginning, open the recording again."
+)
+
+
 class Option(NamedTuple):
     """A recorded event or line that a call or an object may be.
 
@@ -84,6 +94,26 @@ class _Kind:
         options = self._options[min(pool) if number is None else number]
         return min(options, key=lambda option: (option.key != exact, option.base != base))
 
+    def shared(self, execution: Execution, count: int, exact: str) -> Option | None:
+        """The option for the next call of a further cell, whoever has had it, or None.
+
+        Parameters
+        ----------
+        execution : Execution
+            The execution of the cell. Options of a cell with its source come first.
+        count : int
+            How many equal calls it has made.
+        exact : str
+            The key that the event has at the place of the call.
+        """
+        likeness: dict[int, int] = defaultdict(int)
+        for cell, numbers in self._cells.items():
+            for number in numbers:
+                likeness[number] = max(likeness[number], execution.likeness(cell))
+        for number in sorted(self._options, key=lambda n: (-likeness[n], n))[count : count + 1]:
+            return min(self._options[number], key=lambda option: option.key != exact)
+        return None
+
     def take(self, option: Option) -> None:
         """Take an option and its alternatives."""
         self._free.pop(option.number, None)
@@ -106,7 +136,8 @@ class Turns:
 
     A cell that is run again gets the events that it got before, in the same order. Otherwise a
     call gets the first event that no cell has had: of those that this cell was recorded with, if
-    there are any, and the one at the very place of the call, if there is one.
+    there are any, and the one at the very place of the call, if there is one. A further cell, after
+    others have had all events, gets the same from the first on.
     """
 
     def __init__(self) -> None:
@@ -136,6 +167,7 @@ class Turns:
         exact: str = "",
         base: str = "",
         tell: bool = True,
+        shared: bool = False,
     ) -> Turn | None:
         """The recorded event or line of a call or an object, or None when there is none left.
 
@@ -152,6 +184,8 @@ class Turns:
         tell : bool
             Whether to say that the cell is run again. An object is looked up when it is called for
             the first time, which may be in another cell than that of `execution`.
+        shared : bool
+            Whether a cell that has had none may have those of other cells.
         """
         number = "" if execution is None else execution.number
         with self._lock:
@@ -167,10 +201,18 @@ class Turns:
                     self._had[number].append(had[count].key)
                     self._again.add(number)
                     if tell:
-                        self._say_again(number)
+                        self._say(number, _AGAIN)
                     return Turn(had[count], True, kind, cell, number)
                 cell = self._cell(execution)
             best = left.best(execution, exact, base)
+            if best is None and shared and execution is not None and not self._got[cell, kind]:
+                best = left.shared(execution, count, exact)
+                if best is not None:
+                    self._counts[number, kind] += 1
+                    self._had[number].append(best.key)
+                    if tell:
+                        self._say(number, _ELSEWHERE)
+                    return Turn(best, True, kind, cell, number)
             if best is None:
                 return None
             self._counts[number, kind] += 1
@@ -229,13 +271,10 @@ class Turns:
         self._copies[execution.number] = f"{execution.cell}#{len(self._copies) + 2}"
         return True
 
-    def _say_again(self, number: str) -> None:
+    def _say(self, number: str, text: str) -> None:
         if number not in self._told:
             self._told.add(number)
-            say(
-                "This cell was run before in this recording, so its calls give the same results "
-                "again and change nothing. To start from the beginning, open the recording again."
-            )
+            say(text)
 
     # -- objects -------------------------------------------------------------------------
 
@@ -276,7 +315,7 @@ class Turns:
         again = bool(execution.id) or execution.number in self._again
         if again and count < len(had) and had[count][0]() is thing:
             self._counts[execution.number, kind] += 1
-            self._say_again(execution.number)
+            self._say(execution.number, _AGAIN)
             return had[count][1]
         result = make()
         self._counts[execution.number, kind] += 1

@@ -59,6 +59,7 @@ class RecordedCall:
                 root="" if on_class or line is None else line.root,
                 execution=execution,
                 derived=self.call.method.derived,
+                edit=self.call.method.edit,
             )
             if self._turn is not None:
                 break

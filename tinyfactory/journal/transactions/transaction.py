@@ -25,7 +25,7 @@ from tinyfactory.journal.cells import current_execution
 from tinyfactory.journal.key import Call
 from tinyfactory.journal.parallel.group import Calls, Member
 from tinyfactory.journal.parallel.locks import Locks
-from tinyfactory.journal.records import REPLAYED, Record
+from tinyfactory.journal.records import REPLAYED, Record, called
 from tinyfactory.journal.scopes.context import Context, Undo, current_context, within
 from tinyfactory.journal.scopes.lines import Line, Slot, Step
 from tinyfactory.journal.scopes.scope import FREE, Scope, origins, scope
@@ -128,6 +128,7 @@ class Transaction:
     _rolled_back = False
     _overtaken = False
     _finder: Finder | None = None
+    _repeats = ""  # the same for equal new calls
 
     def __init__(self, call: Call) -> None:
         here = current_context()
@@ -327,7 +328,7 @@ class Transaction:
             store.check_writable()
             if self.parent is None:
                 self.scope.count(hit=False)
-                self._note_second_run()
+                self._tell_of_second_run()
             return None
         recorded, state = self.recorded, self.content.get("state")
         if recorded is not None and recorded.runs_anew(self.key, record, state):
@@ -390,12 +391,13 @@ class Transaction:
             self.key, self.why = finder.key, finder.why
             self.line, self.member = finder.line, finder.member
 
-    def _note_second_run(self) -> None:
+    def _tell_of_second_run(self) -> None:
         """Say that a call costs again when its cell is run a second time."""
         if self.execution is not None and not self.call.method.edit:
             content = self.content
-            parts = [content[part] for part in ("class", "method", "arguments")]
-            self.scope.second_runs.note(self.call.method.name, digest(parts), self.execution)
+            self._repeats = digest([content[part] for part in ("class", "method", "arguments")])
+            name = called(content["class"], content["method"]).rpartition(".")[2]
+            self.scope.second_runs.tell(name, self._repeats, self.execution)
 
     def _skip(self, why: str) -> None:
         if self._finder is not None:
@@ -621,6 +623,8 @@ class Transaction:
             if self.recorded is not None:
                 things = map(self.parts.thing, record["changes"])
                 self.recorded.note(self.key, things, self._written)
+        if self._repeats and self.execution is not None:
+            self.scope.second_runs.note(self._repeats, self.execution)
         if self.rerun and not self._overtaken:
             self.scope.count(hit=record is not None and self.why == REPLAYED)
         self._end(record)

@@ -277,7 +277,7 @@ class Connections:
                 )
                 stream = response.extensions.get("stream")
                 if stream is not None:
-                    await read_stream(stream, reader, wait)
+                    await read_stream(stream, reader, wait, sum(self._in_flight))
                 elif response.content.startswith((b"data:", b":")):  # by another name
                     reader.feed(response.content)
                     reader.close()

@@ -22,7 +22,7 @@ from tinyfactory.errors import (
     ModelError,
     NoChatEndpoint,
 )
-from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.chat import TOO_LONG, ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
 from tinyfactory.models.http.endpoint import UNFINISHED_STREAM, Target, connections
@@ -100,6 +100,8 @@ class Call:
         self.first, self.setting = first_words(is_local=target.is_local)
         self.writing = 0.0  # seconds during which words arrived
         self.cut_by_reasoning = False
+        self.paid = Usage()  # by a reply that was cut
+        self.most: int | None = None  # the bound on the length for the next requests
         self.is_probe = False
         self.requests = 0  # that were sent; without those that found no connection
         self.server_error: Failure | None = None
@@ -165,27 +167,19 @@ class Call:
         accepted = known.without_stream() if self.unfinished >= _MOST_UNFINISHED else known
         first: Failure | None = None
         doubted = False
-        paid: Usage | None = None
-        most: int | None = None
         while True:
             parameters = accepted.parameters(self.request) | accepted.streaming()
             outcome = await self._send(accepted)
             if not isinstance(outcome, Failure):
-                capabilities.known.succeeded(self.target)
-                if paid is not None:
-                    outcome = replace(outcome, usage=paid + outcome.usage)
-                elif self.cut_by_reasoning and accepted.can_be_raised(self.request):
+                if self.cut_by_reasoning and accepted.can_be_raised(self.request):
                     log.info("%s: its reasoning used up the bound; asking again", self.target.what)
-                    paid, accepted = outcome.usage, replace(accepted, roomy=True)
+                    self.paid, accepted = outcome.usage, replace(accepted, roomy=True)
                     continue
                 learnt = accepted.after_reply(parameters)
-                if most is not None:
-                    learnt = replace(learnt, most=most)
-                if doubted and not capabilities.known.doubts(self.target):
-                    capabilities.known.doubt(self.target)
-                elif learnt is not known:
-                    capabilities.known.learn(self.target, learnt)
-                return outcome
+                if outcome.finish_reason.lower() in (*_CUT, TOO_LONG) and not learnt.lengths:
+                    learnt = replace(learnt, lengths=True)
+                self._learn(learnt, known, doubted)
+                return replace(outcome, usage=self.paid + outcome.usage)
             first = first or outcome
             less: Capabilities | None
             if outcome.cause == "generation":
@@ -195,13 +189,11 @@ class Call:
                     return failed_reply(
                         outcome,
                         self.target,
-                        parameters,
+                        accepted.parameters(self.request),
                         requests=self.requests,
                         seconds=self.seconds,
                     )
-            elif (room := self._room_after(outcome, parameters)) is not None:
-                # Other prompts are a little longer, and each reply costs a part of the balance.
-                most = room - room // 10
+            elif self._is_shortened(outcome, parameters):
                 continue
             else:
                 suspect = self._suspects_format(outcome)
@@ -214,15 +206,27 @@ class Call:
             log.info("%s: asking again with less, after %s", self.target.what, outcome)
             accepted = less
 
-    def _room_after(self, failure: Failure, sent: Json) -> int | None:
-        """The lower bound on its length with which the request may be sent once more, if any."""
+    def _learn(self, learnt: Capabilities, known: Capabilities, doubted: bool) -> None:
+        """Remember what the endpoint accepted."""
+        capabilities.known.succeeded(self.target)
+        if self.most is not None:
+            learnt = replace(learnt, most=self.most)
+        if doubted and not capabilities.known.doubts(self.target):
+            capabilities.known.doubt(self.target)
+        elif learnt is not known:
+            capabilities.known.learn(self.target, learnt)
+
+    def _is_shortened(self, failure: Failure, sent: Json) -> bool:
+        """Whether the same request may be sent once more with a lower bound on its length."""
         bound = sent.get("max_tokens") or sent.get("max_completion_tokens") or 0
         room = failure.room(bound)
         if self.shortened or room is None or room < _LEAST_ROOM or (bound and room >= bound):
-            return None
+            return False
         log.info("%s: asking for at most %d tokens, after %s", self.target.what, room, failure)
         self.request, self.shortened = replace(self.request, max_tokens=room), True
-        return room
+        # Other prompts are a little longer, and each reply costs a part of the balance.
+        self.most = room - room // 10
+        return True
 
     async def _send(self, accepted: Capabilities) -> ChatReply | Failure:
         """Wait for the rate limiter, then send one HTTP request and read the response."""

@@ -112,7 +112,7 @@ class EventReader:
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         self._pieces = [rest] if rest else []
         self._held = len(rest) + self._event_bytes
-        for line in lines:
+        for line in lines[self._read_together(lines) :]:
             self._read_line(line.rstrip(b"\r\n"))
 
     def close(self) -> None:
@@ -134,6 +134,28 @@ class EventReader:
         return {"object": "chat.completion", **self._about, "choices": choices}
 
     # -- lines and events --------------------------------------------------------------------
+
+    def _read_together(self, lines: list[bytes]) -> int:
+        """Parse events at the beginning of these lines as one list; returns how many lines.
+
+        It takes half the time of parsing each alone.
+        """
+        if not self._choices or self._event or len(lines) < 3:
+            return 0
+        events, number = [], 0
+        for line in lines:
+            if line.startswith(b"data: {"):
+                events.append(line[6:])
+            elif line not in (b"\n", b"\r\n"):
+                break
+            number += 1
+        bodies = self._parsed(b"[" + b",".join(events) + b"]")
+        if not isinstance(bodies, list) or len(bodies) != len(events):
+            return 0
+        for body in bodies:
+            if not self.ended and isinstance(body, dict):
+                self._read_event(body)
+        return number
 
     def _read_line(self, line: bytes) -> None:
         if self.ended:
@@ -194,6 +216,17 @@ class EventReader:
 
     def _read_event(self, body: Json) -> None:
         choices = body.get("choices")
+        if choices and not body.get("usage") and not body.get("error") and len(choices) == 1:
+            # Nearly all events have one piece of the text and nothing else.
+            choice = choices[0]
+            known = self._choices.get(choice.get("index", 0)) if isinstance(choice, dict) else None
+            delta = choice.get("delta") if known is not None else None
+            if isinstance(delta, dict) and len(delta) == 1 and not choice.get("finish_reason"):
+                content = delta.get("content")
+                if known is not None and isinstance(content, str) and "error" not in choice:
+                    known.content.append(content)
+                    self._count(content)
+                    return
         if body.get("error") or (body.get("object") == "error" and not choices):
             self.error = body if body.get("error") else {"error": body}
             self.ended = True
@@ -224,11 +257,14 @@ class EventReader:
         if isinstance(found.get("usage"), dict):  # Moonshot's place
             self._about["usage"] = found["usage"]
         for piece in choice.add(found):
-            self.characters += len(piece)
-            self._spaces += piece.count(" ")
+            self._count(piece)
+        self.finished = self.finished or (choice.reason is not None and index == min(self._choices))
+
+    def _count(self, piece: str) -> None:
+        self.characters += len(piece)
+        self._spaces += piece.count(" ")
         if self.characters > self._limits.reply_characters:
             self._too_long = self.finished = self.ended = True
-        self.finished = self.finished or (choice.reason is not None and index == min(self._choices))
 
     def _break_off(self, fault: str) -> None:
         self.fault, self.ended = fault, True
@@ -248,7 +284,7 @@ class _Choice:
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._content: list[str] = []
+        self.content: list[str] = []
         self._object: Json | None = None
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, tuple[list[str], list[str]]] = {}
@@ -256,7 +292,7 @@ class _Choice:
 
     def text(self) -> str:
         """The text so far."""
-        return "".join(self._content)
+        return "".join(self.content)
 
     def add(self, found: Json) -> list[str]:
         """Add the pieces of an event, and return their texts."""
@@ -269,13 +305,13 @@ class _Choice:
         if not isinstance(delta, dict):
             delta = found.get("message")
             if isinstance(delta, dict):  # the whole message at once
-                self._content, self._texts, self._calls = [], {}, {}
+                self.content, self._texts, self._calls = [], {}, {}
             else:
                 delta = {"content": found.get("text")}  # as of older completions
         content = delta.get("content")
         if isinstance(content, str):
             pieces = [content] if content else []
-            self._content += pieces
+            self.content += pieces
         else:
             pieces = self._add_parts(content)
         for name in _TEXTS:
@@ -297,7 +333,7 @@ class _Choice:
         pieces = []
         for part in content if isinstance(content, list) else ():
             if isinstance(part, dict) and isinstance(part.get("text"), str):
-                self._content.append(part["text"])
+                self.content.append(part["text"])
                 pieces.append(part["text"])
             elif isinstance(part, dict) and isinstance(part.get("thinking"), list):
                 thought = part["thinking"]

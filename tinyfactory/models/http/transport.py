@@ -6,6 +6,7 @@ request with its prompt and key to another server. The client's HTTP library all
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 # Seconds to wait for the count of tokens after a reply, and for the end of a response after that.
 _LAST_EVENTS = 5.0
 _LAST_WORD = 0.5
+# Seconds between two pieces of a stream.
+_LONGEST_PAUSE = 0.5
+_PAUSE_PER_REQUEST = 0.002
+# A piece that took longer was not in the buffer yet.
+_WAITED = 0.0005
 
 
 @functools.cache
@@ -99,14 +105,22 @@ def _is_stream(response: httpx2.Response) -> bool:
     return kind.strip().lower().startswith("text/event-stream")
 
 
-async def read_stream(response: httpx2.Response, reader: EventReader, wait: Wait) -> None:
-    """Read a stream of events to its end, and close it."""
+async def read_stream(
+    response: httpx2.Response, reader: EventReader, wait: Wait, in_flight: int
+) -> None:
+    """Read a stream of events to its end, and close it.
+
+    Between two pieces it pauses, so that words gather in the system's buffer: a wake-up for each
+    word would take more processor time than all else about a person. A pause is a tenth of the
+    time so far at most, and shorter the fewer requests there are.
+    """
+    longest = min(_LONGEST_PAUSE, _PAUSE_PER_REQUEST * in_flight)
     try:
         encoding = response.headers.get("content-encoding", "")
         if "," in encoding:
             raise _packed_twice(response)
         pieces = response.aiter_bytes() if encoding else response.aiter_raw()
-        characters = 0
+        characters, asked = 0, wait.passed
         async for piece in pieces:
             was_finished, was_ended = reader.finished, reader.ended
             reader.feed(piece)
@@ -115,9 +129,13 @@ async def read_stream(response: httpx2.Response, reader: EventReader, wait: Wait
             if reader.finished and (not was_finished or reader.ended != was_ended):
                 # The connection can be used again if the server ends the response now.
                 wait.at_most(_LAST_WORD if reader.ended else _LAST_EVENTS)
-            elif reader.characters > characters:
+            elif reader.characters > characters and (
+                not characters or wait.passed - asked > _WAITED
+            ):
                 characters = reader.characters
                 wait.arrived(reader.words)
+                await asyncio.sleep(min(longest, wait.passed / 10))
+            asked = wait.passed
         reader.close()
     finally:
         wait.end()

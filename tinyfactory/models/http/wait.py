@@ -59,6 +59,7 @@ class Wait:
         self._clock = clock
         self._progress = progress or Progress()
         self._progress.words = 0
+        self._began = time.monotonic()
         self._since: float | None = None
         self._timeout: asyncio.Timeout | None = None
         self.writing = 0.0
@@ -68,8 +69,14 @@ class Wait:
         """Seconds until the first words."""
         return self._seconds
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the request was sent."""
+        return time.monotonic() - self._began
+
     def limited(self) -> asyncio.Timeout:
         """The block that ends with `TimeoutError` when the wait is over."""
+        self._began = time.monotonic()
         self._timeout = asyncio.timeout(self._seconds)
         return self._timeout
 
