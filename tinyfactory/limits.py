@@ -122,15 +122,17 @@ def checked(given: object) -> Limits:
     return Limits(**given)
 
 
+_VARIABLES = tuple((field.name, _VARIABLE + field.name.upper()) for field in fields(Limits))
+
+
 def from_environment() -> Limits:
     """The limits that environment variables set; the defaults where there are none."""
     given: dict[str, Any] = {}
-    for field in fields(Limits):
-        variable = _VARIABLE + field.name.upper()
+    for name, variable in _VARIABLES:
         text = os.environ.get(variable, "").strip().replace("_", "")
         if text:
             # Twenty digits are enough for any number of bytes.
-            given[field.name] = int(text) if text.isdecimal() and len(text) <= 20 else text
+            given[name] = int(text) if text.isdecimal() and len(text) <= 20 else text
             try:
                 checked(given)
             except InvalidInput as error:

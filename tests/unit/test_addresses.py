@@ -22,6 +22,7 @@ GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
     [
         # A page below the base URL.
         ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1/v1", "http://localhost:8000/v1"),
         ("http://localhost:8000/v1/chat/completions/", "http://localhost:8000/v1"),
         ("http://localhost:8000/v1/Chat/Completions", "http://localhost:8000/v1"),
         ("http://localhost:8000/v1/models", "http://localhost:8000/v1"),

@@ -53,6 +53,18 @@ REASONING = [
     "**Here is my thought process:** Hm.\n\n**Here is my response:**\n",
     "Thinking...\nHm.\n...done thinking.\n\n",
     "&lt;think&gt;Hm.&lt;/think&gt;",
+    f"<cot>{DRAFT}</cot>\n",
+    "<plan>Hm.</plan>",
+    "<rationale>Hm.</rationale>",
+    "<inner_voice>Hm.</inner_voice>",
+    f"```thinking\n{DRAFT}\n```\n",
+    "<!-- thinking: Hm. -->\n",
+    "<details>\n<summary>Thinking</summary>\nHm.\n</details>\n",
+    f"**Thinking:** {DRAFT}\n\n**Answer:** ",
+    "### Reasoning\nHm.\n\n### Response\n",
+    "Thought: Hm.\nFinal Answer: ",
+    "Here is my thought process: Hm. Here is my response: ",
+    "<think>Hm.</think>\n<|begin_of_box|>",
 ]
 UNFINISHED = [
     f"<think>Hm. {JSON}",
@@ -248,6 +260,13 @@ def test_damaged_letters_are_restored_in_all_texts_and_lost_ones_asked_again(ser
     person = factory().generate_person()
     assert (person.name, person.get("residence")) == ("José Souza", "São João, Portugal")
     assert "control character" in server.requests[1].last_message
+
+
+@pytest.mark.parametrize("written", ["Jos\\0e9 Souza", "Jos\\u0007 Souza", "Jos\x06 Souza"])
+def test_a_control_character_in_a_name_is_no_name(serve, written):
+    server = serve([answer(JSON.replace("Ana Souza", written)), answer(JSON)])
+    name = factory().generate_person().name
+    assert (name, len(server.requests)) in (("José Souza", 1), ("Ana Souza", 2))
 
 
 # -- names, lists, placeholders, ages ---------------------------------------------------------

@@ -495,7 +495,7 @@ def test_a_refusal_is_raised_after_one_request(code, body, kind, words):
 
 # --- retried -------------------------------------------------------------------------------------
 
-RETRIED = [408, 409, 424, 425, 429, 498, 499, 500, 502, 503, 504, 520, 524, 529, 530]
+RETRIED = [408, 409, 423, 424, 425, 429, 444, 460, 498, 499, 500, 502, 503, 504, 520, 524, 529, 530]
 
 
 @pytest.mark.parametrize("code", RETRIED)
@@ -518,6 +518,14 @@ def test_an_error_of_the_moment_with_status_200_is_retried(body):
     inside.body["choices"][0] |= {"error": body["error"], "finish_reason": "error"}
     with ChatServer([Answer(200, body), inside]) as server:
         assert ask(server).requests == 3
+
+
+def test_a_daily_limit_that_names_a_wait_of_seconds_is_waited_for_twice():
+    text = "Quota exceeded: 20 requests per day. Please retry in 10ms"
+    with ChatServer(rules=[Answer(429, said(text))]) as server:
+        with pytest.raises(EndpointUnavailable, match="per day"):
+            ask(server)
+        assert len(server.requests) == 3
 
 
 def test_a_quota_of_a_minute_is_a_rate_limit():
@@ -636,6 +644,14 @@ def test_a_few_500s_among_good_replies_never_cost_the_schema():
     with ChatServer(rules=[lambda _: script.pop(0) if script else None]) as server:
         assert [ask(server).requests for _ in range(5)] == [3, 1, 2, 3, 1]
         assert [r.format for r in server.requests[3:]] == ["json_schema"] * 7
+
+
+def test_a_proven_schema_is_not_given_up_for_one_500_that_names_it():
+    said_so = status(500, said("Out of memory while evaluating the schema"))
+    script = [None, said_so, None, None, said_so]
+    with ChatServer(rules=[lambda _: script.pop(0) if script else None]) as server:
+        assert [ask(server).requests for _ in range(4)] == [1, 2, 1, 2]
+        assert {request.format for request in server.requests} == {"json_schema"}
 
 
 @pytest.mark.parametrize("code", [502, 503, 504, 529])
@@ -816,6 +832,24 @@ TOO_HIGH = [
         ),
         3706,
     ),
+    (422, "Input validation error: `max_new_tokens` must be <= 2048. Given: 4000", 2048),
+    (400, "The maximum tokens you requested exceeds the model limit of 2048.", 2048),
+    (
+        400,
+        (
+            "It has a maxOutputTokens value of 4000 but the supported range is from 1 (inclusive) "
+            "to 2049 (exclusive)."
+        ),
+        2048,
+    ),
+    (
+        400,
+        (
+            "`max_tokens` must be less than or equal to `2048`, the maximum value for `max_tokens` "
+            "is less than the `context_window` for this model"
+        ),
+        2048,
+    ),
 ]
 
 
@@ -979,6 +1013,13 @@ def test_further_fields_of_a_factory_join_those_of_the_settings(serve):
     other = TinyPersonFactory(CONTEXT)
     assert "extra_body" not in other.encode_complete_state()
     assert other.decode_complete_state(factory.encode_complete_state()).extra_body is not None
+
+
+def test_a_refused_field_of_the_users_own_is_told_from_where_it_comes(serve):
+    serve(rules=[Answer(400, said("Unrecognized request argument supplied: enable_thinking"))])
+    configure(extra_body={"enable_thinking": False})
+    with pytest.raises(RequestRejected, match="enable_thinking: from extra_body"):
+        TinyPersonFactory("Nurses").generate_person()
 
 
 def test_a_bound_of_the_users_own_replaces_that_of_the_request():

@@ -161,6 +161,17 @@ def test_a_stream_that_always_breaks_is_an_error_with_its_beginning_and_nothing_
             assert saved_replies(simulation) == []
 
 
+def test_a_server_whose_streams_never_say_that_they_are_finished_is_asked_without_one():
+    whole = streaming(lambda _: answer("Ana"))
+
+    def rule(request):
+        return stream(words("A", "na")) if request.body.get("stream") else whole(request)
+
+    with ChatServer(rules=[rule]) as server:
+        assert [ask(server).requests for _ in range(2)] == [3, 1]
+        assert [body.get("stream", False) for body in server.bodies] == [True, True, False, False]
+
+
 def test_an_error_in_mid_stream_is_read_as_an_error():
     overloaded = line({"error": {"message": "Provider is overloaded", "code": 503}})
     vague = line({"error": {"message": "Something broke", "type": "server_error"}})

@@ -9,6 +9,16 @@ from tinyfactory.models.http.refusals import read_error
 
 # Cause, status, code and message; a dash stands for an unknown cause.
 WORDINGS = """
+content | 400 | blocked_by_safety | Request blocked by the guard model
+content | 400 | 2016 | AiGateway: Prompt blocked due to security configurations
+content | 446 | hooks_failed | The guardrail checks failed
+balance | 429 |  | You have reached your credit limit. Add a payment method.
+account | 412 |  | Account suspended due to billing. Please update your payment method
+generation | 422 |  | Failed to generate tool_calls, generated arguments not valid
+generation | 422 | incomplete_generation | Incomplete generation
+system | 400 |  | messages 参数非法：不支持 system 角色
+system | 400 |  | Die Rolle system wird nicht unterstützt
+system | 422 |  | body.messages.0.role: value is not a valid enumeration member
 content | 400 | invalid_prompt | This content violates our usage policies
 content | 400 | content_filter | The content was blocked
 content | 400 | INVALID_ARGUMENT | The request was blocked due to safety reasons: PROHIBITED_CONTENT

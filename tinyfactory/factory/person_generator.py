@@ -53,6 +53,7 @@ from tinyfactory.prompts.particularities import (
 )
 from tinyfactory.redaction import holds_secret
 from tinyfactory.utils.logs import get_logger
+from tinyfactory.utils.text import count
 
 Json = dict[str, Any]
 
@@ -493,7 +494,8 @@ def write_contexts(number: int, context: str, language: str, model: ChatModel) -
     tx = required_transaction()
     outcome = ask(Task(request, read, ROUNDS, "contexts"), model, tx)
     if outcome.value is None:
-        why = f"no {number} different contexts in {ROUNDS} replies; last: {outcome.reason}"
+        attempts = count(outcome.attempt, "attempt", "attempts")
+        why = f"no {number} different contexts in {attempts}; last: {outcome.reason}"
         logger.error("No factories were made: %s", why)
         tx.fail(why, keep=outcome.replied)
     return outcome.value

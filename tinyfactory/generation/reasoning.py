@@ -11,7 +11,8 @@ from tinyfactory.utils.json_text import value_around
 
 _WORDS = (
     r"(?:[a-z]\w{0,20}[:_-]|ant)?(?:think(?:ing)?|thoughts?|reason(?:ing)?)(?:[_-]\w{1,20})?"
-    r"|reflection|scratch_?pad|(?:inner_)?monologue|analysis|deliberation|planning|draft"
+    r"|reflection|scratch_?pad|(?:inner_)?monologue|analysis|deliberation|plan(?:ning)?|draft"
+    r"|cot|rationale|internal|inner_voice"
 )
 _PIPED = r"(?:think(?:ing)?|thought|reasoning)"
 # The marks around reasoning, as models of different makers write them.
@@ -35,14 +36,33 @@ _CLOSING = re.compile(
     r"|(?<=\w|\W)assistantfinal(?:json)?(?=\W|(?-i:[A-Z]))",
     re.IGNORECASE,
 )
+# Reasoning whose end has no mark of its own: in a fence, a comment, a folded part, or below a
+# heading.
+_BLOCK = re.compile(
+    r"^[ \t]*```(?:think(?:ing)?|thoughts?|reasoning|analysis|cot)[ \t]*\n(?:(?!```).)*```"
+    r"|<!--\s*(?:think|thought|reason)(?:(?!-->|<!--).)*-->"
+    r"|<details[^<>]*>\s*<summary>[^<]{0,80}(?:think|thought|reason)[^<]{0,80}</summary>"
+    r"(?:(?!</?details).)*</details>"
+    r"|\A\W{0,9}(?:here(?:'s| is) )?(?:my )?"
+    r"(?:thinking|thoughts?(?: process)?|reasoning|analysis|chain of thought)\b\W{0,4}?[:\n]"
+    r".*?(?:\n\W{0,9}|\s(?=here\b))(?:here(?:'s| is) )?(?:my )?"
+    r"(?:final )?(?:answer|response|reply)\b(?:[*_ ]{0,4}:[*_]{0,4}|[*_]{0,4}\n)",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+)
 # What a server or model leaves around the answer.
 _ENDS = re.compile(
-    r"(?:<\|(?:return|end|end_of_solution|end_response|eot_id|im_end)\|>|</s>)\s*\Z", re.IGNORECASE
+    r"(?:<\|(?:return|end|end_of_solution|end_of_box|end_response|eot_id|im_end)\|>|</s>)\s*\Z",
+    re.IGNORECASE,
 )
-_BEGINS = re.compile(r"\A\s*<\|(?:begin_of_solution|start_response)\|>", re.IGNORECASE)
+_BEGINS = re.compile(r"\A\s*<\|(?:begin_of_solution|begin_of_box|start_response)\|>", re.IGNORECASE)
 _WRAPPED = re.compile(
     r"\A\s*<(answer|final_answer|response|output)>(?P<text>.*?)(?:</\1>)?\s*\Z",
     re.IGNORECASE | re.DOTALL,
+)
+# Without one of these in lower case, and without these first words, a text has none of the marks.
+_SIGNS = ("<", "&lt;", "◁", "think]", "```", "thinking", "assistantfinal", "my ")
+_FIRST_WORDS = re.compile(
+    r"\A\W{0,9}(?:here|my|think|thought|reason|analysis|chain)", re.IGNORECASE
 )
 _QUOTE_BEFORE = re.compile("[^\\w.!?]?[`\"'\u201c\u2018]")
 _QUOTE_AFTER = re.compile("[`\"'\u201d\u2019](?:\\W|$)")
@@ -89,8 +109,13 @@ def answer_in(text: str) -> tuple[str, bool]:
     >>> answer_in('{"style": "Says <think> aloud."}')
     ('{"style": "Says <think> aloud."}', True)
     """
+    lower = text.lower()
+    if not any(sign in lower for sign in _SIGNS) and not _FIRST_WORDS.match(text):
+        return text, True
     marks = [(m.start(), m.end(), True) for m in _OPENING.finditer(text)]
     marks += [(m.start(), m.end(), False) for m in _CLOSING.finditer(text)]
+    for m in _BLOCK.finditer(text):
+        marks += [(m.start(), m.start() + 1, True), (m.end() - 1, m.end(), False)]
     answer_from = json_until = 0
     opened: int | None = None
     outside: list[str] = []
@@ -107,7 +132,7 @@ def answer_in(text: str) -> tuple[str, bool]:
     if opened is not None:
         return "", False
     if answer_from == 0:
-        return text, True
+        return _ENDS.sub("", _BEGINS.sub("", text)), True
     # After an answer some models reason again.
     parts = [*outside, text[answer_from:]]
     return next((part for part in map(_bare, reversed(parts)) if part), ""), True

@@ -17,7 +17,7 @@ _LETTER = r"[^\W\d_]"
 # A letter is lost: a NUL, half of a pair, a control character before two digits, or the replacement
 # character within a word. Other control characters are data; whoever shows a text hides them.
 LOST = re.compile(
-    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER})|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
+    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER}|\\W|$)|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
     f"|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
 )
 # What a text has in which a letter is lost.
@@ -51,6 +51,7 @@ _MOJIBAKE = re.compile(
     f"(?:[ÂÃÄÅ]{_NEXT})+|(?:[Î-ÓרÙÚÛ]{_NEXT}){{2,}}|á[º»]{_NEXT}|â[€\u201a\u201e\u02c6‰]{_NEXT}"
     f"|(?:[à-ï]{_NEXT}{{2}}){{2,}}|ð[\x9fŸ]{_NEXT}{{2}}"
 )
+_BARE_SIGN = re.compile("u[012][0-9a-fA-F]{3}")
 # What a text has in which a letter may be damaged. Few have it, and this one search is fast.
 _DAMAGED = re.compile(f"[{_CONTROL}\\\\&\x7f-\x9f]|u[012][0-9a-fA-F]{{3}}|[ÂÃÄÅÎ-ÓרÙÚÛà-ïð]{_NEXT}")
 _QUOTES = frozenset("«»\u2039\u203a\u2018\u2019\u201a\u201c\u201d\u201e–—…")
@@ -76,6 +77,21 @@ def restored(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(_character, text)
     return text if text.isascii() else _MOJIBAKE.sub(_decoded, text).translate(_C1)
+
+
+def is_plain(text: str) -> bool:
+    """Tell quickly whether a reply is certainly undamaged; most replies in English are.
+
+    Examples
+    --------
+    >>> is_plain('{"name": "Ana"}'), is_plain('{"name": "Josu00e9"}')
+    (True, False)
+    """
+    if not text.isascii() or "\\" in text or "&" in text:
+        return False
+    # Not `split`, which takes some control characters for spaces.
+    one_line = text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    return one_line.isprintable() and not _BARE_SIGN.search(text)
 
 
 def without_split_escapes(text: str) -> str:

@@ -25,6 +25,7 @@ _PAGE_OF_VERSION = re.compile(
     r"(?<=/)(v\d+\w*|openai)/(models(/.*)?|chat|messages|batches|files|moderations)$",
     re.IGNORECASE,
 )
+_TWICE = re.compile(r"(/v\d+)\1$")
 _PAGE_OF_OLLAMA = re.compile(r"/api/(chat|generate|tags|show|embed|embeddings|ps|version)$")
 _DEPLOYMENT = re.compile(r"^(.*?)/openai/deployments/([^/]+)", re.IGNORECASE)
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.us")
@@ -145,7 +146,7 @@ def _read(parts: SplitResult) -> Address:
     while path != before:
         before = path
         path = _PAGE_OF_VERSION.sub(r"\1", _PAGE.sub("", path)).rstrip("/")
-    path = _PAGE_OF_OLLAMA.sub("/v1", path)
+    path = _TWICE.sub(r"\1", _PAGE_OF_OLLAMA.sub("/v1", path))
     is_azure = host.endswith(_AZURE_HOSTS)
     deployment = _DEPLOYMENT.match(given)
     if deployment and (is_azure or path != given):

@@ -32,8 +32,14 @@ _ABOUT_STREAM = re.compile(
 _NO_STREAMS = re.compile(r"\bstream(?:ing)?\b.{0,40}\b(?:not|n't|un) ?support", re.IGNORECASE)
 _OPTIONS = re.compile("stream_options|include_usage", re.IGNORECASE)
 _HIGHEST = re.compile(
-    r"(?:at most|less than or equal to|smaller than|up to|maximum[^.\d]{0,60}|<=?|> |,)"
+    r"(?:at most|less than or equal to|smaller than|up to|maximum[^.\d]{0,60}|<=?|> |,"
+    r"|between \d+ and|from \d+ (?:\(inclusive\) )?to)"
     r"\s*[`'\"]?(\d{2,7})",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(
+    r"max_?(?:new_?|output_?|completion_?)?tokens|max(?:imum)? (?:output |number of )?tokens"
+    r"|n(?:um)?_predict|output (?:length|tokens)",
     re.IGNORECASE,
 )
 FORMATS = ("json_schema", "plain_schema", "json_object", "none")
@@ -139,6 +145,10 @@ class Capabilities:
         """Whether replies are asked for as streams."""
         return "stream" not in self.dropped
 
+    def without_stream(self) -> Capabilities:
+        """The same without streams."""
+        return replace(self, dropped=self.dropped | {"stream"})
+
     def streaming(self) -> Json:
         """The parameters that ask for a stream. They belong to the transport.
 
@@ -165,7 +175,7 @@ class Capabilities:
         suspect_format : bool
             Whether to blame a 5xx that gives no reason on the schema.
         """
-        status, cause = failure.status, failure.cause
+        status, cause = failure.status, _cause(failure)
         if status is None or cause not in ("", "system", "keyword", "format"):
             return None
         if cause == "system" and not self.folded:
@@ -181,14 +191,17 @@ class Capabilities:
                 return without
         if "response_format" not in sent:
             return None
-        if cause:
-            return self._simpler(cause)
-        # No reason is given. A schema is not to blame once it was answered.
-        if status in (400, 422) and not self.proven:
-            return self.lowered()
-        if status in (500, 501) and suspect_format and not self.proven:
-            return self.lowered()
-        return None
+        return self._without_schema(cause, status, suspect_format)
+
+    def _without_schema(self, cause: str, status: int, suspect_format: bool) -> Capabilities | None:
+        """What to try after a refusal that may be about the format."""
+        # No schema is blamed for a 500 alone, nor for a refusal without a reason once it worked.
+        if status >= 500 and not suspect_format and (self.proven or not cause):
+            return None
+        if not cause:
+            blamed = status in (400, 422, 500, 501) and not self.proven
+            return self.lowered() if blamed else None
+        return self._simpler(cause)
 
     def _simpler(self, cause: str) -> Capabilities:
         """A simpler format, after a refusal that names a keyword of the schema, or the format."""
@@ -255,6 +268,10 @@ class Capabilities:
             # Not \b, because a letter of another script may follow.
             named = (p for p in sent if re.search(rf"(?a)\b{p}\b", failure.message))
             name = next(named, "")
+        if name not in sent and _LENGTH.search(f"{failure.param} {failure.message}"):
+            # It knows the bound on the length by another name.
+            bound = next((each for each in LENGTHS if each in sent), "")
+            name = bound if bound and _highest(failure.message, sent[bound]) else name
         if name not in sent or name == "response_format":
             return None
         if name in LENGTHS:
@@ -268,9 +285,16 @@ class Capabilities:
         return replace(self, dropped=self.dropped | {name})
 
 
+def _cause(failure: Failure) -> str:
+    """The cause; "" for a bound on the length that is explained with the length of the context."""
+    bound = failure.param in LENGTHS or failure.message.lstrip("`'\"").startswith(LENGTHS)
+    return "" if failure.cause == "context" and bound else failure.cause
+
+
 def _highest(message: str, sent: int) -> int | None:
     """The highest bound on the length that a refusal of `sent` names."""
-    numbers = [int(found) for found in _HIGHEST.findall(message)]
+    beyond = "(exclusive)" in message
+    numbers = [int(found) - beyond for found in _HIGHEST.findall(message)]
     return max((number for number in numbers if 0 < number < sent), default=None)
 
 

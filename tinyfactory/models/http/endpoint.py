@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _PLACEHOLDER = "no-key"
 # A host that drops packets never answers; there is no need to wait two minutes to see that.
 _CONNECT_TIMEOUT = 10.0
+# The code of a stream that was closed in order, and had not said that it is finished.
+UNFINISHED_STREAM = "unfinished stream"
 # Requests in flight over one client's connections.
 _PER_CLIENT = 5
 # Headers that describe this machine. Without them a request takes a seventh less processor time.
@@ -326,7 +328,8 @@ class Connections:
         if reader.finished or reader.error is not None or not reader.has_choices:
             return None
         fault = reader.fault or "the connection was closed before the end"
-        return self._with_evidence(Failure(f"the reply broke off: {fault}", kind="dropped"), reader)
+        failure = Failure(f"the reply broke off: {fault}", kind="dropped", code=UNFINISHED_STREAM)
+        return self._with_evidence(failure, reader)
 
     def _with_evidence(self, failure: Failure, reader: EventReader) -> Failure:
         if not reader.words:

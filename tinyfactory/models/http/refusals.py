@@ -30,7 +30,7 @@ _ROOM = (
     re.compile(r"can only afford (\d+)"),
     re.compile(r"\(\d+ > (\d+) - (\d+)\)"),
     re.compile(r"maximum context length is (\d+) tokens.{0,200}\((\d+) (?:tokens )?(?:in|from)"),
-    re.compile(r"must be <= (\d+)\. Given: (\d+)"),
+    re.compile(r"must be <= (\d+)\. Given: (\d+)\W{0,2} \W?input"),
 )
 _TOO_MANY = re.compile(r"Limit (\d+), (?:Used \d+, )?Requested (\d+)")
 _WAIT = re.compile(

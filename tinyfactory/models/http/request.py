@@ -25,7 +25,7 @@ from tinyfactory.errors import (
 from tinyfactory.models.chat import TOO_LONG, ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
-from tinyfactory.models.http.endpoint import Target, connections
+from tinyfactory.models.http.endpoint import UNFINISHED_STREAM, Target, connections
 from tinyfactory.models.http.refusals import Failure
 from tinyfactory.models.http.responses import (
     Retryable,
@@ -45,6 +45,8 @@ _UNEXPLAINED = (400, 422, 500, 501)
 # Words for "the bound on the length was reached".
 _CUT = ("length", "max_tokens", "max_output_tokens")
 _REASONING = ("reasoning_content", "reasoning", "thinking")
+# After so many, no stream is asked for: some servers never say that one is finished.
+_MOST_UNFINISHED = 2
 # The fewest tokens in which a person can be written; less room is no use.
 _LEAST_ROOM = 1_000
 
@@ -104,6 +106,8 @@ class Call:
         self.requests = 0  # that were sent; without those that found no connection
         self.server_error: Failure | None = None
         self.guesses = 0
+        settings.get("give_up_after")  # a wrong value is told before anything is sent
+        self.unfinished = 0  # streams that the server closed without an end
         self.shortened = False
         self.last: Failure | None = None
         self.retry: Retry | None = None
@@ -159,7 +163,8 @@ class Call:
 
     async def _ask(self) -> ChatReply:
         """Ask with all that is known to be accepted; with less as long as the endpoint refuses."""
-        known = accepted = capabilities.known.get(self.target)
+        known = capabilities.known.get(self.target)
+        accepted = known.without_stream() if self.unfinished >= _MOST_UNFINISHED else known
         first: Failure | None = None
         doubted = False
         while True:
@@ -262,6 +267,7 @@ class Call:
         self.writing += wait.writing
         if isinstance(response, Failure):
             self.requests -= response.kind in ("unreachable", "set-up")
+            self.unfinished += response.code == UNFINISHED_STREAM
             return response
         completion = read_completion(*response, self.target)
         if isinstance(completion, Failure):

@@ -29,9 +29,9 @@ from tinyfactory.utils import bounded_json
 from tinyfactory.utils.text import cut
 
 _FILTERED = re.compile(r"content_filter|safety|prohibited|blocklist", re.IGNORECASE)
-# Statuses after which the same request may succeed: also a capacity limit (498) and a client that
-# a proxy believed to be gone (499).
-_TRY_AGAIN = (408, 409, 424, 425, 429, 498, 499)
+# Statuses after which the same request may succeed: also a lock (423), a gateway that closed the
+# connection (444), a capacity limit (498) and a client that a proxy believed to be gone (460, 499).
+_TRY_AGAIN = (408, 409, 423, 424, 425, 429, 444, 460, 498, 499)
 # Places of a message that may hold reasoning.
 _REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
@@ -358,6 +358,8 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
         return Retryable(
             EndpointUnavailable(f"{target.what} did not answer ({failure})."),
             retry_after=failure.retry_after,
+            # Some daily limits name a wait of seconds, again and again.
+            at_most=3 if cause == "daily" else None,
         )
     if status in (404, 405):
         example = "" if "/v" in endpoint else f": {endpoint}/v1"
@@ -365,9 +367,12 @@ def as_error(failure: Failure, target: Source) -> ModelError | Retryable:
             f"There is no chat endpoint at {endpoint}/chat/completions ({failure}). The request "
             f"was not retried. Check the base URL; for most servers it ends in /v1{example}."
         )
+    ours = [name for name in target.extra_body() if name in failure.message]
+    whence = f" ({', '.join(ours)}: from extra_body)" if ours else ""
     return RequestRejected(
         f"{target.what} rejected the request ({failure}). It was not retried, because the same "
-        "request would be rejected again. Change what the message names, or choose another model."
+        f"request would be rejected again. Change what the message names{whence}, or choose "
+        "another model."
     )
 
 

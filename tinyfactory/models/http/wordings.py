@@ -12,8 +12,8 @@ import re
 
 # A part of the request is blamed only for these: others are about key, money or load.
 _REFUSED = (200, 400, 404, 422, 500, 501)
-_SET_UP = (200, 400, 401, 403, 404, 429, 451)
-_CONTENT = (200, 400, 403, 406, 422, 451, 500)
+_SET_UP = (200, 400, 401, 403, 404, 412, 429, 451)
+_CONTENT = (200, 400, 403, 406, 422, 446, 451, 500)
 
 # Cause, statuses, and words in the codes or in the message. Each line is an alternative; one with a
 # deeper indent continues the line above it. The first row that fits counts.
@@ -24,9 +24,10 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         r"""
         json_validate_failed|tool_use_failed|output_parse_failed|failed_generation
         (?:failed|unable|could not|did not) (?:to )?(?:generate|validate|produce|output|return)\b
-            .{0,30}\b(?:json|structured)
+            .{0,30}\b(?:json|structured|tool_calls?)
         failed to parse (?:input at pos|(?:the )?(?:model|output|completion|generation|reply))
-        incomplete[ _]json|parsing tool call|json[ _](?:output|generation)[ _](?:failed|error)
+        incomplete[ _](?:json|generation)|parsing tool call
+        json[ _](?:output|generation)[ _](?:failed|error)
         model (?:produced|generated|returned|output) (?:an? )?(?:invalid|malformed)
         (?:generated|produced) json (?:does not|doesn't|is not|was not)
         (?:model|generated)\b.{0,60}(?:not (?:a )?valid json|invalid json|not (?:be )?parse
@@ -88,7 +89,7 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         free trial .{0,20}\b(?:ended|expired|over)\b
         budget[_ ](?:has been )?exceeded|please (?:recharge|top.?up)
         spend(?:ing)?[ _](?:limit|cap|alert)|payment[_ ]required
-        check your billing details|account balance|余额|欠费|充值
+        credit[ _]limit|check your billing details|account balance|余额|欠费|充值
         """,
     ),
     (
@@ -135,10 +136,13 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         content[ _-]?filter|content[ _-]?(?:management )?(?:[ _-])?policy(?!_fallback)
         content[ _-]?moderat|moderation|ResponsibleAI|responsible[ _]ai|data_?inspection
         (?<!case[ -])sensitive|\bflagged\b|PROHIBITED_CONTENT|BLOCKLIST
-        \bsafety\b|usage (?:polic|guideline)|acceptable use|inappropriate|high[ _]risk
+        (?<![a-z])safety(?![a-z])|usage (?:polic|guideline)|acceptable use|inappropriate
+        high[ _]risk
         exists? risk|\bnsfw\b|\bunsafe\b
         (?:illegal|disallowed|prohibited|toxic|explicit) (?:content|words?|text)|harmful
-        block_?reason|guardrail|censor|violat\w+ .{0,40}\b(?:polic|guideline|terms|standards|rules)
+        block_?reason|guardrail|(?:prompt|input|content)\b.{0,20}\bblocked
+        blocked (?:by|due to|because of)\b.{0,30}\b(?:guard|safe|polic|filter)
+        censor|violat\w+ .{0,40}\b(?:polic|guideline|terms|standards|rules)
         policy[ _-]?violation|jailbreak|prompt injection|审核|内容安全|敏感|不安全|违规
         不合规
         """,
@@ -181,6 +185,9 @@ _CAUSES: tuple[tuple[str, tuple[int, ...], str], ...] = (
         'system' is not one of|\bno system (?:role|prompt|message)
         first message .{0,20}(?:must|should) be .{0,20}\buser\b
         (?:must|should) be '?user'? or '?assistant
+        \bmessages\W{1,2}0\W{1,3}role\b
+        \A(?=.*(?:\broll?[elo]\b|rôle|角色))(?=.*(?<![a-z])system(?![a-z]))
+            (?=.*(?:\bnicht\b|\bnon?\b|não|\bpas\b|不))
         """,
     ),
     (

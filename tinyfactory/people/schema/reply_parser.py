@@ -17,7 +17,7 @@ from tinyfactory.people.schema.normalise import check_generated, normalise
 from tinyfactory.people.schema.reply_quality import check_written, is_placeholder, split_lists
 from tinyfactory.people.schema.values import MAX_DEPTH
 from tinyfactory.utils import bounded_json
-from tinyfactory.utils.characters import lost_in, restored_everywhere
+from tinyfactory.utils.characters import is_plain, lost_in, restored_everywhere
 from tinyfactory.utils.json_text import Found, values_in
 from tinyfactory.utils.text import clean, fold_words, legible
 
@@ -36,7 +36,7 @@ _FILTERED = frozenset(
 # JSON has no such escapes.
 _WRONG_ESCAPE = re.compile(
     r"((?<!\\)(?:\\\\)*)\\(?:x(?P<hex>[0-9a-fA-F]{2})|u\{(?P<point>[0-9a-fA-F]{1,6})\}"
-    r"|(?P<octal>[0-3][0-7]{2}))"
+    r"|(?P<octal>[0-3][0-7]{2})|0(?P<byte>[89a-fA-F][0-9a-fA-F]))"
 )
 # Keys that hold the final answer.
 _ANSWERS = (
@@ -255,6 +255,8 @@ def _read(text: str | None, finish_reason: str | None, refusal: str | None, want
     except LimitExceeded as error:
         raise ReplyRejected(f"{error} Answer with a flat object.") from error
     groups = _grouped(text, found)
+    if is_plain(text):
+        return groups
     return [(words, [readable(value) for value in values]) for words, values in groups]
 
 
@@ -282,7 +284,8 @@ def readable(value: Any) -> Any:
 
 def _json_escape(match: re.Match[str]) -> str:
     """Write an escape of another language, such as backslash and xe9, as JSON has it."""
-    code = int(match["hex"] or match["point"] or "0", 16) or int(match["octal"] or "0", 8)
+    digits = match["hex"] or match["point"] or match["byte"]
+    code = int(digits, 16) if digits else int(match["octal"], 8)
     if code > sys.maxunicode:
         return match[0]
     return match[1] + json.dumps(chr(code))[1:-1]

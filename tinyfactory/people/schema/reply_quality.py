@@ -27,6 +27,7 @@ _WORD_LISTS = (
 )
 _MARK = re.compile(r"\A(?:\(?\d{1,2}[.):]|[-*•–])\s")
 _MARKS = re.compile(r"(?:^|(?<=\s))(?:\(?\d{1,2}[.)]|•)\s+")
+_SEPARATOR = re.compile(r"[^\S ]|[;,\uff1b\uff0c\u3001•]|\d[.)]")
 _COMMA = re.compile(r",(?!\d)|[\uff0c\u3001]")
 _AND = re.compile(r"(?:and|or|&|und|et|y|e|og|och|en)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(
@@ -45,6 +46,7 @@ _PLACEHOLDER = re.compile(
     r"|<[^<>]{1,80}>|\[[^\[\]]{1,80}\]|\{[^{}]{1,80}\}|(?:e\. ?g\.|for example,).*",
     re.IGNORECASE | re.DOTALL,
 )
+_STEPS = tuple((path, path.split(".")) for path in ("name", *TEXTS, *LISTS))
 _MOST_TIMES = 3
 _FEW_TEXTS = 6
 
@@ -63,6 +65,8 @@ def split_lists(value: Any, path: str = "") -> Any:
     ['Rain, I say, is fair.']
     """
     if path in LISTS:
+        if isinstance(value, list) and len(value) > 1:
+            return value
         found = items(value)
         if isinstance(found, list) and len(found) == 1 and isinstance(found[0], str):
             return _parts(found[0], path)
@@ -75,6 +79,8 @@ def split_lists(value: Any, path: str = "") -> Any:
 
 def _parts(text: str, path: str) -> list[str]:
     """Return the items in a text; the text alone if it may be one item."""
+    if not _SEPARATOR.search(text):
+        return [text]
     lines = [_MARK.sub("", line.strip()).strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         return [line for line in lines if line]
@@ -149,9 +155,9 @@ def is_placeholder(text: str) -> bool:
 
 def _texts(persona: Json) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each known field and of each item of the known lists."""
-    for path in ("name", *TEXTS, *LISTS):
+    for path, steps in _STEPS:
         value: Any = persona
-        for step in path.split("."):
+        for step in steps:
             value = value.get(step) if isinstance(value, dict) else None
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
