@@ -312,6 +312,28 @@ def test_a_bound_that_the_text_used_up_or_that_was_given_is_not_raised():
         assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("refuses", "bounded"),
+    [(False, [False, True, True]), (True, [False, True, False, False])],
+)
+def test_after_a_text_without_end_the_schema_bounds_each_text(refuses, bounded):
+    asked = []
+
+    def writer(request):
+        schema = request.body["response_format"]["json_schema"]["schema"]
+        asked.append(schema)
+        if len(asked) == 1:
+            return answer('{"name": "Ana and on and on', "length")
+        if refuses and "maxLength" in schema["properties"]["name"]:
+            return status(400, "Invalid schema: 'maxLength' is not permitted.")
+        return answer('{"name": "Ana"}')
+
+    with ChatServer(writer) as server:
+        for _ in range(3):
+            ask(server, schema=SCHEMA)
+    assert ["maxLength" in schema["properties"]["name"] for schema in asked] == bounded
+
+
 def test_an_endless_reply_is_cut_here():
     settings.configure(limits={"reply_characters": 2_000})
 

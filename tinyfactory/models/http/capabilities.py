@@ -39,6 +39,9 @@ _HIGHEST = re.compile(
 FORMATS = ("json_schema", "plain_schema", "json_object", "none")
 # All that a plain schema holds.
 _PLAIN = ("type", "properties", "required", "items", "enum", "description", "anyOf")
+# The most characters of a text in a schema, for a model that went on in one text without end. It is
+# not sent to others, because OpenAI's strict schemas know no such bound.
+_LONGEST_TEXT = 500
 # Generations of an unproven format that may fail in a row.
 _MOST_FAILED = 3
 
@@ -67,6 +70,8 @@ class Capabilities:
         The highest bound on the length that it accepts.
     guessed : bool
         Whether the format was lowered after a failure that gave no reason.
+    lengths : bool
+        Whether a reply ran on until it was cut, so that the schema bounds the length of each text.
     """
 
     format: str = "json_schema"
@@ -77,6 +82,7 @@ class Capabilities:
     roomy: bool = False
     most: int | None = None
     guessed: bool = False
+    lengths: bool = False
 
     def messages(self, request: ChatRequest) -> list[dict[str, str]]:
         r"""The messages to send for `request`.
@@ -175,16 +181,22 @@ class Capabilities:
                 return without
         if "response_format" not in sent:
             return None
-        if cause == "keyword" and self.format == "json_schema":
-            return replace(self, format="plain_schema")
         if cause:
-            return self._lower_format()
+            return self._simpler(cause)
         # No reason is given. A schema is not to blame once it was answered.
         if status in (400, 422) and not self.proven:
             return self.lowered()
         if status in (500, 501) and suspect_format and not self.proven:
             return self.lowered()
         return None
+
+    def _simpler(self, cause: str) -> Capabilities:
+        """A simpler format, after a refusal that names a keyword of the schema, or the format."""
+        if self.format != "json_schema":
+            return self._lower_format()
+        if self.lengths and "maxLength" not in self.dropped:
+            return replace(self, dropped=self.dropped | {"maxLength"})
+        return replace(self, format="plain_schema") if cause == "keyword" else self._lower_format()
 
     def lowered(self) -> Capabilities | None:
         """A guess: the same without a schema, then without a format; None if it has none."""
@@ -208,6 +220,7 @@ class Capabilities:
             roomy=self.roomy or other.roomy,
             most=min((most for most in (self.most, other.most) if most), default=None),
             guessed=not proven and (self.guessed or other.guessed),
+            lengths=self.lengths or other.lengths,
         )
 
     def _is_about_stream(self, failure: Failure) -> bool:
@@ -223,9 +236,12 @@ class Capabilities:
             return None
         if self.format == "json_object":
             return {"type": "json_object"}
-        schema: Json = {"name": request.schema_name, "schema": request.schema, "strict": True}
         if self.format == "plain_schema":
             schema = {"name": request.schema_name, "schema": _plain(request.schema)}
+        else:
+            bound = self.lengths and "maxLength" not in self.dropped
+            bounded = _bounded(request.schema) if bound else request.schema
+            schema = {"name": request.schema_name, "schema": bounded, "strict": True}
         return {"type": "json_schema", "json_schema": schema}
 
     def _lower_format(self) -> Capabilities:
@@ -261,6 +277,25 @@ def _highest(message: str, sent: int) -> int | None:
 def has_schema(sent: Json) -> bool:
     """Whether these parameters hold a schema."""
     return "json_schema" in sent.get("response_format", {})
+
+
+def _bounded(schema: Any) -> Any:
+    """A schema with a bound on the length of each text.
+
+    Examples
+    --------
+    >>> _bounded({"items": {"type": "string"}})
+    {'items': {'type': 'string', 'maxLength': 500}}
+    """
+    if isinstance(schema, list):
+        return [_bounded(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    bounded = {word: _bounded(value) for word, value in schema.items()}
+    kinds = schema.get("type")
+    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
+        bounded.setdefault("maxLength", _LONGEST_TEXT)
+    return bounded
 
 
 def _plain(schema: Any) -> Any:

@@ -22,7 +22,7 @@ from tinyfactory.errors import (
     ModelError,
     NoChatEndpoint,
 )
-from tinyfactory.models.chat import ChatReply, ChatRequest, Json, Usage
+from tinyfactory.models.chat import TOO_LONG, ChatReply, ChatRequest, Json, Usage
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.capabilities import LENGTHS, Capabilities
 from tinyfactory.models.http.endpoint import Target, connections
@@ -170,7 +170,10 @@ class Call:
                     log.info("%s: its reasoning used up the bound; asking again", self.target.what)
                     self.paid, accepted = outcome.usage, replace(accepted, roomy=True)
                     continue
-                self._learn(accepted.after_reply(parameters), known, doubted)
+                learnt = accepted.after_reply(parameters)
+                if outcome.finish_reason.lower() in (*_CUT, TOO_LONG) and not learnt.lengths:
+                    learnt = replace(learnt, lengths=True)
+                self._learn(learnt, known, doubted)
                 return replace(outcome, usage=self.paid + outcome.usage)
             first = first or outcome
             less: Capabilities | None
