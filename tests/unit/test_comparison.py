@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any, cast
 
 import pytest
 
 from tests.support.people import person as full_person
 from tinyfactory.errors import InvalidInput
 from tinyfactory.people import Comparison, TinyPerson, compare
+from tinyfactory.people.comparison import Twins
 from tinyfactory.people.render.comparison import side_by_side_html
 
 
@@ -266,6 +268,14 @@ def test_nothing_to_compare_is_no_error():
 def test_both_forms_go_to_a_notebook():
     bundle = compare(someone(age=1), someone(age=2))._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html"}
+
+
+def test_twins_are_two_people_and_the_error_says_how_to_take_one():
+    twins = Twins(TinyPerson("Ana", register=False), someone(age=70), {"age": (30, 70)})
+    with pytest.raises(
+        InvalidInput, match=r"Twins are two already\. Take one of them from \.people"
+    ):
+        compare(TinyPerson("Ana", register=False), cast("Any", twins))
 
 
 @pytest.mark.parametrize("other", [None, {"name": "Ana"}, "Ana"])

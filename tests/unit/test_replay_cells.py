@@ -251,7 +251,7 @@ def test_two_cells_with_equal_calls_each_keep_their_own_in_any_order(cells):
     names = str([shown[1].strip(), shown[2].strip()])
     for _ in range(2):
         assert plain(cells.run(again.format(2), "cell 3")).strip() == names
-    with pytest.raises(CellError, match="ReplayMiss.*recorded 2 times"):
+    with pytest.raises(CellError, match=r"ReplayMiss.*recorded 2 times"):
         cells.run(again.format(3), "cell 4")
 
 

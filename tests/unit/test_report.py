@@ -527,3 +527,9 @@ def test_a_watcher_hears_of_each_part_and_can_end_it():
 
     with pytest.raises(Cancelled):
         report(people(16), watch=stop)
+
+
+def test_a_report_of_a_report_card_is_refused_with_what_to_give():
+    card = report([{"name": "Ana", "age": 30}])
+    with pytest.raises(InvalidInput, match="the people themselves, not their ReportCard"):
+        report(card)

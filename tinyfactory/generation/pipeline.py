@@ -584,7 +584,8 @@ class Sender:
         _warned.add("unkept")
         logger.warning(
             "No simulation is open, so replies are not saved and running this again asks the model "
-            "again. To save them, call tinyfactory.control.begin() before the first call."
+            "again. To save them, call tinyfactory.control.begin() before the first call; to "
+            "replay a recording, give its path there."
         )
 
     def close(self) -> None:

@@ -80,6 +80,11 @@ class Comparison(Generic[Person]):
         asked: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         for one in (a, b):
+            if isinstance(one, Comparison):
+                raise InvalidInput(
+                    f"A comparison needs two people, and {type(one).__name__} are two already. "
+                    "Take one of them from .people, or give the two alone: PersonaCompare(twins)."
+                )
             if not is_person(one):
                 raise InvalidInput(
                     f"A comparison needs two people, not a {type(one).__name__}. For a dictionary "

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from tinyfactory.journal.cells import Execution, say
 from tinyfactory.utils.concurrency import open_after_fork
 
-
 _AGAIN = (
     "This cell was run before in this recording, so its calls give the same results again and "
     "change nothing. To start from the beginning, open the recording again."

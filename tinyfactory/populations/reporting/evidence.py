@@ -61,6 +61,11 @@ def personas_of(people: Any) -> list[dict[str, Any]]:
     """
     if hasattr(people, "to_dict") and hasattr(people, "columns"):
         found = [_from_row(row) for row in people.to_dict("records")]
+    elif hasattr(people, "rows") and hasattr(people, "failed"):
+        raise InvalidInput(
+            f"people must be the people themselves, not their {type(people).__name__}, which has "
+            "counted them already. Give the people, and target= for the table."
+        )
     elif isinstance(people, dict | str) or not isinstance(people, Iterable):
         raise InvalidInput(
             f"people must be People, a list of persona dicts, or a data frame from "
