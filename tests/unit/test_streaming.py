@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from tinyfactory.models.chat import TOO_LONG, ChatReply, ChatRequest, Usage
 from tinyfactory.models.http import capabilities
 from tinyfactory.models.http.endpoint import target
 from tinyfactory.models.http.retry import RetryPolicy
+from tinyfactory.models.http.stream import EventReader
 from tinyfactory.models.http.wait import first_words
 from tinyfactory.models.openai import OpenAIModel
 from tinyfactory.models.progress import Progress
@@ -321,6 +323,15 @@ def test_a_bound_that_the_text_used_up_or_that_was_given_is_not_raised():
         assert ask(server, schema=SCHEMA).finish_reason == "length"
         assert ask(server, schema=SCHEMA, max_tokens=9).finish_reason == "length"
         assert len(server.requests) == 2
+
+
+def test_a_choice_whose_number_is_none_is_read_as_the_first():
+    parts = [{"choices": [{"index": [], "delta": {"content": word}}]} for word in ("An", "a")]
+    reader = EventReader()
+    for part in parts:
+        reader.feed(b"data: " + json.dumps(part).encode() + b"\n\n")
+    reader.feed(b"data: [DONE]\n\n")
+    assert reader.completion()["choices"][0]["message"]["content"] == "Ana"
 
 
 @pytest.mark.parametrize(

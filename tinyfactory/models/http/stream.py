@@ -219,7 +219,8 @@ class EventReader:
         if choices and not body.get("usage") and not body.get("error") and len(choices) == 1:
             # Nearly all events have one piece of the text and nothing else.
             choice = choices[0]
-            known = self._choices.get(choice.get("index", 0)) if isinstance(choice, dict) else None
+            index = choice.get("index", 0) if isinstance(choice, dict) else None
+            known = self._choices.get(index) if isinstance(index, int) else None
             delta = choice.get("delta") if known is not None else None
             if isinstance(delta, dict) and len(delta) == 1 and not choice.get("finish_reason"):
                 content = delta.get("content")
