@@ -325,13 +325,36 @@ def test_a_bound_that_the_text_used_up_or_that_was_given_is_not_raised():
         assert len(server.requests) == 2
 
 
+def test_a_text_without_end_is_cut_and_asked_for_with_bounds():
+    begun = event({"content": '{"name": "Ana '})
+    endless = [begun, *(event({"content": "and on "}) for _ in range(2_000)), None]
+
+    def writer(request):
+        schema = request.body["response_format"]["json_schema"]["schema"]
+        bounded = "maxLength" in schema["properties"]["name"]
+        return answer('{"name": "Ana"}') if bounded else stream(endless)
+
+    with ChatServer(writer) as server:
+        first, second = ask(server, schema=SCHEMA), ask(server, schema=SCHEMA)
+    assert first.finish_reason == "length" and 3_000 < len(first.text) < 4_000
+    assert (second.text, second.requests) == ('{"name": "Ana"}', 1)
+
+
+def test_long_prose_is_no_text_without_end():
+    prose = [event({"content": "word " * 20}) for _ in range(60)]
+    with ChatServer([stream([*prose, STOP, DONE])]) as server:
+        assert len(ask(server).text) == 6_000
+
+
 def test_a_choice_whose_number_is_none_is_read_as_the_first():
     parts = [{"choices": [{"index": [], "delta": {"content": word}}]} for word in ("An", "a")]
     reader = EventReader()
     for part in parts:
         reader.feed(b"data: " + json.dumps(part).encode() + b"\n\n")
     reader.feed(b"data: [DONE]\n\n")
-    assert reader.completion()["choices"][0]["message"]["content"] == "Ana"
+    completion = reader.completion()
+    assert isinstance(completion, dict)
+    assert completion["choices"][0]["message"]["content"] == "Ana"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ _ENVELOPE = 16
 _LONGEST_EVIDENCE = 5_000
 # Events below this many bytes are parsed without a check of their depth, which takes longer.
 _SHORT = 4_000
+# The most characters of JSON without a quote mark. No text of a person is so long: a small model
+# repeats a sentence without end, or writes only spaces.
+_LONGEST_TEXT = 3_000
 # Choices and calls of tools that are read.
 _MOST = 16
 # Texts of a message that arrive in pieces.
@@ -62,6 +65,7 @@ class EventReader:
         self.error: Json | None = None
         self.fault = ""
         self._too_long = False
+        self._stopped = False  # by this reader
         self._pieces: list[bytes] = []  # of a line without its end
         self._event: list[bytes] = []  # lines of an event that is no JSON so far
         self._choices: dict[int, _Choice] = {}
@@ -88,7 +92,7 @@ class EventReader:
     @property
     def at_end(self) -> bool:
         """Whether the stream has said that it ends here."""
-        return self.ended and self.finished and not self._too_long
+        return self.ended and self.finished and not self._stopped
 
     def feed(self, piece: bytes) -> None:
         """Read a piece.
@@ -225,8 +229,9 @@ class EventReader:
             if isinstance(delta, dict) and len(delta) == 1 and not choice.get("finish_reason"):
                 content = delta.get("content")
                 if known is not None and isinstance(content, str) and "error" not in choice:
-                    known.content.append(content)
+                    known.add_text(content)
                     self._count(content)
+                    self._stop_endless(known)
                     return
         if body.get("error") or (body.get("object") == "error" and not choices):
             self.error = body if body.get("error") else {"error": body}
@@ -259,13 +264,20 @@ class EventReader:
             self._about["usage"] = found["usage"]
         for piece in choice.add(found):
             self._count(piece)
+        self._stop_endless(choice)
         self.finished = self.finished or (choice.reason is not None and index == min(self._choices))
+
+    def _stop_endless(self, choice: _Choice) -> None:
+        """Read no more of a text that will not end by itself: the reply is then a cut one."""
+        if choice.unquoted > _LONGEST_TEXT:
+            choice.reason = "length"
+            self._stopped = self.finished = self.ended = True
 
     def _count(self, piece: str) -> None:
         self.characters += len(piece)
         self._spaces += piece.count(" ")
         if self.characters > self._limits.reply_characters:
-            self._too_long = self.finished = self.ended = True
+            self._too_long = self._stopped = self.finished = self.ended = True
 
     def _break_off(self, fault: str) -> None:
         self.fault, self.ended = fault, True
@@ -286,6 +298,8 @@ class _Choice:
     def __init__(self) -> None:
         self.reason: str | None = None
         self.content: list[str] = []
+        self.unquoted = 0  # characters of JSON since its last quote mark
+        self._is_json: bool | None = None
         self._object: Json | None = None
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, tuple[list[str], list[str]]] = {}
@@ -294,6 +308,15 @@ class _Choice:
     def text(self) -> str:
         """The text so far."""
         return "".join(self.content)
+
+    def add_text(self, piece: str) -> None:
+        """Add a piece of the content."""
+        self.content.append(piece)
+        if self._is_json is None and piece.strip():
+            self._is_json = piece.lstrip().startswith(("{", "["))
+        if self._is_json:
+            end = piece.rfind('"')
+            self.unquoted = self.unquoted + len(piece) if end < 0 else len(piece) - end - 1
 
     def add(self, found: Json) -> list[str]:
         """Add the pieces of an event, and return their texts."""
@@ -312,7 +335,7 @@ class _Choice:
         content = delta.get("content")
         if isinstance(content, str):
             pieces = [content] if content else []
-            self.content += pieces
+            self.add_text(content)
         else:
             pieces = self._add_parts(content)
         for name in _TEXTS:
