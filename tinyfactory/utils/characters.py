@@ -13,11 +13,14 @@ from typing import Any
 
 _HEX = "[0-9a-fA-F]"
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f"
+# Those that stand at the end of a word for a lost letter; ESC begins a command to a terminal.
+_LOST_AT_END = "\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f"
 _LETTER = r"[^\W\d_]"
 # A letter is lost: a NUL, half of a pair, a control character before two digits, or the replacement
 # character within a word. Other control characters are data; whoever shows a text hides them.
 LOST = re.compile(
-    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER}|\\W|$)|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
+    f"[\x00\ud800-\udfff]|(?<={_LETTER})[{_CONTROL}](?={_HEX}{{2}}|{_LETTER})|[{_CONTROL}](?={_HEX}{{2}}{_LETTER})"
+    f"|(?<={_LETTER})[{_LOST_AT_END}](?=[\\s!-/:-@]|$)"
     f"|(?<={_LETTER})\ufffd|\ufffd(?={_LETTER})"
 )
 # What a text has in which a letter is lost.

@@ -73,7 +73,8 @@ def with_letters(agent: Any, notes: Notes, where: str) -> Any:
     """
 
     def restore(text: str) -> str:
-        found = without_split_escapes(text)
+        # People who are saved have no NUL. Other control characters may be theirs.
+        found = without_split_escapes(text) if "\x00" in text else text
         if found != text:
             notes.add("A control character stood for a letter, which was restored", where)
         shown = _NO_TEXT.sub("\ufffd", found)
