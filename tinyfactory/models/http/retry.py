@@ -294,8 +294,9 @@ class Retry:
         else:
             self._note("", f", next in {pause:.2g} s" if pause < 10 else f", next in {pause:.0f} s")
         # A single failure of an endpoint that has answered before is nothing that a user must see,
-        # nor is one after which the error follows at once.
-        lasts = not self._health.answered or self._attempts > 1 or pause >= _LONG
+        # nor is a short wait for a rate limit, nor a failure after which the error follows at once.
+        known = self._health.answered or failure.throttled
+        lasts = not known or (self._attempts > 1 and not failure.throttled) or pause >= _LONG
         visible = lasts and failure.at_most is None
         level = logging.WARNING if visible and not self._health.told else logging.INFO
         self._health.told = self._health.told or visible
