@@ -243,6 +243,7 @@ def test_a_single_failure_after_an_answer_needs_no_visible_line(caplog):
 
 
 def test_a_time_to_wait_is_told_with_the_clock(caplog):
+    caplog.set_level(logging.INFO)
     progress = Progress()
     notes = []
 
