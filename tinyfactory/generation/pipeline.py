@@ -408,9 +408,14 @@ class Sender:
 
     def for_model(self, model: ChatModel) -> Sender:
         """A sender for another call within the job: same budget, token and transport."""
-        inner = Sender(model, self.meter, self.concurrency, self.transport, self.token)
-        inner.awaited = self.awaited
-        return inner
+        return Sender(
+            model,
+            self.meter,
+            self.concurrency,
+            self.transport,
+            self.token,
+            awaited=self.awaited,
+        )
 
     async def reply(
         self,
@@ -523,9 +528,8 @@ class Sender:
             reply = within_limits(await self._complete(request, reservation.one_more))
             if not reply.usage.prompt_tokens + reply.usage.completion_tokens:
                 # Not every stream counts its tokens.
-                estimated = Usage(prompt_tokens(request), _tokens(reply.text))
                 sent = reply.sent | {"usage": "estimated"}
-                reply = replace(reply, usage=estimated, sent=sent)
+                reply = replace(reply, usage=_estimated_usage(request, reply), sent=sent)
             cost = cost_of(self.identity, request, meter, reply)
             wait = place.save(reply.to_json(), cost.usd)
         except ModelError as error:
@@ -622,10 +626,14 @@ def cost_of(identity: Json, request: ChatRequest, meter: Meter, reply: ChatReply
     """The cost of a reply; estimated if the endpoint does not count tokens."""
     usage = reply.usage
     if not usage.prompt_tokens + usage.completion_tokens:
-        usage = Usage(prompt_tokens(request), _tokens(reply.text))
+        usage = _estimated_usage(request, reply)
     batch = reply.sent.get("batch") is True
     usd = usd_of(identity, usage, meter, reply.model, batch=batch)
     return Cost(reply.requests, usage.prompt_tokens + usage.completion_tokens, usd)
+
+
+def _estimated_usage(request: ChatRequest, reply: ChatReply) -> Usage:
+    return Usage(prompt_tokens(request), _tokens(reply.text))
 
 
 def usd_of(

@@ -77,7 +77,7 @@ def request_row(
         "custom_id": name,
         "method": "POST",
         "url": path,
-        "body": body(target, request, accepted),
+        "body": body(target, accepted.messages(request), accepted.parameters(request)),
     }
     # In ASCII, because some readers also split lines at U+2028.
     return json.dumps(row).encode() + b"\n"

@@ -168,8 +168,8 @@ class Call:
         first: Failure | None = None
         doubted = False
         while True:
-            parameters = accepted.parameters(self.request) | accepted.streaming()
-            outcome = await self._send(accepted)
+            parameters = accepted.parameters(self.request)
+            outcome = await self._send(accepted, parameters)
             if not isinstance(outcome, Failure):
                 if self.cut_by_reasoning and accepted.can_be_raised(self.request):
                     log.info("%s: its reasoning used up the bound; asking again", self.target.what)
@@ -189,7 +189,7 @@ class Call:
                     return failed_reply(
                         outcome,
                         self.target,
-                        accepted.parameters(self.request),
+                        parameters,
                         requests=self.requests,
                         seconds=self.seconds,
                     )
@@ -197,7 +197,8 @@ class Call:
                 continue
             else:
                 suspect = self._suspects_format(outcome)
-                less = accepted.after_refusal(outcome, parameters, suspect_format=suspect)
+                sent = parameters | accepted.streaming()
+                less = accepted.after_refusal(outcome, sent, suspect_format=suspect)
                 doubted = doubted or (less is not None and suspect and not outcome.cause)
             if less is None:
                 # If a guess did not help, the first failure tells more than the last.
@@ -228,7 +229,7 @@ class Call:
         self.most = room - room // 10
         return True
 
-    async def _send(self, accepted: Capabilities) -> ChatReply | Failure:
+    async def _send(self, accepted: Capabilities, parameters: Json) -> ChatReply | Failure:
         """Wait for the rate limiter, then send one HTTP request and read the response."""
         permit = await self.limiter.acquire(self._estimate_tokens, self._queueing)
         try:
@@ -237,7 +238,7 @@ class Call:
             if self.requests and self.before_retry is not None:
                 self.before_retry()
             self.last = None
-            reply = await self._post(accepted)
+            reply = await self._post(accepted, parameters)
             if not isinstance(reply, Failure):
                 self.limiter.succeeded(permit, reply.usage)
                 return reply
@@ -254,7 +255,7 @@ class Call:
         finally:
             self.limiter.release(permit)
 
-    async def _post(self, accepted: Capabilities) -> ChatReply | Failure:
+    async def _post(self, accepted: Capabilities, parameters: Json) -> ChatReply | Failure:
         self.requests += 1
         began = time.monotonic()
         wait = self._wait(accepted)
@@ -262,7 +263,8 @@ class Call:
             "post",
             "/chat/completions",
             wait,
-            body=body(self.target, self.request, accepted) | accepted.streaming(),
+            body=body(self.target, accepted.messages(self.request), parameters)
+            | accepted.streaming(),
         )
         self.writing += wait.writing
         if isinstance(response, Failure):
@@ -279,7 +281,7 @@ class Call:
         return read_reply(
             completion,
             self.target,
-            accepted.parameters(self.request),
+            parameters,
             requests=self.requests,
             seconds=self.seconds,
             structured=self.request.schema is not None,
@@ -351,13 +353,12 @@ class Call:
         return error
 
 
-def body(target: Target, request: ChatRequest, accepted: Capabilities) -> Json:
-    """The body of a request with what the endpoint accepts, and the user's own parts of it."""
-    sent = {"model": target.model, "messages": accepted.messages(request)}
-    extra, parameters = target.extra_body(), accepted.parameters(request)
+def body(target: Target, messages: list[dict[str, str]], parameters: Json) -> Json:
+    """The body of a request: the messages and parameters, and the user's own fields."""
+    extra = target.extra_body()
     if extra.keys() & set(LENGTHS):  # two bounds on the length would be refused
         parameters = {name: value for name, value in parameters.items() if name not in LENGTHS}
-    return sent | parameters | extra
+    return {"model": target.model, "messages": messages, **parameters, **extra}
 
 
 def _is_cut_by_reasoning(completion: Json) -> bool:
